@@ -1,0 +1,1 @@
+"""Holdfast: a loyalty app for Shopify merchants."""

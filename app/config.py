@@ -1,0 +1,136 @@
+"""Every setting, read once from the environment; a process refuses to start when one it needs is missing."""
+
+import json
+import os
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
+
+
+class MissingSettingsError(SystemExit):
+    """Raised at boot; its text names all settings that are missing, not just the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    environment: str
+    port: int
+    devstore_port: int
+    api_key: str
+    api_secrets: tuple[str, ...]  # the current one first, then the previous one while it is being rotated
+    api_version: str
+    database_url: str
+    redis_url: str
+    cache_redis_url: str
+    bus_url: str
+    event_secrets: tuple[str, ...]  # the first signs, all verify
+    token_keys: tuple[str, ...]  # Fernet keys: the first encrypts, all decrypt
+    shopify_url: str  # "https://{shop}"; the stand-in store in development
+    admin_origins: tuple[str, ...]  # who may frame the app, besides the shop itself
+    app_bridge_url: str
+    polaris_url: str
+    lane_rate_per_second: float
+    lane_burst: int
+    lane_max_length: int
+    drain_batch: int
+    consumer_batch: int
+    database_pool_size: int
+    sentry_dsn: str
+    posthog_api_key: str
+    metrics_token: str
+    log_level: str
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+
+def _split(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def development_secrets(directory: Path) -> dict[str, str]:
+    """The secrets of this checkout, made on first use and kept in `secrets.json` under `directory`."""
+    path = directory / "secrets.json"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        made = {
+            "EVENT_SECRETS": secrets.token_urlsafe(32),
+            "TOKEN_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        }
+        fresh = path.with_name(f"secrets.{os.getpid()}.json")
+        fresh.write_text(json.dumps(made))
+        fresh.chmod(0o600)
+        try:
+            os.link(fresh, path)  # the first of several starting processes wins, all read the same file
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    loaded: dict[str, str] = json.loads(path.read_text())
+    return loaded
+
+
+def load(environ: dict[str, str] | None = None) -> Config:
+    """Read the environment (DESIGN §5).
+
+    Raises MissingSettingsError naming every missing setting when HOLDFAST_ENV is `production`; development
+    fills the gaps with the defaults of the stand-in store.
+    """
+    env = dict(os.environ if environ is None else environ)
+    production = env.get("HOLDFAST_ENV", "development") == "production"
+    missing: list[str] = []
+
+    def need(name: str, development: str) -> str:
+        value = env.get(name, "")
+        if value and not (production and value == DEVELOPMENT_SECRET):
+            return value
+        if production:
+            missing.append(name)
+        return development
+
+    made = {} if production else development_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
+    devstore_port = int(env.get("DEVSTORE_PORT", "8100"))
+    devstore = f"http://127.0.0.1:{devstore_port}"
+    secret = need("SHOPIFY_API_SECRET", DEVELOPMENT_SECRET)
+    redis_url = need("REDIS_URL", "redis://127.0.0.1:6379/0")
+    config = Config(
+        environment="production" if production else "development",
+        port=int(env.get("PORT", "8000")),
+        devstore_port=devstore_port,
+        api_key=need("SHOPIFY_API_KEY", "dev-key"),
+        api_secrets=(secret, *_split(env.get("SHOPIFY_API_SECRET_PREVIOUS", ""))),
+        api_version=env.get("SHOPIFY_API_VERSION", "2026-07"),
+        database_url=need("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
+        redis_url=redis_url,
+        cache_redis_url=env.get("CACHE_REDIS_URL", "") or redis_url,
+        bus_url=env.get("BUS_URL", "") or redis_url,
+        event_secrets=_split(need("EVENT_SECRETS", made.get("EVENT_SECRETS", ""))),
+        token_keys=_split(need("TOKEN_KEYS", made.get("TOKEN_KEYS", ""))),
+        shopify_url=env.get("SHOPIFY_URL", "https://{shop}" if production else devstore + "/shops/{shop}"),
+        admin_origins=_split(
+            env.get("ADMIN_ORIGINS", "https://admin.shopify.com" if production else f"{devstore},http://localhost:{devstore_port}")
+        ),
+        app_bridge_url=env.get(
+            "APP_BRIDGE_URL",
+            "https://cdn.shopify.com/shopifycloud/app-bridge.js" if production else f"{devstore}/app-bridge.js",
+        ),
+        polaris_url=env.get("POLARIS_URL", "https://cdn.shopify.com/shopifycloud/polaris.js"),
+        lane_rate_per_second=float(env.get("LANE_RATE_PER_SECOND", "5")),
+        lane_burst=int(env.get("LANE_BURST", "50")),
+        lane_max_length=int(env.get("LANE_MAX_LENGTH", "100000")),
+        drain_batch=int(env.get("DRAIN_BATCH", "500")),
+        consumer_batch=int(env.get("CONSUMER_BATCH", "500")),
+        database_pool_size=int(env.get("DATABASE_POOL_SIZE", "10")),
+        sentry_dsn=env.get("SENTRY_DSN", ""),
+        posthog_api_key=env.get("POSTHOG_API_KEY", ""),
+        metrics_token=env.get("METRICS_TOKEN", ""),
+        log_level=env.get("LOG_LEVEL", "INFO"),
+    )
+    if missing:
+        raise MissingSettingsError("Holdfast cannot start in production without: " + ", ".join(missing))
+    return config

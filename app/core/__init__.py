@@ -1,0 +1,1 @@
+"""Shops, their tokens and plans, and compliance requests."""

@@ -1,0 +1,42 @@
+"""The tables of core: shops with their tokens, and the compliance requests Shopify sends."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Shop(Model):
+    """A shop that installed the app; tokens are stored encrypted (platform.md §2.5)."""
+
+    domain = fields.CharField(primary_key=True, max_length=255)  # name.myshopify.com, lower case
+    name = fields.CharField(max_length=255, default="")
+    currency = fields.CharField(max_length=3, default="USD")
+    timezone = fields.CharField(max_length=64, default="UTC")
+    status = fields.CharField(max_length=16, default="active")  # active | needs_reopen | uninstalled
+    plan = fields.CharField(max_length=32, default="standard")
+    access_token = fields.BinaryField(null=True)
+    access_expires_at = fields.DatetimeField(null=True)
+    refresh_token = fields.BinaryField(null=True)
+    refresh_expires_at = fields.DatetimeField(null=True)
+    scopes = fields.TextField(default="")
+    token_version = fields.IntField(default=0)
+    installed_at = fields.DatetimeField(auto_now_add=True)
+    uninstalled_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "shops"
+
+
+class ComplianceRequest(Model):
+    """A data request or redaction, accepted and recorded (platform.md §4.4)."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    topic = fields.CharField(max_length=32)
+    reference = fields.CharField(max_length=128)
+    payload = fields.JSONField()
+    state = fields.CharField(max_length=16, default="received")
+    received_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "compliance_requests"
+        unique_together = (("shop", "topic", "reference"),)

@@ -1,0 +1,104 @@
+"""Where state lives: Postgres through Tortoise and asyncpg, and the two Redis connections of a process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from tortoise import Tortoise, connections
+from tortoise.transactions import in_transaction
+
+from app import config as settings
+
+MODELS = ["app.flow.models", "app.core.models", "app.points.models"]
+STATEMENT_TIMEOUT_MILLISECONDS = 5_000  # every call that leaves the process has a deadline (DESIGN §2)
+CONNECT_TIMEOUT_SECONDS = 2.0
+
+
+def tortoise_config(config: settings.Config) -> dict[str, Any]:
+    """Tortoise's configuration for DATABASE_URL (`postgres://user:password@host:port/name`)."""
+    url = urlsplit(config.database_url)
+    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    credentials = {
+        "host": url.hostname or query.get("host", "127.0.0.1"),
+        "port": url.port or 5432,
+        "user": unquote(url.username or "postgres"),
+        "password": unquote(url.password or ""),
+        "database": url.path.lstrip("/") or "postgres",
+        "minsize": 1,
+        "maxsize": config.database_pool_size,
+        "timeout": CONNECT_TIMEOUT_SECONDS,
+        "server_settings": {"statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS), "jit": "off"},
+    }
+    return {
+        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "apps": {"app": {"models": MODELS, "default_connection": "default", "migrations": "migrations"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def __getattr__(name: str) -> Any:
+    # `python -m tortoise -c app.db.TORTOISE migrate` looks for this name; reading the environment on plain
+    # import would make every import of this module depend on it.
+    if name == "TORTOISE":
+        return tortoise_config(settings.load())
+    raise AttributeError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The open connections of a process; `queue` holds lanes, jobs and the bus, `cache` what may be lost."""
+
+    config: settings.Config
+    queue: aioredis.Redis
+    cache: aioredis.Redis
+
+
+def redis_client(url: str, *, timeout_seconds: float = 5.0, connections_max: int = 64) -> aioredis.Redis:
+    """A Redis client with deadlines and no retries of its own: whoever calls decides (resilience.guard)."""
+    client: aioredis.Redis = aioredis.Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        max_connections=connections_max,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+    return client
+
+
+@asynccontextmanager
+async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
+    """Connect this process to Postgres and Redis, and close both at the end.
+
+    Connections are made on first use, so a process starts while either store is down.
+    """
+    # the context is a contextvar and uvicorn runs the lifespan in another task than requests
+    await Tortoise.init(config=tortoise_config(config), _enable_global_fallback=True)
+    stores = Stores(config, redis_client(config.redis_url), redis_client(config.cache_redis_url, timeout_seconds=1.0))
+    try:
+        yield stores
+    finally:
+        await stores.queue.aclose()
+        await stores.cache.aclose()
+        await Tortoise.close_connections()
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[Any]:
+    """One transaction; yields the asyncpg connection for set-based SQL. ORM calls inside join it."""
+    async with in_transaction("default") as wrapper:
+        # acquire_connection() would hold the wrapper's lock, and ORM calls inside would wait for it for ever
+        yield wrapper._connection  # noqa: SLF001
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator[Any]:
+    """An asyncpg connection of the pool outside any transaction, for set-based reads."""
+    async with connections.get("default").acquire_connection() as raw:
+        yield raw

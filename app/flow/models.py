@@ -1,0 +1,85 @@
+"""The tables of the road: receipts, spilled webhooks, the outbox, what was consumed, and dead letters."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Receipt(Model):
+    """A webhook that was turned into facts; its unique key makes a repeated drain a no-op."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    webhook_id = fields.CharField(max_length=128)
+    topic = fields.CharField(max_length=64)
+    outcome = fields.CharField(max_length=16)  # facts | recorded | unknown | dead
+    request_id = fields.CharField(max_length=128)
+    received_at = fields.DatetimeField()
+    recorded_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "receipts"
+        unique_together = (("shop", "webhook_id"),)
+
+
+class SpilledWebhook(Model):
+    """A webhook accepted while Redis was away or its lane was full, to be put into its lane later."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    webhook_id = fields.CharField(max_length=128)
+    item = fields.BinaryField()  # exactly what the lane would hold
+    spilled_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "spilled_webhooks"
+        unique_together = (("shop", "webhook_id"),)
+
+
+class OutboxRow(Model):
+    """A fact written in the transaction that made it true, until the relay has moved it to the bus."""
+
+    id = fields.BigIntField(primary_key=True)
+    event_id = fields.CharField(max_length=64)
+    topic = fields.CharField(max_length=64)
+    shop = fields.CharField(max_length=255)
+    body = fields.BinaryField()  # the encoded event
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "outbox"
+
+
+class Consumed(Model):
+    """An event a service has handled; written in the same transaction as its effect."""
+
+    id = fields.BigIntField(primary_key=True)
+    service = fields.CharField(max_length=32)
+    event_id = fields.CharField(max_length=64)
+    consumed_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "consumed"
+        unique_together = (("service", "event_id"),)
+
+
+class DeadLetter(Model):
+    """An event or webhook that could not be handled: waiting for its next try, dead, or replayed."""
+
+    id = fields.BigIntField(primary_key=True)
+    service = fields.CharField(max_length=32)  # who failed to handle it; `ingest` for webhooks
+    shop = fields.CharField(max_length=255)
+    topic = fields.CharField(max_length=64)
+    reference = fields.CharField(max_length=128)  # event id, or webhook id for `ingest`
+    payload = fields.BinaryField()  # the encoded event, or the lane item for `ingest`
+    state = fields.CharField(max_length=16)  # waiting | dead | done | discarded
+    reason = fields.TextField()
+    attempts = fields.IntField(default=1)
+    history = fields.JSONField(default=list)  # [{"at": iso time, "reason": text}]
+    next_attempt_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        table = "dead_letters"
+        unique_together = (("service", "shop", "reference"),)
+        indexes = (("shop", "state"), ("service", "state", "next_attempt_at"))

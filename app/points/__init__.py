@@ -1,0 +1,1 @@
+"""The points service: ledger, lots, rewards and redemptions."""

@@ -1,0 +1,181 @@
+"""The tables of the points service; the ledger is append-only, everything else can be recomputed from it."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Member(Model):
+    """A customer of a shop with the balance of every bucket, always the fold of the ledger."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    customer_id = fields.CharField(max_length=32)
+    name = fields.CharField(max_length=512, default="")
+    email = fields.CharField(max_length=320, default="")
+    pending = fields.BigIntField(default=0)
+    available = fields.BigIntField(default=0)
+    held = fields.BigIntField(default=0)
+    spent = fields.BigIntField(default=0)
+    expired = fields.BigIntField(default=0)
+    reversed = fields.BigIntField(default=0)
+    debt = fields.BigIntField(default=0)  # what is owed, as a positive number
+    issued = fields.BigIntField(default=0)
+    sequence = fields.BigIntField(default=0)  # of the newest ledger row
+    last_hash = fields.BinaryField(null=True)  # of the newest ledger row
+    deleted_at = fields.DatetimeField(null=True)
+    joined_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "members"
+        unique_together = (("shop", "customer_id"),)
+        indexes = (("shop", "available"), ("shop", "updated_at"))
+
+
+class LedgerRow(Model):
+    """One movement of points between two buckets of one member; never changed, never deleted."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    member_id = fields.BigIntField()
+    sequence = fields.BigIntField()  # 1, 2, 3 ... within the member
+    source = fields.CharField(max_length=128)  # order:123, refund:987, hold:..., lot:7, adjustment:...
+    effect = fields.CharField(max_length=32)  # earn, release, reverse.available, hold, capture, ...
+    from_bucket = fields.CharField(max_length=12)
+    to_bucket = fields.CharField(max_length=12)
+    points = fields.BigIntField()
+    why = fields.JSONField()  # what the figure was computed from, for the trace and the hash
+    effective_at = fields.DatetimeField()  # when it happened in the shop
+    recorded_at = fields.DatetimeField()  # when we wrote it
+    hash = fields.BinaryField()  # sha256 over the previous row's hash and this row
+
+    class Meta:
+        table = "ledger"
+        unique_together = (("shop", "source", "effect"), ("member_id", "sequence"))
+        indexes = (("shop", "recorded_at"),)
+
+
+class Lot(Model):
+    """Earned points with their expiry; spending takes the earliest expiry first."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    member_id = fields.BigIntField()
+    source = fields.CharField(max_length=128)  # of the ledger row that made it
+    granted = fields.BigIntField()
+    remaining = fields.BigIntField()
+    available_at = fields.DatetimeField()
+    is_pending = fields.BooleanField(default=False)
+    expires_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "lots"
+        unique_together = (("shop", "source"),)
+        indexes = (("member_id", "expires_at"), ("is_pending", "available_at"), ("expires_at",))
+
+
+class Award(Model):
+    """What an order earned, frozen with everything it was computed from; refunds reverse this record."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    order_id = fields.CharField(max_length=32)
+    order_name = fields.CharField(max_length=64, default="")
+    member_id = fields.BigIntField(null=True)  # null for guests
+    outcome = fields.CharField(max_length=16)  # earned | guest | test | zero
+    rule_version = fields.IntField()
+    frozen = fields.JSONField()  # rate, rounding, currency, base and points of every line
+    points = fields.BigIntField()
+    reversed_points = fields.BigIntField(default=0)
+    progress = fields.JSONField(default=dict)  # refunded quantity a line, refunded amount, cancelled
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "awards"
+        unique_together = (("shop", "order_id"),)
+
+
+class Reversal(Model):
+    """A refund or cancellation as it came; it waits here when its order has not been seen yet."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    order_id = fields.CharField(max_length=32)
+    source = fields.CharField(max_length=64)  # refund:987 or cancel:123
+    data = fields.JSONField()
+    is_applied = fields.BooleanField(default=False)
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "reversals"
+        unique_together = (("shop", "source"),)
+        indexes = (("shop", "order_id"),)
+
+
+class ProgramVersion(Model):
+    """The rules of a shop's programme; every edit is a new version, awards name the one they used."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    version = fields.IntField()
+    rate = fields.DecimalField(max_digits=12, decimal_places=4)  # points a whole unit of shop currency
+    rounding = fields.CharField(max_length=8)  # down | nearest | up
+    pending_days = fields.IntField()
+    expiry_days = fields.IntField(null=True)  # null: points never expire
+    clawback = fields.CharField(max_length=16)  # pending_only | within_balance | debt
+    timezone = fields.CharField(max_length=64, default="UTC")
+    currency = fields.CharField(max_length=3, default="USD")
+    edited_by = fields.CharField(max_length=64, default="")
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "program_versions"
+        unique_together = (("shop", "version"),)
+
+
+class Reward(Model):
+    """What points buy: an amount off the next order."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    title = fields.CharField(max_length=120)
+    cost = fields.BigIntField()
+    amount_off = fields.DecimalField(max_digits=12, decimal_places=2)
+    is_active = fields.BooleanField(default=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        table = "rewards"
+        indexes = (("shop", "cost"),)
+
+
+class Redemption(Model):
+    """A saga: points held, a discount code made at Shopify, then captured or released (DESIGN §4)."""
+
+    id = fields.UUIDField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    member_id = fields.BigIntField()
+    customer_id = fields.CharField(max_length=32)
+    reward_id = fields.BigIntField()
+    title = fields.CharField(max_length=120)
+    points = fields.BigIntField()
+    amount_off = fields.DecimalField(max_digits=12, decimal_places=2)
+    idempotency_key = fields.CharField(max_length=128)
+    request_hash = fields.CharField(max_length=64)
+    code = fields.CharField(max_length=32)
+    discount_gid = fields.CharField(max_length=64, default="")
+    state = fields.CharField(max_length=16)  # held | captured | released
+    reason = fields.TextField(default="")  # a plain sentence when released
+    allocations = fields.JSONField()  # [[lot id, points]] taken at the hold, put back at a release
+    attempts = fields.IntField(default=0)
+    next_attempt_at = fields.DatetimeField(null=True)  # null when nothing is left to do
+    give_up_at = fields.DatetimeField()
+    request_id = fields.CharField(max_length=128, default="")
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        table = "redemptions"
+        unique_together = (("shop", "customer_id", "idempotency_key"),)
+        indexes = (("state", "next_attempt_at"), ("member_id", "created_at"))

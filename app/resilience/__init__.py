@@ -1,0 +1,1 @@
+"""What keeps a failing part from taking another with it."""

@@ -1,0 +1,1 @@
+"""All that the app knows of Shopify."""

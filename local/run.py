@@ -1,0 +1,252 @@
+"""`make run`: starts a living store on this machine, prints its addresses, and stops it all on Ctrl-C."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from app import config as settings
+from local import processes, servers, supervisor
+
+READY_SECONDS = 60
+STOP_SECONDS = 9
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def stop_with(sentence: str) -> SystemExit:
+    return SystemExit(f"Holdfast did not start: {sentence}")
+
+
+def take_lock(data: Path) -> IO[str]:
+    """Hold `run.lock` as long as this process lives: the kernel lets go of it however we end, so it is never stale."""
+    handle = (data / "run.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise stop_with("another `make run` of this folder is running. Stop it first (Ctrl-C there).") from None
+    return handle
+
+
+def end_left_overs(data: Path) -> None:
+    """Stop what a killed run left behind: processes that carry this folder in HOLDFAST_RUN."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOLDFAST_RUN") == str(data) and process.pid != os.getpid():
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    if not found:
+        return
+    say("Stopping what an earlier run left behind ...")
+    # supervisord first, or it would start the others again
+    for process in sorted(found, key=lambda one: "supervisord" not in " ".join(_command_line(one))):
+        try:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGINT if "postgres" in process.name() else signal.SIGTERM)
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(found, timeout=STOP_SECONDS)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=2)
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
+
+
+def check_port(port: int, name: str) -> None:
+    if servers.is_listening(port):
+        raise stop_with(f"port {port} is taken by another program. Free it, or choose another: `{name}=… make run`.")
+
+
+def embedded_environment(data: Path) -> dict[str, str]:
+    """DATABASE_URL and REDIS_URL of the embedded servers, unless the environment names servers of your own."""
+    path = data / "ports.json"
+    known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    ports = {
+        name: processes.choose_port(known.get(name))
+        for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
+        if not os.environ.get(variable)
+    }
+    path.write_text(json.dumps({**known, **ports}))
+    found = {}
+    if "postgres" in ports:
+        found["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{ports['postgres']}/postgres"
+    if "redis" in ports:
+        found["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
+    return found
+
+
+def socket_path(data: Path) -> Path:
+    """A Unix socket's path may not exceed about 100 bytes, so a deep folder's socket lives in the temporary one."""
+    path = data / "supervisor.sock"
+    if len(str(path).encode()) < 90:  # noqa: PLR2004 - sockaddr_un holds 104 to 108, less supervisor's suffix
+        return path
+    digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"holdfast-{digest}.sock"
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback address
+            return bool(response.status == 200)  # noqa: PLR2004
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_until(what: str, ready: Any, supervising: subprocess.Popen[bytes], data: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if supervising.poll() is not None:
+            raise stop_with(f"the process supervisor ended; see {data}/logs/supervisord.log.")
+        if time.monotonic() > deadline:
+            raise stop_with(f"{what} was not ready within {seconds:.0f} s; see {data}/logs.")
+        time.sleep(0.05)
+
+
+def start_programs(control: Any, names: list[str]) -> None:
+    for name in names:
+        control.startProcess(name, False)
+
+
+def stop_everything(control: Any, programs: dict[str, list[str]], supervising: subprocess.Popen[bytes]) -> None:
+    """The app first, then what it writes to; all within ten seconds."""
+    deadline = time.monotonic() + STOP_SECONDS
+    try:
+        for group in ([n for n in programs if n not in processes.SERVERS], list(processes.SERVERS)):
+            for name in group:
+                if name in programs and control.getProcessInfo(name)["statename"] in {"RUNNING", "STARTING", "BACKOFF"}:
+                    control.stopProcess(name, False)
+            while time.monotonic() < deadline - 2 and any(
+                control.getProcessInfo(name)["statename"] == "STOPPING" for name in group if name in programs
+            ):
+                time.sleep(0.05)
+        control.shutdown()
+    except OSError:
+        supervising.terminate()
+    try:
+        supervising.wait(max(0.5, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        supervising.kill()
+
+
+def main() -> None:
+    data = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast")).resolve()
+    (data / "logs").mkdir(parents=True, exist_ok=True)
+    lock = take_lock(data)
+    end_left_overs(data)
+    config = settings.load()
+    check_port(config.port, "PORT")
+    check_port(config.devstore_port, "DEVSTORE_PORT")
+    started_at = time.monotonic()
+    shutil.rmtree(data / "metrics", ignore_errors=True)
+    (data / "metrics").mkdir()
+
+    embedded = embedded_environment(data)
+    control_socket = socket_path(data)
+    environment = {
+        **embedded,
+        **settings.development_secrets(data),
+        "HOLDFAST_DATA": str(data),
+        "HOLDFAST_RUN": str(data),
+        "HOLDFAST_SUPERVISOR": str(control_socket),
+        "PROMETHEUS_MULTIPROC_DIR": str(data / "metrics"),
+        "APP_URL": f"http://127.0.0.1:{config.port}",
+        "PORT": str(config.port),
+        "DEVSTORE_PORT": str(config.devstore_port),
+        "PYTHONUNBUFFERED": "1",
+    }
+    apps = {name: command for name, command in processes.app_commands().items() if name != "release"}
+    programs = {
+        **{
+            kind: processes.server_command(kind, data / kind, int(embedded[variable].rsplit(":", 1)[1].split("/")[0]))
+            for kind, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
+            if variable in embedded
+        },
+        **apps,
+        "devstore": processes.devstore_command(),
+    }
+    config_path = data / "supervisord.conf"
+    config_path.write_text(
+        supervisor.configuration(data, control_socket, programs, environment, root=os.geteuid() == 0)
+    )
+    config_path.chmod(0o600)
+    say("Starting Holdfast ...")
+    supervising = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path)],
+        cwd=settings.ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
+    )
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    control = supervisor.connect(control_socket)
+    try:
+        wait_until("the process supervisor", control_socket.exists, supervising, data, 10)
+        start_programs(control, [kind for kind in processes.SERVERS if kind in programs])
+        release = subprocess.run(
+            processes.app_commands()["release"],
+            cwd=settings.ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (data / "logs" / "release.log").write_text(release.stdout + release.stderr)
+        if release.returncode:
+            raise stop_with(f"the database could not be migrated; see {data}/logs/release.log.")
+        start_programs(control, [*apps, "devstore"])
+        for name, url in (("web", f"{environment['APP_URL']}/healthz"), ("devstore", devstore_url(config) + "/")):
+            wait_until(name, lambda url=url: bool(stopping) or answers(url), supervising, data, READY_SECONDS)
+        if not stopping:
+            announce(config, time.monotonic() - started_at)
+        while not stopping and supervising.poll() is None:
+            time.sleep(0.2)
+    finally:
+        say("\nStopping; your data stays in .holdfast ...")
+        stop_everything(control, programs, supervising)
+        lock.close()
+    say("Stopped.")
+
+
+def devstore_url(config: settings.Config) -> str:
+    return f"http://127.0.0.1:{config.devstore_port}"
+
+
+def announce(config: settings.Config, seconds: float) -> None:
+    store = devstore_url(config)
+    say(
+        f"Holdfast is ready ({seconds:.1f} s).\n\n"
+        f"  Merchant admin   {store}/store/holdfast-demo\n"
+        f"  Storefront       {store}/shops/holdfast-demo.myshopify.com/\n"
+        f"  Status           {store}/store/holdfast-demo?path=/status\n\n"
+        f"  Break it         {store}/break\n\n"
+        "Ctrl-C stops it all and keeps the data."
+    )
+
+
+if __name__ == "__main__":
+    main()

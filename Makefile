@@ -13,7 +13,7 @@ help:
 	@echo "make bench  measure against a peer   make chaos  the long proof: kill -9 during 5,000 webhooks"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
-.venv/pip: $(PYTHON)
+.venv/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Holdfast needs Python 3.11 or newer.")'
 	@$(PYTHON) -m venv .venv
 	@touch $@

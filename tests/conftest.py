@@ -16,7 +16,8 @@ from tortoise import Tortoise
 
 from app import config as settings
 from app import db
-from local import servers
+from local import processes, servers
+from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "test-secret-test-secret-test-secret-1"
@@ -102,3 +103,29 @@ async def stores(open_session: db.Stores) -> db.Stores:
         await raw.execute(f"TRUNCATE {names} RESTART IDENTITY")
     await open_session.queue.flushall()
     return open_session
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Every process of Holdfast, with a stand-in store: started once, for tests of the whole road."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-stack-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        started = Stack(Path(name))
+        try:
+            started.start_everything()
+            started.install()
+            yield started
+        finally:
+            started.stop_everything()
+
+
+@pytest.fixture
+def whole_stack(stack: Stack) -> Iterator[Stack]:
+    """The stack, with everything running again after a test that broke a part of it."""
+    yield stack
+    for name in processes.SERVERS:
+        if name in stack.running:
+            stack.resume(name)
+    stack.start("devstore")
+    stack.control("POST", "shopify", {"mode": "normal"})
+    stack.start_everything()

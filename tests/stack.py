@@ -1,0 +1,218 @@
+"""All processes of Holdfast with servers and a stand-in store of their own, for tests that stop and kill them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from local import processes, servers
+
+SECRET = "test-secret-test-secret-test-secret-1"
+APPS = ("web", "ingest", "relay", "core", "points")
+SHOP = "alice.myshopify.com"
+
+
+class Stack:
+    """Starts, stops, kills and pauses each process by its name; talks to the stand-in store's control API."""
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.directory = directory
+        self.ports = {name: servers.free_port() for name in ("postgres", "redis", "web", "web2", "devstore")}
+        self.environment = {
+            **os.environ,
+            "HOLDFAST_ENV": "development",
+            "HOLDFAST_DATA": str(directory / "holdfast"),
+            "SHOPIFY_API_SECRET": SECRET,
+            "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.ports['postgres']}/postgres",
+            "REDIS_URL": f"redis://127.0.0.1:{self.ports['redis']}/0",
+            "PORT": str(self.ports["web"]),
+            "DEVSTORE_PORT": str(self.ports["devstore"]),
+            "APP_URL": f"http://127.0.0.1:{self.ports['web']}",
+            "DEVSTORE_DEMO": "off",
+            **settings,
+        }
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.http = httpx.Client(timeout=10)
+
+    @property
+    def app_url(self) -> str:
+        return self.environment["APP_URL"]
+
+    @property
+    def store_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['devstore']}"
+
+    # processes
+
+    def command(self, name: str) -> tuple[list[str], dict[str, str]]:
+        if name in processes.SERVERS:
+            return processes.server_command(name, self.directory / name, self.ports[name]), {}
+        if name == "devstore":
+            return processes.devstore_command(), {}
+        if name == "web2":
+            return processes.app_commands()["web"], {"PORT": str(self.ports["web2"])}
+        return processes.app_commands()[name], {}
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            if name in self.running and self.running[name].poll() is None:
+                continue
+            command, extra = self.command(name)
+            with (self.directory / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    command, cwd=processes.ROOT, env={**self.environment, **extra}, stdout=log, stderr=log
+                )
+        for name in names:
+            if name in self.ports:
+                wait_for(f"{name} listens", lambda name=name: servers.is_listening(self.ports[name]), 30)
+
+    def stop(self, *names: str, kill: bool = False) -> None:
+        for name in names:
+            process = self.running.get(name)
+            if process and process.poll() is None:
+                stop_signal = signal.SIGINT if name == "postgres" else signal.SIGTERM
+                process.send_signal(signal.SIGKILL if kill else stop_signal)
+        for name in names:
+            process = self.running.pop(name, None)
+            if process:
+                try:
+                    process.wait(timeout=15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait(timeout=5)
+                    raise AssertionError(f"{name} did not stop within 15 s") from None
+
+    def kill(self, *names: str) -> None:
+        self.stop(*names, kill=True)
+
+    def pause(self, name: str) -> None:
+        for process in self._tree(name):
+            process.suspend()
+
+    def resume(self, name: str) -> None:
+        for process in self._tree(name):
+            process.resume()
+
+    def _tree(self, name: str) -> list[psutil.Process]:
+        parent = psutil.Process(self.running[name].pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def start_everything(self) -> None:
+        self.start("postgres", "redis")
+        if not (self.directory / "released").exists():
+            wait_for("postgres answers", self._release, 30)
+            (self.directory / "released").touch()
+        self.start("devstore", *APPS)
+        wait_for("the app is healthy", lambda: self.health().get("status") == "ok", 30)
+
+    def _release(self) -> bool:
+        done = subprocess.run(
+            processes.app_commands()["release"],
+            cwd=processes.ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        (self.directory / "release.log").write_text(done.stdout + done.stderr)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return True
+
+    def stop_everything(self) -> None:
+        for name in processes.SERVERS:
+            if name in self.running:
+                self.resume(name)
+        self.stop(*[name for name in self.running if name not in processes.SERVERS])
+        self.stop(*list(self.running))
+        self.http.close()
+
+    # what people and Shopify do
+
+    def health(self) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self.http.get(f"{self.app_url}/healthz").json()
+        except (httpx.HTTPError, ValueError):
+            return {}
+        return answer
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        response = self.http.request(method, f"{self.store_url}/control/{path}", json=body)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()
+
+    def install(self, shop: str = SHOP) -> None:
+        """Alice opens the app once, as Shopify frames it."""
+        assert self.open_admin("/", shop).status_code == 200
+
+    def open_admin(self, path: str, shop: str = SHOP) -> httpx.Response:
+        token = self.control("GET", f"shops/{shop}/id-token")["id_token"]
+        return self.http.get(
+            f"{self.app_url}{path}", params={"id_token": token, "shop": shop, "embedded": "1", "locale": "en"}
+        )
+
+    def customer(self, first_name: str = "Bob", shop: str = SHOP) -> str:
+        made = self.control(
+            "POST",
+            f"shops/{shop}/customers",
+            {"first_name": first_name, "last_name": "Buyer", "email": f"{first_name.lower()}@example.com"},
+        )
+        return str(made["id"])
+
+    def order(self, customer_id: str | None, price: str = "100.00", shop: str = SHOP, **fields: Any) -> dict[str, Any]:
+        lines = fields.pop("lines", [{"title": "Mug", "price": price, "quantity": 1}])
+        body = {"customer_id": customer_id, "lines": lines, "paid": True, **fields}
+        made: dict[str, Any] = self.control("POST", f"shops/{shop}/orders", body)
+        return made
+
+    def proxy(
+        self, method: str, path: str, customer_id: str | None, shop: str = SHOP, **options: Any
+    ) -> httpx.Response:
+        """A request as the app proxy would send it; `web2` asks the second web process."""
+        second = options.pop("web2", False)
+        url = self.control("POST", f"shops/{shop}/proxy-url", {"path": path, "customer_id": customer_id})["url"]
+        if second:
+            url = url.replace(f":{self.ports['web']}/", f":{self.ports['web2']}/")
+        return self.http.request(method, url, **options)
+
+    def me(self, customer_id: str, shop: str = SHOP) -> dict[str, Any]:
+        answer: dict[str, Any] = self.proxy("GET", "/storefront/me", customer_id, shop).json()
+        return answer
+
+    def wait_for_points(
+        self, customer_id: str, available: int, seconds: float = 15, shop: str = SHOP
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def reached() -> bool:
+            found.clear()
+            found.update(self.me(customer_id, shop))
+            return bool(found.get("points", {}).get("available") == available)
+
+        wait_for(f"{available} points", reached, seconds, lambda: str(found))
+        return found
+
+    def verify(self) -> str:
+        """The verify command over every shop; fails when a balance drifts or a chain is broken."""
+        done = subprocess.run(
+            [sys.executable, "-m", "workers.verify"],
+            cwd=processes.ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def wait_for(what: str, ready: Callable[[], bool], seconds: float, detail: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s {detail()}"
+        time.sleep(0.05)

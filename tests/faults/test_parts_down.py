@@ -1,0 +1,157 @@
+"""The degradation matrix: each test really stops a part, looks at what people see, and starts it again."""
+
+import uuid
+
+from tests.stack import SHOP, Stack, wait_for
+
+
+def redeem(stack: Stack, customer_id: str, cost: int = 100, key: str | None = None):
+    me = stack.me(customer_id)
+    reward = next(one for one in me["rewards"] if one["cost"] == cost)
+    body = {"reward_id": reward["id"], "idempotency_key": key or str(uuid.uuid4())}
+    return stack.proxy("POST", "/storefront/redemptions", customer_id, json=body)
+
+
+def test_with_the_points_worker_stopped_balances_are_old_and_say_so_and_no_order_is_lost(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "40.00")
+    stack.wait_for_points(bob, 40)
+    stack.stop("points")
+    wait_for("the balance is marked", lambda: stack.me(bob)["points"]["source"] == "cached", 20)
+    stack.order(bob, "60.00")
+    seen = stack.me(bob)
+    assert seen["points"]["available"] == 40
+    assert any("on their way" in notice for notice in seen["notices"])
+    page = stack.open_admin("/")
+    assert page.status_code == 200
+    assert "on their way" in page.text
+    stack.start("points")
+    stack.wait_for_points(bob, 100, 20)
+    wait_for("the mark goes", lambda: stack.me(bob)["points"]["source"] == "live", 20)
+
+
+def test_with_redis_stopped_webhooks_are_kept_in_postgres_and_pages_still_open(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "40.00")
+    stack.wait_for_points(bob, 40)
+    stack.stop("redis")
+    stack.order(bob, "60.00")
+    seen = stack.me(bob)
+    assert seen["points"]["available"] == 40
+    assert seen["points"]["source"] in {"live", "cached"}
+    assert stack.open_admin("/").status_code == 200
+    assert stack.health()["status"] == "degraded"
+    deliveries = stack.control("GET", "deliveries")
+    stack.start("redis")
+    stack.wait_for_points(bob, 100, 40)
+    assert deliveries, "the stand-in store must have delivered for this test to mean anything"
+
+
+def test_with_redis_hanging_people_wait_no_longer_than_the_deadline(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "40.00")
+    stack.wait_for_points(bob, 40)
+    stack.pause("redis")
+    answer = stack.proxy("GET", "/storefront/me", bob)
+    assert answer.status_code == 200
+    assert answer.elapsed.total_seconds() < 5
+    assert answer.json()["points"]["available"] == 40
+    stack.order(bob, "60.00")
+    stack.resume("redis")
+    stack.wait_for_points(bob, 100, 40)
+
+
+def test_with_postgres_stopped_the_shopper_sees_the_last_balance_and_spends_nothing(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "140.00")
+    stack.wait_for_points(bob, 140)
+    assert stack.open_admin("/").status_code == 200
+    stack.stop("postgres")
+    stack.order(bob, "60.00")
+    wait_for("the balance is marked", lambda: stack.me(bob)["points"]["source"] == "cached", 40)
+    assert stack.me(bob)["points"]["available"] == 140
+    refused = redeem(stack, bob)
+    assert refused.status_code == 503
+    assert refused.json()["error"]["message"]
+    assert stack.open_admin("/").status_code == 200
+    stack.start("postgres")
+    stack.wait_for_points(bob, 200, 40)
+
+
+def test_with_both_stores_stopped_shopify_is_asked_to_come_again(whole_stack: Stack) -> None:
+    stack = whole_stack
+    stack.control("POST", "webhooks", {"time_scale": 0.005})  # Shopify's first retries, seconds instead of minutes
+    try:
+        bob = stack.customer()
+        stack.order(bob, "40.00")
+        stack.wait_for_points(bob, 40)
+        stack.stop("redis", "postgres")
+        stack.order(bob, "60.00")
+        assert stack.health()["status"] == "down"
+        stack.start("postgres", "redis")
+        stack.wait_for_points(bob, 100, 60)
+    finally:
+        stack.control("POST", "webhooks", {"time_scale": 1.0})
+
+
+def test_with_shopify_gone_points_are_held_until_the_code_exists(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "140.00")
+    stack.wait_for_points(bob, 140)
+    stack.control("POST", "shopify", {"mode": "gone"})
+    answer = redeem(stack, bob)
+    assert answer.status_code == 202, answer.text
+    points = stack.me(bob)["points"]
+    assert (points["available"], points["held"]) == (40, 100)
+    stack.control("POST", "shopify", {"mode": "normal"})
+
+    def prepared() -> bool:
+        redemptions = stack.me(bob)["redemptions"]
+        return bool(redemptions) and redemptions[0]["state"] == "captured" and bool(redemptions[0]["code"])
+
+    wait_for("the code is there", prepared, 60)
+    assert stack.me(bob)["points"]["held"] == 0
+
+
+def test_when_shopify_did_the_work_but_its_answer_was_lost_there_is_still_one_code(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "140.00")
+    stack.wait_for_points(bob, 140)
+    before = len(stack.control("GET", f"shops/{SHOP}/discounts"))
+    stack.control("POST", "shopify", {"mode": "late", "seconds": 6})
+    assert redeem(stack, bob).status_code == 202
+    wait_for("Shopify did the work", lambda: len(stack.control("GET", f"shops/{SHOP}/discounts")) > before, 10)
+    stack.control("POST", "shopify", {"mode": "normal"})
+    wait_for("the code is found", lambda: stack.me(bob)["redemptions"][0]["state"] == "captured", 60)
+    assert len(stack.control("GET", f"shops/{SHOP}/discounts")) == before + 1
+
+
+def test_with_the_relay_stopped_effects_wait_in_the_outbox(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.order(bob, "40.00")
+    stack.wait_for_points(bob, 40)
+    stack.stop("relay")
+    stack.order(bob, "60.00")
+    assert stack.me(bob)["points"]["available"] == 40
+    assert redeem(stack, bob, 500).status_code == 422
+    stack.start("relay")
+    stack.wait_for_points(bob, 100, 20)
+
+
+def test_a_killed_process_comes_back_to_exactly_one_effect(whole_stack: Stack) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    for name in ("ingest", "relay", "points"):
+        stack.order(bob, "10.00")
+        stack.kill(name)
+        stack.order(bob, "10.00")
+        stack.start(name)
+    stack.wait_for_points(bob, 60, 40)
+    stack.verify()

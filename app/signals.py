@@ -30,6 +30,7 @@ BREAKER = Gauge(
     "holdfast_breaker_state", "0 closed, 1 half-open, 2 open; the worst of all processes", ["name"],
     multiprocess_mode="livemax",
 )  # fmt: skip
+TRANSITIONS = Counter("holdfast_breaker_transitions_total", "Circuits that moved, by where to", ["name", "state"])
 GUARD = Counter("holdfast_guard_total", "Guarded calls: ok, failed, slow, refused, busy, rejected", ["name", "outcome"])
 DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set aside", ["service"])
 LIMITS = Counter("holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"])

@@ -76,6 +76,7 @@ class DeadLetter(Model):
     attempts = fields.IntField(default=1)
     history = fields.JSONField(default=list)  # [{"at": iso time, "reason": text}]
     next_attempt_at = fields.DatetimeField(null=True)
+    proof = fields.TextField(default="")  # of an event whose signature was bad: "id timestamp signature"
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

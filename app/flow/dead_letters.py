@@ -1,0 +1,217 @@
+"""Dead letters: events and webhooks that could not be handled, kept with reason and history until a try succeeds."""
+
+import json
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from app import db, signals
+from app.errors import NotFoundError
+from app.flow import failures
+from app.flow.models import DeadLetter
+
+TRIES_MAX = 6
+FIRST_DELAY_SECONDS = 2
+DELAY_FACTOR = 4
+HISTORY_LENGTH_MAX = 20
+OPEN_STATES = ("waiting", "dead")
+
+log = signals.logger()
+
+AfterCommit = Callable[[], Awaitable[None]]
+Attempt = Callable[[Any, DeadLetter], Awaitable[AfterCommit | None]]
+
+INSERT = """
+INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, attempts, history, next_attempt_at,
+                          proof, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8::jsonb, $9, $10, now(), now())
+ON CONFLICT (service, shop, reference) DO NOTHING
+RETURNING id
+"""
+MARK_FAILED = """
+UPDATE dead_letters
+   SET attempts = attempts + 1, state = $3, reason = $4, history = $5::jsonb, next_attempt_at = $6, updated_at = now()
+ WHERE id = $1 AND attempts = $2 AND state = 'waiting'
+"""
+MARK_DONE = "UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now() WHERE id = $1"
+# A letter that waits already is only hurried, so asking twice is asking once.
+REPLAY = """
+UPDATE dead_letters
+   SET attempts = CASE state WHEN 'dead' THEN 0 ELSE attempts END,
+       history = CASE state WHEN 'dead' THEN history || $3::jsonb ELSE history END,
+       state = 'waiting', next_attempt_at = now(), updated_at = now()
+ WHERE shop = $1 AND state IN ('waiting', 'dead') AND ($2::bigint IS NULL OR id = $2)
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Letters newest first; `pages` is at least 1, `page` counts from 1."""
+
+    letters: list[DeadLetter]
+    total: int
+    page: int
+    pages: int
+
+
+async def add(
+    connection: Any,
+    service: str,
+    shop: str,
+    topic: str,
+    reference: str,
+    payload: bytes,
+    error: BaseException,
+    *,
+    proof: str = "",
+) -> bool:
+    """Set aside what `service` failed to handle with `error`; one statement on `connection` (asyncpg).
+
+    It waits for its next try, or is dead at once when the error is permanent. `reference` (event id, webhook id)
+    makes it unique within service and shop: a repeat changes nothing and answers False. `proof` is the signature
+    of an event that could not be verified, to be checked again when it is replayed.
+    """
+    reason = failures.reason(error)
+    state, next_attempt_at = _next(1, is_permanent=failures.is_permanent(error))
+    made = await connection.fetchval(
+        INSERT, service, shop, topic, reference, payload, state, reason, _history([], reason), next_attempt_at, proof
+    )
+    if made is None:
+        return False
+    signals.DEAD_LETTERS.labels(service).inc()
+    log.warning("set aside", service=service, shop=shop, topic=topic, reference=reference, state=state, reason=reason)
+    return True
+
+
+async def due(service: str, now: datetime, limit: int = 50) -> list[DeadLetter]:
+    """Letters of `service` whose next try has come, the longest waiting first."""
+    letters = DeadLetter.filter(service=service, state="waiting", next_attempt_at__lte=now)
+    return await letters.order_by("next_attempt_at", "id").limit(limit)
+
+
+async def retry_due(service: str, attempt: Attempt, *, now: datetime | None = None, limit: int = 50) -> int:
+    """Try the due letters of `service` again, each in a transaction of its own; returns how many succeeded.
+
+    `attempt(connection, letter)` does the work in that transaction, which also marks the letter done, and may
+    return what to do after the commit. A letter that fails waits longer, or is dead after the last try. Failures
+    of the infrastructure are raised and cost no try.
+    """
+    done = 0
+    for letter in await due(service, now or datetime.now(UTC), limit):
+        done += await _retry(letter, attempt)
+    return done
+
+
+async def _retry(letter: DeadLetter, attempt: Attempt) -> bool:
+    with structlog.contextvars.bound_contextvars(shop=letter.shop, event_id=letter.reference):
+        try:
+            async with db.transaction() as connection:
+                mine = "SELECT id FROM dead_letters WHERE id = $1 AND attempts = $2 AND state = 'waiting'"
+                if await connection.fetchval(f"{mine} FOR UPDATE SKIP LOCKED", letter.id, letter.attempts) is None:
+                    return False  # another process has it in hand, or is done with it
+                after_commit = await attempt(connection, letter)
+                await connection.execute(MARK_DONE, letter.id)
+        except Exception as error:
+            if failures.is_passing(error):
+                raise
+            await _mark_failed(letter, error)
+            return False
+        log.info("dead letter handled", service=letter.service, topic=letter.topic, attempts=letter.attempts + 1)
+        await finish(after_commit)
+        return True
+
+
+async def finish(after_commit: AfterCommit | None) -> None:
+    """What follows a commit (caches) can fail without undoing it: logged, and healed by the caches' own age."""
+    if after_commit is None:
+        return
+    try:
+        await after_commit()
+    except Exception as error:  # noqa: BLE001 - the effect is committed; nothing here may repeat it
+        log.warning("after-commit work failed", error=failures.reason(error))
+
+
+async def _mark_failed(letter: DeadLetter, error: Exception) -> None:
+    reason = failures.reason(error)
+    state, next_attempt_at = _next(letter.attempts + 1, is_permanent=failures.is_permanent(error))
+    log.warning("failed again", service=letter.service, topic=letter.topic, state=state, reason=reason)
+    async with db.transaction() as connection:
+        history = _history(letter.history, reason)
+        await connection.execute(MARK_FAILED, letter.id, letter.attempts, state, reason, history, next_attempt_at)
+
+
+def _next(attempts: int, *, is_permanent: bool) -> tuple[str, datetime | None]:
+    """State and time of the next try after `attempts` failed ones: 2 s, 8 s, 32 s, 2 min, 8.5 min, then dead."""
+    if is_permanent or attempts >= TRIES_MAX:
+        return "dead", None
+    delay = FIRST_DELAY_SECONDS * DELAY_FACTOR ** (attempts - 1) * random.uniform(1.0, 1.1)  # noqa: S311 - jitter
+    return "waiting", datetime.now(UTC) + timedelta(seconds=delay)
+
+
+def _history(before: list[dict[str, str]], reason: str) -> str:
+    entry = {"at": datetime.now(UTC).isoformat(), "reason": reason}
+    return json.dumps([*before, entry][-HISTORY_LENGTH_MAX:])
+
+
+async def list_for_shop(shop: str, page: int = 1, size: int = 20) -> LetterPage:
+    """The waiting and dead letters of `shop`, newest first, a page at a time; a page past the end is the last one."""
+    letters = DeadLetter.filter(shop=shop, state__in=OPEN_STATES)
+    total = await letters.count()
+    pages = max(1, -(-total // size))
+    page = min(max(1, page), pages)
+    return LetterPage(await letters.order_by("-id").offset((page - 1) * size).limit(size), total, page, pages)
+
+
+async def count_for_shop(shop: str) -> int:
+    """How many letters of `shop` are waiting or dead."""
+    return await DeadLetter.filter(shop=shop, state__in=OPEN_STATES).count()
+
+
+async def replay(shop: str, letter_id: int) -> None:
+    """Ask for another try of one letter now; its service takes it up within a second or two.
+
+    Asking again changes nothing, nor does asking for one that was handled. Raises NotFoundError when the shop has
+    no such letter.
+    """
+    if not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id):
+        raise NotFoundError("There is no such dead letter in this shop.")
+
+
+async def replay_all(shop: str) -> int:
+    """Ask for another try of every waiting or dead letter of `shop`; returns how many there are."""
+    return await _replay(shop, None)
+
+
+async def _replay(shop: str, letter_id: int | None) -> int:
+    async with db.transaction() as connection:
+        rows = await connection.fetch(REPLAY, shop, letter_id, _history([], "Replay asked for."))
+    log.info("replay asked for", shop=shop, letters=len(rows))
+    return len(rows)
+
+
+def readable(payload: bytes) -> str:
+    """A letter's payload as indented text for people: JSON as it is, a lane item with its body unfolded."""
+    for decode in (msgspec.json.decode, msgspec.msgpack.decode):
+        try:
+            found = decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        return json.dumps(_unfold(found), indent=2, ensure_ascii=False)
+    return payload.decode(errors="replace")
+
+
+def _unfold(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unfold(part) for part in value]
+    if isinstance(value, bytes):
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return value.decode(errors="replace")
+    return value

@@ -1,0 +1,59 @@
+"""Tells failures of the infrastructure, which pass and say nothing about an event, from failures of the event itself."""
+
+from collections.abc import Iterator
+
+import asyncpg
+import msgspec
+from redis import exceptions as redis_errors
+from tortoise.exceptions import DBConnectionError
+
+from app.errors import HoldfastError
+
+REASON_LENGTH_MAX = 2_000
+
+# Postgres away, going away, or without room; a deadlock or serialization conflict, where another try is the cure.
+# A statement that ran out of time is not here: one event can be its cause, and must not block all others for ever.
+_PASSING = (
+    OSError,  # connection refused or reset, timeouts
+    DBConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InternalClientError,
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether trying the very same again later can help because the fault lies with a store, not with the event."""
+    return any(isinstance(seen, _PASSING) or _is_closed_connection(seen) for seen in _causes(error))
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Whether no later try can succeed: the rules say no, or the data has another shape than agreed."""
+    if isinstance(error, HoldfastError):
+        return error.permanent
+    return any(isinstance(seen, msgspec.DecodeError | asyncpg.DataError) for seen in _causes(error))
+
+
+def reason(error: BaseException) -> str:
+    """The failure as one sentence for people, of bounded length."""
+    text = error.message if isinstance(error, HoldfastError) else f"{type(error).__name__}: {error}"
+    return text.replace("\x00", "").encode(errors="replace").decode()[:REASON_LENGTH_MAX]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:  # Tortoise wraps what asyncpg raised
+        yield seen
+        seen = seen.__cause__
+
+
+def _is_closed_connection(error: BaseException) -> bool:
+    # asyncpg has one class for this and for wrong use of it, which is a bug and must not be repeated for ever
+    return isinstance(error, asyncpg.InterfaceError) and ("closed" in str(error) or "closing" in str(error))

@@ -51,7 +51,7 @@ bench: .venv/dev
 	$(RUN) benchmarks.run
 
 chaos: .venv/dev
-	$(RUN) pytest tests/chaos --chaos
+	$(RUN) pytest -o addopts= -q -s tests/proofs
 
 # against the store of `make run`, or the one DATABASE_URL names
 verify: .venv/run

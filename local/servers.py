@@ -111,7 +111,7 @@ def main() -> None:
             os.setuid(user)
         os.chdir("/")
     else:
-        command = redis_command(directory, port)
+        command = redis_command(directory, port, appendfsync=os.environ.get("EMBEDDED_APPENDFSYNC", "always"))
     os.execv(command[0], command)
 
 

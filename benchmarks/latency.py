@@ -1,0 +1,160 @@
+"""How long people wait: webhook to balance, one noisy shop beside others, and the widget's own request."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import time
+import urllib.parse
+import uuid
+from typing import Any
+
+import httpx
+
+from benchmarks import orders, sides
+from benchmarks.load import percentile
+
+Row = tuple[str, str, str]
+
+
+def signed_me(shop: str, customer_id: int) -> str:
+    """Path and query of `GET /storefront/me` as the app proxy signs it (platform.md §3.2)."""
+    fields = {
+        "logged_in_customer_id": str(customer_id),
+        "path_prefix": "/apps/holdfast",
+        "shop": shop,
+        "timestamp": str(int(time.time())),
+    }
+    message = "".join(f"{name}={value}" for name, value in sorted(fields.items()))
+    fields["signature"] = hmac.new(orders.SECRET.encode(), message.encode(), hashlib.sha256).hexdigest()
+    return "/storefront/me?" + urllib.parse.urlencode(fields)
+
+
+async def send_webhook(client: httpx.AsyncClient, shop: str, body: bytes) -> None:
+    digest = base64.b64encode(hmac.new(orders.SECRET.encode(), body, hashlib.sha256).digest()).decode()
+    answer = await client.post(
+        "/webhooks",
+        content=body,
+        headers={
+            "X-Shopify-Topic": "orders/paid",
+            "X-Shopify-Hmac-Sha256": digest,
+            "X-Shopify-Shop-Domain": shop,
+            "X-Shopify-API-Version": "2026-07",
+            "X-Shopify-Webhook-Id": str(uuid.uuid4()),
+            "X-Shopify-Triggered-At": "2026-11-20T15:00:01Z",
+        },
+    )
+    answer.raise_for_status()
+
+
+async def time_to_balance(client: httpx.AsyncClient, shop: str, order_id: int, customer_id: int) -> float:
+    """Seconds from sending a webhook for a new customer until their balance shows in /storefront/me."""
+    started = time.perf_counter()
+    await send_webhook(client, shop, orders.order_body(order_id, customer_id))
+    while time.perf_counter() - started < 30:
+        me = (await client.get(signed_me(shop, customer_id))).json()
+        if me["points"]["available"] > 0:
+            return time.perf_counter() - started
+        await asyncio.sleep(0.01)
+    raise SystemExit("A balance did not arrive within 30 s.")
+
+
+async def sample(port: int, shops: range, seconds: float, every_seconds: float, first_id: int) -> list[float]:
+    """Follow one webhook every `every_seconds` to its balance, round the shops."""
+    found: list[float] = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+
+        async def follow(number: int) -> None:
+            shop = orders.shop_name(shops[number % len(shops)])
+            found.append(await time_to_balance(client, shop, first_id + number, 10**7 + first_id % 10**6 + number))
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(int(seconds / every_seconds)):
+                tasks.create_task(follow(number))
+                await asyncio.sleep(every_seconds)
+    return found
+
+
+def background(port: int, rate: float, seconds: float, shops: int, first_id: int) -> Any:
+    job = {"port": port, "count": int(rate * seconds), "shops": shops, "first_id": first_id, "connections": 32}
+    return sides.start_load({**job, "rate": rate})
+
+
+def webhook_to_balance(_count: int, rounds: int) -> list[Row]:
+    """p99 from webhook to balance at 200/s over 100 shops (190/s in the background, 10/s followed)."""
+    seconds = 20.0
+    with sides.holdfast("web", "ingest", "relay", "points", "core", shops=100) as stack:
+        port, found = stack.ports["web"], []
+        for number in range(rounds):
+            generator = background(port, 190, seconds + 3, 100, 4 * 10**9 + number * 10**6)
+            time.sleep(2)
+            found += asyncio.run(sample(port, range(100), seconds, 0.1, 5 * 10**9 + number * 10**6))
+            sides.finish_load(generator)
+    p50, p99 = percentile(found, 0.5) * 1000, percentile(found, 0.99) * 1000
+    return [
+        (
+            "Webhook to balance in /storefront/me, 200/s over 100 shops",
+            f"p50 {p50:.0f} ms, p99 {p99:.0f} ms",
+            f"{len(found)} followed",
+        )
+    ]
+
+
+def fairness(_count: int, rounds: int) -> list[Row]:
+    """The others' p99 while one shop sends 100 times its share (1/s a shop; then 100/s from one of them)."""
+    seconds = 20.0
+    quiet, noisy = [], []
+    with sides.holdfast("web", "ingest", "relay", "points", "core", shops=101) as stack:
+        port = stack.ports["web"]
+        for number in range(rounds):
+            first_id = 6 * 10**9 + number * 10**7
+            generator = background(port, 90, seconds + 3, 100, first_id)
+            time.sleep(2)
+            quiet += asyncio.run(sample(port, range(100), seconds, 0.1, first_id + 10**6))
+            sides.finish_load(generator)
+            generator = background(port, 90, seconds + 3, 100, first_id + 2 * 10**6)
+            host = f"127.0.0.1:{port}"
+            noise = [
+                orders.request_bytes(
+                    orders.shop_name(100), orders.order_body(first_id + 3 * 10**6 + n, 1), host
+                ).decode()
+                for n in range(int(100 * (seconds + 3)))
+            ]
+            loud = sides.start_load({"port": port, "requests": noise, "connections": 16, "rate": 100})
+            time.sleep(2)
+            noisy += asyncio.run(sample(port, range(100), seconds, 0.1, first_id + 4 * 10**6))
+            sides.finish_load(generator)
+            sides.finish_load(loud)
+    before, after = percentile(quiet, 0.99) * 1000, percentile(noisy, 0.99) * 1000
+    return [
+        (
+            "One shop at 100 times its share: the others' p99, webhook to balance",
+            f"{after:.0f} ms",
+            f"{after / before:.2f}x without it ({before:.0f} ms)",
+        )
+    ]
+
+
+def me_warm(_count: int, rounds: int) -> list[Row]:
+    """/storefront/me at 500/s with warm caches."""
+    customers = 200
+    with sides.holdfast("web", "ingest", "relay", "points", "core", shops=10) as stack:
+        port, p50s, p99s = stack.ports["web"], [], []
+        sides.load({"port": port, "count": customers, "shops": 10, "first_id": 7 * 10**9, "connections": 8})
+        sides.wait_for_rows(stack.environment["DATABASE_URL"], "ledger", customers)
+        for _ in range(rounds + 1):  # the first round warms
+            requests = []
+            for number in range(5000):
+                shop = number % 10
+                path = signed_me(orders.shop_name(shop), shop * orders.CUSTOMERS_PER_SHOP + number // 10 % 20 + 1)
+                requests.append(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\n\r\n")
+            result = sides.load({"port": port, "requests": requests, "connections": 32, "rate": 500})
+            p50s.append(result["p50_ms"])
+            p99s.append(result["p99_ms"])
+    return [
+        (
+            "/storefront/me, warm, 500/s on loopback",
+            f"p50 {min(p50s[1:]):.1f} ms, p99 {sorted(p99s[1:])[len(p99s[1:]) // 2]:.1f} ms",
+            "median of the rounds",
+        )
+    ]

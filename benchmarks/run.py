@@ -1,0 +1,113 @@
+"""`make bench`: every figure of the README, both sides in one run, printed as a table with ratios."""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import latency, sides
+from local import servers
+
+CONNECTIONS = 128
+
+
+def ingest(count: int, rounds: int) -> list[tuple[str, str, str]]:
+    """Acknowledged webhooks a second, without workers: every one on disk for us, nothing synced by the peer."""
+    ours, theirs = [], []
+    for number in range(rounds):
+        job = {"count": count, "shops": sides.SHOPS, "first_id": 10**9 + number * count, "connections": CONNECTIONS}
+        with sides.holdfast("web", **sides.LIFTED) as stack:
+            ours.append(sides.load({**job, "port": stack.ports["web"]})["per_second"])
+        with sides.peer(workers=False) as peer:
+            theirs.append(sides.load({**job, "port": peer["port"], "count": count // 3})["per_second"])
+    return [row("Ingest, every acknowledged webhook on disk", ours, "peer, syncing nothing", theirs, "/s")]
+
+
+def ingest_against_empty(count: int, rounds: int) -> list[tuple[str, str, str]]:
+    """With fsync off, against the same HTTP server answering an empty handler."""
+    ours, empty = [], []
+    for number in range(rounds):
+        job = {"count": count, "shops": sides.SHOPS, "first_id": 2 * 10**9 + number * count, "connections": CONNECTIONS}
+        with sides.holdfast("web", appendfsync="no", **sides.LIFTED) as stack:
+            ours.append(sides.load({**job, "port": stack.ports["web"]})["per_second"])
+        port = servers.free_port()
+        server = subprocess.Popen([sys.executable, "-m", "benchmarks.empty"], env={**os.environ, "PORT": str(port)})
+        try:
+            while not servers.is_listening(port):
+                pass
+            empty.append(sides.load({**job, "port": port})["per_second"])
+        finally:
+            server.terminate()
+            server.wait()
+    return [row("Ingest, fsync off", ours, "empty handler, same server", empty, "/s")]
+
+
+def sustained(count: int, rounds: int) -> list[tuple[str, str, str]]:
+    """From the first webhook sent to the last ledger row committed, limits lifted, nothing left behind."""
+    ours, theirs, memory = [], [], {}
+    for number in range(rounds):
+        job = {"count": count, "shops": sides.SHOPS, "first_id": 3 * 10**9 + number * count, "connections": CONNECTIONS}
+        with sides.holdfast("web", "ingest", "relay", "points", **sides.LIFTED) as stack:
+            sent = sides.load({**job, "port": stack.ports["web"]})
+            done_at = sides.wait_for_rows(stack.environment["DATABASE_URL"], "ledger", count)
+            ours.append(count / (done_at - sent["started_at"]))
+            memory = sides.memory_megabytes(stack)
+            print(stack.verify(), flush=True)
+        with sides.peer(workers=True) as peer:
+            small = count // 3
+            sent = sides.load({**job, "port": peer["port"], "count": small})
+            theirs.append(small / (sides.wait_for_rows(peer["database_url"], "ledger", small) - sent["started_at"]))
+    listed = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in memory.items())
+    return [
+        row("Sustained, webhook to committed ledger row", ours, "peer", theirs, "/s"),
+        ("Memory of every process after that run (MB)", listed, ""),
+    ]
+
+
+def row(what: str, ours: list[float], other: str, theirs: list[float], unit: str) -> tuple[str, str, str]:
+    mine, its = statistics.median(ours), statistics.median(theirs)
+    spread = f"{min(ours):,.0f}-{max(ours):,.0f}"
+    return (what, f"{mine:,.0f}{unit} ({spread})", f"{mine / its:.2f}x {other} ({its:,.0f}{unit})")
+
+
+def machine() -> str:
+    names = [
+        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = names[0] if names else platform.machine()
+    return f"{os.cpu_count()} x {processor}, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+MEASUREMENTS = {
+    "ingest": ingest,
+    "empty": ingest_against_empty,
+    "sustained": sustained,
+    "latency": latency.webhook_to_balance,
+    "fairness": latency.fairness,
+    "me": latency.me_warm,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", choices=[[], *MEASUREMENTS], help="which measurements (all)")
+    parser.add_argument("--count", type=int, default=20_000, help="webhooks a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    print(machine(), flush=True)
+    rows: list[tuple[str, str, str]] = []
+    for name in arguments.only or MEASUREMENTS:
+        for found in MEASUREMENTS[name](arguments.count, arguments.rounds):
+            rows.append(found)
+            print("  ".join(found), flush=True)
+    print(f"\n| measured on {machine()} | Holdfast | against |\n|---|---|---|")
+    for found in rows:
+        print("| " + " | ".join(found) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 """The tables of core: shops with their tokens, and the compliance requests Shopify sends."""
 
+from typing import Any
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -33,7 +35,7 @@ class ComplianceRequest(Model):
     shop = fields.CharField(max_length=255)
     topic = fields.CharField(max_length=32)
     reference = fields.CharField(max_length=128)
-    payload = fields.JSONField()
+    payload: Any = fields.JSONField()
     state = fields.CharField(max_length=16, default="received")
     received_at = fields.DatetimeField(auto_now_add=True)
 

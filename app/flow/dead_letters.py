@@ -62,13 +62,13 @@ class LetterPage:
 
 async def add(
     connection: Any,
+    error: BaseException,
+    *,
     service: str,
     shop: str,
     topic: str,
     reference: str,
     payload: bytes,
-    error: BaseException,
-    *,
     proof: str = "",
 ) -> bool:
     """Set aside what `service` failed to handle with `error`; one statement on `connection` (asyncpg).

@@ -1,9 +1,10 @@
-"""Tells failures of the infrastructure, which pass and say nothing about an event, from failures of the event itself."""
+"""Tells failures of the infrastructure, which pass, from failures of the event itself, which do not."""
 
 from collections.abc import Iterator
 
 import asyncpg
 import msgspec
+from asyncpg.exceptions import InterfaceError, InternalClientError
 from redis import exceptions as redis_errors
 from tortoise.exceptions import DBConnectionError
 
@@ -23,7 +24,7 @@ _PASSING = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.InternalClientError,
+    InternalClientError,
     redis_errors.ConnectionError,
     redis_errors.TimeoutError,
 )
@@ -56,4 +57,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _is_closed_connection(error: BaseException) -> bool:
     # asyncpg has one class for this and for wrong use of it, which is a bug and must not be repeated for ever
-    return isinstance(error, asyncpg.InterfaceError) and ("closed" in str(error) or "closing" in str(error))
+    return isinstance(error, InterfaceError) and ("closed" in str(error) or "closing" in str(error))

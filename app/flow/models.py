@@ -74,7 +74,7 @@ class DeadLetter(Model):
     state = fields.CharField(max_length=16)  # waiting | dead | done | discarded
     reason = fields.TextField()
     attempts = fields.IntField(default=1)
-    history = fields.JSONField(default=list)  # [{"at": iso time, "reason": text}]
+    history: list[dict[str, str]] = fields.JSONField(default=list)  # [{"at": iso time, "reason": text}]
     next_attempt_at = fields.DatetimeField(null=True)
     proof = fields.TextField(default="")  # of an event whose signature was bad: "id timestamp signature"
     created_at = fields.DatetimeField(auto_now_add=True)

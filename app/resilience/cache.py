@@ -1,0 +1,198 @@
+"""The cache with two horizons: fresh for 30 s, kept for 7 days, so that what people see is old but true."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+import redis.asyncio as aioredis
+
+from app import signals
+from app.resilience import reading
+from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.reading import Reading
+
+T = TypeVar("T")
+FRESH_SECONDS = 30
+KEEP_SECONDS = 7 * 86_400
+MEMORY_ENTRIES_MAX = 2_048  # of this process, for when the cache and the source are both away
+PUT_BATCH = 256  # keys one script call touches; Redis does nothing else meanwhile
+log = signals.logger()
+
+# An entry is a hash: s the sequence, t the moment it was true (milliseconds), p the payload. Two writers race (the
+# worker after its commit, a page after its load): the higher sequence stays, of equals the one that is true later.
+PUT = """
+local written = 0
+for i, key in ipairs(KEYS) do
+  local sequence, payload = tonumber(ARGV[2 * i + 1]), ARGV[2 * i + 2]
+  local kept = redis.call('HMGET', key, 's', 't')
+  local before = tonumber(kept[1] or '-1')
+  if sequence > before or (sequence == before and tonumber(ARGV[1]) >= tonumber(kept[2] or '0')) then
+    redis.call('HSET', key, 's', ARGV[2 * i + 1], 't', ARGV[1], 'p', payload)
+    redis.call('EXPIRE', key, ARGV[2])
+    written = written + 1
+  end
+end
+return written
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A cached value and the moment it was true."""
+
+    value: Any
+    as_of: datetime
+
+
+async def read_through(
+    cache: aioredis.Redis,
+    key: str,
+    load: Callable[[], Awaitable[T]],
+    resource: Resource,
+    *,
+    encode: Callable[[T], bytes] = msgspec.json.encode,
+    decode: Callable[[bytes], T] = msgspec.json.decode,
+    sequence: Callable[[T], int] | None = None,
+    fresh_seconds: float = FRESH_SECONDS,
+    keep_seconds: int = KEEP_SECONDS,
+) -> Reading[T]:
+    """The value under `key` (give it the prefix `cache:`), loaded under guard when it is not fresh.
+
+    A load that fails gives the kept value as `cached`, or `unavailable` when there is none. Without the cache
+    the value is loaded directly. `sequence` tells which of two values is newer; without it the later load is.
+    Permanent errors of `load` (no such customer) are raised.
+    """
+    is_away, kept = await _kept(cache, key, decode)
+    if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() <= fresh_seconds:
+        signals.CACHE.labels("fresh").inc()
+        _remember(key, kept)
+        return reading.live(kept.value, kept.as_of)
+
+    async def write(loaded: Kept) -> None:
+        number = sequence(loaded.value) if sequence else _milliseconds(loaded.as_of)
+        if not is_away:
+            await _put(CACHE, cache, [(key, number, encode(loaded.value))], loaded.as_of, keep_seconds)
+
+    flight = _flights.get(key)
+    if flight is None:
+        flight = asyncio.create_task(_load(load, resource, key, write))
+        _flights[key] = flight
+        flight.add_done_callback(lambda done: _landed(key, done))
+    try:
+        loaded: Kept = await asyncio.shield(flight)
+    except Exception as error:
+        if is_permanent(error):
+            raise
+        return _fall_back(key, kept)
+    signals.CACHE.labels("miss" if kept is None else "renewed").inc()
+    return reading.live(loaded.value, loaded.as_of)
+
+
+async def put_if_newer(
+    cache: aioredis.Redis,
+    items: Sequence[tuple[str, int, bytes]],
+    *,
+    as_of: datetime | None = None,
+    keep_seconds: int = KEEP_SECONDS,
+) -> None:
+    """Write `(key, sequence, payload)` unless something newer is there; one round trip however many they are.
+
+    Called after a commit: a cache that is away is logged and counted, never raised; its entries age out.
+    """
+    if items:
+        await _put(CACHE_BATCHES, cache, items, as_of or datetime.now(UTC), keep_seconds)
+
+
+def forget() -> None:
+    """Drop what this process remembers (for tests)."""
+    _memory.clear()
+
+
+CACHE = Resource("cache", 0.15, tickets=256)  # less than a page read: a slow cache must leave time for the load
+CACHE_BATCHES = Resource("cache batches", 1.0, tickets=16, breaker=CACHE.breaker)
+_flights: dict[str, "asyncio.Task[Kept]"] = {}
+_memory: OrderedDict[str, Kept] = OrderedDict()
+
+
+async def _kept(cache: aioredis.Redis, key: str, decode: Callable[[bytes], T]) -> tuple[bool, Kept | None]:
+    """Whether the cache is away, and what it holds: None also for the shape of an older version."""
+    client: Any = cache
+    try:
+        at, payload = await guard(CACHE, lambda: client.hmget(key, ("t", "p")))
+    except Exception:  # noqa: BLE001 - counted and logged by the guard; the source still knows
+        signals.CACHE.labels("away").inc()
+        return True, None
+    if payload is None:
+        return False, None
+    try:
+        return False, Kept(decode(payload), datetime.fromtimestamp(int(at) / 1000, UTC))
+    except (msgspec.MsgspecError, ValueError) as error:
+        log.warning("cache entry not understood", reason=type(error).__name__)
+        return False, None
+
+
+async def _load(
+    load: Callable[[], Awaitable[Any]], resource: Resource, key: str, write: Callable[[Kept], Awaitable[None]]
+) -> Kept:
+    as_of = datetime.now(UTC)  # before the load: it is true at least since then
+    loaded = Kept(await guard(resource, load), as_of)
+    _remember(key, loaded)
+    await write(loaded)
+    return loaded
+
+
+def _landed(key: str, done: "asyncio.Task[Kept]") -> None:
+    _flights.pop(key, None)
+    if not done.cancelled():
+        done.exception()  # retrieved here, for all who waited may have left
+
+
+def _fall_back(key: str, kept: Kept | None) -> Reading[Any]:
+    remembered = _memory.get(key)
+    if kept is None or (remembered is not None and remembered.as_of > kept.as_of):
+        kept = remembered
+    if kept is None:
+        signals.CACHE.labels("empty").inc()
+        return reading.unavailable()
+    signals.CACHE.labels("stale").inc()
+    return reading.cached(kept.value, kept.as_of)
+
+
+def _remember(key: str, kept: Kept) -> None:
+    _memory[key] = kept
+    _memory.move_to_end(key)
+    if len(_memory) > MEMORY_ENTRIES_MAX:
+        _memory.popitem(last=False)
+
+
+async def _put(
+    resource: Resource,
+    cache: aioredis.Redis,
+    items: Sequence[tuple[str, int, bytes]],
+    as_of: datetime,
+    keep_seconds: int,
+) -> None:
+    client: Any = cache
+
+    async def send() -> None:
+        async with client.pipeline(transaction=False) as pipe:
+            for start in range(0, len(items), PUT_BATCH):
+                part = items[start : start + PUT_BATCH]
+                arguments = [value for _, sequence, payload in part for value in (sequence, payload)]
+                keys = [key for key, _, _ in part]
+                # EVAL, not EVALSHA: the script is 600 bytes, and no restart of Redis can have forgotten it
+                pipe.eval(PUT, len(keys), *keys, _milliseconds(as_of), keep_seconds, *arguments)
+            await pipe.execute()
+
+    try:
+        await guard(resource, send)
+    except Exception as error:  # noqa: BLE001 - what was committed stands; readers load, or see an older value, marked
+        log.warning("cache not written", entries=len(items), reason=type(error).__name__)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

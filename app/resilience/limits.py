@@ -1,0 +1,49 @@
+"""How often something may be done: a GCRA bucket a subject in the cache Redis, which fails open."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as aioredis
+
+from app import signals
+from app.resilience.guard import Resource, guard
+
+# one number a subject: the moment (milliseconds, Redis' own clock) at which its bucket will be full again
+TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local every, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + every
+local wait = full_at - now - every * burst
+if wait > 0 then return math.ceil(wait) end
+redis.call('SET', KEYS[1], string.format('%.3f', full_at), 'PX', math.ceil(full_at - now))
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Whether it may be done now, and if not in how many whole seconds it may."""
+
+    is_allowed: bool
+    retry_after_seconds: int = 0
+
+
+async def take(cache: aioredis.Redis, limit: str, subject: str, *, rate_per_second: float, burst: int = 1) -> Allowance:
+    """Take one token of `subject` from the bucket of `limit` (a fixed name, it labels a metric).
+
+    Fails open: when Redis is away it is allowed, and counted as such.
+    """
+    client: Any = cache
+    key = f"limit:{limit}:{subject}"
+    try:
+        wait = await guard(LIMITS, lambda: client.eval(TAKE, 1, key, 1000 / rate_per_second, burst))
+    except Exception:  # noqa: BLE001 - logged by the guard; a limit that cannot be asked is no reason to refuse
+        signals.LIMITS.labels(limit, "failed_open").inc()
+        return Allowance(is_allowed=True)
+    signals.LIMITS.labels(limit, "limited" if wait else "allowed").inc()
+    return Allowance(is_allowed=not wait, retry_after_seconds=math.ceil(wait / 1000))
+
+
+LIMITS = Resource("limits", 0.15, tickets=64)

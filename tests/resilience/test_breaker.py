@@ -1,0 +1,101 @@
+"""The circuit, with a clock that the test turns."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from app import signals
+from app.resilience.breaker import Breaker, State, states
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def circuit(clock: Clock) -> Breaker:
+    return Breaker("a test", error_threshold=3, window_seconds=10, open_seconds=5, success_threshold=2, clock=clock)
+
+
+def fail(circuit: Breaker, times: int) -> None:
+    for _ in range(times):
+        assert circuit.allow()
+        circuit.failure("ConnectionError")
+
+
+def test_it_opens_at_the_threshold_and_not_before(circuit: Breaker) -> None:
+    fail(circuit, 2)
+    assert circuit.allow()
+    circuit.failure("ConnectionError")
+    assert circuit.state is State.OPEN
+    assert not circuit.allow()
+
+
+def test_failures_further_apart_than_the_window_do_not_open_it(circuit: Breaker, clock: Clock) -> None:
+    for _ in range(10):
+        fail(circuit, 1)
+        clock.now += 5.1
+    assert circuit.state is State.CLOSED
+
+
+def test_half_open_lets_one_probe_through_at_a_time(circuit: Breaker, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 4.9
+    assert not circuit.allow()
+    clock.now += 0.1
+    assert circuit.allow()
+    assert not circuit.allow(), "the second caller must not join the probe"
+    circuit.success()
+    assert circuit.state is State.HALF_OPEN, "one success of two"
+    assert circuit.allow()
+    circuit.success()
+    assert circuit.state is State.CLOSED
+
+
+def test_a_failed_probe_opens_it_for_the_whole_time_again(circuit: Breaker, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 5
+    fail(circuit, 1)
+    assert circuit.state is State.OPEN
+    clock.now += 4.9
+    assert not circuit.allow()
+    clock.now += 0.1
+    assert circuit.allow()
+
+
+def test_a_probe_whose_caller_left_gives_its_place_to_the_next(circuit: Breaker, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 5
+    assert circuit.allow()
+    circuit.neutral()
+    assert circuit.state is State.HALF_OPEN
+    assert circuit.allow()
+
+
+def test_old_failures_do_not_count_after_it_closed(circuit: Breaker, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 5
+    for _ in range(2):
+        assert circuit.allow()
+        circuit.success()
+    fail(circuit, 2)
+    assert circuit.state is State.CLOSED
+
+
+def test_each_move_is_logged_with_its_reason_counted_and_shown(circuit: Breaker) -> None:
+    counted = signals.TRANSITIONS.labels("a test", "open")
+    before = counted._value.get()
+    with capture_logs() as lines:
+        fail(circuit, 3)
+    assert [(line["circuit"], line["now"]) for line in lines] == [("a test", "open")]
+    assert "ConnectionError" in lines[0]["reason"]
+    assert counted._value.get() == before + 1
+    assert signals.BREAKER.labels("a test")._value.get() == 2
+    assert states()["a test"] == "open"

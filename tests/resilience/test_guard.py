@@ -1,0 +1,148 @@
+"""Deadline, tickets, circuit and fallback around a call."""
+
+import asyncio
+import time
+
+import pytest
+
+from app.errors import NotFoundError
+from app.resilience.breaker import Breaker, State
+from app.resilience.guard import BusyError, RefusedByCircuitError, Resource, SlowError, guard
+
+
+def resource(*, deadline_seconds: float = 0.05, tickets: int = 4, error_threshold: int = 3) -> Resource:
+    return Resource("a test", deadline_seconds, tickets, Breaker("a test", error_threshold=error_threshold))
+
+
+async def answer() -> str:
+    return "here"
+
+
+async def never() -> str:
+    await asyncio.sleep(30)
+    return "too late"
+
+
+async def broken() -> str:
+    raise ConnectionError("gone")
+
+
+async def test_an_answer_in_time_comes_through() -> None:
+    assert await guard(resource(), answer) == "here"
+
+
+async def test_slow_counts_as_down() -> None:
+    slow = resource()
+    for _ in range(3):
+        with pytest.raises(SlowError):
+            await guard(slow, never)
+    assert slow.breaker.state is State.OPEN
+
+
+async def test_refused_by_an_open_circuit_is_told_apart_from_failed() -> None:
+    down = resource()
+    for _ in range(3):
+        with pytest.raises(ConnectionError):
+            await guard(down, broken)
+    calls = 0
+
+    async def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    with pytest.raises(RefusedByCircuitError) as refused:
+        await guard(down, count)
+    assert (refused.value.code, refused.value.status, calls) == ("circuit_open", 503, 0)
+
+
+async def test_errors_of_the_caller_open_nothing_and_skip_the_fallback() -> None:
+    fine = resource()
+
+    async def no_such() -> str:
+        raise NotFoundError("No such customer.")
+
+    async def fallback(_: Exception) -> str:
+        return "from the fallback"
+
+    for _ in range(10):
+        with pytest.raises(NotFoundError):
+            await guard(fine, no_such, fallback)
+    assert fine.breaker.state is State.CLOSED
+
+
+async def test_a_constraint_of_the_database_is_the_callers_fault(stores: object) -> None:
+    from app import db
+
+    fine = resource(deadline_seconds=5)
+
+    async def divide() -> None:
+        async with db.connection() as connection:
+            await connection.fetchval("SELECT 1 / 0")
+
+    for _ in range(4):
+        with pytest.raises(Exception, match="division by zero"):
+            await guard(fine, divide)
+    assert fine.breaker.state is State.CLOSED
+
+
+async def test_the_fallback_learns_why() -> None:
+    async def fallback(error: Exception) -> str:
+        return type(error).__name__
+
+    down = resource(error_threshold=2)
+    assert await guard(down, broken, fallback) == "ConnectionError"
+    assert await guard(down, never, fallback) == "SlowError"
+    assert await guard(down, answer, fallback) == "RefusedByCircuitError"
+
+
+async def test_more_calls_than_tickets_are_turned_away_at_once() -> None:
+    crowded = resource(deadline_seconds=5, tickets=2)
+    release = asyncio.Event()
+
+    async def hold() -> str:
+        await release.wait()
+        return "held"
+
+    inside = [asyncio.create_task(guard(crowded, hold)) for _ in range(2)]
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    with pytest.raises(BusyError):
+        await guard(crowded, answer)
+    assert time.monotonic() - began < 0.1
+    assert crowded.breaker.state is State.CLOSED, "our own crowd says nothing about the other side"
+    release.set()
+    assert await asyncio.gather(*inside) == ["held", "held"]
+    assert await guard(crowded, answer) == "here"
+
+
+async def test_a_caller_that_leaves_opens_nothing_and_gives_its_ticket_back() -> None:
+    single = resource(deadline_seconds=5, tickets=1, error_threshold=1)
+    for _ in range(3):
+        leaving = asyncio.create_task(guard(single, never))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+    assert single.breaker.state is State.CLOSED
+    assert await guard(single, answer) == "here"
+
+
+async def test_a_driver_that_will_not_be_cancelled_does_not_hold_the_caller_but_keeps_its_ticket() -> None:
+    stubborn = resource(tickets=1)
+    release = asyncio.Event()
+
+    async def clean_up_slowly() -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            await release.wait()
+
+    began = time.monotonic()
+    with pytest.raises(SlowError):
+        await guard(stubborn, clean_up_slowly)
+    assert time.monotonic() - began < 1
+    with pytest.raises(BusyError):
+        await guard(stubborn, answer)
+    release.set()
+    await asyncio.sleep(0.01)
+    assert await guard(stubborn, answer) == "here"

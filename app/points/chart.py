@@ -1,0 +1,71 @@
+"""Where the bars of the home page's chart go: points earned above the line, points spent below it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+WIDTH, HEIGHT = 720, 220
+LEFT, RIGHT, TOP, BOTTOM = 52, 4, 10, 26
+TICKS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    kind: str  # earned | spent
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Everything the SVG needs, in its own units; `ticks` are (y, points), `dates` are (x, day)."""
+
+    bars: list[Bar]
+    ticks: list[tuple[float, int]]
+    dates: list[tuple[float, date]]
+    zero_y: float
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+
+
+def draw(days: Sequence[tuple[date, int, int]]) -> Chart:
+    """Lay out `days` of (day, points earned, points spent), oldest first; all figures are 0 or more."""
+    top = max([earned for _, earned, _ in days], default=0)
+    bottom = max([spent for _, _, spent in days], default=0)
+    step = _step(top + bottom)
+    top, bottom = max(_up(top, step), step), _up(bottom, step)
+    unit = (HEIGHT - TOP - BOTTOM) / (top + bottom)
+    zero = TOP + top * unit
+    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
+    bars = []
+    for place, (day, earned, spent) in enumerate(days):
+        x, width = round(LEFT + place * slot + slot * 0.18, 1), round(slot * 0.64, 1)
+        for kind, points, y in (("earned", earned, zero - earned * unit), ("spent", spent, zero)):
+            if points:
+                height = max(points * unit, 1.5)  # a single point among thousands is still seen
+                bars.append(Bar(kind, x, round(min(y, zero), 1), width, round(height, 1), f"{day}: {points} {kind}"))
+    return Chart(
+        bars=bars,
+        ticks=[(round(zero - value * unit, 1), abs(value)) for value in range(-bottom, top + 1, step)],
+        dates=[(round(LEFT + (place + 0.5) * slot, 1), days[place][0]) for place in range(0, len(days), 7)],
+        zero_y=round(zero, 1),
+    )
+
+
+def _step(span: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20 ... that cuts `span` into at most TICKS_MAX pieces."""
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if span <= factor * power * TICKS_MAX:
+                return factor * power
+        power *= 10
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step

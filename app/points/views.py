@@ -1,0 +1,140 @@
+"""What pages, widget and checkout see of points: plain frozen values, ids as strings, times aware and in UTC."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A member's points now; `sequence` grows with every movement, so the higher one is the newer."""
+
+    customer_id: str
+    available: int
+    pending: int
+    held: int
+    debt: int  # what is owed, as a positive number
+    sequence: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The rules in force; version 0 is the default of a shop that never had any."""
+
+    shop: str
+    version: int
+    rate: Decimal  # points a whole unit of shop currency
+    rounding: str  # down | nearest | up
+    pending_days: int
+    expiry_days: int | None  # None: points never expire
+    clawback: str  # pending_only | within_balance | debt
+    timezone: str
+    currency: str
+    edited_by: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardView:
+    id: str
+    title: str
+    cost: int
+    amount_off: Decimal
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RedemptionView:
+    """A redemption as its shopper may see it; `code` is empty until the discount exists."""
+
+    id: str
+    state: str  # held | captured | released
+    code: str
+    title: str
+    points: int
+    message: str  # a plain sentence
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    customer_id: str
+    name: str
+    email: str
+    available: int
+    pending: int
+    held: int
+    debt: int
+    earned: int  # all points ever issued
+    joined_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    members: list[MemberRow]
+    total: int
+    page: int  # from 1
+    pages: int  # at least 1
+
+
+@dataclass(frozen=True, slots=True)
+class LotView:
+    id: str
+    source: str
+    granted: int
+    remaining: int
+    is_pending: bool
+    available_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """One movement; `change` is what it did to the available points, `sentence` says why it happened."""
+
+    sequence: int
+    source: str
+    effect: str
+    from_bucket: str
+    to_bucket: str
+    points: int
+    change: int
+    sentence: str
+    effective_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDetail:
+    member: MemberRow
+    balance: Balance
+    lots: list[LotView]  # those with points left, the one that expires first at the top
+    ledger: list[LedgerView]  # newest first
+    redemptions: list[RedemptionView]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    day: date  # in the merchant's time zone
+    earned: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    customer_id: str
+    name: str
+    effect: str
+    points: int
+    sentence: str
+    effective_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    members: int
+    outstanding: int  # available + pending + held
+    days: list[Day]  # oldest first, one for every day, also those without movement
+    newest: list[Activity]  # newest first

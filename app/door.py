@@ -1,0 +1,111 @@
+"""One address of the shopper's API: it proves who asks, and answers JSON always, also when something fails."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app import signals
+from app.errors import BadInputError, HoldfastError, TooLargeError
+
+BODY_MAX_BYTES = 10_000
+# platform.md §9.2: extensions run at an origin nobody can foresee, so every answer is open to all, errors too
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "X-Shopify-API-Request-Failure-Reauthorize-Url, X-Request-Id, Retry-After",
+}
+PREFLIGHT = {
+    **CORS,
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Max-Age": "7200",
+}
+encoder = msgspec.json.Encoder()
+log = signals.logger()
+
+
+class Caller(Protocol):
+    """Who asks, as the proof says; `customer_id` is None for somebody who is not signed in."""
+
+    @property
+    def shop(self) -> str: ...
+    @property
+    def customer_id(self) -> str | None: ...
+
+
+Prove = Callable[[Request], Caller]
+Handler = Callable[[Request, Caller], Awaitable[tuple[int, Any]]]
+
+
+class TooOftenError(HoldfastError):
+    """More often than the limit allows (429)."""
+
+    status, permanent, code = 429, True, "rate_limited"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("That was too often. Please wait a moment and try again.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Door:
+    """An ASGI endpoint. `handlers` by method return (status, JSON-able body); `is_open` adds CORS to every answer."""
+
+    def __init__(self, prove: Prove, handlers: Mapping[str, Handler], *, is_open: bool = False) -> None:
+        self.prove = prove
+        self.handlers = handlers
+        self.is_open = is_open
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if self.is_open and request.method == "OPTIONS":
+            answer = Response(status_code=204, headers=PREFLIGHT)
+        else:
+            answer = await self._answer(request)
+        await answer(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            handler = self.handlers.get(request.method)
+            if handler is None:
+                return self._error(request, HoldfastError("This is not done here.", code="bad_method", status=405))
+            caller = self.prove(request)
+            structlog.contextvars.bind_contextvars(shop=caller.shop)
+            status, body = await handler(request, caller)
+        except HoldfastError as error:
+            return self._error(request, error)
+        except Exception:  # whatever happens, an extension must be able to read the answer
+            log.exception("storefront request failed")
+            return self._error(request, HoldfastError("Something went wrong on our side. Please try again."))
+        return self._json(status, body)
+
+    def _error(self, request: Request, error: HoldfastError) -> Response:
+        log.info("storefront request refused", status=error.status, error_code=error.code, path=request.url.path)
+        answer = self._json(error.status, {"error": {"code": error.code, "message": error.message}})
+        if error.code == "bad_method":
+            answer.headers["Allow"] = ", ".join(self.handlers)
+        if isinstance(error, TooOftenError):
+            answer.headers["Retry-After"] = str(error.retry_after_seconds)
+        return answer
+
+    def _json(self, status: int, body: Any) -> Response:
+        headers = {"Cache-Control": "no-store", **(CORS if self.is_open else {})}
+        return Response(encoder.encode(body), status, headers, media_type="application/json")
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, at most 10 kB of it. Raises TooLargeError, BadInputError when the sender left."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > BODY_MAX_BYTES:
+                raise TooLargeError("The request is larger than 10 kB.")
+            parts.append(part)
+    except ClientDisconnect:
+        raise BadInputError("The request ended before it was complete.") from None
+    return b"".join(parts)

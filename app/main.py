@@ -1,0 +1,94 @@
+"""The web process as a Starlette app: what it opens, what it mounts, and how it answers what goes wrong."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app import config as settings
+from app import dashboard, db, edge, operations, storefront, webhooks
+from app.config import Config
+from app.errors import HoldfastError
+from app.flow.admission import Admission
+from app.flow.bus import open_bus
+from app.points import pages as points_pages
+from app.resilience import health
+from app.shopify import admin_session
+
+OUTGOING_SECONDS = 5.0  # DESIGN §2
+OUTGOING_CONNECTIONS_MAX = 64
+SHORT_CACHE = "public, max-age=300"  # the widget: an update reaches shoppers within five minutes
+LONG_CACHE = "public, max-age=31536000, immutable"  # addresses with a digest (?v=) never change their contents
+
+
+def create_app(config: Config) -> Starlette:
+    """The app for `config`; its lifespan opens the stores and yields what handlers find in `request.state`."""
+    routes: list[BaseRoute] = [
+        *webhooks.routes,  # first: the hot path
+        *storefront.routes,
+        *operations.routes,
+        Mount("/static", Static(directory=settings.ROOT / "static"), name="static"),
+        *admin_session.routes,
+        *dashboard.routes,
+        *points_pages.routes,
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(edge.Edge)],
+        exception_handlers={HoldfastError: edge.expected, HTTPException: edge.http_error},
+        lifespan=functools.partial(lifespan, config),
+    )
+
+
+@asynccontextmanager
+async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    """Open what the process needs (nothing has to answer yet), beat while it lives, close it in reverse."""
+    async with AsyncExitStack() as opened:
+        stores = await opened.enter_async_context(db.open_stores(config))
+        client = await opened.enter_async_context(outgoing(config))
+        beating = asyncio.create_task(_beat(stores))
+        opened.callback(beating.cancel)
+        yield {
+            "config": config,
+            "stores": stores,
+            "client": client,
+            "bus": open_bus(config.bus_url, stores),
+            "admission": Admission(stores),
+        }
+
+
+def outgoing(config: Config) -> httpx.AsyncClient:
+    """The client for every outgoing call: no answer is waited for longer than five seconds."""
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(OUTGOING_SECONDS, connect=2.0, pool=1.0),
+        limits=httpx.Limits(max_connections=OUTGOING_CONNECTIONS_MAX, max_keepalive_connections=16),
+        follow_redirects=False,
+        trust_env=config.is_production,  # a developer's proxy would be asked for the stand-in store on loopback
+    )
+
+
+async def _beat(stores: db.Stores) -> None:
+    while True:
+        await health.beat(stores.queue, "web", 0.0)
+        await asyncio.sleep(health.BEAT_EVERY_SECONDS)
+
+
+class Static(StaticFiles):
+    """Files under static/, with an ETag; how long they are kept depends on whether the address names the contents."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = LONG_CACHE if b"v=" in scope["query_string"] else SHORT_CACHE
+        response.headers["Access-Control-Allow-Origin"] = "*"  # the widget runs on the shop's own domain
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response

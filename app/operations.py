@@ -1,0 +1,189 @@
+"""What operators and their machines ask: /healthz for the load balancer, /metrics for Prometheus."""
+
+import asyncio
+import hmac
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from app import db, signals
+from app.core import handlers as core_handlers
+from app.errors import UnauthorizedError
+from app.flow import lane
+from app.flow.bus import Bus
+from app.points import handlers as points_handlers
+from app.resilience import health
+from app.resilience.breaker import Breaker
+from app.resilience.guard import Resource, guard
+from app.signals import Scraped
+
+CHECK_SECONDS = 0.9  # below the second a load balancer waits
+CONSUMERS = {"core": core_handlers.TOPICS, "points": points_handlers.TOPICS}
+QUEUES = ("arq:ingest", "arq:points", "arq:core")
+WAITING = """
+SELECT (SELECT count(*) FROM outbox) AS outbox_rows,
+       coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM outbox), 0)::float8 AS outbox_age,
+       (SELECT count(*) FROM spilled_webhooks) AS spilled,
+       (SELECT count(*) FROM dead_letters WHERE state = 'waiting') AS letters_waiting,
+       (SELECT count(*) FROM dead_letters WHERE state = 'dead') AS letters_dead
+"""
+log = signals.logger()
+
+
+def _check(name: str) -> Resource:
+    # a health check must see a recovery at once, so its circuit asks again every second
+    return Resource(name, CHECK_SECONDS, 4, Breaker(name, open_seconds=1, success_threshold=1))
+
+
+POSTGRES, REDIS = _check("health of postgres"), _check("health of redis")
+SCRAPE_POSTGRES, SCRAPE_REDIS = _check("scrape of postgres"), _check("scrape of redis")
+
+
+async def healthz(request: Request) -> Response:
+    """`down` (503) only when neither store answers: a webhook could then not be made durable."""
+    stores: db.Stores = request.state.stores
+    postgres, redis, board = await asyncio.gather(
+        _answers(POSTGRES, _ask_postgres), _answers(REDIS, stores.queue.ping), health.board(stores.queue)
+    )
+    notices = {name: health.service_notice(board, name) for name in board}
+    if not postgres and not redis:
+        status = "down"
+    else:
+        status = "ok" if postgres and redis and set(notices.values()) == {"healthy"} else "degraded"
+    body = {
+        "status": status,
+        "checks": {"postgres": "ok" if postgres else "down", "redis": "ok" if redis else "down"},
+        "services": {
+            name: {
+                "status": notices[name],
+                "lag_seconds": round(line.lag_seconds, 3),
+                "beat_at": line.beat_at.isoformat() if line.beat_at else None,
+            }
+            for name, line in board.items()
+        },
+    }
+    return JSONResponse(body, 503 if status == "down" else 200, {"Cache-Control": "no-store"})
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus' text, with what waits counted at this moment. Raises UnauthorizedError for strangers."""
+    _admit_scraper(request)
+    stores: db.Stores = request.state.stores
+    bus: Bus = request.state.bus
+    found = await asyncio.gather(
+        _gather(SCRAPE_REDIS, lambda: _lanes(stores)),
+        _gather(SCRAPE_REDIS, lambda: _consumers(bus)),
+        _gather(SCRAPE_POSTGRES, _waiting),
+        _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
+    )
+    scraped = [one for group in found for one in group]
+    text = await asyncio.to_thread(signals.render, [*scraped, _hit_ratio()])
+    return PlainTextResponse(text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"})
+
+
+routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+
+
+async def _answers(resource: Resource, ask: Callable[[], Awaitable[Any]]) -> bool:
+    try:
+        await guard(resource, ask)
+    except Exception:  # noqa: BLE001 - logged and counted by the guard; "does not answer" is the result
+        return False
+    return True
+
+
+async def _ask_postgres() -> None:
+    async with db.connection() as connection:
+        await connection.fetchval("SELECT 1")
+
+
+def _admit_scraper(request: Request) -> None:
+    token = request.state.config.metrics_token
+    if token:
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            raise UnauthorizedError("Metrics need the token of METRICS_TOKEN as Bearer.")
+        return
+    # behind a proxy on this machine everybody seems to come from the loopback: what was forwarded is a stranger
+    is_forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
+    client = request.client.host if request.client else ""
+    if is_forwarded or not _is_loopback(client):
+        raise UnauthorizedError("Without METRICS_TOKEN, metrics are read on this machine only.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _gather(resource: Resource, count: Callable[[], Awaitable[list[Scraped]]]) -> list[Scraped]:
+    async def nothing(_: Exception) -> list[Scraped]:
+        return []  # a gauge that cannot be read is absent, which alerts can tell from zero
+
+    return await guard(resource, count, nothing)
+
+
+async def _lanes(stores: db.Stores) -> list[Scraped]:
+    stats = await lane.lane_stats(stores.queue)
+    age = max(0.0, time.time() - stats.oldest_ms / 1000) if stats.oldest_ms else 0.0
+    client: Any = stores.queue
+    async with client.pipeline(transaction=False) as pipe:
+        for queue in QUEUES:
+            pipe.zcard(queue)
+        depths = await pipe.execute()
+    return [
+        Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": stats.depth}),
+        Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": stats.lanes}),
+        Scraped("holdfast_lane_oldest_age_seconds", "Age of the oldest waiting webhook", {"": age}),
+        Scraped("holdfast_queue_depth", "Jobs in a queue", dict(zip(QUEUES, depths, strict=True)), "queue"),
+    ]
+
+
+async def _consumers(bus: Bus) -> list[Scraped]:
+    lags = {service: await bus.lag(service, list(topics)) for service, topics in CONSUMERS.items()}
+    counts = {service: float(lag.count) for service, lag in lags.items()}
+    ages = {service: lag.age_seconds for service, lag in lags.items()}
+    return [
+        Scraped("holdfast_consumer_lag_events", "Events a service has not handled", counts, "service"),
+        Scraped("holdfast_consumer_lag_seconds", "Age of the oldest of them", ages, "service"),
+    ]
+
+
+async def _waiting() -> list[Scraped]:
+    async with db.connection() as connection:
+        row = await connection.fetchrow(WAITING)
+    letters = {"waiting": float(row["letters_waiting"]), "dead": float(row["letters_dead"])}
+    return [
+        Scraped("holdfast_outbox_depth", "Facts not published yet", {"": row["outbox_rows"]}),
+        Scraped("holdfast_outbox_oldest_age_seconds", "Age of the oldest of them", {"": row["outbox_age"]}),
+        Scraped("holdfast_spilled_webhooks", "Webhooks kept in Postgres while Redis was away", {"": row["spilled"]}),
+        Scraped("holdfast_dead_letters_waiting", "Dead letters by state", letters, "state"),
+    ]
+
+
+async def _heartbeats(stores: db.Stores) -> list[Scraped]:
+    now = datetime.now(UTC)
+    board = await health.board(stores.queue)
+    ages = {name: (now - line.beat_at).total_seconds() for name, line in board.items() if line.beat_at}
+    return [Scraped("holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process")]
+
+
+def _hit_ratio() -> Scraped:
+    """Of this process alone; over all of them it is rate(fresh) / rate(all) of holdfast_cache_total."""
+    counted = {
+        sample.labels["outcome"]: sample.value
+        for metric in signals.CACHE.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+    reads = sum(value for outcome, value in counted.items() if outcome != "away")
+    ratio = counted.get("fresh", 0.0) / reads if reads else 0.0
+    return Scraped("holdfast_cache_hit_ratio", "Reads served fresh from the cache by this process", {"": ratio})

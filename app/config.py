@@ -43,6 +43,7 @@ class Config:
     posthog_api_key: str
     metrics_token: str
     log_level: str
+    process_slot: str  # tells processes of the same kind apart, the same after a restart
 
     @property
     def is_production(self) -> bool:
@@ -113,7 +114,10 @@ def load(environ: dict[str, str] | None = None) -> Config:
         token_keys=_split(need("TOKEN_KEYS", made.get("TOKEN_KEYS", ""))),
         shopify_url=env.get("SHOPIFY_URL", "https://{shop}" if production else devstore + "/shops/{shop}"),
         admin_origins=_split(
-            env.get("ADMIN_ORIGINS", "https://admin.shopify.com" if production else f"{devstore},http://localhost:{devstore_port}")
+            env.get(
+                "ADMIN_ORIGINS",
+                "https://admin.shopify.com" if production else f"{devstore},http://localhost:{devstore_port}",
+            )
         ),
         app_bridge_url=env.get(
             "APP_BRIDGE_URL",
@@ -130,6 +134,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         posthog_api_key=env.get("POSTHOG_API_KEY", ""),
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
+        process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
     )
     if missing:
         raise MissingSettingsError("Holdfast cannot start in production without: " + ", ".join(missing))

@@ -77,9 +77,13 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def made_at(event_id: str) -> float:
-    """When the event was made, in seconds since 1970, read from its id."""
-    return int(event_id[:8] + event_id[9:13], 16) / 1000
+def age_seconds(event_id: str) -> float:
+    """How long ago the event was made, as its id tells; 0 for an id made elsewhere, and when clocks disagree."""
+    try:
+        milliseconds = int(event_id[:8] + event_id[9:13], 16)
+    except ValueError:
+        return 0.0
+    return max(0.0, time.time() - milliseconds / 1000)
 
 
 def encode(event: Event) -> bytes:
@@ -91,14 +95,21 @@ def decode(body: bytes) -> Event:
 
     Raises BadEventError when the bytes are no event, or are of a version this program does not know yet.
     """
+    return upcast(parse(body))
+
+
+def parse(body: bytes) -> Event:
+    """The event in `body` with its data as it was written. Raises BadEventError."""
     try:
-        event = _decoder.decode(body)
+        return _decoder.decode(body)
     except msgspec.DecodeError as error:
         raise BadEventError(f"Not an event: {error}") from error
-    return upcast(event) if event.version != 1 or UPCASTS else event
 
 
 def upcast(event: Event) -> Event:
+    """The event with its data brought to the current version. Raises BadEventError for a version not known here."""
+    if event.version == 1 and not UPCASTS:
+        return event
     current = current_version(event.topic)
     if not 1 <= event.version <= current:
         raise BadEventError(

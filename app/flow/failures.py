@@ -1,5 +1,7 @@
 """Tells failures of the infrastructure, which pass, from failures of the event itself, which do not."""
 
+import asyncio
+import random
 from collections.abc import Iterator
 
 import asyncpg
@@ -8,9 +10,12 @@ from asyncpg.exceptions import InterfaceError, InternalClientError
 from redis import exceptions as redis_errors
 from tortoise.exceptions import DBConnectionError
 
+from app import signals
 from app.errors import HoldfastError
 
 REASON_LENGTH_MAX = 2_000
+
+log = signals.logger()
 
 # Postgres away, going away, or without room; a deadlock or serialization conflict, where another try is the cure.
 # A statement that ran out of time is not here: one event can be its cause, and must not block all others for ever.
@@ -58,3 +63,36 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _is_closed_connection(error: BaseException) -> bool:
     # asyncpg has one class for this and for wrong use of it, which is a bug and must not be repeated for ever
     return isinstance(error, InterfaceError) and ("closed" in str(error) or "closing" in str(error))
+
+
+class Backoff:
+    """Waits longer after each failure in a row; says so when it begins and when it is over, not in between."""
+
+    def __init__(self, doing: str, *, first_seconds: float = 0.05, most_seconds: float = 2.0) -> None:
+        self.doing = doing
+        self.first_seconds = first_seconds
+        self.most_seconds = most_seconds
+        self.failures = 0
+
+    async def wait(self, error: Exception, stop: asyncio.Event) -> None:
+        """Sleep, or return as soon as `stop` is set."""
+        if self.failures == 0:
+            log.warning("stopped by a failure, trying again", doing=self.doing, reason=reason(error))
+        seconds = min(self.most_seconds, self.first_seconds * 2 ** min(self.failures, 16))
+        self.failures += 1
+        await pause(seconds * random.uniform(0.8, 1.2), stop)  # noqa: S311 - jitter
+
+    def over(self) -> None:
+        """Call after every success."""
+        if self.failures:
+            log.info("going on", doing=self.doing, failures=self.failures)
+            self.failures = 0
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Sleep `seconds`, or until `stop` is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass

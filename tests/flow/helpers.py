@@ -1,0 +1,72 @@
+"""What the tests of the road share: events of Alice's shop, and a service that writes down what it was given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app import db
+from app.flow import consumer, outbox
+from app.flow import event as envelope
+from app.flow.bus import Bus
+from app.flow.event import Event
+
+SHOP = "alice.myshopify.com"
+TOPIC = "order.paid"
+
+
+def order(number: int, shop: str = SHOP, topic: str = TOPIC) -> Event:
+    return envelope.new(topic, shop, shop, {"order_id": str(number)}, trace=f"request-{number}")
+
+
+def numbers(events: list[Event]) -> list[int]:
+    return [int(envelope.msgspec.json.decode(event.data)["order_id"]) for event in events]
+
+
+async def emit(*events: Event) -> None:
+    async with db.transaction() as connection:
+        await outbox.emit(connection, events)
+
+
+async def publish(bus: Bus, stores: db.Stores, *events: Event) -> None:
+    await emit(*events)
+    while await outbox.relay_once(bus, stores.config):
+        pass
+
+
+async def letters() -> list[Any]:
+    async with db.connection() as connection:
+        return await connection.fetch("SELECT * FROM dead_letters ORDER BY id")
+
+
+async def make_letters_due() -> None:
+    async with db.connection() as connection:
+        await connection.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE state = 'waiting'")
+
+
+@dataclass
+class Service:
+    """A service whose effect is a row in `effects` for each event; `poison` says which it cannot handle, and why."""
+
+    stores: db.Stores
+    bus: Bus
+    name: str = "points"
+    topics: tuple[str, ...] = (TOPIC,)
+    poison: Callable[[int], Exception | None] = lambda number: None
+    batches: list[list[int]] = field(default_factory=list)
+
+    async def handle(self, connection: Any, events: list[Event]) -> consumer.AfterCommit | None:
+        found = numbers(events)
+        self.batches.append(found)
+        for number in found:
+            await connection.execute("INSERT INTO effects (number) VALUES ($1)", number)
+            error = self.poison(number)
+            if error is not None:
+                raise error
+        return None
+
+    async def run_once(self) -> int:
+        return await consumer.run_once(self.name, self.topics, self.handle, self.bus, self.stores)
+
+    async def effects(self) -> list[int]:
+        async with db.connection() as connection:
+            return [row["number"] for row in await connection.fetch("SELECT number FROM effects ORDER BY id")]

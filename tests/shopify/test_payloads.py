@@ -1,0 +1,275 @@
+"""Payloads become facts, exactly, or one clear sentence."""
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.shopify import payloads
+from app.shopify.payloads import BadPayloadError, Fact
+
+SAMPLES = Path(__file__).resolve().parents[3] / "shared/shopify/payloads"
+needs_samples = pytest.mark.skipif(
+    not SAMPLES.exists(), reason="the samples of Shopify's payloads are not beside this checkout"
+)
+BOB = {"id": 7, "first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"}
+
+
+@dataclass
+class Webhook:
+    topic: str
+    body: bytes
+
+
+def facts(topic, payload):
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return payloads.translate(Webhook(topic, body))
+
+
+def fact(topic, payload):
+    (only,) = facts(topic, payload)
+    return only
+
+
+def money(amount):
+    return {
+        "shop_money": {"amount": amount, "currency_code": "USD"},
+        "presentment_money": {"amount": "1", "currency_code": "JPY"},
+    }
+
+
+def order(**changes):
+    line = {"id": 55, "quantity": 2, "price": "10.10", "gift_card": False, "discount_allocations": []}
+    return {
+        "id": 820982911946154508,
+        "name": "#1001",
+        "currency": "USD",
+        "test": False,
+        "processed_at": "2026-07-01T10:00:00-04:00",
+        "customer": BOB,
+        "line_items": [{**line, **changes.pop("line", {})}],
+        **changes,
+    }
+
+
+def amount(**line):
+    return fact("orders/paid", order(line=line)).data["lines"][0]["amount"]
+
+
+def refusal(topic, payload):
+    with pytest.raises(BadPayloadError) as caught:
+        facts(topic, payload)
+    assert caught.value.permanent
+    assert topic in caught.value.message
+    return caught.value.message
+
+
+def test_a_paid_order_becomes_a_fact_with_ids_as_text_and_exact_amounts():
+    assert fact("orders/paid", order()) == Fact(
+        "order.paid",
+        {
+            "order_id": "820982911946154508",
+            "order_name": "#1001",
+            "customer_id": "7",
+            "test": False,
+            "currency": "USD",
+            "processed_at": "2026-07-01T14:00:00+00:00",
+            "lines": [{"line_id": "55", "quantity": 2, "amount": "20.20", "gift_card": False}],
+            "customer": {"id": "7", "name": "Bob Buyer", "email": "bob@example.com"},
+        },
+        "2026-07-01T14:00:00+00:00",
+    )
+
+
+def test_a_guest_order_has_no_customer_and_a_gift_card_is_told_as_one():
+    data = fact("orders/paid", order(customer=None, line={"gift_card": True}, test=True)).data
+    assert (data["customer_id"], data["customer"], data["test"]) == (None, None, True)
+    assert data["lines"][0]["gift_card"] is True
+
+
+def test_discounts_are_taken_off_their_line():
+    allocations = [{"amount": "1.05"}, {"amount": "0.10", "amount_set": money("0.15")}]
+    assert amount(discount_allocations=allocations) == "19.00"
+
+
+def test_amounts_are_those_in_the_shops_money():
+    assert amount(price="999", price_set=money("3.33")) == "6.66"
+
+
+def test_json_numbers_are_read_exactly_as_text_is():
+    body = json.dumps(order(line={"price": "PRICE", "quantity": 3})).replace('"PRICE"', "0.1").encode()
+    assert fact("orders/paid", body).data["lines"][0]["amount"] == "0.3"
+
+
+@given(
+    st.integers(0, 1000),
+    st.decimals(0, 100_000, places=2),
+    st.lists(st.decimals(0, 100, places=2), max_size=4),
+)
+def test_a_net_amount_is_price_times_quantity_less_discounts_to_the_cent(quantity, price, discounts):
+    net = quantity * price - sum(discounts)
+    changed = {
+        "quantity": quantity,
+        "price": str(price),
+        "discount_allocations": [{"amount": str(d)} for d in discounts],
+    }
+    if net < 0:
+        assert "larger than its price" in refusal("orders/paid", order(line=changed))
+    else:
+        assert Decimal(amount(**changed)) == net
+
+
+@pytest.mark.parametrize(
+    "price",
+    ["example string", "", "NaN", "Infinity", "-Infinity", "1e400", "1,50", None, [], True, 10**13, "0.12345678"],
+)
+def test_what_is_no_amount_is_refused(price):
+    refusal("orders/paid", order(line={"price": price}))
+
+
+@pytest.mark.parametrize("quantity", [-1, 1_000_001, 10**30, 1.5, "2", None])
+def test_negative_huge_and_broken_quantities_are_refused(quantity):
+    assert "quantity" in refusal("orders/paid", order(line={"quantity": quantity}))
+    refusal(
+        "refunds/create", {"id": 1, "order_id": 2, "refund_line_items": [{"line_item_id": 3, "quantity": quantity}]}
+    )
+
+
+@pytest.mark.parametrize(
+    "broken", [{"price": "-1"}, {"discount_allocations": [{"amount": "-1"}]}, {"discount_allocations": [{}]}]
+)
+def test_negative_prices_and_discounts_are_refused(broken):
+    refusal("orders/paid", order(line=broken))
+
+
+@pytest.mark.parametrize("body", [b"", b"nope", b"\xff\xfe", b'{"id":1', b"[]", b"null", b"42", b'"text"', b"{}"])
+@pytest.mark.parametrize(
+    "topic",
+    ["orders/paid", "orders/create", "orders/cancelled", "refunds/create", "customers/update", "customers/delete"],
+)
+def test_what_is_not_json_or_of_another_shape_gets_a_sentence(topic, body):
+    refusal(topic, body)
+
+
+def test_deep_nesting_is_refused_and_not_a_crash():
+    refusal("orders/paid", b'{"junk":' + b"[" * 200_000 + b"]" * 200_000 + b"}")
+
+
+@pytest.mark.parametrize("value", ["yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_what_is_no_date_is_refused(value):
+    assert "processed_at" in refusal("orders/paid", order(processed_at=value))
+
+
+def test_an_unknown_topic_has_no_facts_whatever_its_body():
+    assert facts("carts/update", b"nope") == []
+
+
+def test_created_and_changed_orders_tell_their_state():
+    changed = order(financial_status="partially_refunded", updated_at="2026-07-02T00:00:00Z", cancelled_at=None)
+    assert fact("orders/updated", changed) == Fact(
+        "order.updated",
+        {
+            "order_id": "820982911946154508",
+            "customer_id": "7",
+            "financial_status": "partially_refunded",
+            "test": False,
+            "cancelled_at": None,
+        },
+        "2026-07-02T00:00:00+00:00",
+    )
+    assert fact("orders/create", changed).topic == "order.created"
+
+
+def test_a_cancelled_order_tells_when():
+    assert fact("orders/cancelled", order(cancelled_at="2026-07-02T00:00:00Z")) == Fact(
+        "order.cancelled",
+        {"order_id": "820982911946154508", "cancelled_at": "2026-07-02T00:00:00+00:00"},
+        "2026-07-02T00:00:00+00:00",
+    )
+
+
+def test_a_refund_tells_its_lines_and_what_was_given_back_beyond_them():
+    refund = {
+        "id": 9,
+        "order_id": 8,
+        "refund_line_items": [{"line_item_id": 55, "quantity": 1, "subtotal": 10.1}],
+        "order_adjustments": [
+            {"kind": "refund_discrepancy", "amount": "-4.00", "amount_set": money("-5.00")},
+            {"kind": "shipping_refund", "amount": "-3.00"},
+        ],
+        "created_at": "2026-07-02T00:00:00Z",
+    }
+    assert fact("refunds/create", refund) == Fact(
+        "order.refunded",
+        {"order_id": "8", "refund_id": "9", "lines": [{"line_id": "55", "quantity": 1}], "adjustment_amount": "5.00"},
+        "2026-07-02T00:00:00+00:00",
+    )
+
+
+def test_a_refund_of_less_than_its_lines_takes_nothing_more_back():
+    refund = {"id": 9, "order_id": 8, "order_adjustments": [{"kind": "refund_discrepancy", "amount": "2.00"}]}
+    assert fact("refunds/create", refund).data["adjustment_amount"] == "0"
+
+
+def test_customers_keep_quotes_scripts_and_every_script_of_the_world_in_their_names():
+    name = "<script>'\"</script> مرحبا 𝄞"
+    customer = {"id": 7, "first_name": name, "last_name": "\x00\ud83d", "updated_at": "2026-07-01T00:00:00Z"}
+    body = json.dumps({**customer, "last_name": "X\x00"}).encode()
+    assert fact("customers/update", body).data == {
+        "customer_id": "7",
+        "name": f"{name} X",
+        "email": "",
+        "updated_at": "2026-07-01T00:00:00+00:00",
+    }
+
+
+def test_half_a_character_never_becomes_a_fact_that_cannot_be_written():
+    body = b'{"id":7,"first_name":"Bob \\ud83d"}'
+    try:
+        name = fact("customers/update", body).data["name"]
+    except BadPayloadError:
+        return
+    name.encode()
+
+
+def test_personal_fields_may_be_missing_and_are_bounded():
+    assert fact("customers/create", {"id": 7}).data == {"customer_id": "7", "name": "", "email": "", "updated_at": None}
+    long = fact("customers/create", {"id": 7, "first_name": "x" * 1000, "email": "y" * 1000}).data
+    assert (len(long["name"]), long["email"]) == (255, "")
+
+
+@needs_samples
+@pytest.mark.parametrize("topic", sorted(payloads.TRANSLATORS))
+def test_shopifys_own_example_of_every_topic_translates(topic):
+    body = (SAMPLES / "fixtures-2026-07" / f"{topic.replace('/', '__')}.json").read_bytes()
+    found = fact(topic, body)
+    assert json.loads(json.dumps(found.data)) == found.data, "facts are plain JSON"
+    if topic == "orders/paid":
+        assert sum(Decimal(line["amount"]) for line in found.data["lines"]) == Decimal("414.95")
+        assert found.data["customer_id"] == "115310627314723954"
+    if topic == "refunds/create":
+        assert {line["line_id"] for line in found.data["lines"]} >= {"487817672276298554", "976318377106520349"}
+
+
+@needs_samples
+@pytest.mark.parametrize("name", ["2023-10_orders_1", "2024-01_orders_2", "2025-04_orders_1"])
+def test_real_orders_translate_once_their_anonymised_amounts_and_times_are_filled_in(name):
+    text = (SAMPLES / "exemplars" / f"{name}.json").read_text()
+    payload = json.loads(text)
+    assert fact("orders/create", payload).data["order_id"] == str(payload["id"])
+    assert "amount" in refusal("orders/paid", payload) or "decimal" in refusal("orders/paid", payload)
+    filled = json.loads(text.replace('"example string"', '"1.00"'))
+    data = fact(
+        "orders/paid", {**filled, "line_items": [{**line, "discount_allocations": []} for line in filled["line_items"]]}
+    ).data
+    assert all(Decimal(line["amount"]) == line["quantity"] for line in data["lines"])
+
+
+@needs_samples
+def test_a_real_refund_and_a_real_customer_translate():
+    for topic, name in (("refunds/create", "2025-04_refunds_1"), ("customers/update", "2025-04_customers_1")):
+        assert fact(topic, (SAMPLES / "exemplars" / f"{name}.json").read_bytes())

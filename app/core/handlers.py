@@ -1,0 +1,59 @@
+"""What core does about events: shops that left, and requests about personal data."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app import signals
+from app.core import actions
+from app.core.actions import Asked
+from app.flow.event import Event
+
+SERVICE = "core"
+TOPICS = ("app.uninstalled", "compliance.requested")
+
+log = signals.logger()
+
+
+class Identified(msgspec.Struct, frozen=True):
+    id: int | str
+
+
+class RequestPayload(msgspec.Struct, frozen=True):
+    """The part of the payloads of platform.md §4.4 that tells one request from another."""
+
+    customer: Identified | None = None
+    data_request: Identified | None = None
+
+
+class ComplianceFact(msgspec.Struct, frozen=True):
+    topic: str  # customers/data_request, customers/redact or shop/redact
+    payload: msgspec.Raw
+
+
+async def handle(connection: Any, events: list[Event]) -> None:
+    """Write the effect of all `events`: at most one statement a topic."""
+    left = [(event.shop, datetime.fromisoformat(event.occurred_at)) for event in events if event.topic == TOPICS[0]]
+    if left:
+        for shop in await actions.uninstall(connection, left):
+            log.info("shop uninstalled", shop=shop)
+    asked = [_asked(event) for event in events if event.topic == TOPICS[1]]
+    if asked:
+        await actions.record_requests(connection, asked)
+
+
+def _asked(event: Event) -> Asked:
+    """Raises msgspec.ValidationError when the fact has another shape."""
+    fact = msgspec.json.decode(event.data, type=ComplianceFact)
+    return Asked(event.shop, fact.topic, _reference(fact, event), bytes(fact.payload).decode())
+
+
+def _reference(fact: ComplianceFact, event: Event) -> str:
+    payload = msgspec.json.decode(fact.payload, type=RequestPayload)
+    if payload.data_request:
+        return f"data_request:{payload.data_request.id}"
+    # Redactions have no id of their own. The same one sent twice was triggered at the same moment; the same customer
+    # redacted again next year is another request, and must not be taken for the old one.
+    subject = f"customer:{payload.customer.id}" if payload.customer else "shop"
+    return f"{subject}@{event.occurred_at}"

@@ -1,0 +1,35 @@
+"""Core: shops that leave, compliance requests, and forgetting what was consumed long ago."""
+
+import asyncio
+
+from app import db
+from app.core.handlers import SERVICE, TOPICS, handle
+from app.flow import consumer
+from app.flow.bus import open_bus
+from workers import service
+
+PRUNE_EVERY_SECONDS = 60.0
+PRUNE_STEPS_MAX = 20  # of 5,000 rows each: keeps up with 1,600 events a second over all services
+
+
+async def work(stores: db.Stores, stop: asyncio.Event) -> None:
+    bus = open_bus(stores.config.bus_url, stores)
+
+    async def lag_seconds() -> float:
+        return (await bus.lag(SERVICE, TOPICS)).age_seconds
+
+    await service.together(
+        consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
+        service.beat(stores, SERVICE, lag_seconds, stop),
+        service.every(PRUNE_EVERY_SECONDS, prune, stop),
+    )
+
+
+async def prune() -> None:
+    for _ in range(PRUNE_STEPS_MAX):
+        if not await consumer.prune():
+            return
+
+
+if __name__ == "__main__":
+    service.start("core", work)

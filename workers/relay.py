@@ -1,0 +1,21 @@
+"""The relay: moves facts from the outbox to the event bus."""
+
+import asyncio
+
+from app import db
+from app.flow.bus import open_bus
+from app.flow.outbox import Relay, depth_and_age
+from workers import service
+
+
+async def work(stores: db.Stores, stop: asyncio.Event) -> None:
+    relay = Relay(open_bus(stores.config.bus_url, stores), stores.config)
+
+    async def lag_seconds() -> float:
+        return (await depth_and_age()).age_seconds
+
+    await service.together(relay.run(stop), service.beat(stores, "relay", lag_seconds, stop))
+
+
+if __name__ == "__main__":
+    service.start("relay", work)

@@ -1,0 +1,83 @@
+"""What all workers have in common: settings, signals, event loop, a prompt end, and a heartbeat."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from app import config as settings
+from app import db, signals
+from app.flow.failures import is_passing, pause, reason
+from app.resilience import health
+
+STOP_SECONDS = 4.0
+
+log = signals.logger()
+
+Work = Callable[[db.Stores, asyncio.Event], Awaitable[None]]
+
+
+def start(process: str, work: Work) -> None:
+    """Run `work(stores, stop)` as the process named `process` until SIGTERM or SIGINT sets `stop`."""
+    config = settings.load()
+    signals.setup(process, config)
+    uvloop.run(_run(config, work))
+    signals.flush()
+
+
+async def _run(config: settings.Config, work: Work) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with db.open_stores(config) as stores:
+        log.info("started")
+        working = asyncio.ensure_future(work(stores, stop))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        try:
+            # what is cut off here was not acknowledged, and comes again
+            await asyncio.wait_for(working, STOP_SECONDS)
+        except TimeoutError:
+            log.warning("stopped in the middle of its work", seconds=STOP_SECONDS)
+        log.info("stopped")
+
+
+async def together(*parts: Awaitable[None]) -> None:
+    """Run the parts of a worker side by side; when one fails the others are stopped and the process ends."""
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(_awaited(part))
+
+
+async def _awaited(part: Awaitable[None]) -> None:
+    await part
+
+
+async def beat(
+    stores: db.Stores, service: str, lag_seconds: Callable[[], Awaitable[float]], stop: asyncio.Event
+) -> None:
+    """Tell the health board every 2 s that this service lives, and how far behind it is."""
+    known = 0.0
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(health.BEAT_EVERY_SECONDS):
+                known = await lag_seconds()
+        except Exception as error:  # noqa: BLE001 - a worker without its stores is alive, and late
+            known += health.BEAT_EVERY_SECONDS
+            if not is_passing(error):
+                log.warning("lag not known", reason=reason(error))
+        await health.beat(stores.queue, service, known)
+        await pause(health.BEAT_EVERY_SECONDS, stop)
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    """Do `work` now and then every `seconds`; a failure is logged, and its turn comes again."""
+    while not stop.is_set():
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - timed work is repeated anyway
+            log.warning("timed work failed", work=work.__name__, reason=reason(error))
+        await pause(seconds, stop)

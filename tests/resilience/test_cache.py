@@ -29,9 +29,11 @@ class Source:
         self.balance = Balance(available, sequence)
         self.error: Exception | None = None
         self.asked = 0
+        self.was_asked = asyncio.Event()
 
     async def load(self) -> Balance:
         self.asked += 1
+        self.was_asked.set()
         await asyncio.sleep(0.01)
         if self.error:
             raise self.error
@@ -134,8 +136,7 @@ async def test_readers_of_the_same_key_share_one_load(stores, source, points) ->
 async def test_a_reader_who_leaves_does_not_take_the_load_from_the_others(stores, source, points) -> None:
     leaving = asyncio.create_task(read(stores.cache, source, points))
     staying = asyncio.create_task(read(stores.cache, source, points))
-    while not source.asked:
-        await asyncio.sleep(0.001)
+    await source.was_asked.wait()
     leaving.cancel()
     assert (await staying).value == Balance(10, 1)
 
@@ -149,8 +150,7 @@ async def test_the_newer_sequence_stays_whoever_writes_last(stores, source, poin
 async def test_a_page_that_loaded_before_a_commit_does_not_overwrite_what_the_worker_wrote(stores, points) -> None:
     old = Source(10, sequence=1)
     reading = asyncio.create_task(read(stores.cache, old, points))
-    while not old.asked:
-        await asyncio.sleep(0.001)
+    await old.was_asked.wait()
     await cache.put_if_newer(stores.cache, [(KEY, 2, msgspec.json.encode(Balance(20, 2)))])
     await reading
     assert (await read(stores.cache, old, points)).value == Balance(20, 2)

@@ -1,0 +1,59 @@
+"""The release process: waits for Postgres, brings its tables to this version, and ends."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import stamina
+from tortoise import Tortoise
+from tortoise.migrations.api.migrate import migrate
+
+from app import config as settings
+from app import db, signals
+
+WAIT_SECONDS = 30
+LOCK = 4_065_350_211  # any number of our own: two releases at once migrate one after the other
+log = signals.logger()
+
+
+async def release(config: settings.Config) -> None:
+    """Apply every migration that is missing; a second run changes nothing.
+
+    Raises OSError or asyncpg.PostgresError when Postgres has not answered within 30 s.
+    """
+    tables = db.tortoise_config(config)
+    credentials: dict[str, Any] = tables["connections"]["default"]["credentials"]
+    credentials["server_settings"] = {"jit": "off"}  # no statement timeout: an index on a big table takes long
+    lock = await _connect(credentials)
+    try:
+        await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
+        await migrate(config=tables, progress=_say)
+        await Tortoise.close_connections()
+    finally:
+        await lock.close()
+    log.info("database is ready")
+
+
+async def _connect(credentials: dict[str, Any]) -> Any:
+    where = {name: credentials[name] for name in ("host", "port", "user", "password", "database", "timeout")}
+    patient = stamina.retry_context(
+        on=(OSError, TimeoutError, asyncpg.PostgresError), attempts=None, timeout=WAIT_SECONDS, wait_max=1.0
+    )
+    async for attempt in patient:
+        with attempt:
+            return await asyncpg.connect(**where)
+    raise AssertionError("unreachable: the last attempt raises")
+
+
+def _say(event: str, label: str, migration: str) -> None:
+    log.info("migration", step=event, label=label, migration=migration)
+
+
+def main() -> None:
+    config = settings.load()
+    signals.setup("release", config)
+    asyncio.run(release(config))
+
+
+if __name__ == "__main__":
+    main()

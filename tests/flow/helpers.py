@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from app import db
 from app.flow import consumer, outbox
 from app.flow import event as envelope
@@ -19,7 +21,7 @@ def order(number: int, shop: str = SHOP, topic: str = TOPIC) -> Event:
 
 
 def numbers(events: list[Event]) -> list[int]:
-    return [int(envelope.msgspec.json.decode(event.data)["order_id"]) for event in events]
+    return [int(msgspec.json.decode(event.data)["order_id"]) for event in events]
 
 
 async def emit(*events: Event) -> None:

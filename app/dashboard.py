@@ -1,0 +1,207 @@
+"""Home and status: what a merchant looks at first, and what Holdfast says about itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from app import pages
+from app.flow import dead_letters, lane, outbox
+from app.pages import Visit, admin_page
+from app.points import chart, program_pages
+from app.points import reads as points_reads
+from app.points.views import Overview, Program, RewardView
+from app.resilience import breaker, health
+from app.resilience.guard import Resource, guard
+
+PARTS = {
+    "web": ("Web", "these pages, the storefront and the door for webhooks"),
+    "ingest": ("Ingest", "turns webhooks into facts"),
+    "relay": ("Relay", "hands facts on to the services"),
+    "points": ("Points", "keeps balances and the ledger"),
+    "core": ("Core", "keeps shops and their settings"),
+}
+STATES = {"healthy": ("Running", "success"), "late": ("Behind", "warning"), "down": ("Not answering", "critical")}
+DAYS = 30
+LANES = Resource("lanes")
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something for the merchant to look at, the worst first."""
+
+    tone: str  # critical | warning
+    title: str
+    text: str
+    path: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A service as the status page shows it."""
+
+    title: str
+    text: str
+    state: str
+    tone: str
+    lag: str
+    beat_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as the status page shows it; `history` is [{at, reason}]."""
+
+    id: int
+    service: str
+    topic: str
+    reason: str
+    state: str
+    attempts: int
+    history: list[dict[str, Any]]
+    payload: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    letters: list[Letter]
+    total: int
+    page: int
+    pages: int
+
+
+@admin_page
+async def home(visit: Visit) -> Response:
+    shop = visit.shop
+    overview = await pages.read(visit.stores, f"home:{shop}", lambda: points_reads.overview(shop, DAYS), Overview)
+    program = await pages.read(visit.stores, f"program:{shop}", lambda: points_reads.program(shop), Program)
+    rewards = await pages.read(visit.stores, f"rewards:{shop}", lambda: points_reads.rewards(shop), list[RewardView])
+    found = overview.value
+    days = [(day.day, day.earned, day.spent) for day in found.days] if found else []
+    return pages.render(
+        visit,
+        "dashboard/home.html",
+        heading="Home",
+        readings=[overview],
+        attention=await _attention(visit),
+        overview=found,
+        days=days,
+        chart=chart.draw(days),
+        earned=sum(earned for _, earned, _ in days),
+        spent=sum(spent for _, _, spent in days),
+        example=program_pages.example_sentence(program_pages.typed(program.value), visit.currency)
+        if program.value
+        else "",
+        worth=_worth(rewards.value, found, visit.currency),
+        shop=shop,
+    )
+
+
+def _worth(rewards: list[RewardView] | None, overview: Overview | None, currency: str) -> str:
+    """What all points together could become at the dearest exchange a merchant offers: what the programme may cost."""
+    best = max((row.amount_off / row.cost for row in rewards or [] if row.is_active), default=None)
+    if best is None or overview is None or not overview.outstanding:
+        return ""
+    return f"worth up to {pages.money(best * overview.outstanding, currency)} in rewards"
+
+
+async def _attention(visit: Visit) -> list[Attention]:
+    found = []
+    letters = await pages.attempt(lambda: dead_letters.count_for_shop(visit.shop))
+    if letters:
+        found.append(Attention(
+            "critical", "1 event was set aside" if letters == 1 else f"{letters:,} events were set aside",
+            "They could not be handled. See why, and replay them.", "/status", "Review",
+        ))  # fmt: skip
+    waiting = await pages.attempt(lambda: points_reads.waiting_redemptions(visit.shop))
+    if waiting:
+        found.append(Attention(
+            "warning", "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared",
+            "Their points are held until Shopify has made the discount code; Holdfast keeps trying by itself.",
+            "/status", "See status",
+        ))  # fmt: skip
+    late = [PARTS[name][0] for name in PARTS if health.service_notice(visit.board, name) != "healthy"]
+    if late:
+        verb = "is" if len(late) == 1 else "are"
+        found.append(Attention(
+            "warning", f"{_joined(late)} {verb} behind",
+            "Work waits in order and is done when it is back; nothing is lost.", "/status", "See status",
+        ))  # fmt: skip
+    return found
+
+
+def _joined(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+@admin_page
+async def status(visit: Visit) -> Response:
+    return await _status(visit)
+
+
+async def _status(visit: Visit, toast: str = "") -> Response:
+    page = pages.page_number(visit.request)
+    letters = await pages.attempt(lambda: _letters(visit.shop, page))
+    waiting = await pages.attempt(lambda: lane.lane_depth(visit.stores.queue, visit.shop), LANES)
+    facts = await pages.attempt(outbox.depth_and_age)
+    return pages.render(
+        visit,
+        "dashboard/status.html",
+        heading="Status",
+        toast=toast,
+        parts=[_part(name, visit.board) for name in PARTS],
+        circuits=sorted(breaker.states().items()),
+        waiting="unknown" if waiting is None else f"{waiting:,}",
+        outbox="unknown" if facts is None else f"{facts.count:,}",
+        outbox_note=f"oldest for {pages.age(facts.age_seconds)}" if facts and facts.count else "of all stores together",
+        letters=letters,
+    )
+
+
+def _part(name: str, board: health.Board) -> Part:
+    title, text = PARTS[name]
+    line = board.get(name)
+    if line is None or line.beat_at is None:
+        return Part(title, text, "Not seen yet", "critical", "unknown", None)
+    notice = health.service_notice(board, name)
+    state, tone = STATES[notice]
+    if board.is_remembered:
+        state, tone = "Unknown", "warning"
+    lag = "nothing" if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS else pages.age(line.lag_seconds)
+    return Part(title, text, state, tone, lag if notice != "down" else "unknown", line.beat_at)
+
+
+async def _letters(shop: str, page: int) -> Letters:
+    found = await dead_letters.list_for_shop(shop, page)
+    letters = [
+        Letter(
+            row.id, row.service, row.topic, row.reason, row.state, row.attempts,
+            [{"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]} for entry in row.history],
+            dead_letters.readable(row.payload), row.created_at, row.next_attempt_at,
+        )
+        for row in found.letters
+    ]  # fmt: skip
+    return Letters(letters, found.total, found.page, found.pages)
+
+
+@admin_page
+async def replay(visit: Visit) -> Response:
+    letter_id = visit.request.path_params.get("letter_id")
+    if letter_id is None:
+        count = await guard(pages.CHANGES, lambda: dead_letters.replay_all(visit.shop))
+        return await _status(visit, f"{count:,} will be tried again now")
+    await guard(pages.CHANGES, lambda: dead_letters.replay(visit.shop, letter_id))
+    return await _status(visit, "It will be tried again now")
+
+
+routes: list[BaseRoute] = [
+    Route("/", home, name="home"),
+    Route("/status", status, name="status"),
+    Route("/status/replay", replay, methods=["POST"]),
+    Route("/status/replay/{letter_id:int}", replay, methods=["POST"]),
+]

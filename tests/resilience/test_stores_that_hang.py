@@ -1,0 +1,75 @@
+"""Real servers, stopped in the middle with SIGSTOP: slow counts as down, and coming back is noticed."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from app import db
+from app.resilience import cache
+from app.resilience.breaker import Breaker, State
+from app.resilience.guard import Resource, SlowError, guard
+
+
+@contextmanager
+def paused(port: int) -> Iterator[None]:
+    """Every process of the server of ours that listens on `port` stands still."""
+    listening = next(
+        process
+        for process in psutil.Process().children(recursive=True)
+        if any(c.status == "LISTEN" and c.laddr.port == port for c in process.net_connections())
+    )
+    family = [listening, *listening.children(recursive=True)]
+    for process in family:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in family:
+            os.kill(process.pid, signal.SIGCONT)
+
+
+async def select_one() -> int:
+    async with db.connection() as connection:
+        return int(await connection.fetchval("SELECT 1"))
+
+
+def postgres(**breaker: float) -> Resource:
+    return Resource("a test", 0.2, 16, Breaker("a test", **breaker))
+
+
+async def test_a_database_that_hangs_costs_a_caller_the_deadline_and_no_more(stores, embedded) -> None:
+    points = postgres(open_seconds=0.2, error_threshold=3)
+    assert await guard(points, select_one) == 1
+    with paused(embedded.postgres_port):
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(SlowError):
+                await guard(points, select_one)
+            assert time.monotonic() - began < 0.4
+        assert points.breaker.state is State.OPEN
+    deadline = time.monotonic() + 10
+    while points.breaker.state is not State.CLOSED and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+        await guard(points, select_one, lambda _: asyncio.sleep(0, 0))
+    assert points.breaker.state is State.CLOSED, "coming back must be noticed"
+    assert await guard(points, select_one) == 1
+
+
+async def test_a_cache_that_hangs_costs_a_reader_little_and_soon_nothing(stores, embedded) -> None:
+    source = postgres()
+    with paused(embedded.redis_port):
+        for _ in range(cache.CACHE.breaker.error_threshold):
+            began = time.monotonic()
+            reading = await cache.read_through(stores.cache, "cache:a test", select_one, source)
+            assert (reading.value, reading.source) == (1, "live")
+            assert time.monotonic() - began < 0.4
+        assert cache.CACHE.breaker.state is State.OPEN
+        began = time.monotonic()
+        assert (await cache.read_through(stores.cache, "cache:a test", select_one, source)).value == 1
+        assert time.monotonic() - began < 0.1

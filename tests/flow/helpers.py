@@ -1,5 +1,8 @@
 """What the tests of the road share: events of Alice's shop, and a service that writes down what it was given."""
 
+import asyncio
+import inspect
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,3 +75,15 @@ class Service:
     async def effects(self) -> list[int]:
         async with db.connection() as connection:
             return [row["number"] for row in await connection.fetch("SELECT number FROM effects ORDER BY id")]
+
+
+async def until(found: Callable[[], Any], seconds: float = 5.0) -> Any:
+    """Ask again until the answer (awaited when it must be) is true, and give it back."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = found()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer or time.monotonic() > deadline:
+            return answer
+        await asyncio.sleep(0.02)

@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 5.0
 SIGNATURE_LENGTH = 64  # hex of a SHA-256
 PURPOSE = b"holdfast.job."  # keeps a signed event from passing for a job
 
-type_of_pool = ArqRedis  # what `pool` returns, for annotations outside this file
+Pool = ArqRedis  # what `pool` returns, for annotations outside this file
 
 
 class BadJobError(HoldfastError):
@@ -70,6 +70,17 @@ def pool(config: Config) -> ArqRedis:
     )
     client.auto_close_connection_pool = True  # the pool is ours alone
     return client
+
+
+def sharing(stores: db.Stores) -> ArqRedis:
+    """A client for `enqueue` on the connections `stores` already has; nothing to close."""
+    dump, load = codec(stores.config.event_secrets)
+    return ArqRedis(
+        stores.queue.connection_pool,
+        job_serializer=dump,
+        job_deserializer=load,
+        expires_extra_ms=EXPIRES_EXTRA_MILLISECONDS,
+    )
 
 
 async def enqueue(

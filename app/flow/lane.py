@@ -18,6 +18,7 @@ SEEN_MILLISECONDS = 6 * 3600 * 1000  # Shopify repeats a delivery for four hours
 LEASE_MILLISECONDS = 5_000  # a batch takes a tenth of a second; after a kill -9 its lanes are free again this soon
 WATCH_MILLISECONDS = 3_000  # how long a drain that died can keep others from being woken
 CLAIM_BYTES_MAX = 8 * 1024 * 1024
+SCHEDULE_KEY, WATCH_KEY = "lanes:schedule", "lanes:watch"
 STATS_LANES_MAX = 10_000
 STATS_HEADS_MAX = 200
 
@@ -60,6 +61,7 @@ class LaneStats:
     depth: int  # webhooks waiting
     lanes: int  # shops with something waiting
     oldest_ms: float | None  # when the oldest was received
+    due_ms: float | None  # when the first lane may be drained: in the past while drains do not keep up
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -127,8 +129,8 @@ async def finish(redis: Redis, now: float) -> float | None:
 
 
 async def lane_stats(redis: Redis) -> LaneStats:
-    depth, lanes, oldest = await _evaluate(redis, STATS, STATS_LANES_MAX, STATS_HEADS_MAX)
-    return LaneStats(depth, lanes, float(oldest) if oldest else None)
+    depth, lanes, oldest, due = await _evaluate(redis, STATS, STATS_LANES_MAX, STATS_HEADS_MAX)
+    return LaneStats(depth, lanes, float(oldest) if oldest else None, float(due) if due else None)
 
 
 async def lane_depth(redis: Redis, shop: str) -> int:
@@ -136,10 +138,14 @@ async def lane_depth(redis: Redis, shop: str) -> int:
     return int(await redis.llen(f"lane:{shop}"))  # type: ignore[misc] # redis-py types sync and async as one
 
 
-async def watched_until(redis: Redis) -> float | None:
-    """Until when a drain needs no waking (seconds; 0 while one runs), or None when nobody watches the schedule."""
-    watch = await redis.get("lanes:watch")
-    return float(watch) / 1000 if watch is not None else None
+async def is_neglected(redis: Redis, now: float) -> bool:
+    """Whether something is due at `now` (seconds) and no drain runs or is booked: one died, or its wake was lost."""
+    client: Any = redis
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.exists(WATCH_KEY)
+        pipe.zrange(SCHEDULE_KEY, 0, 0, withscores=True)
+        is_watched, first = await pipe.execute()
+    return not is_watched and bool(first) and first[0][1] <= now * 1000
 
 
 class _Script:

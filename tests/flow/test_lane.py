@@ -220,7 +220,7 @@ async def test_a_drain_that_ends_books_the_next_for_the_moment_something_is_due(
     await admit(stores, items(51))
     await drain(stores, NOW)
     assert await lane.finish(stores.queue, NOW) == NOW + 0.2
-    assert await lane.watched_until(stores.queue) == NOW + 0.2
+    assert not await lane.is_neglected(stores.queue, NOW + 1), "the next drain is booked"
     assert (await admit(stores, [item(1, BOB)])).wake_at_ms == NOW * 1000, "Bob does not wait for Alice's bucket"
 
 
@@ -232,13 +232,18 @@ async def test_a_drain_does_not_end_while_something_is_due(stores: db.Stores):
 
 async def test_a_drain_that_died_is_not_waited_for_long(stores: db.Stores):
     await lane.claim(stores.queue, 10, NOW, stores.config)
+    await admit(stores, [item(1)])
     assert 0 < await stores.queue.pttl("lanes:watch") <= lane.WATCH_MILLISECONDS
+    assert not await lane.is_neglected(stores.queue, NOW)
+    await stores.queue.delete("lanes:watch")  # what its expiry does
+    assert await lane.is_neglected(stores.queue, NOW)
+    assert not await lane.is_neglected(stores.queue, NOW - 1)
 
 
 async def test_the_depth_and_age_of_the_lanes_are_told(stores: db.Stores):
-    assert await lane.lane_stats(stores.queue) == lane.LaneStats(0, 0, None)
+    assert await lane.lane_stats(stores.queue) == lane.LaneStats(0, 0, None, None)
     await admit(stores, items(3, start=7) + items(2, BOB, start=5))
-    assert await lane.lane_stats(stores.queue) == lane.LaneStats(5, 2, NOW * 1000 + 5)
+    assert await lane.lane_stats(stores.queue) == lane.LaneStats(5, 2, NOW * 1000 + 5, NOW * 1000)
     assert await lane.lane_depth(stores.queue, ALICE) == 3
 
 

@@ -1,5 +1,5 @@
--- ARGV: lanes_max, heads_max. Returns how many webhooks wait, in how many lanes, and when the oldest was received,
--- looked for at the heads of the lanes that have waited for their turn longest.
+-- ARGV: lanes_max, heads_max. Returns how many webhooks wait, in how many lanes, when the oldest was received
+-- (looked for at the heads of the lanes that have waited for their turn longest), and when the first lane is due.
 local shops = redis.call('ZRANGE', SCHEDULE, 0, tonumber(ARGV[1]) - 1)
 local depth, oldest = 0, nil
 for i, shop in ipairs(shops) do
@@ -13,4 +13,5 @@ for i, shop in ipairs(shops) do
     end
   end
 end
-return { depth, #shops, oldest and number(oldest) or false }
+local first = redis.call('ZRANGE', SCHEDULE, 0, 0, 'WITHSCORES')
+return { depth, #shops, oldest and number(oldest) or false, first[2] or false }

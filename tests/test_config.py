@@ -1,0 +1,109 @@
+"""Settings: all that is missing is named at once, and what belongs to development stays there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app import config as settings
+
+FIRST_KEY, SECOND_KEY = ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "MTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+COMPLETE = {
+    "HOLDFAST_ENV": "production",
+    "SHOPIFY_API_KEY": "key",
+    "SHOPIFY_API_SECRET": "a production secret",
+    "DATABASE_URL": "postgres://holdfast:secret@db/holdfast",
+    "REDIS_URL": "redis://queue/0",
+    "EVENT_SECRETS": "new,old",
+    "TOKEN_KEYS": f"{FIRST_KEY}, {SECOND_KEY}",
+}
+NEEDED = sorted(set(COMPLETE) - {"HOLDFAST_ENV"})
+
+
+def test_production_names_everything_that_is_missing() -> None:
+    with pytest.raises(settings.MissingSettingsError) as refused:
+        settings.load({"HOLDFAST_ENV": "production"})
+    for name in NEEDED:
+        assert name in str(refused.value)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("value", [None, "", "  ", " , "])
+def test_each_needed_setting_is_missed_also_when_it_is_empty(name: str, value: str | None) -> None:
+    environment = {key: given for key, given in COMPLETE.items() if key != name}
+    if value is not None:
+        environment[name] = value
+    with pytest.raises(settings.MissingSettingsError) as refused:
+        settings.load(environment)
+    assert str(refused.value).endswith(f": {name}")
+
+
+def test_production_refuses_the_secret_of_development() -> None:
+    for name in ("SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS"):
+        with pytest.raises(settings.MissingSettingsError, match=name):
+            settings.load({**COMPLETE, name: settings.DEVELOPMENT_SECRET})
+
+
+def test_refusing_ends_the_process_with_the_sentence_and_no_traceback() -> None:
+    assert issubclass(settings.MissingSettingsError, SystemExit)
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("LANE_BURST", "many"), ("LANE_RATE_PER_SECOND", "0")])
+def test_a_number_that_is_none_gets_a_sentence(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=name):
+        settings.load({"HOLDFAST_DATA": str(tmp_path), name: value})
+
+
+def test_a_key_that_could_not_encrypt_is_found_at_the_start() -> None:
+    with pytest.raises(SystemExit, match=r"TOKEN_KEYS.*number 2 is not"):
+        settings.load({**COMPLETE, "TOKEN_KEYS": f"{FIRST_KEY},not a key"})
+
+
+def test_a_setting_that_is_there_but_empty_is_the_default(tmp_path: Path) -> None:
+    config = settings.load({"HOLDFAST_DATA": str(tmp_path), "PORT": "", "HOLDFAST_ENV": ""})
+    assert (config.port, config.environment) == (8000, "development")
+
+
+def test_a_mistyped_environment_does_not_pass_for_development(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="HOLDFAST_ENV"):
+        settings.load({"HOLDFAST_ENV": "prod", "HOLDFAST_DATA": str(tmp_path)})
+
+
+def test_lists_are_split_and_the_first_is_the_current_one() -> None:
+    config = settings.load({**COMPLETE, "SHOPIFY_API_SECRET_PREVIOUS": "before"})
+    assert config.is_production
+    assert config.event_secrets == ("new", "old")
+    assert config.token_keys == (FIRST_KEY, SECOND_KEY)
+    assert config.api_secrets == ("a production secret", "before")
+
+
+def test_one_redis_is_enough_and_three_are_possible() -> None:
+    one = settings.load(COMPLETE)
+    assert one.cache_redis_url == one.bus_url == "redis://queue/0"
+    three = settings.load({**COMPLETE, "CACHE_REDIS_URL": "redis://cache/0", "BUS_URL": "redis://bus/0"})
+    assert (three.redis_url, three.cache_redis_url, three.bus_url) == (
+        "redis://queue/0",
+        "redis://cache/0",
+        "redis://bus/0",
+    )
+
+
+def test_production_talks_to_shopify_and_never_to_the_stand_in() -> None:
+    config = settings.load(COMPLETE)
+    assert config.shopify_url == "https://{shop}"
+    assert "127.0.0.1" not in " ".join((config.app_bridge_url, config.polaris_url, *config.admin_origins))
+
+
+def test_development_makes_its_secrets_once_and_keeps_them(tmp_path: Path) -> None:
+    first, second = (settings.load({"HOLDFAST_DATA": str(tmp_path)}) for _ in range(2))
+    assert first.event_secrets == second.event_secrets
+    assert first.token_keys == second.token_keys
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0, "others on the machine may not read it"
+    assert [path.name for path in tmp_path.iterdir()] == ["secrets.json"]
+
+
+def test_settings_never_change_after_they_were_read() -> None:
+    config = settings.load(COMPLETE)
+    with pytest.raises(AttributeError):
+        config.port = 1  # type: ignore[misc] # that is the point
+    assert replace(config, port=1).port == 1

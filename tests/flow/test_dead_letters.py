@@ -1,0 +1,179 @@
+"""Dead letters wait, are tried again, die, and are replayed without doing anything twice."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app import db
+from app.errors import NotFoundError, RefusedError
+from app.flow import dead_letters
+from app.flow.bus import Bus
+from app.flow.models import DeadLetter
+from tests.flow.helpers import SHOP, Service, letters, make_letters_due, msgspec, order, publish
+
+CHARLIES = "charlie.myshopify.com"
+
+
+async def set_aside(reference: str, error: Exception, service: str = "ingest", shop: str = SHOP) -> bool:
+    async with db.transaction() as connection:
+        return await dead_letters.add(
+            connection, error, service=service, shop=shop, topic="orders/paid", reference=reference, payload=b"{}"
+        )
+
+
+async def fails(_connection: Any, _letter: DeadLetter) -> None:
+    raise ZeroDivisionError("still")
+
+
+async def works(_connection: Any, _letter: DeadLetter) -> None:
+    return None
+
+
+async def only_letter() -> DeadLetter:
+    return await DeadLetter.get()
+
+
+async def test_a_letter_waits_two_seconds_then_four_times_longer_each_time_and_dies_after_six_tries(
+    stores: db.Stores,
+) -> None:
+    await set_aside("1", ZeroDivisionError("first"))
+    waited = []
+    while (letter := await only_letter()).state == "waiting":
+        assert letter.next_attempt_at is not None
+        waited.append((letter.next_attempt_at - datetime.now(UTC)).total_seconds())
+        assert await dead_letters.due("ingest", datetime.now(UTC)) == []
+        await make_letters_due()
+        assert await dead_letters.retry_due("ingest", fails) == 0
+    for seconds, expected in zip(waited, [2, 8, 32, 128, 512], strict=True):
+        assert expected * 0.9 < seconds <= expected * 1.1
+    assert (letter.state, letter.attempts, letter.next_attempt_at) == ("dead", 6, None)
+    assert [entry["reason"] for entry in letter.history] == [
+        "ZeroDivisionError: first", *["ZeroDivisionError: still"] * 5
+    ]  # fmt: skip
+
+
+async def test_the_same_failure_told_twice_is_one_letter(stores: db.Stores) -> None:
+    assert await set_aside("1", ZeroDivisionError())
+    assert not await set_aside("1", RefusedError("no"))
+    assert await set_aside("1", ZeroDivisionError(), shop=CHARLIES)
+    assert [letter["state"] for letter in await letters()] == ["waiting", "waiting"]
+
+
+async def test_a_reason_of_any_text_can_be_kept(stores: db.Stores) -> None:
+    await set_aside("1", ValueError("nul \x00, lone surrogate \ud800, \u202eright to left, 🛍" + "x" * 10_000))
+    letter = await only_letter()
+    assert letter.reason.startswith("ValueError: nul , lone surrogate ?, \u202eright to left, 🛍")
+    assert len(letter.reason) == 2_000
+
+
+async def test_a_replayed_letter_gets_all_its_tries_again_and_keeps_its_history(stores: db.Stores) -> None:
+    await set_aside("1", RefusedError("no"))
+    letter = await only_letter()
+    await dead_letters.replay(SHOP, letter.id)
+    await dead_letters.replay(SHOP, letter.id)
+    await dead_letters.retry_due("ingest", fails)
+    letter = await only_letter()
+    assert (letter.state, letter.attempts) == ("waiting", 1)
+    assert [entry["reason"] for entry in letter.history] == ["no", "Replay asked for.", "ZeroDivisionError: still"]
+    await dead_letters.replay(SHOP, letter.id)
+    assert await dead_letters.retry_due("ingest", works) == 1
+    letter = await only_letter()
+    assert letter.state == "done"
+    await dead_letters.replay(SHOP, letter.id)
+    assert await dead_letters.retry_due("ingest", fails) == 0, "what was handled is not handled again"
+
+
+async def test_nobody_replays_another_shops_letter(stores: db.Stores) -> None:
+    await set_aside("1", RefusedError("no"))
+    letter = await only_letter()
+    with pytest.raises(NotFoundError):
+        await dead_letters.replay(CHARLIES, letter.id)
+    assert await dead_letters.replay_all(CHARLIES) == 0
+    assert (await only_letter()).state == "dead"
+    assert (await dead_letters.list_for_shop(CHARLIES)).total == 0
+
+
+async def test_replaying_all_of_a_shop_handles_each_event_once(service: Service, bus: Bus, stores: db.Stores) -> None:
+    service.poison = lambda number: RefusedError("no") if number % 10 == 0 else None
+    await publish(bus, stores, *(order(number) for number in range(50)), order(60, shop=CHARLIES))
+    await service.run_once()
+    assert await dead_letters.count_for_shop(SHOP) == 5
+    service.poison = lambda number: None
+    assert await dead_letters.replay_all(SHOP) == 5
+    assert await dead_letters.replay_all(SHOP) == 5, "asked twice, done once"
+    await service.run_once()
+    assert sorted(await service.effects()) == list(range(50))
+    assert await dead_letters.replay_all(SHOP) == 0
+    assert await dead_letters.count_for_shop(CHARLIES) == 1
+
+
+async def test_two_processes_retrying_at_once_handle_a_letter_once(stores: db.Stores) -> None:
+    for number in range(10):
+        await set_aside(str(number), RefusedError("no"))
+    await dead_letters.replay_all(SHOP)
+    handled: list[str] = []
+
+    async def attempt(connection: Any, letter: DeadLetter) -> None:
+        await connection.execute("SELECT pg_sleep(0.01)")
+        handled.append(letter.reference)
+
+    done = await asyncio.gather(*(dead_letters.retry_due("ingest", attempt) for _ in range(3)))
+    assert sum(done) == 10
+    assert sorted(handled) == [str(number) for number in range(10)]
+
+
+async def test_a_database_lost_during_a_retry_costs_no_try(stores: db.Stores) -> None:
+    await set_aside("1", ZeroDivisionError())
+    await make_letters_due()
+
+    async def deadlocked(_connection: Any, _letter: DeadLetter) -> None:
+        raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+    with pytest.raises(asyncpg.DeadlockDetectedError):
+        await dead_letters.retry_due("ingest", deadlocked)
+    letter = await only_letter()
+    assert (letter.state, letter.attempts) == ("waiting", 1)
+    assert len(await dead_letters.due("ingest", datetime.now(UTC))) == 1
+
+
+async def test_what_a_failed_retry_wrote_is_undone(service: Service, bus: Bus, stores: db.Stores) -> None:
+    service.poison = lambda number: ZeroDivisionError()
+    await publish(bus, stores, order(1))
+    await service.run_once()
+    await make_letters_due()
+    await service.run_once()
+    assert await service.effects() == []
+    assert await stores.queue.exists("bus:order.paid")
+    async with db.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM consumed") == 0
+
+
+async def test_letters_are_listed_newest_first_a_page_at_a_time(stores: db.Stores) -> None:
+    for number in range(5):
+        await set_aside(str(number), RefusedError("no"))
+    first, last = await dead_letters.list_for_shop(SHOP, 1, 2), await dead_letters.list_for_shop(SHOP, 99, 2)
+    assert ([letter.reference for letter in first.letters], first.total, first.pages) == (["4", "3"], 5, 3)
+    assert ([letter.reference for letter in last.letters], last.page) == (["0"], 3)
+    assert [letter.reference for letter in (await dead_letters.list_for_shop(SHOP, -1, 2)).letters] == ["4", "3"]
+    assert (await dead_letters.list_for_shop(CHARLIES)).pages == 1
+
+
+async def test_only_the_services_own_letters_are_due_the_longest_waiting_first(stores: db.Stores) -> None:
+    for service in ("ingest", "points"):
+        for number in range(3):
+            await set_aside(str(number), ZeroDivisionError(), service)
+    await DeadLetter.filter(reference="2").update(next_attempt_at=datetime.now(UTC) - timedelta(minutes=2))
+    await DeadLetter.filter(reference="0").update(next_attempt_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert [letter.reference for letter in await dead_letters.due("ingest", datetime.now(UTC))] == ["2", "0"]
+    assert [letter.reference for letter in await dead_letters.due("points", datetime.now(UTC), limit=1)] == ["2"]
+
+
+def test_payloads_are_shown_as_text_people_can_read() -> None:
+    assert json.loads(dead_letters.readable(b'{"a": {"b": "\xf0\x9f\x9b\x8d"}}')) == {"a": {"b": "🛍"}}
+    item = msgspec.msgpack.encode(["webhook-1", "orders/paid", SHOP, b'{"id": 1}', b"not json \xff"])
+    assert json.loads(dead_letters.readable(item)) == ["webhook-1", "orders/paid", SHOP, {"id": 1}, "not json \ufffd"]
+    assert dead_letters.readable(b"\xc1 neither") == "\ufffd neither"

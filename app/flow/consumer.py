@@ -38,7 +38,7 @@ DELETE FROM consumed
 """
 
 
-async def run(  # noqa: PLR0917 - what a worker has, in the order it gets it
+async def run(
     service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores, stop: asyncio.Event
 ) -> None:
     """Handle events of `topics` until `stop` is set.

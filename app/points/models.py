@@ -1,5 +1,7 @@
 """The tables of the points service; the ledger is append-only, everything else can be recomputed from it."""
 
+from typing import Any
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -22,14 +24,15 @@ class Member(Model):
     issued = fields.BigIntField(default=0)
     sequence = fields.BigIntField(default=0)  # of the newest ledger row
     last_hash = fields.BinaryField(null=True)  # of the newest ledger row
+    profile_updated_at = fields.DatetimeField(null=True)  # Shopify's updated_at of name and email
     deleted_at = fields.DatetimeField(null=True)
     joined_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "members"
+        # no index over a balance or updated_at: every posting changes them, and would have to move in all indexes
         unique_together = (("shop", "customer_id"),)
-        indexes = (("shop", "available"), ("shop", "updated_at"))
 
 
 class LedgerRow(Model):
@@ -39,12 +42,12 @@ class LedgerRow(Model):
     shop = fields.CharField(max_length=255)
     member_id = fields.BigIntField()
     sequence = fields.BigIntField()  # 1, 2, 3 ... within the member
-    source = fields.CharField(max_length=128)  # order:123, refund:987, hold:..., lot:7, adjustment:...
+    source = fields.CharField(max_length=160)  # order:123, refund:987, redemption:<id>, lot:7, adjustment:<key>
     effect = fields.CharField(max_length=32)  # earn, release, reverse.available, hold, capture, ...
     from_bucket = fields.CharField(max_length=12)
     to_bucket = fields.CharField(max_length=12)
     points = fields.BigIntField()
-    why = fields.JSONField()  # what the figure was computed from, for the trace and the hash
+    why = fields.TextField()  # JSON: what the figure was computed from; text, because the hash covers its exact bytes
     effective_at = fields.DatetimeField()  # when it happened in the shop
     recorded_at = fields.DatetimeField()  # when we wrote it
     hash = fields.BinaryField()  # sha256 over the previous row's hash and this row
@@ -52,7 +55,7 @@ class LedgerRow(Model):
     class Meta:
         table = "ledger"
         unique_together = (("shop", "source", "effect"), ("member_id", "sequence"))
-        indexes = (("shop", "recorded_at"),)
+        indexes = (("shop", "effective_at", "effect", "points"),)  # all the overview reads, without the table
 
 
 class Lot(Model):
@@ -61,18 +64,20 @@ class Lot(Model):
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
     member_id = fields.BigIntField()
-    source = fields.CharField(max_length=128)  # of the ledger row that made it
+    source = fields.CharField(max_length=160)  # of the ledger row that made it
     granted = fields.BigIntField()
     remaining = fields.BigIntField()
     available_at = fields.DatetimeField()
     is_pending = fields.BooleanField(default=False)
     expires_at = fields.DatetimeField(null=True)
+    due_at = fields.DatetimeField(null=True)  # when to release or expire it; null when nothing is left to do
+    lapses = fields.IntField(default=0)  # how often it expired: a cancelled spend can put points back afterwards
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "lots"
         unique_together = (("shop", "source"),)
-        indexes = (("member_id", "expires_at"), ("is_pending", "available_at"), ("expires_at",))
+        indexes = (("member_id",), ("due_at",))
 
 
 class Award(Model):
@@ -85,10 +90,10 @@ class Award(Model):
     member_id = fields.BigIntField(null=True)  # null for guests
     outcome = fields.CharField(max_length=16)  # earned | guest | test | zero
     rule_version = fields.IntField()
-    frozen = fields.JSONField()  # rate, rounding, currency, base and points of every line
+    frozen: Any = fields.JSONField()  # rate, rounding, currency, base and points of every line
     points = fields.BigIntField()
-    reversed_points = fields.BigIntField(default=0)
-    progress = fields.JSONField(default=dict)  # refunded quantity a line, refunded amount, cancelled
+    reversed_points = fields.BigIntField(default=0)  # what refunds asked back so far, also where a policy forgave it
+    progress: Any = fields.JSONField(default=dict)  # refunded quantity a line, refunded amount, cancelled
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -103,8 +108,10 @@ class Reversal(Model):
     shop = fields.CharField(max_length=255)
     order_id = fields.CharField(max_length=32)
     source = fields.CharField(max_length=64)  # refund:987 or cancel:123
-    data = fields.JSONField()
+    data: Any = fields.JSONField()
     is_applied = fields.BooleanField(default=False)
+    points = fields.BigIntField(default=0)  # of the award it asked back when it was applied
+    forgiven = fields.BigIntField(default=0)  # of those, what the clawback policy left with the shopper
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -167,7 +174,7 @@ class Redemption(Model):
     discount_gid = fields.CharField(max_length=64, default="")
     state = fields.CharField(max_length=16)  # held | captured | released
     reason = fields.TextField(default="")  # a plain sentence when released
-    allocations = fields.JSONField()  # [[lot id, points]] taken at the hold, put back at a release
+    allocations: Any = fields.JSONField()  # [[lot id, points]] taken at the hold, put back at a release
     attempts = fields.IntField(default=0)
     next_attempt_at = fields.DatetimeField(null=True)  # null when nothing is left to do
     give_up_at = fields.DatetimeField()

@@ -1,0 +1,80 @@
+"""Events in: facts about orders and customers become points, a whole batch in one transaction."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app import signals
+from app.db import Stores
+from app.flow import outbox
+from app.flow.event import Event
+from app.points import balances, facts, ledger, lots, members, orders
+from app.points.awards import Decisions
+from app.points.facts import Incoming, Key
+from app.points.orders import Work
+
+TOPICS = (
+    "order.paid",
+    "order.refunded",
+    "order.cancelled",
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+)
+AfterCommit = Callable[[], Awaitable[None]]
+Handle = Callable[[Any, list[Event]], Awaitable[AfterCommit | None]]
+log = signals.logger()
+
+
+def handler(stores: Stores) -> Handle:
+    """`handle` with the stores whose cache shall learn the new balances after the commit."""
+
+    async def bound(conn: Any, events: list[Event]) -> AfterCommit | None:
+        return await handle(conn, events, stores)
+
+    return bound
+
+
+async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = None) -> AfterCommit | None:
+    """Post what `events` say, in the transaction open on `conn` (asyncpg); the caller has dropped known event ids.
+
+    Repeated facts change nothing (natural keys). Raises for the first event that cannot be used. What comes back
+    writes the new balances to the cache, to be awaited after the commit.
+    """
+    now = datetime.now(UTC)
+    incoming = facts.read(events, now)
+    work = await orders.load(conn, incoming)
+    decisions = Decisions(now)
+    by_key, by_id = await _members(conn, incoming, work, now)
+    if work.late:
+        decisions.lots = await lots.of_members(conn, list({one for one in work.members() if one in by_id}))
+    orders.decide(incoming, work, decisions, by_key, by_id)
+    await orders.write(conn, decisions)
+    await members.write_profiles(conn, incoming, by_key, now)
+    await outbox.emit(conn, decisions.facts)
+    moved = list(decisions.posting.members.values())
+    # one line a batch, which still says for every request what became of it
+    log.info("facts posted", facts=len(events), awards=len(decisions.awards), reversals=len(decisions.applied),
+             members=len(moved), request_ids=[event.trace for event in events])  # fmt: skip
+    if stores is None or not moved:
+        return None
+    return _publish(stores, moved, now)
+
+
+async def _members(
+    conn: Any, incoming: Incoming, work: Work, now: datetime
+) -> tuple[dict[Key, ledger.Member], dict[int, ledger.Member]]:
+    """Make the members who are missing, then lock all that the batch needs in one go."""
+    customers = dict.fromkeys(work.customers(incoming))
+    await ledger.insert_members(conn, members.missing_rows(incoming, work, now))
+    customers.update(dict.fromkeys(incoming.profiles))
+    if not customers and not work.awards:
+        return {}, {}
+    return await ledger.lock(conn, customers, work.members())
+
+
+def _publish(stores: Stores, moved: list[ledger.Member], now: datetime) -> AfterCommit:
+    async def after_commit() -> None:
+        await balances.publish(stores, moved, now)
+
+    return after_commit

@@ -1,0 +1,154 @@
+"""Lots: earned points with their expiry. A lot is only ever changed under the row lock of its member."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+SELECT = """
+SELECT id, shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, lapses
+  FROM lots
+ WHERE member_id = ANY($1::bigint[]) AND remaining > 0
+"""
+INSERT = """
+INSERT INTO lots (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at, lapses,
+                  created_at)
+SELECT shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at, 0, now()
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bool[],
+              $8::timestamptz[], $9::timestamptz[])
+    AS fresh (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at)
+"""
+UPDATE = """
+UPDATE lots
+   SET remaining = changed.remaining, is_pending = changed.is_pending, due_at = changed.due_at, lapses = changed.lapses
+  FROM unnest($1::bigint[], $2::bigint[], $3::bool[], $4::timestamptz[], $5::int[])
+    AS changed (id, remaining, is_pending, due_at, lapses)
+ WHERE lots.id = changed.id
+"""
+
+
+class Lot:
+    """A row of `lots` in memory; `id` is 0 until it is written."""
+
+    __slots__ = (
+        "available_at", "changed", "expires_at", "granted", "id", "is_pending", "lapses", "member_id", "remaining",
+        "shop", "source",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        shop: str,
+        member_id: int,
+        source: str,
+        granted: int,
+        available_at: datetime,
+        is_pending: bool,
+        expires_at: datetime | None,
+    ) -> None:
+        self.id = 0
+        self.shop = shop
+        self.member_id = member_id
+        self.source = source
+        self.granted = granted
+        self.remaining = granted
+        self.available_at = available_at
+        self.is_pending = is_pending
+        self.expires_at = expires_at
+        self.lapses = 0
+        self.changed = False
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When time alone will do something to this lot."""
+        if self.remaining == 0:
+            return None
+        return self.available_at if self.is_pending else self.expires_at
+
+    def take(self, points: int) -> None:
+        if not 0 < points <= self.remaining:
+            raise ValueError(f"lot {self.source} has {self.remaining} points, {points} were to be taken")
+        self.remaining -= points
+        self.changed = True
+
+    def put_back(self, points: int) -> None:
+        if not 0 < points <= self.granted - self.remaining:
+            raise ValueError(f"lot {self.source} cannot get {points} points back")
+        self.remaining += points
+        self.changed = True
+
+
+def spendable(lots: Iterable[Lot], now: datetime) -> list[Lot]:
+    """Those a shopper may spend from: released, and not past their expiry even when the expiry run is late."""
+    return [lot for lot in lots if not lot.is_pending and (lot.expires_at is None or lot.expires_at > now)]
+
+
+def take(lots: Iterable[Lot], points: int, first: str = "") -> list[tuple[Lot, int]]:
+    """Take `points` and tell from which lots: the one with source `first`, then the earliest expiry (those without
+    last), then the earliest available, then the oldest.
+
+    The caller has checked that they hold enough; a shortfall is a bug and raises ValueError.
+    """
+    taken: list[tuple[Lot, int]] = []
+    for lot in sorted(lots, key=lambda lot: (lot.source != first, *_order(lot))):
+        if points == 0:
+            break
+        part = min(points, lot.remaining)
+        if part:
+            lot.take(part)
+            taken.append((lot, part))
+            points -= part
+    if points:
+        raise ValueError(f"the lots are {points} points short of the balance")
+    return taken
+
+
+async def of_members(conn: Any, member_ids: Sequence[int]) -> dict[int, list[Lot]]:
+    """The lots with points left of these members, who must be locked; one statement."""
+    found: dict[int, list[Lot]] = {member_id: [] for member_id in member_ids}
+    for row in await conn.fetch(SELECT, list(member_ids)) if member_ids else ():
+        found[row["member_id"]].append(from_row(row))
+    return found
+
+
+async def write(conn: Any, lots: Iterable[Lot]) -> None:
+    """Insert the new ones and update the changed ones; at most two statements."""
+    lots = list(lots)
+    fresh = [lot for lot in lots if lot.id == 0]
+    changed = [lot for lot in lots if lot.id and lot.changed]
+    if fresh:
+        await conn.execute(
+            INSERT,
+            [lot.shop for lot in fresh],
+            [lot.member_id for lot in fresh],
+            [lot.source for lot in fresh],
+            [lot.granted for lot in fresh],
+            [lot.remaining for lot in fresh],
+            [lot.available_at for lot in fresh],
+            [lot.is_pending for lot in fresh],
+            [lot.expires_at for lot in fresh],
+            [lot.due_at for lot in fresh],
+        )
+    if changed:
+        await conn.execute(
+            UPDATE,
+            [lot.id for lot in changed],
+            [lot.remaining for lot in changed],
+            [lot.is_pending for lot in changed],
+            [lot.due_at for lot in changed],
+            [lot.lapses for lot in changed],
+        )
+
+
+def from_row(row: Any) -> Lot:
+    """A Lot from a row with the columns of SELECT."""
+    lot = Lot(
+        row["shop"], row["member_id"], row["source"], row["granted"], row["available_at"], row["is_pending"],
+        row["expires_at"],
+    )  # fmt: skip
+    lot.id, lot.remaining, lot.lapses = row["id"], row["remaining"], row["lapses"]
+    return lot
+
+
+def _order(lot: Lot) -> tuple[bool, float, float, bool, int]:
+    expiry = lot.expires_at
+    # a lot made in this transaction has no id yet: it is the newest
+    return expiry is None, expiry.timestamp() if expiry else 0.0, lot.available_at.timestamp(), lot.id == 0, lot.id

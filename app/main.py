@@ -58,13 +58,18 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
         client = await opened.enter_async_context(outgoing(config))
         beating = asyncio.create_task(_beat(stores))
         opened.callback(beating.cancel)
-        yield {
-            "config": config,
-            "stores": stores,
-            "client": client,
-            "bus": open_bus(config.bus_url, stores),
-            "admission": Admission(stores),
-        }
+        yield state(config, stores, client)
+
+
+def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[str, Any]:
+    """What handlers find in `request.state`."""
+    return {
+        "config": config,
+        "stores": stores,
+        "client": client,
+        "bus": open_bus(config.bus_url, stores),
+        "admission": Admission(stores),
+    }
 
 
 def outgoing(config: Config) -> httpx.AsyncClient:

@@ -98,7 +98,7 @@ async def home(visit: Visit) -> Response:
         if program.value
         else "",
         worth=_worth(rewards.value, found, visit.currency),
-        shop=shop,
+        storefront=visit.stores.config.shopify_url.format(shop=shop),
     )
 
 
@@ -119,19 +119,34 @@ async def _attention(visit: Visit) -> list[Attention]:
             "They could not be handled. See why, and replay them.", "/status", "Review",
         ))  # fmt: skip
     waiting = await pages.attempt(lambda: points_reads.waiting_redemptions(visit.shop))
+    if letters is None or waiting is None:
+        found.append(
+            Attention(
+                "critical",
+                "What needs you cannot be read just now",
+                "The database is not answering. Nothing is lost, and this list fills by itself.",
+                "/status",
+                "See status",
+            )
+        )
     if waiting:
         found.append(Attention(
             "warning", "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared",
             "Their points are held until Shopify has made the discount code; Holdfast keeps trying by itself.",
             "/status", "See status",
         ))  # fmt: skip
-    late = [PARTS[name][0] for name in PARTS if health.service_notice(visit.board, name) != "healthy"]
+    late = [PARTS[name][0].lower() for name in PARTS if health.service_notice(visit.board, name) != "healthy"]
     if late:
-        verb = "is" if len(late) == 1 else "are"
-        found.append(Attention(
-            "warning", f"{_joined(late)} {verb} behind",
-            "Work waits in order and is done when it is back; nothing is lost.", "/status", "See status",
-        ))  # fmt: skip
+        services = "service is" if len(late) == 1 else "services are"
+        found.append(
+            Attention(
+                "warning",
+                f"The {_joined(late)} {services} behind",
+                "Work waits in order and is done when it is back; nothing is lost.",
+                "/status",
+                "See status",
+            )
+        )
     return found
 
 

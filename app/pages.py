@@ -174,9 +174,7 @@ def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
     if any(reading.source == "unavailable" for reading in readings):
         found.append(Banner("critical", "Some figures cannot be shown just now", f"{AWAY} {SAFE}"))
     elif stale:
-        found.append(
-            Banner("warning", f"Figures as of {clock(min(stale), visit.timezone)}", f"{AWAY} {SAFE}")
-        )
+        found.append(Banner("warning", f"Figures as of {clock(min(stale), visit.timezone)}", f"{AWAY} {SAFE}"))
     if visit.board.is_remembered:
         found.append(Banner("warning", "Updates are on their way", QUEUE_AWAY))
         return found
@@ -191,8 +189,8 @@ def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
 AWAY = "The database is not answering."
 SAFE = "Nothing is lost and orders are still taken in, but changes cannot be saved until it is back."
 QUEUE_AWAY = (
-    "The queue between Shopify and Holdfast is not answering. Pages are read straight from the ledger and may be slower; "
-    "new orders are kept safe and add their points when it is back."
+    "The queue between Shopify and Holdfast is not answering. Pages are read straight from the ledger and may be "
+    "slower; new orders are kept safe and add their points when it is back."
 )
 
 
@@ -280,7 +278,8 @@ def local(moment: datetime, timezone: str, style: str = "minute") -> str:
     there = moment.astimezone(zone(timezone))
     if style in {"time", "second"}:
         return f"{there:%H:%M}" if style == "time" else f"{there:%H:%M:%S}"
-    day = f"{there.day} {there:%b %Y}"
+    is_this_year = there.year == datetime.now(there.tzinfo).year
+    day = f"{there.day} {there:%b}" if is_this_year and style == "minute" else f"{there.day} {there:%b %Y}"
     return day if style == "day" else f"{day}, {there:%H:%M}"
 
 

@@ -20,6 +20,10 @@
     event.preventDefault();
     const dialog = document.getElementById("confirm");
     const form = ctx.sourceElement.closest("form");
+    if (form && !form.checkValidity()) {
+      issueRequest(); // nothing to confirm yet: the answer says what is wrong, beside the field
+      return;
+    }
     document.getElementById("confirm-question").textContent = ctx.confirm.replace(
       /\{(\w+)\}/g,
       (_, name) => form?.elements[name]?.value.trim() || "…",
@@ -45,6 +49,10 @@
       event.preventDefault();
       toast("Holdfast could not answer. Nothing was changed.", true);
     }
+  });
+
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.request.method !== "GET") document.querySelector("#page [aria-invalid]")?.focus();
   });
 
   // no answer at all; a page that refreshes itself says nothing, it will try again

@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 import stamina
+from asyncpg.exceptions import PostgresError
 from tortoise import Tortoise
 from tortoise.migrations.api.migrate import migrate
 
@@ -19,7 +20,7 @@ log = signals.logger()
 async def release(config: settings.Config) -> None:
     """Apply every migration that is missing; a second run changes nothing.
 
-    Raises OSError or asyncpg.PostgresError when Postgres has not answered within 30 s.
+    Raises OSError or PostgresError when Postgres has not answered within 30 s.
     """
     tables = db.tortoise_config(config)
     credentials: dict[str, Any] = tables["connections"]["default"]["credentials"]
@@ -35,13 +36,14 @@ async def release(config: settings.Config) -> None:
 
 
 async def _connect(credentials: dict[str, Any]) -> Any:
+    connect: Any = asyncpg.connect  # not annotated
     where = {name: credentials[name] for name in ("host", "port", "user", "password", "database", "timeout")}
     patient = stamina.retry_context(
-        on=(OSError, TimeoutError, asyncpg.PostgresError), attempts=None, timeout=WAIT_SECONDS, wait_max=1.0
+        on=(OSError, TimeoutError, PostgresError), attempts=None, timeout=WAIT_SECONDS, wait_max=1.0
     )
     async for attempt in patient:
         with attempt:
-            return await asyncpg.connect(**where)
+            return await connect(**where)
     raise AssertionError("unreachable: the last attempt raises")
 
 

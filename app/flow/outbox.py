@@ -22,6 +22,7 @@ IDLE_FACTOR = 1.4
 STANDBY_SECONDS = 1.0
 BUS_KEEP_SECONDS = 7 * 24 * 3600  # a service that was away for a weekend, and a holiday after it, catches up
 TRIM_EVERY_SECONDS = 600
+SILENCE_MILLISECONDS_MAX = 10_000  # a holder that asks Postgres nothing for so long is paused or hangs
 DEPTH_COUNT_MAX = 100_000
 OFFICE = 0x486F6C64  # the advisory lock whose holder publishes
 
@@ -166,7 +167,7 @@ async def connect(config: Config) -> Any:
         command_timeout=db.STATEMENT_TIMEOUT_MILLISECONDS / 1000 + 1,
         server_settings={
             "statement_timeout": str(db.STATEMENT_TIMEOUT_MILLISECONDS),
-            "idle_session_timeout": "10000",  # milliseconds; a paused process asks nothing
+            "idle_session_timeout": str(SILENCE_MILLISECONDS_MAX),
             "tcp_keepalives_idle": "5",
             "tcp_keepalives_interval": "2",
             "tcp_keepalives_count": "3",

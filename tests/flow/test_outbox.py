@@ -111,6 +111,21 @@ async def test_a_relay_without_its_session_cannot_publish(recorder: Recorder, st
     await other.close()
 
 
+async def test_a_relay_that_hangs_loses_the_office(
+    recorder: Recorder, stores: db.Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "SILENCE_MILLISECONDS_MAX", 200)
+    hangs = Relay(recorder, stores.config)
+    assert await hangs.run_once() == 0
+    monkeypatch.undo()
+    await emit(order(1))
+    follows = Relay(recorder, stores.config)
+    assert await follows.run_once() is None
+    assert await until(follows.run_once) == 1
+    await hangs.close()
+    await follows.close()
+
+
 async def test_a_crash_between_publishing_and_deleting_repeats_the_batch(
     recorder: Recorder, stores: db.Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

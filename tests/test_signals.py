@@ -110,6 +110,26 @@ def test_sentry_gets_nothing_of_the_request_or_the_person() -> None:
     assert event["exception"]["values"][0]["type"] == "ValueError"
 
 
+def test_an_error_that_is_logged_reaches_sentry_without_secrets() -> None:
+    lines = run(
+        "import sentry_sdk\n"
+        "sent = []\n"
+        "sentry_sdk.get_client().transport.capture_envelope = sent.append\n"
+        "try:\n"
+        f"    secret = '{TOKEN}'; raise ValueError('no token {TOKEN} of bob@example.com')\n"
+        "except ValueError:\n"
+        "    signals.logger().exception('broken')\n"
+        "signals.logger().info('fine')\n"
+        "print(len(sent), sent[0].get_event())",
+        SENTRY_DSN="http://key@127.0.0.1:9/1",
+    )
+    count, event = lines[-1].split(" ", 1)
+    assert count == "1"
+    assert "ValueError" in event
+    assert TOKEN not in event
+    assert "bob@" not in event
+
+
 def test_a_wrong_dsn_is_logged_and_counted_and_the_process_starts() -> None:
     lines = run("print(signals.render().decode())", SENTRY_DSN="this is no address")
     assert any("sentry could not start" in line for line in lines)

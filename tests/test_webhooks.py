@@ -1,0 +1,206 @@
+"""POST /webhooks answers what Shopify must hear, and 200 only for what is on disk."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from app import db, edge, webhooks
+from app.errors import HoldfastError
+from app.flow import lane, spill
+from app.flow.admission import Admission
+from tests.conftest import SECRET
+from tests.webhook import signed_headers
+
+ALICE = "alice.myshopify.com"
+BODY = b'{"id": 1}'
+
+
+@asynccontextmanager
+async def client_of(stores: db.Stores):
+    app = Starlette(
+        routes=webhooks.routes,
+        middleware=[Middleware(edge.Edge)],
+        exception_handlers={HoldfastError: edge.expected, HTTPException: edge.http_error},
+    )
+
+    async def with_state(scope, receive, send):
+        # what uvicorn does with what the lifespan yields
+        await app({**scope, "state": {"admission": Admission(stores), "config": stores.config}}, receive, send)
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(with_state), base_url="http://app") as client:
+        yield client
+
+
+@pytest.fixture
+async def client(stores: db.Stores):
+    async with client_of(stores) as found:
+        yield found
+
+
+def headers(body: bytes = BODY, secret: str = SECRET, **changes: str | None) -> dict[str, str]:
+    found = {
+        **signed_headers(body, "orders/paid", ALICE, secret, "w1"),
+        **{k.replace("_", "-"): v for k, v in changes.items()},
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+async def waiting(stores: db.Stores, shop: str = ALICE) -> list[lane.LaneItem]:
+    return [lane.decode_item(raw) for raw in await stores.queue.lrange(f"lane:{shop}", 0, -1)]
+
+
+def error(answer) -> tuple[int, str]:
+    found = answer.json()["error"]
+    assert found["message"].endswith(".")
+    return answer.status_code, found["code"]
+
+
+async def test_a_signed_webhook_is_in_its_lane_with_all_its_headers_when_200_is_answered(client, stores):
+    before = int(time.time() * 1000)
+    answer = await client.post("/webhooks", content=BODY, headers={**headers(), "X-Request-Id": "follow-me-1"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (200, "follow-me-1")
+    (item,) = await waiting(stores)
+    assert (item.shop, item.topic, item.webhook_id, item.body) == (ALICE, "orders/paid", "w1", BODY)
+    assert (item.api_version, item.request_id) == ("2026-07", "follow-me-1")
+    assert item.triggered_at
+    assert item.event_id
+    assert before <= item.received_ms <= time.time() * 1000
+
+
+async def test_without_a_request_id_one_is_made_and_goes_along(client, stores):
+    answer = await client.post("/webhooks", content=BODY, headers=headers())
+    (item,) = await waiting(stores)
+    assert item.request_id == answer.headers["x-request-id"] != ""
+
+
+async def test_a_repeated_delivery_gets_200_and_is_kept_once(client, stores):
+    for _ in range(3):
+        assert (await client.post("/webhooks", content=BODY, headers=headers())).status_code == 200
+    assert len(await waiting(stores)) == 1
+
+
+async def test_a_webhook_signed_by_the_previous_secret_is_taken_while_secrets_rotate(stores: db.Stores):
+    rotated = replace(stores, config=replace(stores.config, api_secrets=("a-new-secret", SECRET)))
+    async with client_of(rotated) as client:
+        assert (await client.post("/webhooks", content=BODY, headers=headers())).status_code == 200
+        assert error(await client.post("/webhooks", content=BODY, headers=headers(secret="older"))) == (
+            401,
+            "unauthorized",
+        )
+
+
+@pytest.mark.parametrize("digest", ["", "x", "é", base64.b64encode(b"0" * 32).decode(), "=" * 44, "A" * 10_000])
+async def test_a_wrong_digest_gets_401_and_nothing_is_kept(client, stores, digest):
+    signed = {**headers(), "X-Shopify-Hmac-Sha256": digest.encode("latin-1")}
+    assert error(await client.post("/webhooks", content=BODY, headers=signed)) == (401, "unauthorized")
+    assert await stores.queue.keys("*") == []
+
+
+async def test_a_changed_body_gets_401(client):
+    assert error(await client.post("/webhooks", content=BODY + b" ", headers=headers())) == (401, "unauthorized")
+
+
+async def test_a_digest_in_hex_is_not_a_digest(client):
+    digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+    answer = await client.post("/webhooks", content=BODY, headers=headers(X_Shopify_Hmac_Sha256=digest))
+    assert error(answer) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Shopify-Hmac-Sha256", "X-Shopify-Shop-Domain", "X-Shopify-Topic", "X-Shopify-Webhook-Id"]
+)
+async def test_a_missing_header_gets_400_and_is_named(client, stores, name):
+    answer = await client.post("/webhooks", content=BODY, headers=headers(**{name: None}))
+    assert error(answer) == (400, "bad_input")
+    assert name in answer.json()["error"]["message"]
+    assert await stores.queue.keys("*") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Shopify-Shop-Domain", "alice.example.com"),
+        ("X-Shopify-Shop-Domain", "alice.myshopify.com.evil.com"),
+        ("X-Shopify-Shop-Domain", "-alice.myshopify.com"),
+        ("X-Shopify-Shop-Domain", "a" * 64 + ".myshopify.com"),
+        ("X-Shopify-Topic", "orders/paid'; DROP TABLE"),
+        ("X-Shopify-Topic", "x" * 65),
+        ("X-Shopify-Webhook-Id", "x" * 129),
+        ("X-Shopify-Webhook-Id", "a b"),
+    ],
+)
+async def test_a_header_that_is_not_usable_gets_400(client, stores, name, value):
+    answer = await client.post("/webhooks", content=BODY, headers=headers(**{name: value}))
+    assert error(answer) == (400, "bad_input")
+    assert await stores.queue.keys("*") == []
+
+
+async def test_a_shop_is_the_same_in_capitals(client, stores):
+    await client.post("/webhooks", content=BODY, headers=headers(X_Shopify_Shop_Domain="Alice.MyShopify.com"))
+    assert len(await waiting(stores)) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD"])
+async def test_another_method_gets_405(client, method):
+    answer = await client.request(method, "/webhooks")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+
+
+async def test_a_body_of_five_megabytes_is_taken_and_a_larger_one_refused_unread(client, stores):
+    fits = b" " * webhooks.BODY_BYTES_MAX
+    assert (await client.post("/webhooks", content=fits, headers=headers(fits))).status_code == 200
+    assert len((await waiting(stores))[0].body) == len(fits)
+    large = fits + b" "
+    assert error(await client.post("/webhooks", content=large, headers=headers(large))) == (413, "too_large")
+
+    async def chunks():
+        for _ in range(6):
+            yield b" " * 1024 * 1024
+
+    assert error(await client.post("/webhooks", content=chunks(), headers=headers())) == (413, "too_large")
+
+
+async def test_a_body_in_pieces_is_put_together_again(client, stores):
+    async def pieces():
+        for index in range(len(BODY)):
+            yield BODY[index : index + 1]
+
+    assert (await client.post("/webhooks", content=pieces(), headers=headers())).status_code == 200
+    assert (await waiting(stores))[0].body == BODY
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"\xff\x00\xfe", json.dumps({"name": "𝄞 مرحبا <script>"}).encode()])
+async def test_nothing_is_parsed_before_it_is_durable(client, stores, body):
+    assert (await client.post("/webhooks", content=body, headers=headers(body))).status_code == 200
+    assert (await waiting(stores))[0].body == body
+
+
+async def test_with_redis_away_the_answer_is_200_and_postgres_has_the_webhook(stores: db.Stores):
+    lost = replace(stores, queue=db.redis_client("redis://127.0.0.1:9/0"))
+    async with client_of(lost) as client:
+        assert (await client.post("/webhooks", content=BODY, headers=headers())).status_code == 200
+    await spill.unspill(stores)
+    assert [item.webhook_id for item in await waiting(stores)] == ["w1"]
+    await lost.queue.aclose()
+
+
+async def test_with_both_stores_away_the_answer_is_503(stores: db.Stores, monkeypatch):
+    async def down(_rows):
+        raise OSError("Postgres is away")
+
+    monkeypatch.setattr(spill, "spill", down)
+    lost = replace(stores, queue=db.redis_client("redis://127.0.0.1:9/0"))
+    async with client_of(lost) as client:
+        assert error(await client.post("/webhooks", content=BODY, headers=headers())) == (503, "unavailable")
+    await lost.queue.aclose()

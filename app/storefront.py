@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict
-from datetime import datetime
 from typing import Annotated, Any
 
 import asyncpg
@@ -144,7 +143,7 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
 
 
 async def _complete(request: Request, held: RedemptionView) -> RedemptionView:
-    """Get the code now when Shopify is quick; else the points worker goes on, for the redemption is due in its table."""
+    """Get the code now when Shopify is quick; else the points worker goes on with what is due in its table."""
     try:
         return await guard(
             COMPLETIONS, lambda: redemption.complete(request.state.stores, request.state.client, held.id)
@@ -277,5 +276,7 @@ routes: list[BaseRoute] = [
     Route("/storefront/referral-link", Door(by_proxy, {"POST": referral_link}), name="storefront_referral_link"),
     Route("/checkout/me", Door(by_token, {"GET": me}, is_open=True), name="checkout_me"),
     Route("/checkout/redemptions", Door(by_token, {"POST": redeem}, is_open=True), name="checkout_redemptions"),
-    Route("/checkout/{rest:path}", Door(by_token, {"GET": nowhere, "POST": nowhere}, is_open=True), name="checkout_rest"),
+    Route(
+        "/checkout/{rest:path}", Door(by_token, {"GET": nowhere, "POST": nowhere}, is_open=True), name="checkout_rest"
+    ),
 ]

@@ -1,0 +1,120 @@
+"""A storefront page with the widget, served to the browser from memory: what the app answers is up to the test."""
+
+import asyncio
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Route
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ORIGIN = "https://alice.example"
+SLOW_IMAGE_SECONDS = 0.3
+ME: dict[str, Any] = {
+    "customer_id": "7",
+    "points": {"available": 240, "pending": 40, "held": 0, "as_of": "2025-03-04T14:02:00Z", "source": "live"},
+    "tier": None,
+    "rewards": [
+        {"id": "1", "title": "$5.00 off", "cost": 100, "amount_off": "5.00", "currency": "USD"},
+        {"id": "2", "title": "$30.00 off", "cost": 500, "amount_off": "30.00", "currency": "USD"},
+    ],
+    "ways_to_earn": [{"kind": "order", "points": "1", "per": "1", "currency": "USD", "pending_days": 0}],
+    "referral": {"url": None, "status": "unavailable"},
+    "notices": [],
+    "redemptions": [],
+}
+CODE = "HF-7K2M-Q9XD"
+
+
+class FakeShop:
+    """Alice's shop; `me` and `redemption` are (status, body) or None for a connection that breaks."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.me: tuple[int, Any] | None = (200, copy.deepcopy(ME))
+        self.redemption: tuple[int, Any] | None = None
+        self.redemption_seconds = 0.0
+        self.asked: list[str] = []  # paths in order; "image" when the page's slow image has been answered
+        self.keys: list[str] = []
+        self.page_errors: list[str] = []
+        self.direction, self.locale, self.root = "ltr", "en", ""
+        self.contexts: list[BrowserContext] = []
+
+    @property
+    def mine(self) -> dict[str, Any]:
+        assert self.me
+        body: dict[str, Any] = self.me[1]
+        return body
+
+    def give_code(self, state: str = "captured") -> None:
+        """From now on a redemption of the first reward is answered so, and shows in `me`."""
+        code = CODE if state == "captured" else ""
+        made = {"id": "r1", "state": state, "code": code, "title": "$5.00 off", "points": 100}
+        held = 100 if state == "held" else 0
+        self.mine["points"] = {**self.mine["points"], "available": 140, "held": held}
+        self.mine["redemptions"] = [made]
+        body = {"redemption": {**made, "message": "Said by the app."}, "points": self.mine["points"]}
+        self.redemption = (200 if code else 202, body)
+
+    async def visit(self, **context_options: Any) -> Page:
+        """The page, loaded; the widget is there when `launcher` appears."""
+        context = await self.browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **context_options})
+        self.contexts.append(context)
+        await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=ORIGIN)
+        page = await context.new_page()
+        page.set_default_timeout(4000)
+        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        await page.route(f"{ORIGIN}/**", self._answer)
+        await page.goto(f"{ORIGIN}/")
+        return page
+
+    async def open(self, **context_options: Any) -> tuple[Page, Locator]:
+        page = await self.visit(**context_options)
+        await page.locator(".launcher").click()
+        panel = page.get_by_role("dialog")
+        await panel.wait_for()
+        return page, panel
+
+    async def leave(self) -> None:
+        for context in self.contexts:
+            await context.close()
+
+    async def _answer(self, route: Route) -> None:
+        path = route.request.url.removeprefix(ORIGIN).split("?")[0]
+        if path == "/":
+            html = (Path(__file__).parent / "widget.html").read_text()
+            for name in ("direction", "locale", "root"):
+                html = html.replace(name.upper(), getattr(self, name))
+            await route.fulfill(body=html, content_type="text/html")
+        elif path == "/slow.png":
+            await asyncio.sleep(SLOW_IMAGE_SECONDS)
+            self.asked.append("image")
+            await route.fulfill(status=404)
+        elif path.startswith("/static/"):
+            await route.fulfill(path=ROOT / path[1:])
+        else:
+            self.asked.append(path)
+            await self._api(route, path.removeprefix(self.root))
+
+    async def _api(self, route: Route, path: str) -> None:
+        if path == "/apps/holdfast/me":
+            await _reply(route, self.me)
+        elif path == "/apps/holdfast/redemptions":
+            assert route.request.method == "POST"
+            self.keys.append(json.loads(route.request.post_data or "")["idempotency_key"])
+            await asyncio.sleep(self.redemption_seconds)
+            await _reply(route, self.redemption)
+        elif path.startswith("/discount/"):
+            await route.fulfill(status=302, headers={"Location": "/"})
+        else:
+            await route.fulfill(status=404)
+
+
+async def _reply(route: Route, answer: tuple[int, Any] | None) -> None:
+    if answer is None:
+        await route.abort()
+    elif isinstance(answer[1], str):
+        await route.fulfill(status=answer[0], body=answer[1], content_type="text/html")
+    else:
+        await route.fulfill(status=answer[0], json=answer[1])

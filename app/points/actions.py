@@ -1,10 +1,48 @@
-"""What changes points at someone's wish: redeem, adjust, edit the programme and its rewards."""
+"""What changes points at someone's wish: redeem and adjust; programme and time have files of their own."""
 
-from decimal import Decimal
+import re
+import uuid
+from base64 import b32encode
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
+import asyncpg
+import msgspec
+
+from app import db
 from app.db import Stores
-from app.points.views import Balance, Program, RedemptionView, RewardView
+from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
+from app.flow import outbox
+from app.points import awards, balances, facts, ledger, lots, reads, rules, terms
+from app.points.awards import Decisions
+from app.points.ledger import Member
+from app.points.lots import Lot
+from app.points.programs import edit_program, ensure_program, save_reward
+from app.points.timed import expire_due, release_due
+from app.points.views import Balance, RedemptionView
+
+__all__ = ["adjust", "edit_program", "ensure_program", "expire_due", "redeem", "release_due", "save_reward"]
+
+KEY_LENGTH_MAX = 128
+REASON_LENGTH_MAX = 500
+ADJUSTMENT_MAX = 1_000_000_000
+GIVE_UP_AFTER = timedelta(hours=1)  # then a held redemption is settled by what Shopify has
+SWEEP_AFTER = timedelta(seconds=10)  # the request that made the hold goes first
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+SELECT_EARLIER = f"""
+SELECT {reads.REDEMPTION_COLUMNS}, request_hash FROM redemptions
+ WHERE shop = $1 AND customer_id = $2 AND idempotency_key = $3
+"""  # noqa: S608 - column names of ours
+SELECT_REWARD = "SELECT id, title, cost, amount_off FROM rewards WHERE shop = $1 AND id = $2 AND is_active"
+INSERT_REDEMPTION = f"""
+INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, points, amount_off, idempotency_key,
+                         request_hash, code, discount_gid, state, reason, allocations, attempts, next_attempt_at,
+                         give_up_at, request_id, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 'held', '', $12, 0, $13, $14, $15, $16, $16)
+RETURNING {reads.REDEMPTION_COLUMNS}
+"""  # noqa: S608 - column names of ours
+SELECT_ADJUSTMENT = "SELECT why FROM ledger WHERE shop = $1 AND source = $2 AND effect = 'adjust'"
 
 
 async def redeem(
@@ -16,7 +54,47 @@ async def redeem(
     Raises BadInputError, NotFoundError (reward), ConflictError (key used otherwise), RefusedError
     (code `insufficient_points`).
     """
-    raise NotImplementedError
+    key = _key(idempotency_key)
+    request_hash = _hash(reward_id)
+    now = datetime.now(UTC)
+    async with db.transaction() as conn:
+        by_key, _ = await ledger.lock(conn, [(shop, customer_id)])
+        # under the member's lock, so of two requests with one key the second finds what the first did
+        earlier = await conn.fetchrow(SELECT_EARLIER, shop, customer_id, key)
+        if earlier is not None:
+            if earlier["request_hash"] != request_hash:
+                raise ConflictError("This idempotency key was used for another reward already.")
+            return reads.redemption_view(earlier)
+        found = _NUMBER.fullmatch(reward_id)
+        reward = await conn.fetchrow(SELECT_REWARD, shop, int(reward_id)) if found else None
+        if reward is None:
+            raise NotFoundError("There is no such reward in this shop.", code="unknown_reward")
+        member = by_key.get((shop, customer_id))
+        spendable = []
+        if member is not None:
+            spendable = lots.spendable((await lots.of_members(conn, [member.id]))[member.id], now)
+        has = sum(lot.remaining for lot in spendable)
+        if member is None or has < reward["cost"]:
+            raise RefusedError(
+                f"This reward costs {reward['cost']} points; {has} can be spent.", code="insufficient_points"
+            )
+        posting = ledger.Posting(now)
+        redemption_id = uuid.uuid4()
+        taken = lots.take(spendable, reward["cost"])
+        why = {"reward": reward["title"], "redemption_id": str(redemption_id), "amount_off": str(reward["amount_off"])}
+        source = f"redemption:{redemption_id}"
+        posting.move(member, source, "hold", "available", "held", reward["cost"], why, now)
+        await lots.write(conn, spendable)
+        await posting.write(conn)
+        row = await conn.fetchrow(
+            INSERT_REDEMPTION, redemption_id, shop, member.id, customer_id, reward["id"], reward["title"],
+            reward["cost"], reward["amount_off"], key, request_hash, discount_code(redemption_id),
+            msgspec.json.encode([[lot.id, points] for lot, points in taken]).decode(), now + SWEEP_AFTER,
+            now + GIVE_UP_AFTER, facts.clean(request_id, KEY_LENGTH_MAX), now,
+        )  # fmt: skip
+    if stores is not None:
+        await balances.publish(stores, [member], now)
+    return reads.redemption_view(row)
 
 
 async def adjust(
@@ -27,24 +105,66 @@ async def adjust(
     Raises BadInputError, NotFoundError (no such member), ConflictError (key used otherwise), RefusedError
     (more than is available).
     """
-    raise NotImplementedError
+    reason = facts.clean(reason, REASON_LENGTH_MAX + 1)
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+        raise BadInputError(f"Please give a reason of at most {REASON_LENGTH_MAX} characters.")
+    if not 0 < abs(points) <= ADJUSTMENT_MAX:
+        raise BadInputError(f"Please give a number of points other than 0, at most {ADJUSTMENT_MAX}.")
+    source = f"adjustment:{_key(key)}"
+    request_hash = _hash(customer_id, str(points), reason)
+    now = datetime.now(UTC)
+    why = {"points": points, "reason": reason, "by": facts.clean(by, 64), "request": request_hash}
+    try:
+        async with db.transaction() as conn:
+            by_key, _ = await ledger.lock(conn, [(shop, customer_id)])
+            member = by_key.get((shop, customer_id))
+            if member is None:
+                raise NotFoundError("There is no such customer in this shop.")
+            earlier = await conn.fetchval(SELECT_ADJUSTMENT, shop, source)
+            if earlier is None:
+                await _adjust(conn, member, points, source, why, now)
+            elif msgspec.json.decode(earlier)["request"] != request_hash:
+                raise ConflictError("This adjustment was already saved with other contents.")
+    except asyncpg.UniqueViolationError as error:  # the same key for two customers at once
+        raise ConflictError("This adjustment was already saved with other contents.") from error
+    if stores is not None:
+        await balances.publish(stores, [member], now)
+    return balances.of_member(member, now)
 
 
-async def ensure_program(shop: str, currency: str, timezone: str) -> Program:
-    """The shop's programme, made with its default rewards when there is none."""
-    raise NotImplementedError
+def discount_code(redemption_id: uuid.UUID) -> str:
+    """The code of a redemption: always the same for it, and not to be guessed, since its id is random."""
+    return "HF-" + b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()[:10]
 
 
-async def edit_program(shop: str, fields: dict[str, Any], by: str) -> Program:
-    """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback (text or typed).
+async def _adjust(conn: Any, member: Member, points: int, source: str, why: dict[str, Any], now: datetime) -> None:
+    decisions = Decisions(now)
+    move = decisions.posting.move
+    if points > 0:
+        rule = (await terms.of_shops(conn, [member.shop]))[member.shop]
+        expires_at = rules.expires_at(now, rule.expiry_days, rule.timezone)
+        lot = Lot(member.shop, member.id, source, points, now, is_pending=False, expires_at=expires_at)
+        touched = [lot]
+        move(member, source, "adjust", "issued", "available", points, why, now)
+        decisions.facts.append(facts.made("points.earned", member, source, points, ""))
+        awards.repay(decisions.posting, member, [lot], source, points, now)
+    else:
+        if -points > member.available:
+            raise RefusedError(f"Only {member.available} points are available.", code="insufficient_points")
+        touched = [lot for lot in (await lots.of_members(conn, [member.id]))[member.id] if not lot.is_pending]
+        lots.take(touched, -points)
+        move(member, source, "adjust", "available", "reversed", -points, why, now)
+        decisions.facts.append(facts.made("points.reversed", member, source, -points, ""))
+    await lots.write(conn, touched)
+    await decisions.posting.write(conn)
+    await outbox.emit(conn, decisions.facts)
 
-    Raises BadInputError with the sentence to show beside the form.
-    """
-    raise NotImplementedError
+
+def _key(key: str) -> str:
+    if not 1 <= len(key) <= KEY_LENGTH_MAX or facts.clean(key, KEY_LENGTH_MAX) != key:
+        raise BadInputError(f"An idempotency key has 1 to {KEY_LENGTH_MAX} characters.")
+    return key
 
 
-async def save_reward(
-    shop: str, reward_id: str | None, title: str, cost: int, amount_off: Decimal | str, is_active: bool
-) -> RewardView:
-    """Make (`reward_id` None) or change a reward. Raises BadInputError, NotFoundError."""
-    raise NotImplementedError
+def _hash(*parts: str) -> str:
+    return sha256(msgspec.json.encode(parts)).hexdigest()

@@ -183,7 +183,7 @@ def expires_at(available_at: datetime, days: int | None, timezone: str) -> datet
     """
     if days is None:
         return None
-    return _start_of_day(available_at.astimezone(zone(timezone)).date() + timedelta(days=days + 1), timezone)
+    return start_of_day(available_at.astimezone(zone(timezone)).date() + timedelta(days=days + 1), timezone)
 
 
 @lru_cache(maxsize=512)
@@ -196,6 +196,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 @lru_cache(maxsize=4096)
-def _start_of_day(day: date, timezone: str) -> datetime:
+def start_of_day(day: date, timezone: str) -> datetime:
+    """The first instant (UTC) of that day in that time zone."""
     # fold 0: of two midnights the first; of none, the offset before the jump, which gives the instant of the jump
     return datetime.combine(day, time(), zone(timezone)).astimezone(UTC)

@@ -55,6 +55,15 @@ async def test_refused_by_an_open_circuit_is_told_apart_from_failed() -> None:
     assert (refused.value.code, refused.value.status, calls) == ("circuit_open", 503, 0)
 
 
+async def test_a_refusal_gives_its_ticket_back() -> None:
+    down = resource(tickets=1, error_threshold=1)
+    with pytest.raises(ConnectionError):
+        await guard(down, broken)
+    for _ in range(3):
+        with pytest.raises(RefusedByCircuitError):
+            await guard(down, answer)
+
+
 async def test_errors_of_the_caller_open_nothing_and_skip_the_fallback() -> None:
     fine = resource()
 

@@ -25,7 +25,7 @@ from app.resilience import cache
 from app.resilience.guard import PAGE_READ_SECONDS, Resource
 from app.resilience.reading import Reading
 
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 ROWS_MAX = 200  # of the ledger and of lots, on a member's page
 NEWEST = 10
 REDEMPTIONS_MAX = 20

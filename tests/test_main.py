@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+from blockbuster import blockbuster_ctx
 from starlette.applications import Starlette
 
 from app import config as settings
@@ -14,6 +15,7 @@ from app.resilience import health
 from app.resilience.breaker import State
 from local import servers
 
+ROOT_MODULES = ["app", "starlette", "redis", "asyncpg"]
 GAUGES = (
     "holdfast_lane_depth", "holdfast_lane_oldest_age_seconds", "holdfast_queue_depth", "holdfast_consumer_lag_events",
     "holdfast_consumer_lag_seconds", "holdfast_outbox_depth", "holdfast_outbox_oldest_age_seconds",
@@ -165,6 +167,13 @@ async def test_unsigned_webhooks_and_shoppers_get_json_and_a_request_id(http) ->
         assert response.status_code in {400, 401}, path
         assert response.json()["error"]["message"], path
         assert response.headers["x-request-id"]
+
+
+async def test_what_is_asked_all_the_time_never_blocks_the_loop(http, stores) -> None:
+    await all_beat(stores)
+    with blockbuster_ctx(ROOT_MODULES):
+        for path in ("/healthz", "/metrics", "/webhooks", "/storefront/me", "/static/vendor/htmx.min.js"):
+            await http.request("POST" if path == "/webhooks" else "GET", path)
 
 
 async def test_every_route_has_a_template_for_its_label(app: Starlette) -> None:

@@ -19,6 +19,7 @@ BLOCK_MILLISECONDS = 1_000  # also how long a stop may have to wait; below the c
 CLAIM_IDLE_MILLISECONDS = 15_000
 CLAIM_EVERY_SECONDS = 5.0
 RETRY_EVERY_SECONDS = 1.0
+SETBACKS_MAX = 10  # about ten seconds of trying
 CONSUMED_KEEP_DAYS = 14  # twice as long as the bus keeps events: what is forgotten here cannot come again
 
 Handle = Callable[[Any, list[Event]], Awaitable[AfterCommit | None]]
@@ -71,6 +72,7 @@ class Consumer:
         self.batch = stores.config.consumer_batch
         self.secrets = stores.config.event_secrets
         self.name = f"{service}-{stores.config.process_slot}"
+        self.setbacks = 0  # in a row
         self._start_over()
 
     def _start_over(self) -> None:
@@ -125,11 +127,12 @@ class Consumer:
             try:
                 await self._commit(events)
             except Exception as error:
-                if failures.is_passing(error):
+                if not await self._is_their_fault(error):
                     raise
                 log.warning("batch failed, going event by event", service=self.service, count=len(events),
                             reason=failures.reason(error))  # fmt: skip
                 await self._one_by_one(events)
+        self.setbacks = 0
         await self.bus.ack(self.service, deliveries)
 
     async def _open(self, delivery: Delivery) -> Event | None:
@@ -155,11 +158,21 @@ class Consumer:
                 try:
                     await self._commit([event])
                 except Exception as error:
-                    if failures.is_passing(error):
+                    if not await self._is_their_fault(error):
                         raise
                     if not failures.is_permanent(error):
                         log.warning("event failed", service=self.service, topic=event.topic, exc_info=error)
                     await self._set_aside(error, event.shop, event.topic, event.id, envelope.encode(event))
+
+    async def _is_their_fault(self, error: Exception) -> bool:
+        """Whether an event has to answer for the failure, rather than a store that is away or busy.
+
+        One that breaks its connection every time, while Postgres answers everybody else, is found out in the end.
+        """
+        if not failures.is_passing(error):
+            return True
+        self.setbacks += 1
+        return self.setbacks > SETBACKS_MAX and not failures.is_conflict(error) and await _postgres_answers()
 
     async def _commit(self, events: list[Event]) -> None:
         started = time.perf_counter()
@@ -200,6 +213,15 @@ class Consumer:
             )  # fmt: skip
         outcome = "rejected" if isinstance(error, BadSignatureError) else "failed"
         signals.CONSUMED.labels(self.service, outcome).inc()
+
+
+async def _postgres_answers() -> bool:
+    try:
+        async with db.connection() as connection:
+            return bool(await connection.fetchval("SELECT true"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the event
+        log.warning("postgres does not answer", reason=failures.reason(error))
+        return False
 
 
 async def prune(keep_days: int = CONSUMED_KEEP_DAYS, step: int = 5_000) -> int:

@@ -18,6 +18,7 @@ from app.flow.models import DeadLetter
 TRIES_MAX = 6
 FIRST_DELAY_SECONDS = 2
 DELAY_FACTOR = 4
+POSTPONED_SECONDS = 5.0
 HISTORY_LENGTH_MAX = 20
 OPEN_STATES = ("waiting", "dead")
 
@@ -36,6 +37,10 @@ RETURNING id
 MARK_FAILED = """
 UPDATE dead_letters
    SET attempts = attempts + 1, state = $3, reason = $4, history = $5::jsonb, next_attempt_at = $6, updated_at = now()
+ WHERE id = $1 AND attempts = $2 AND state = 'waiting'
+"""
+POSTPONE = """
+UPDATE dead_letters SET next_attempt_at = now() + make_interval(secs => $3)
  WHERE id = $1 AND attempts = $2 AND state = 'waiting'
 """
 MARK_DONE = "UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now() WHERE id = $1"
@@ -99,8 +104,8 @@ async def retry_due(service: str, attempt: Attempt, *, now: datetime | None = No
     """Try the due letters of `service` again, each in a transaction of its own; returns how many succeeded.
 
     `attempt(connection, letter)` does the work in that transaction, which also marks the letter done, and may
-    return what to do after the commit. A letter that fails waits longer, or is dead after the last try. Failures
-    of the infrastructure are raised and cost no try.
+    return what to do after the commit. A letter that fails waits longer, or is dead after the last try; a failure
+    of the infrastructure costs no try. Raises when Postgres does not answer.
     """
     done = 0
     for letter in await due(service, now or datetime.now(UTC), limit):
@@ -117,10 +122,11 @@ async def _retry(letter: DeadLetter, attempt: Attempt) -> bool:
                     return False  # another process has it in hand, or is done with it
                 after_commit = await attempt(connection, letter)
                 await connection.execute(MARK_DONE, letter.id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever one letter fails with, the others have their turn
             if failures.is_passing(error):
-                raise
-            await _mark_failed(letter, error)
+                await _postpone(letter, error)
+            else:
+                await _mark_failed(letter, error)
             return False
         log.info("dead letter handled", service=letter.service, topic=letter.topic, attempts=letter.attempts + 1)
         await finish(after_commit)
@@ -135,6 +141,13 @@ async def finish(after_commit: AfterCommit | None) -> None:
         await after_commit()
     except Exception as error:  # noqa: BLE001 - the effect is committed; nothing here may repeat it
         log.warning("after-commit work failed", error=failures.reason(error))
+
+
+async def _postpone(letter: DeadLetter, error: Exception) -> None:
+    """Let others go first: whatever it is that goes on failing for this one must not hold them up."""
+    log.warning("held up", service=letter.service, topic=letter.topic, reason=failures.reason(error))
+    async with db.transaction() as connection:
+        await connection.execute(POSTPONE, letter.id, letter.attempts, POSTPONED_SECONDS)
 
 
 async def _mark_failed(letter: DeadLetter, error: Exception) -> None:

@@ -20,7 +20,8 @@ log = signals.logger()
 # Postgres away, going away, or without room; a deadlock or serialization conflict, where another try is the cure.
 # A statement that ran out of time is not here: one event can be its cause, and must not block all others for ever.
 _PASSING = (
-    OSError,  # connection refused or reset, timeouts
+    ConnectionError,
+    TimeoutError,
     DBConnectionError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -37,7 +38,12 @@ _PASSING = (
 
 def is_passing(error: BaseException) -> bool:
     """Whether trying the very same again later can help because the fault lies with a store, not with the event."""
-    return any(isinstance(seen, _PASSING) or _is_closed_connection(seen) for seen in _causes(error))
+    return any(isinstance(seen, _PASSING) or _is_lost_connection(seen) for seen in _causes(error))
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether two transactions got in each other's way: a deadlock or a serialization failure, nobody's fault."""
+    return any(isinstance(seen, asyncpg.TransactionRollbackError) for seen in _causes(error))
 
 
 def is_permanent(error: BaseException) -> bool:
@@ -60,7 +66,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
-def _is_closed_connection(error: BaseException) -> bool:
+def _is_lost_connection(error: BaseException) -> bool:
+    if isinstance(error, OSError):  # no route to the host; but a file that is missing is a bug
+        return error.filename is None
     # asyncpg has one class for this and for wrong use of it, which is a bug and must not be repeated for ever
     return isinstance(error, InterfaceError) and ("closed" in str(error) or "closing" in str(error))
 
@@ -77,7 +85,10 @@ class Backoff:
     async def wait(self, error: Exception, stop: asyncio.Event) -> None:
         """Sleep, or return as soon as `stop` is set."""
         if self.failures == 0:
-            log.warning("stopped by a failure, trying again", doing=self.doing, reason=reason(error))
+            if is_passing(error):
+                log.warning("held up, trying again", doing=self.doing, reason=reason(error))
+            else:
+                log.error("failed, trying again", doing=self.doing, exc_info=error)
         seconds = min(self.most_seconds, self.first_seconds * 2 ** min(self.failures, 16))
         self.failures += 1
         await pause(seconds * random.uniform(0.8, 1.2), stop)  # noqa: S311 - jitter

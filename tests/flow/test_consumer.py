@@ -309,6 +309,43 @@ async def test_a_statement_that_runs_out_of_time_blames_its_event_alone(
     assert [letter["state"] for letter in await letters()] == ["waiting"]
 
 
+async def test_an_event_that_always_breaks_its_connection_is_found_out(
+    service: Service, bus: Bus, stores: db.Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "SETBACKS_MAX", 3)
+    service.poison = lambda number: ConnectionResetError() if number == 2 else None
+    await publish(bus, stores, order(1), order(2), order(3))
+    patient = consumer_of(service)
+    for _ in range(3):
+        with pytest.raises(ConnectionResetError):
+            await patient.run_once()
+        assert not await letters()
+        patient._start_over()
+    await patient.run_once()
+    assert await service.effects() == [1, 3]
+    assert [letter["state"] for letter in await letters()] == ["waiting"]
+    await make_letters_due()
+    await publish(bus, stores, order(4))
+    await service.run_once()
+    assert await service.effects() == [1, 3, 4], "and holds up nobody while it waits"
+
+
+async def test_nobody_is_blamed_while_postgres_does_not_answer(
+    service: Service, bus: Bus, stores: db.Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_answer() -> bool:
+        return False
+
+    monkeypatch.setattr(consumer, "SETBACKS_MAX", 0)
+    monkeypatch.setattr(consumer, "_postgres_answers", no_answer)
+    service.poison = lambda number: ConnectionResetError()
+    await publish(bus, stores, order(1))
+    with pytest.raises(ConnectionResetError):
+        await service.run_once()
+    assert not await letters()
+    assert await left_over(service) == 1
+
+
 async def test_caches_are_refreshed_after_the_commit_and_their_failure_undoes_nothing(
     service: Service, bus: Bus, stores: db.Stores
 ) -> None:

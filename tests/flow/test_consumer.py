@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 
 import asyncpg
+import msgspec
 import pytest
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -17,7 +18,7 @@ from app.flow import consumer
 from app.flow import event as envelope
 from app.flow.bus import Bus, Delivery
 from app.flow.consumer import Consumer
-from tests.flow.helpers import TOPIC, Service, letters, make_letters_due, msgspec, order, publish, until
+from tests.flow.helpers import TOPIC, Service, letters, make_letters_due, order, publish, until
 
 
 def consumer_of(service: Service, slot: str = "1") -> Consumer:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from app import db
@@ -13,7 +14,7 @@ from app.errors import NotFoundError, RefusedError
 from app.flow import dead_letters
 from app.flow.bus import Bus
 from app.flow.models import DeadLetter
-from tests.flow.helpers import SHOP, Service, letters, make_letters_due, msgspec, order, publish
+from tests.flow.helpers import SHOP, Service, letters, make_letters_due, order, publish
 
 CHARLIES = "charlie.myshopify.com"
 

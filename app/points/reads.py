@@ -166,7 +166,8 @@ async def overview(shop: str, days: int = 30) -> Overview:
             shop, start, rules.zone(zone).key,
         )  # fmt: skip
         newest = await conn.fetch(
-            "SELECT member.customer_id, member.name, row.effect, row.points, row.why, row.effective_at FROM "
+            "SELECT member.customer_id, member.name, row.effect, row.from_bucket, row.to_bucket, row.points, row.why, "
+            "row.effective_at FROM "
             "(SELECT * FROM ledger WHERE shop = $1 ORDER BY effective_at DESC LIMIT $2) AS row "
             "JOIN members AS member ON member.id = row.member_id ORDER BY row.effective_at DESC, row.id DESC",
             shop, NEWEST,
@@ -225,13 +226,21 @@ def _balance(customer_id: str, figures: Any, as_of: datetime) -> Balance:
 
 def _ledger_view(row: Any) -> LedgerView:
     points = row["points"]
-    change = points if row["to_bucket"] == "available" else -points if row["from_bucket"] == "available" else 0
     return LedgerView(
-        row["sequence"], row["source"], row["effect"], row["from_bucket"], row["to_bucket"], points, change,
+        row["sequence"], row["source"], row["effect"], row["from_bucket"], row["to_bucket"], points, _change(row),
         sentences.sentence(row["effect"], points, row["why"]), row["effective_at"], row["recorded_at"],
     )  # fmt: skip
 
 
 def _activity(row: Any) -> Activity:
     text = sentences.sentence(row["effect"], row["points"], row["why"])
-    return Activity(row["customer_id"], row["name"], row["effect"], row["points"], text, row["effective_at"])
+    return Activity(
+        row["customer_id"], row["name"], row["effect"], row["to_bucket"], row["points"], _change(row), text,
+        row["effective_at"],
+    )  # fmt: skip
+
+
+def _change(row: Any) -> int:
+    """What a movement did to the available points."""
+    points: int = row["points"]
+    return points if row["to_bucket"] == "available" else -points if row["from_bucket"] == "available" else 0

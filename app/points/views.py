@@ -127,7 +127,9 @@ class Activity:
     customer_id: str
     name: str
     effect: str
+    to_bucket: str
     points: int
+    change: int  # of the available points
     sentence: str
     effective_at: datetime
 

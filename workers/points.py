@@ -1,0 +1,59 @@
+"""Points: orders into the ledger, redemptions to their code, and what time does to lots."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from app import db
+from app.flow import consumer
+from app.flow.bus import open_bus
+from app.flow.worker import run_worker, worker_settings
+from app.points import handlers, redemption, timed
+from workers import service
+
+SERVICE = "points"
+QUEUE = "arq:points"
+SWEEP_EVERY_SECONDS = 2.0
+TIME_EVERY_SECONDS = 5.0
+CLIENT_DEADLINE_SECONDS = 5.0
+CONNECTIONS_MAX = 16
+
+
+async def work(stores: db.Stores, stop: asyncio.Event) -> None:
+    bus = open_bus(stores.config.bus_url, stores)
+    limits = httpx.Limits(max_connections=CONNECTIONS_MAX)
+    async with httpx.AsyncClient(timeout=CLIENT_DEADLINE_SECONDS, limits=limits) as client:
+        settings = worker_settings(
+            stores.config, QUEUE, [complete_redemption], ctx={"stores": stores, "client": client}
+        )
+
+        async def lag_seconds() -> float:
+            return (await bus.lag(SERVICE, handlers.TOPICS)).age_seconds
+
+        async def sweep() -> None:
+            while await redemption.sweep(stores, client) >= redemption.BATCH and not stop.is_set():
+                pass
+
+        async def release_and_expire() -> None:
+            for change in (timed.release_due, timed.expire_due):
+                while await change(datetime.now(UTC), stores) and not stop.is_set():
+                    pass
+
+        await service.together(
+            consumer.run(SERVICE, handlers.TOPICS, handlers.handler(stores), bus, stores, stop),
+            run_worker(settings, stop),
+            service.beat(stores, SERVICE, lag_seconds, stop),
+            service.every(SWEEP_EVERY_SECONDS, sweep, stop),
+            service.every(TIME_EVERY_SECONDS, release_and_expire, stop),
+        )
+
+
+async def complete_redemption(ctx: dict[str, Any], redemption_id: str) -> None:
+    """The job for whoever does not want to wait for the sweep; doing it twice is doing it once."""
+    await redemption.complete(ctx["stores"], ctx["client"], redemption_id)
+
+
+if __name__ == "__main__":
+    service.start("points", work)

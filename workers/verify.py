@@ -1,0 +1,23 @@
+"""`python -m workers.verify [shop]`: prints what verification found; exits with 1 when anything does not add up."""
+
+import asyncio
+import sys
+
+from app import config, db
+from app.points import verify
+
+
+async def main(shop: str | None) -> int:
+    async with db.open_stores(config.load()):
+        report = await verify.verify(shop)
+    print(  # noqa: T201 - this is a command
+        f"{report.members} members, {report.rows} ledger rows: drift {report.drift}, "
+        f"broken chains {report.broken_chains}, {len(report.problems)} problems",
+        *report.problems,
+        sep="\n  ",
+    )
+    return 0 if report.is_sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else None)))

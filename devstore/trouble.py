@@ -1,0 +1,51 @@
+"""How the stand-in Shopify's APIs misbehave when asked: slow, throttled, failing, gone, or late with its answer."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from devstore.errors import RefusedError
+
+Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late"]
+MODES: tuple[str, ...] = get_args(Mode)
+SECONDS_LIMIT = 120.0
+EXPLANATIONS = {
+    "normal": "Answers at once.",
+    "slow": "Waits before it does anything.",
+    "throttle": "Says that the app has used up its budget.",
+    "fail": "Answers 500 to everything.",
+    "gone": "Answers 503 with an empty page, as if it were not there.",
+    "late": "Does the work, but the answer comes after the caller has given up.",
+}
+
+
+@dataclass
+class Trouble:
+    mode: str = "normal"
+    seconds: float = 10.0
+
+    def change(self, mode: str, seconds: float | None = None) -> None:
+        """Raises RefusedError for an unknown mode or a wait outside 0 to 120 seconds."""
+        if mode not in MODES:
+            raise RefusedError(f"The mode is one of {', '.join(MODES)}.")
+        if seconds is not None and not 0 <= seconds <= SECONDS_LIMIT:
+            raise RefusedError(f"The wait is between 0 and {SECONDS_LIMIT:.0f} seconds.")
+        self.mode = mode
+        if seconds is not None:
+            self.seconds = seconds
+
+    async def before(self) -> Response | None:
+        """The answer instead of doing the work, or None to go on."""
+        if self.mode == "slow":
+            await asyncio.sleep(self.seconds)
+        if self.mode == "fail":
+            return JSONResponse({"errors": "Internal Server Error"}, status_code=500)
+        if self.mode == "gone":
+            return PlainTextResponse("", status_code=503)
+        return None
+
+    async def after(self) -> None:
+        if self.mode == "late":
+            await asyncio.sleep(self.seconds)

@@ -14,11 +14,11 @@ from tortoise.exceptions import BaseORMException
 from app import signals
 from app.db import Stores
 from app.door import Caller, Door, TooOftenError, read_body
-from app.errors import BadInputError, HoldfastError, NotFoundError, RefusedError, UnauthorizedError, UnavailableError
+from app.errors import BadInputError, HoldfastError, RefusedError, UnauthorizedError, UnavailableError
 from app.points import actions, reads, redemption
 from app.points.views import Balance, RedemptionView
 from app.resilience import cache, health, limits
-from app.resilience.guard import Resource, guard
+from app.resilience.guard import Resource, guard, is_permanent
 from app.resilience.reading import Reading, live
 from app.shopify import verify
 
@@ -103,10 +103,6 @@ async def referral_link(_request: Request, _caller: Caller) -> tuple[int, dict[s
     raise UnavailableError(NO_LINK_YET)
 
 
-async def nowhere(_request: Request, _caller: Caller) -> tuple[int, dict[str, Any]]:
-    raise NotFoundError("There is nothing at this address.")
-
-
 def _ask(body: bytes) -> Ask:
     try:
         return msgspec.json.decode(body, type=Ask)
@@ -138,6 +134,8 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
             lambda: actions.redeem(shop, customer_id, ask.reward_id, ask.idempotency_key, request_id, stores),
         )
     except DATABASE_AWAY as error:
+        if is_permanent(error):
+            raise
         # it may have been held all the same: the widget asks again with the same key and gets that redemption
         raise UnavailableError(AWAY) from error
 
@@ -276,7 +274,4 @@ routes: list[BaseRoute] = [
     Route("/storefront/referral-link", Door(by_proxy, {"POST": referral_link}), name="storefront_referral_link"),
     Route("/checkout/me", Door(by_token, {"GET": me}, is_open=True), name="checkout_me"),
     Route("/checkout/redemptions", Door(by_token, {"POST": redeem}, is_open=True), name="checkout_redemptions"),
-    Route(
-        "/checkout/{rest:path}", Door(by_token, {"GET": nowhere, "POST": nowhere}, is_open=True), name="checkout_rest"
-    ),
 ]

@@ -37,6 +37,7 @@
     "noRewards": "There are no rewards at the moment.",
     "redeem": "Redeem",
     "redeemOne": "Redeem {reward}",
+    "off": "{money} off",
     "toGo": "{points} to go",
     "ask": "Use {points} for {reward}?",
     "confirm": "Get my code",
@@ -59,7 +60,7 @@
     "earn.later.other": "Points are yours {count} days after the order.",
     "error.insufficient_points": "You do not have enough points for this reward.",
     "error.rate_limited": "That was too often. Please wait a moment and try again.",
-    "error.not_found": "This reward is no longer offered.",
+    "error.unknown_reward": "This reward is no longer offered.",
     "error.refused": "This reward could not be redeemed. Your points are back in your balance.",
     "error.sign_in": "Please sign in again to use your points.",
     "error.conflict": "The reward has changed meanwhile. Please look at it again.",
@@ -143,11 +144,18 @@
       return this.count("points", count);
     }
 
-    money(amount, currency) {
+    money(amount, currency, more = {}) {
       try {
-        const style = { style: "currency", currency, trailingZeroDisplay: "stripIfInteger" };
+        const style = { style: "currency", currency, ...more };
         return new Intl.NumberFormat(this.locale, style).format(Number(amount));
       } catch { return `${amount} ${currency}`; }
+    }
+
+    /** A reward as the app names it unless the merchant did ("5.00 off") is said in the shopper's words. */
+    reward(title) {
+      const [, amount] = /^(\d+\.\d\d) off$/.exec(title) || [];
+      const currency = this.me.ways_to_earn[0]?.currency;
+      return amount && currency ? this.t("off", { money: this.money(amount, currency) }) : title;
     }
 
     time(iso) {

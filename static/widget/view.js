@@ -149,8 +149,8 @@ export class View {
     const goal = rewards.find((one) => one.cost > available);
     if (!goal && !rewards.length) return null;
     const text = goal
-      ? widget.t("next", { points: widget.points(goal.cost - available), reward: goal.title })
-      : widget.t("enough", { reward: rewards.at(-1).title });
+      ? widget.t("next", { points: widget.points(goal.cost - available), reward: widget.reward(goal.title) })
+      : widget.t("enough", { reward: widget.reward(rewards.at(-1).title) });
     return h("p", { class: "next" }, text, track(goal ? available / goal.cost : 1));
   }
 
@@ -192,10 +192,10 @@ export class View {
     const aside = !isKnown || isAsking ? null : missing > 0
       ? h("div", {}, h("small", {}, widget.t("toGo", { points: widget.points(missing) })), track(1 - missing / reward.cost, "small"))
       : h("button", {
-        class: "main", type: "button", "data-key": `redeem:${reward.id}`, "aria-label": widget.t("redeemOne", { reward: reward.title }),
+        class: "main", type: "button", "data-key": `redeem:${reward.id}`, "aria-label": widget.t("redeemOne", { reward: widget.reward(reward.title) }),
         "aria-disabled": widget.busy ? "true" : null, onclick: () => this.choose(reward.id),
       }, widget.t("redeem"));
-    return h("li", {}, this.what(reward.title, widget.points(reward.cost)), aside, isAsking && this.confirm(reward));
+    return h("li", {}, this.what(widget.reward(reward.title), widget.points(reward.cost)), aside, isAsking && this.confirm(reward));
   }
 
   choose(id) {
@@ -211,7 +211,7 @@ export class View {
     const problem = widget.problem && widget.problem.id === reward.id ? widget.problem.text : "";
     const cancel = () => { this.choose(null); this.render(`redeem:${reward.id}`); };
     return h("div", { class: "ask", role: "group", "aria-labelledby": "ask" },
-      h("p", { id: "ask" }, widget.t("ask", { points: widget.points(reward.cost), reward: reward.title })),
+      h("p", { id: "ask" }, widget.t("ask", { points: widget.points(reward.cost), reward: widget.reward(reward.title) })),
       problem && h("p", { class: "problem", role: "alert" }, problem),
       h("div", { class: "row" },
         h("button", {
@@ -221,8 +221,9 @@ export class View {
         !isBusy && h("button", { class: "plain", type: "button", "data-key": "cancel", onclick: cancel }, widget.t("cancel"))));
   }
 
-  code({ id, code, title }) {
+  code({ id, code, title: given }) {
     const { widget } = this;
+    const title = widget.reward(given);
     const key = `code:${id}`;
     if (!code) return h("li", { class: "coupon", tabindex: "-1", "data-key": key }, icon(CLOCK), this.what(title, widget.t("preparing")));
     const field = h("code", { class: "code", dir: "ltr", tabindex: "-1", "data-key": key }, code);
@@ -244,7 +245,7 @@ export class View {
   earn(way) {
     const { widget } = this;
     if (way.kind !== "order") return way.title ? h("li", {}, this.what(way.title)) : null; // a kind this version does not know
-    const text = widget.count("earn.order", Number(way.points), { money: widget.money(way.per, way.currency) });
+    const text = widget.count("earn.order", Number(way.points), { money: widget.money(way.per, way.currency, { trailingZeroDisplay: "stripIfInteger" }) });
     const later = way.pending_days > 0 ? widget.count("earn.later", way.pending_days) : null;
     return h("li", {}, this.what(text, ...[later].filter(Boolean)));
   }

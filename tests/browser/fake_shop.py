@@ -16,8 +16,8 @@ ME: dict[str, Any] = {
     "points": {"available": 240, "pending": 40, "held": 0, "as_of": "2025-03-04T14:02:00Z", "source": "live"},
     "tier": None,
     "rewards": [
-        {"id": "1", "title": "$5.00 off", "cost": 100, "amount_off": "5.00", "currency": "USD"},
-        {"id": "2", "title": "$30.00 off", "cost": 500, "amount_off": "30.00", "currency": "USD"},
+        {"id": "1", "title": "5.00 off", "cost": 100, "amount_off": "5.00", "currency": "USD"},
+        {"id": "2", "title": "30.00 off", "cost": 500, "amount_off": "30.00", "currency": "USD"},
     ],
     "ways_to_earn": [{"kind": "order", "points": "1", "per": "1", "currency": "USD", "pending_days": 0}],
     "referral": {"url": None, "status": "unavailable"},
@@ -50,7 +50,7 @@ class FakeShop:
     def give_code(self, state: str = "captured") -> None:
         """From now on a redemption of the first reward is answered so, and shows in `me`."""
         code = CODE if state == "captured" else ""
-        made = {"id": "r1", "state": state, "code": code, "title": "$5.00 off", "points": 100}
+        made = {"id": "r1", "state": state, "code": code, "title": "5.00 off", "points": 100}
         held = 100 if state == "held" else 0
         self.mine["points"] = {**self.mine["points"], "available": 140, "held": held}
         self.mine["redemptions"] = [made]

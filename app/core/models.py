@@ -21,6 +21,7 @@ class Shop(Model):
     refresh_expires_at = fields.DatetimeField(null=True)
     scopes = fields.TextField(default="")
     token_version = fields.IntField(default=0)
+    token_claimed_until = fields.DatetimeField(null=True)  # who renews the tokens has the claim; it lapses by itself
     installed_at = fields.DatetimeField(auto_now_add=True)
     uninstalled_at = fields.DatetimeField(null=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from app import db
+from app.config import Config
 from app.flow import consumer
 from app.flow.bus import open_bus
 from app.flow.worker import run_worker, worker_settings
@@ -23,8 +24,7 @@ CONNECTIONS_MAX = 16
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     bus = open_bus(stores.config.bus_url, stores)
-    limits = httpx.Limits(max_connections=CONNECTIONS_MAX)
-    async with httpx.AsyncClient(timeout=CLIENT_DEADLINE_SECONDS, limits=limits) as client:
+    async with outgoing(stores.config) as client:
         settings = worker_settings(
             stores.config, QUEUE, [complete_redemption], ctx={"stores": stores, "client": client}
         )
@@ -53,6 +53,15 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 async def complete_redemption(ctx: dict[str, Any], redemption_id: str) -> None:
     """The job for whoever does not want to wait for the sweep; doing it twice is doing it once."""
     await redemption.complete(ctx["stores"], ctx["client"], redemption_id)
+
+
+def outgoing(config: Config) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(CLIENT_DEADLINE_SECONDS, connect=2.0, pool=1.0),
+        limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
+        follow_redirects=False,
+        trust_env=config.is_production,  # a developer's proxy would be asked for the stand-in store on loopback
+    )
 
 
 if __name__ == "__main__":

@@ -80,9 +80,8 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     if row is not None:
         try:
             await _attempt(stores, client, row, is_late=now >= row["give_up_at"])
-        except (HoldfastError, httpx.HTTPError, TimeoutError) as error:
-            reason = getattr(error, "code", type(error).__name__)
-            log.warning("redemption stays held", redemption_id=str(row["id"]), attempts=row["attempts"], reason=reason)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the points stay held and it is tried again
+            _log("redemption stays held", row, error)
             await _try_later(row, now)
     return await view(redemption_id)
 
@@ -116,11 +115,12 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         if found and found.is_ours and found.is_active:
             await _deactivate(stores, client, row, found.gid)
             log.info("late code switched off", redemption_id=redemption_id, shop=row["shop"])
-    except (HoldfastError, httpx.HTTPError, TimeoutError):
+    except Exception as error:  # noqa: BLE001 - looked for again, so long as there is hope of an answer
+        _log("late code not looked for", row, error)
         if row["attempts"] < CLEANUPS_MAX:
             await _later(row, now + timedelta(seconds=PAUSE_SECONDS_MAX_LATE))
             return
-        log.exception("nobody knows whether a released code exists", redemption_id=redemption_id)
+        log.error("nobody knows whether a released code exists", redemption_id=redemption_id)  # noqa: TRY400 - logged above
     await _later(row, None)
 
 
@@ -207,6 +207,14 @@ def discount(row: Any) -> dict[str, Any]:
             "items": {"all": True},
         },
     }
+
+
+def _log(what: str, row: Any, error: Exception) -> None:
+    is_expected = isinstance(error, (HoldfastError, httpx.HTTPError, TimeoutError, OSError))
+    log.warning(
+        what, redemption_id=str(row["id"]), shop=row["shop"], attempts=row["attempts"],
+        reason=getattr(error, "code", type(error).__name__), exc_info=None if is_expected else error,
+    )  # fmt: skip
 
 
 async def _try_later(row: Any, now: datetime) -> None:

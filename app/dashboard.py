@@ -172,8 +172,8 @@ async def _status(visit: Visit, toast: str = "") -> Response:
         parts=[_part(name, visit.board) for name in PARTS],
         circuits=sorted(breaker.states().items()),
         waiting="unknown" if waiting is None else f"{waiting:,}",
-        outbox="unknown" if facts is None else f"{facts.count:,}",
-        outbox_note=f"oldest for {pages.age(facts.age_seconds)}" if facts and facts.count else "of all stores together",
+        outbox="unknown" if facts is None else f"{facts.waiting:,}",
+        outbox_note=f"oldest for {pages.age(facts.age_seconds)}" if facts and facts.waiting else "of all stores",
         letters=letters,
     )
 

@@ -83,6 +83,8 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
         stores: db.Stores = request.state.stores
+        if request.method not in {"GET", "HEAD"} and "authorization" not in request.headers:
+            return Response(status_code=401, headers={"X-Shopify-Retry-Invalid-Session-Request": "1"})
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return staff

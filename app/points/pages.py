@@ -23,7 +23,6 @@ EFFECTS = {
     "capture": "Reward given",
     "return": "Given back",
     "reverse": "Taken back",
-    "forgive": "Forgiven",
     "repay": "Debt repaid",
     "expire": "Expired",
     "adjust": "Adjusted by staff",

@@ -1,0 +1,185 @@
+"""The merchant's screens in Chromium, framed by the stand-in admin as Shopify frames them."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Page, Route, expect, sync_playwright
+
+from tests.stack import Stack, wait_for
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+POLARIS = re.compile(r"/polaris\.js")
+# a stand-in for Polaris: what matters to us is that its elements become defined and bring headings of their own
+DEFINED = """
+for (const name of ["s-page", "s-section", "s-banner", "s-badge"]) {
+  customElements.define(name, class extends HTMLElement {
+    connectedCallback() {
+      this.attachShadow({ mode: "open" }).innerHTML = `<h2></h2><slot></slot>`;
+      this.shadowRoot.querySelector("h2").textContent = this.getAttribute("heading") ?? "";
+    }
+  });
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
+        pytest.skip("There is no chromium on this machine.")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab without the CDN, which is out of reach; fails the test when a script of the page fails."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(10_000)
+    failed: list[str] = []
+    opened.on("pageerror", lambda error: failed.append(str(error)))
+    opened.route(POLARIS, lambda route: route.abort())
+    yield opened
+    context.close()
+    assert failed == []
+
+
+def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
+    page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
+    return page.frame_locator("iframe")
+
+
+def heading(app: FrameLocator, text: str):
+    return app.get_by_role("heading", name=text, exact=True)
+
+
+def customer_with_points(stack: Stack, name: str) -> str:
+    customer_id = stack.customer(name)
+    stack.order(customer_id, "49.90")
+    stack.wait_for_points(customer_id, 49)
+    return customer_id
+
+
+def test_a_merchant_finds_a_customer_sees_why_and_adjusts(page: Page, stack: Stack) -> None:
+    customer_with_points(stack, "Findme")
+    app = open_admin(page, stack, "/customers")
+    app.get_by_label("Search customers").press_sequentially("findme", delay=20)
+    expect(app.locator("tbody tr")).to_have_count(1)
+    app.get_by_role("link", name="Findme Buyer").click()
+    expect(heading(app, "Every movement")).to_be_visible()
+    app.get_by_text("Why these points:").first.click()
+    expect(app.get_by_text("49.90 USD")).to_be_visible()
+    app.get_by_label("Points", exact=True).fill("50")
+    app.get_by_label("Reason").fill("late parcel")
+    app.get_by_role("button", name="Save points").click()
+    expect(app.get_by_text("Change this balance by 50 points?")).to_be_visible()
+    app.get_by_role("button", name="Cancel").click()
+    app.get_by_role("button", name="Save points").click()
+    app.get_by_role("button", name="Yes, go on").click()
+    expect(app.locator(".figure", has_text="Available").locator("dd")).to_contain_text("99")
+    expect(page.get_by_text("+50 points saved").or_(app.get_by_text("+50 points saved")).first).to_be_visible()
+
+
+def test_what_cannot_be_saved_says_why_beside_the_field_and_stays(page: Page, stack: Stack) -> None:
+    customer_id = customer_with_points(stack, "Keeper")
+    app = open_admin(page, stack, f"/customers/{customer_id}")
+    points = app.get_by_label("Points", exact=True)
+    points.fill("lots")
+    app.get_by_label("Reason").fill("a “good” one")
+    app.get_by_role("button", name="Save points").click()
+    expect(app.get_by_text("Please give a whole number of points")).to_be_visible()
+    expect(points).to_have_value("lots")
+    expect(points).to_be_focused()
+    expect(app.get_by_label("Reason")).to_have_value("a “good” one")
+
+
+def test_the_example_follows_the_rate_while_it_is_typed(page: Page, stack: Stack) -> None:
+    app = open_admin(page, stack, "/program")
+    expect(app.get_by_text("An order of $49.90 earns 49 points.")).to_be_visible()
+    app.get_by_label("Points for each USD spent").fill("1.5")
+    expect(app.get_by_text("An order of $49.90 earns 74 points.")).to_be_visible()
+    app.get_by_label("When it is not a whole number").select_option("up")
+    expect(app.get_by_text("An order of $49.90 earns 75 points.")).to_be_visible()
+
+
+def test_the_keyboard_alone_reaches_and_edits_a_reward(page: Page, stack: Stack) -> None:
+    app = open_admin(page, stack, "/program")
+    app.get_by_text("Edit").first.focus()
+    page.keyboard.press("Enter")
+    cost = app.locator("#rewards details[open] input[name=cost]")
+    expect(cost).to_be_visible()
+    cost.focus()
+    cost.fill("0")
+    page.keyboard.press("Enter")
+    expect(app.get_by_text("at least 1.")).to_be_visible()
+    expect(app.locator("#rewards details[open] input[name=cost]")).to_have_value("0")
+
+
+def test_status_refreshes_itself_and_keeps_open_what_was_opened(page: Page, whole_stack: Stack) -> None:
+    app = open_admin(page, whole_stack, "/status")
+    core = app.locator("tr", has_text="keeps shops and their settings")
+    expect(core.get_by_text("Running")).to_be_visible(timeout=15_000)
+    whole_stack.stop("core")
+    expect(core.get_by_text("Not answering")).to_be_visible(timeout=20_000)
+
+
+def test_with_points_stopped_home_says_so_and_an_order_still_counts(page: Page, whole_stack: Stack) -> None:
+    customer_id = customer_with_points(whole_stack, "Patient")
+    whole_stack.stop("points")
+    wait_for("the page says so", lambda: "on their way" in whole_stack.open_admin("/").text, 20)
+    app = open_admin(page, whole_stack)
+    expect(app.get_by_text("Points are catching up")).to_be_visible()
+    expect(app.get_by_text("The points service is behind")).to_be_visible()
+    whole_stack.order(customer_id, "10.00")
+    whole_stack.start("points")
+    whole_stack.wait_for_points(customer_id, 59, 20)
+
+
+def test_an_inner_page_survives_a_reload(page: Page, stack: Stack) -> None:
+    app = open_admin(page, stack, "/customers")
+    expect(heading(app, "Customers")).to_be_visible()
+    app.locator(":root").evaluate("() => { setTimeout(() => location.reload()) }")
+    expect(heading(app, "Customers")).to_be_visible()
+
+
+def test_a_hanging_cdn_delays_neither_the_page_nor_its_forms(page: Page, stack: Stack) -> None:
+    held: list[Route] = []
+    page.unroute(POLARIS)
+    page.route(POLARIS, held.append)  # never answered
+    began = time.monotonic()
+    app = open_admin(page, stack, "/program")
+    app.get_by_label("Points for each USD spent").fill("2")
+    expect(app.get_by_text("earns 99 points")).to_be_visible()
+    assert time.monotonic() - began < 8
+    assert held
+    for route in held:
+        route.abort()
+
+
+def test_with_polaris_there_each_heading_is_there_once(page: Page, stack: Stack) -> None:
+    page.unroute(POLARIS)
+    page.route(POLARIS, lambda route: route.fulfill(content_type="text/javascript", body=DEFINED))
+    app = open_admin(page, stack, "/program")
+    expect(app.get_by_role("heading", name="What points buy")).to_have_count(1)
+    expect(app.get_by_role("heading", name="Program", exact=True)).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("path", ["/", "/customers", "/program", "/status"])
+def test_no_page_is_wider_than_its_window(page: Page, stack: Stack, path: str, width: int) -> None:
+    token = stack.control("GET", "shops/alice.myshopify.com/id-token")["id_token"]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(
+        f"{stack.app_url}{path}?id_token={token}&shop=alice.myshopify.com&embedded=1", wait_until="domcontentloaded"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

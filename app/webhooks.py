@@ -1,16 +1,15 @@
 """POST /webhooks: proves that Shopify sent it, makes it durable, answers; nothing is parsed here."""
 
+import os
 import re
 import time
-from http import HTTPStatus
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from app import signals
-from app.errors import BadInputError, TooLargeError, UnauthorizedError, UnavailableError
+from app.errors import BadInputError, HoldfastError, TooLargeError, UnauthorizedError, UnavailableError
 from app.flow.admission import Admission
 from app.flow.lane import LaneItem
 from app.shopify.verify import webhook_hmac_ok
@@ -20,34 +19,70 @@ TEXT_LENGTH_MAX = 128
 TOPIC = re.compile(rb"[a-z0-9_.]{1,48}/[a-z0-9_]{1,15}|[a-z0-9_.]{1,64}")
 SHOP = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 PRINTABLE = re.compile(rb"[!-~]{1,128}")
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
+RETRY_AFTER_SECONDS = "5"
 
-_ANSWER_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+log = signals.logger()
+_seconds = signals.REQUEST_SECONDS.labels("/webhooks")
 _outcomes = {
     outcome: signals.WEBHOOKS.labels(outcome)
-    for outcome in ("queued", "duplicate", "spilled", "bad_digest", "bad_headers", "too_large", "unavailable")
+    for outcome in ("queued", "duplicate", "spilled", "bad_digest", "bad_headers", "too_large", "unavailable", "failed")
 }
 
 
-class Webhooks:
-    """A raw ASGI endpoint: thousands of requests a second pass here, so each is read once and nothing is wrapped."""
+class MethodError(HoldfastError):
+    """Shopify delivers by POST (405)."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
-        state = scope["state"]
-        admission: Admission = state["admission"]
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await _body(receive, headers)
-        _prove(headers, body, admission.stores.config.api_secrets)
-        item = _item(headers, body, state.get("request_id", ""))
-        try:
-            outcome = await admission.admit(item)
-        except UnavailableError:
-            _outcomes["unavailable"].inc()
-            raise
+    status, permanent, code = 405, True, "method_not_allowed"
+
+
+async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+    """The whole of /webhooks as plain ASGI, its own request ids and errors included.
+
+    It is called before any middleware: thousands of requests a second pass here, and what wraps a request costs
+    as much as handling it. `scope["state"]` holds `admission`, from the lifespan.
+    """
+    began = time.perf_counter()
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    request_id = headers.get(b"x-request-id", b"")
+    if not SANE_REQUEST_ID.fullmatch(request_id):
+        request_id = os.urandom(16).hex().encode()
+    try:
+        outcome = await _take(scope, headers, receive, request_id.decode())
+    except HoldfastError as error:
+        log.info("webhook refused", status=error.status, reason=error.message, request_id=request_id.decode())
+        await _refusal(error, request_id)(scope, receive, send)
+    except ClientDisconnect:
+        return
+    except Exception as error:
+        log.exception("webhook failed", error=type(error).__name__, request_id=request_id.decode())
+        _outcomes["failed"].inc()
+        await _refusal(HoldfastError("Something went wrong on our side."), request_id)(scope, receive, send)
+    else:
         _outcomes[outcome].inc()
-        await send({"type": "http.response.start", "status": 200, "headers": _ANSWER_HEADERS})
+        answer = [(b"content-type", b"application/json"), (b"content-length", b"2"), (b"x-request-id", request_id)]
+        await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": b"{}"})
+    _seconds.observe(time.perf_counter() - began)
+
+
+async def _take(scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> str:
+    if scope["method"] != "POST":
+        raise MethodError("Webhooks are delivered by POST.")
+    admission: Admission = scope["state"]["admission"]
+    body = await _body(receive, headers)
+    _prove(headers, body, admission.stores.config.api_secrets)
+    return await admission.admit(_item(headers, body, request_id))
+
+
+def _refusal(error: HoldfastError, request_id: bytes) -> JSONResponse:
+    headers = {"x-request-id": request_id.decode()}
+    if isinstance(error, UnavailableError):
+        _outcomes["unavailable"].inc()
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    elif isinstance(error, MethodError):
+        headers["Allow"] = "POST"
+    return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers)
 
 
 async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
@@ -114,6 +149,3 @@ def _required(headers: dict[bytes, bytes], name: bytes, form: re.Pattern[bytes],
 
 def _optional(headers: dict[bytes, bytes], name: bytes) -> str:
     return headers.get(name, b"")[:TEXT_LENGTH_MAX].decode("ascii", "replace")
-
-
-routes: list[BaseRoute] = [Route("/webhooks", Webhooks())]

@@ -10,12 +10,9 @@ from dataclasses import replace
 
 import httpx2
 import pytest
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from structlog.testing import capture_logs
 
-from app import db, edge, webhooks
-from app.errors import HoldfastError
+from app import db, webhooks
 from app.flow import lane, spill
 from app.flow.admission import Admission
 from tests.conftest import SECRET
@@ -27,15 +24,9 @@ BODY = b'{"id": 1}'
 
 @asynccontextmanager
 async def client_of(stores: db.Stores):
-    app = Starlette(
-        routes=webhooks.routes,
-        middleware=[Middleware(edge.Edge)],
-        exception_handlers={HoldfastError: edge.expected, HTTPException: edge.http_error},
-    )
-
     async def with_state(scope, receive, send):
         # what uvicorn does with what the lifespan yields
-        await app({**scope, "state": {"admission": Admission(stores), "config": stores.config}}, receive, send)
+        await webhooks.endpoint({**scope, "state": {"admission": Admission(stores)}}, receive, send)
 
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(with_state), base_url="http://app") as client:
         yield client
@@ -193,6 +184,32 @@ async def test_with_redis_away_the_answer_is_200_and_postgres_has_the_webhook(st
     await spill.unspill(stores)
     assert [item.webhook_id for item in await waiting(stores)] == ["w1"]
     await lost.queue.aclose()
+
+
+async def test_an_unexpected_failure_gets_500_without_its_inside_and_one_log_line(client, monkeypatch):
+    async def bug(_self, _item):
+        raise KeyError("a secret of the inside")
+
+    monkeypatch.setattr(Admission, "admit", bug)
+    with capture_logs() as lines:
+        answer = await client.post("/webhooks", content=BODY, headers=headers())
+    assert error(answer) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert [line["event"] for line in lines] == ["webhook failed"]
+
+
+async def test_a_refusal_is_one_log_line_with_its_request_id(client):
+    with capture_logs() as lines:
+        await client.post("/webhooks", content=BODY + b" ", headers={**headers(), "X-Request-Id": "follow-me-1"})
+    assert [(line["event"], line["status"], line["request_id"]) for line in lines] == [
+        ("webhook refused", 401, "follow-me-1")
+    ]
+
+
+@pytest.mark.parametrize("given", ["short", "x" * 129, "has space", "<script>alert(1)</script>"])
+async def test_a_request_id_that_is_not_sane_is_replaced(client, given):
+    answer = await client.post("/webhooks", content=BODY, headers={**headers(), "X-Request-Id": given})
+    assert len(answer.headers["x-request-id"]) == 32
 
 
 async def test_with_both_stores_away_the_answer_is_503(stores: db.Stores, monkeypatch):

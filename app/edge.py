@@ -108,13 +108,10 @@ class _Passage:
         route = getattr(self.scope.get("route"), "path", "unmatched")
         _timer(route).observe(seconds)
         say = log.debug if self.status < HTTPStatus.BAD_REQUEST and route in QUIET_ROUTES else log.info
-        say(
-            "request",
-            route=route,
-            method=self.scope["method"],
-            status=self.status,
-            milliseconds=round(seconds * 1000, 1),
-        )
+        code, reason = self.scope["state"].get("refused", (None, None))
+        why = {"error_code": code, "reason": reason} if code else {}
+        milliseconds = round(seconds * 1000, 1)
+        say("request", route=route, method=self.scope["method"], status=self.status, milliseconds=milliseconds, **why)
 
 
 _timers: dict[str, Any] = {}
@@ -157,9 +154,12 @@ def _wants_json(scope: Scope) -> bool:
 
 
 async def expected(request: Request, error: Exception) -> Response:
-    """Answer one of our own errors; its message is written for people. Refusals are one log line."""
+    """Answer one of our own errors; its message is written for people.
+
+    The line of the request says why: whoever answers an error itself sets `request.state.refused` to do the same.
+    """
     assert isinstance(error, HoldfastError)
-    log.info("refused", error_code=error.code, status=error.status, reason=error.message)
+    request.state.refused = (error.code, error.message)
     return refusal(request.scope, error.status, error.code, error.message)
 
 

@@ -120,6 +120,13 @@ async def test_our_own_errors_answer_with_their_status_code_and_sentence(http) -
     assert response.json() == {"error": {"code": "conflict", "message": "This key was used for something else."}}
 
 
+async def test_a_refusal_is_one_line_that_says_why(http) -> None:
+    with capture_logs() as lines:
+        await http.get("/storefront/conflict")
+    assert [(line["event"], line["status"], line["error_code"]) for line in lines] == [("request", 409, "conflict")]
+    assert lines[0]["reason"] == "This key was used for something else."
+
+
 async def test_what_can_come_back_says_when_to_ask_again(http) -> None:
     response = await http.get("/storefront/away")
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")

@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 import httpx
 
 from app import db, signals
-from app.core import tokens
+from app.core import admin_api
 from app.db import Stores
 from app.errors import HoldfastError, NotFoundError
 from app.points import reads, settling
 from app.points.views import RedemptionView
-from app.shopify import graphql
 
 LEASE = timedelta(seconds=20)  # longer than the three calls of one attempt may take together
 PAUSE_SECONDS_MAX = 60.0  # between two attempts to make the code
@@ -188,9 +187,7 @@ async def _deactivate(stores: Stores, client: httpx.AsyncClient, row: Any, gid: 
 async def _execute(
     stores: Stores, client: httpx.AsyncClient, shop: str, document: str, variables: dict[str, Any]
 ) -> dict[str, Any]:
-    token = await tokens.access_token(shop, client)
-    answer: dict[str, Any] = await graphql.execute(client, stores.config, shop, token, document, variables)
-    return answer
+    return await admin_api.call(client, stores.config, shop, document, variables)
 
 
 def discount(row: Any) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""What opening the app does for a shop: with Shopify-managed installation the first valid id token is the install."""
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+import httpx
+import structlog
+
+from app import db, signals
+from app.config import Config
+from app.core import admin_api, tokens
+from app.core.tokens import Held
+from app.errors import HoldfastError
+from app.flow import event, outbox
+from app.flow.failures import is_passing
+from app.resilience.guard import Resource, guard
+from app.shopify.tokens import InvalidSubjectError
+from app.shopify.verify import Staff
+
+ROWS = Resource("shop rows")
+OPENINGS = Resource("shop opening", 3.0)  # the page waits for it, and opens without it afterwards
+AGAIN_SECONDS = 30.0
+SHOPS_MAX = 10_000
+
+log = signals.logger()
+_failed_at: OrderedDict[str, float] = OrderedDict()  # so that a page does not wait for Shopify again and again
+
+# Details are forgotten with a reinstall: `name` stays empty until Shopify has told them again.
+INSTALL = """
+INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version, installed_at)
+VALUES ($1, '', 'USD', 'UTC', 'active', 'standard', '', 0, now())
+ON CONFLICT (domain) DO UPDATE
+   SET status = 'active', name = '', installed_at = now(), uninstalled_at = NULL, scopes = '',
+       token_version = shops.token_version + 1, token_claimed_until = NULL
+ WHERE shops.status = 'uninstalled'
+RETURNING domain
+"""
+DESCRIBE = """
+UPDATE shops SET name = $2, currency = $3, timezone = $4 WHERE domain = $1 AND name = '' AND status <> 'uninstalled'
+RETURNING domain
+"""
+
+
+async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config: Config) -> bool:
+    """Make sure that the shop is installed, has tokens and is described; one read when all of that is so.
+
+    A valid token for an unknown shop installs it, for an uninstalled one installs it again (platform.md §1.4). While
+    Postgres or Shopify are away the page opens all the same, and a later opening brings what is missing. False when
+    Shopify did not take the id token: ask the browser for a fresh one (§1.3).
+    """
+    try:
+        found = await guard(ROWS, lambda: _installed(staff.shop))
+        if _is_complete(found) or _failed_lately(staff.shop):
+            return True
+        await guard(OPENINGS, lambda: _complete(found, id_token, client, config))
+    except InvalidSubjectError:
+        _remember_failure(staff.shop)  # the next token opens the page even if Shopify takes that one neither
+        return False
+    except Exception as error:
+        _remember_failure(staff.shop)
+        is_known = isinstance(error, HoldfastError) or is_passing(error)
+        log.warning("shop not set up yet", shop=staff.shop, reason=type(error).__name__, exc_info=not is_known)
+    return True
+
+
+async def _installed(shop: str) -> Held:
+    found = await tokens.held(shop)
+    if found is None or found.status == "uninstalled":
+        async with db.connection() as connection:
+            if await connection.fetchval(INSTALL, shop):
+                log.info("shop installed", shop=shop)
+        _failed_at.pop(shop, None)
+        found = await tokens.held(shop)
+    assert found is not None, "shops are never deleted while they open the app"
+    return found
+
+
+def _is_complete(found: Held) -> bool:
+    return found.status == "active" and found.has_grant() and found.name != ""
+
+
+def _failed_lately(shop: str) -> bool:
+    return time.monotonic() - _failed_at.get(shop, float("-inf")) < AGAIN_SECONDS
+
+
+def _remember_failure(shop: str) -> None:
+    _failed_at[shop] = time.monotonic()
+    _failed_at.move_to_end(shop)
+    if len(_failed_at) > SHOPS_MAX:
+        _failed_at.popitem(last=False)
+
+
+async def _complete(found: Held, id_token: str, client: httpx.AsyncClient, config: Config) -> None:
+    has_tokens = found.status == "active" and found.has_grant()
+    if not has_tokens and not await tokens.acquire(found, id_token, client, config):
+        return  # another request of the same opening is at it, and does the rest
+    if found.name == "":
+        data = await admin_api.call(client, config, found.domain, "shop", {})
+        await _describe(found.domain, data["shop"])
+
+
+async def _describe(shop: str, details: dict[str, Any]) -> None:
+    """Keep the details and tell the services, once an installation."""
+    told = {"currency": details["currencyCode"], "timezone": details["ianaTimezone"], "name": details["name"] or shop}
+    trace = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    async with db.transaction() as connection:
+        if await connection.fetchval(DESCRIBE, shop, told["name"], told["currency"], told["timezone"]):
+            await outbox.emit(connection, [event.new("shop.installed", shop, shop, told, trace=trace)])

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -32,15 +31,8 @@ log = signals.logger()
 _admit_seconds = signals.ROAD_SECONDS.labels("admit")
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    item: LaneItem
-    encoded: bytes
-    answer: asyncio.Future[Outcome]
-
-    @property
-    def row(self) -> tuple[str, str, bytes]:
-        return self.item.shop, self.item.webhook_id, self.encoded
+_Row = tuple[str, str, bytes]  # shop, webhook id, encoded item
+_Waiting = tuple[_Row, "asyncio.Future[Outcome]"]
 
 
 class Admission:
@@ -64,7 +56,7 @@ class Admission:
         if len(self.waiting) >= WAITING_MAX or self.waiting_bytes + len(encoded) > WAITING_BYTES_MAX:
             raise UnavailableError("Too many webhooks are waiting to be stored; please deliver this one again.")
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.waiting.append(_Waiting(item, encoded, answer))
+        self.waiting.append(((item.shop, item.webhook_id, encoded), answer))
         self.waiting_bytes += len(encoded)
         if self.committing is None or self.committing.done():
             self.committing = asyncio.create_task(self._commit_all())
@@ -91,7 +83,7 @@ class Admission:
         while self.waiting and len(batch) < BATCH_MAX and size < BATCH_BYTES_MAX:
             one = self.waiting.popleft()
             batch.append(one)
-            size += len(one.encoded)
+            size += len(one[0][2])
         self.waiting_bytes -= size
         return batch
 
@@ -102,7 +94,7 @@ class Admission:
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 admitted = await lane.admit_encoded(
-                    self.stores.queue, [one.row for one in batch], time.time(), self.stores.config
+                    self.stores.queue, [row for row, _ in batch], time.time(), self.stores.config
                 )
         except (RedisError, OSError) as error:  # TimeoutError is an OSError: slow counts as down
             self.avoid_redis_until = time.monotonic() + AVOID_REDIS_SECONDS
@@ -113,25 +105,25 @@ class Admission:
         for one, outcome in zip(batch, admitted.outcomes, strict=True):
             if outcome == "full":
                 full.append(one)
-            elif not one.answer.done():
-                one.answer.set_result(outcome)
+            elif not one[1].done():
+                one[1].set_result(outcome)
         if admitted.wake_at_ms is not None:
             self._wake(admitted.wake_at_ms)
         if full:
-            log.warning("lane is full, Postgres keeps what comes", shops=sorted({one.item.shop for one in full})[:5])
+            log.warning("lane is full, Postgres keeps what comes", shops=sorted({row[0] for row, _ in full})[:5])
             await self._spill(full)
 
     async def _spill(self, batch: Sequence[_Waiting]) -> None:
         try:
             async with asyncio.timeout(POSTGRES_SECONDS):
-                await spill.spill([one.row for one in batch])
+                await spill.spill([row for row, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, these webhooks are nowhere and must come again
             log.error("webhooks could not be stored", webhooks=len(batch), error=repr(error))  # noqa: TRY400 - known
             _refuse(batch, "Neither store takes webhooks at the moment; please deliver it again.")
             return
-        for one in batch:
-            if not one.answer.done():
-                one.answer.set_result("spilled")
+        for _, answer in batch:
+            if not answer.done():
+                answer.set_result("spilled")
 
     def _wake(self, at_ms: float) -> None:
         task = asyncio.create_task(self._enqueue_drain(at_ms))
@@ -152,6 +144,6 @@ async def enqueue_drain(pool: jobs.Pool, at_ms: float) -> None:
 
 
 def _refuse(batch: Sequence[_Waiting], message: str) -> None:
-    for one in batch:
-        if not one.answer.done():
-            one.answer.set_exception(UnavailableError(message))
+    for _, answer in batch:
+        if not answer.done():
+            answer.set_exception(UnavailableError(message))

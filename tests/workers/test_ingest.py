@@ -1,0 +1,152 @@
+"""The ingest process: from the lane to the outbox by itself, also after the one before it was killed."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app import db
+from app.core.models import Shop
+from app.flow import dead_letters, lane, spill
+from app.flow.admission import Admission
+from tests.conftest import ROOT, Servers
+from tests.flow.helpers import letters, until
+from tests.flow.test_ingest import ALICE, STRANGER, emitted, receipts
+from workers import ingest
+
+CUSTOMER = {"id": 7, "first_name": "Bob", "updated_at": "2026-07-01T00:00:00Z"}
+
+
+def item(name: str, shop: str = ALICE, body: bytes | None = None, topic: str = "customers/update") -> lane.LaneItem:
+    return lane.LaneItem(
+        int(time.time() * 1000),
+        shop,
+        topic,
+        name,
+        "2026-07",
+        "",
+        "",
+        "",
+        json.dumps(CUSTOMER).encode() if body is None else body,
+    )
+
+
+@asynccontextmanager
+async def running(stores: db.Stores):
+    stop = asyncio.Event()
+    working = asyncio.create_task(ingest.work(stores, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
+
+
+@pytest.fixture
+async def alice(stores: db.Stores) -> None:
+    await Shop.create(domain=ALICE)
+
+
+async def facts_are(count: int, seconds: float = 5.0) -> bool:
+    async def found() -> bool:
+        return len(await emitted()) == count
+
+    return await until(found, seconds)
+
+
+async def test_an_admitted_webhook_becomes_a_fact_soon(stores: db.Stores, alice):
+    admission = Admission(stores)
+    async with running(stores):
+        await asyncio.sleep(1.0)  # past the first look around
+        began = time.monotonic()
+        await admission.admit(item("w1"))
+        assert await facts_are(1)
+        assert time.monotonic() - began < 1.0, "usually a tenth of that"
+        assert (await emitted())[0].topic == "customer.updated"
+
+
+async def test_a_shop_over_its_pace_is_drained_as_its_tokens_come(stores: db.Stores, alice):
+    admission = Admission(stores)
+    async with running(stores):
+        await asyncio.gather(*(admission.admit(item(f"w{number}")) for number in range(55)))
+        assert await facts_are(50, 2.0)
+        await asyncio.sleep(0.1)
+        assert len(await emitted()) < 55
+        assert await facts_are(55, 3.0)
+
+
+async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(stores: db.Stores, alice):
+    async with running(stores):
+        await asyncio.sleep(1.0)
+        await lane.admit(stores.queue, [item("w1")], time.time(), stores.config)  # and nobody enqueues a drain
+        assert await facts_are(1, 8.0)
+
+
+async def test_spilled_webhooks_come_back_and_are_drained(stores: db.Stores, alice):
+    one = item("w1")
+    await spill.spill([(one.shop, one.webhook_id, lane.encode_item(one))])
+    async with running(stores):
+        assert await facts_are(1)
+    assert await spill.waiting() == (0, 0.0)
+
+
+async def test_a_shop_that_installs_now_is_known_at_once(stores: db.Stores):
+    admission = Admission(stores)
+    async with running(stores):
+        await admission.admit(item("w1", STRANGER))
+        assert await until(receipts)
+        await Shop.create(domain=STRANGER)
+        await admission.admit(item("w2", STRANGER))
+        assert await facts_are(1)
+    assert await receipts() == {"w1": "recorded", "w2": "facts"}
+
+
+async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(stores: db.Stores, alice):
+    admission = Admission(stores)
+    async with running(stores):
+        await admission.admit(item("w1", body=b"nope"))
+        (letter,) = await until(letters)
+        assert letter["reason"].startswith("The customers/update payload is not JSON")
+        await dead_letters.replay(ALICE, letter["id"])
+
+        async def tried_again() -> bool:
+            (found,) = await letters()
+            return found["state"] == "dead" and len(found["history"]) > len(letter["history"])
+
+        assert await until(tried_again, 8.0)
+
+
+def start(embedded: Servers) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "workers.ingest"],
+        cwd=ROOT,
+        env={**os.environ, **embedded.environment},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(stores: db.Stores, alice, embedded: Servers):
+    await stores.queue.hset("lanes:limits", ALICE, "100000:100000")
+    admission = Admission(stores)
+    process = start(embedded)
+    try:
+        for burst in range(3):
+            await asyncio.gather(*(admission.admit(item(f"w{burst}-{number}")) for number in range(1500)))
+            assert await until(emitted, 10.0)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process = start(embedded)
+        assert await facts_are(4500, 20.0), f"{len(await emitted())} facts of 4500"
+        assert len(await receipts()) == 4500
+        assert (await lane.lane_stats(stores.queue)).depth == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+        process.wait()

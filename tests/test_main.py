@@ -179,7 +179,6 @@ async def test_what_is_asked_all_the_time_never_blocks_the_loop(http, stores) ->
 async def test_every_route_has_a_template_for_its_label(app: Starlette) -> None:
     paths = [getattr(route, "path", None) for route in app.routes]
     assert None not in paths
-    assert paths[0] == "/webhooks", "the hot path is found first"
     assert {"/healthz", "/metrics", "/static", "/storefront/me", "/customers"} <= set(paths)
 
 

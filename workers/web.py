@@ -1,6 +1,7 @@
 """The web process: uvicorn on uvloop and httptools."""
 
 import os
+import signal
 
 import uvicorn
 
@@ -16,6 +17,8 @@ def main() -> None:
     """Serve on HOST (127.0.0.1 by default) and PORT until SIGTERM."""
     config = settings.load()
     signals.setup("web", config)
+    # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
+    signal.signal(signal.SIGTERM, lambda *_: None)
     # our own line a request has its id and route; a proxy in front ends TLS and needs nothing forwarded
     uvicorn.run(
         create_app(config),

@@ -12,7 +12,7 @@ from app.flow import dead_letters, lane, outbox
 from app.pages import Visit, admin_page
 from app.points import chart, program_pages
 from app.points import reads as points_reads
-from app.points.views import Overview, Program, RewardView
+from app.points.views import Overview, RewardView
 from app.resilience import breaker, health
 from app.resilience.guard import Resource, guard
 
@@ -78,8 +78,8 @@ class Letters:
 @admin_page
 async def home(visit: Visit) -> Response:
     shop = visit.shop
+    program = await program_pages.ready(visit)
     overview = await pages.read(visit.stores, f"home:{shop}", lambda: points_reads.overview(shop, DAYS), Overview)
-    program = await pages.read(visit.stores, f"program:{shop}", lambda: points_reads.program(shop), Program)
     rewards = await pages.read(visit.stores, f"rewards:{shop}", lambda: points_reads.rewards(shop), list[RewardView])
     found = overview.value
     days = [(day.day, day.earned, day.spent) for day in found.days] if found else []

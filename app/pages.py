@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app import config as settings
 from app import db, signals
+from app.core import installation
 from app.core import reads as core_reads
 from app.errors import BadInputError, HoldfastError, UnavailableError
 from app.resilience import cache, health
@@ -48,6 +49,7 @@ class Visit:
     stores: db.Stores
     timezone: str
     currency: str
+    is_described: bool  # whether Shopify has told us the shop's currency and zone yet
     board: health.Board
 
     @property
@@ -77,17 +79,19 @@ Handler = Callable[[Visit], Awaitable[Response]]
 def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Let `handler` answer only requests with a valid id token (platform.md §1.3), and its errors as pages.
 
-    A change (anything but GET) must bring the token as Bearer: a token in the address could come from a link.
+    A change (anything but GET) must bring the token as Bearer: a token in the address could come from a link. The
+    first valid token of a shop installs the app.
     """
 
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
         stores: db.Stores = request.state.stores
-        if request.method not in {"GET", "HEAD"} and "authorization" not in request.headers:
-            return Response(status_code=401, headers={"X-Shopify-Retry-Invalid-Session-Request": "1"})
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return staff
+        token = admin_session.id_token(request)
+        if not await installation.opened(staff, token, request.state.client, stores.config):
+            return admin_session.ask_for_token(request)
         visit = await _visit(request, staff, stores)
         try:
             return await handler(visit)
@@ -106,8 +110,9 @@ async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
     shop = await read(stores, f"shop:{staff.shop}", lambda: core_reads.shop(staff.shop), core_reads.ShopInfo | None)
     board = await health.board(stores.queue)
     if shop.value is None:
-        return Visit(request, staff, stores, "UTC", "USD", board)
-    return Visit(request, staff, stores, shop.value.timezone, shop.value.currency, board)
+        return Visit(request, staff, stores, "UTC", "USD", is_described=False, board=board)
+    known = shop.value
+    return Visit(request, staff, stores, known.timezone, known.currency, is_described=known.name != "", board=board)
 
 
 async def read(stores: db.Stores, key: str, load: Callable[[], Awaitable[T]], kind: Any) -> Reading[T]:

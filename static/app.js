@@ -2,6 +2,8 @@
 "use strict";
 
 (() => {
+  if (!window.shopify?.environment?.embedded) document.documentElement.classList.remove("embedded");
+
   const toast = (message, isError = false) => {
     if (window.shopify?.toast) {
       window.shopify.toast.show(message, { isError });

@@ -14,6 +14,8 @@ from app.errors import NotFoundError
 from app.pages import Form, Visit, admin_page
 from app.points import actions, reads, rules
 from app.points.views import Program, RewardView
+from app.resilience import reading
+from app.resilience.reading import Reading
 
 EXAMPLE_ORDER = Decimal("49.90")
 DAYS_MAX = 3_650
@@ -39,8 +41,26 @@ CLAWBACKS = {
 }
 
 
+async def ready(visit: Visit) -> Reading[Program]:
+    """The programme in force; a new shop gets one with its rewards, and one whose currency or zone moved follows.
+
+    Done by the pages a merchant opens first, so that there are rewards from the first look on.
+    """
+    found = await pages.read(visit.stores, f"program:{visit.shop}", lambda: reads.program(visit.shop), Program)
+    current = found.value
+    if not visit.is_described or not found.is_live or current is None:
+        return found
+    if current.version and (current.currency, current.timezone) == (visit.currency, visit.timezone):
+        return found
+    made = await pages.attempt(
+        lambda: actions.ensure_program(visit.shop, visit.currency, visit.timezone), pages.CHANGES
+    )
+    return found if made is None else reading.live(made)
+
+
 @admin_page
 async def program(visit: Visit) -> Response:
+    await ready(visit)
     return await _program(visit)
 
 

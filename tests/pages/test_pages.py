@@ -151,3 +151,13 @@ async def test_links_carry_what_shopify_needs_and_never_a_token(alice) -> None:
     answer = await alice.get("/", shop=ALICE, host="aG9zdA", embedded="1", id_token="secret", session="s")
     assert f"/customers?shop={ALICE}&amp;host=aG9zdA&amp;embedded=1" in answer.text
     assert "secret" not in answer.text
+
+
+async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
+    await alice.get("/")
+    seen = text(await alice.get("/program"))
+    assert "100 points for $5.00 off the next order" in seen
+    assert "500 points for $30.00 off the next order" in seen
+    assert "in Europe/Berlin" in seen
+    await alice.get("/")
+    assert await world.one("SELECT count(*) FROM program_versions WHERE shop = $1", ALICE) == 1

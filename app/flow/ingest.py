@@ -28,7 +28,7 @@ ALWAYS_FACTS = frozenset({"app/uninstalled", "customers/data_request", "customer
 
 log = signals.logger()
 _ingest_seconds = signals.ROAD_SECONDS.labels("ingest")
-_versions_seen: set[str] = set()
+_versions_noticed: set[str] = set()
 
 # A repeat changes nothing, except that a webhook that was dead may become facts.
 RECEIPTS = """
@@ -105,6 +105,7 @@ async def drain_once(
         return 0
     try:
         readings = await _read(claims, translate, known_shops)
+        _notice_versions(readings, stores.config.api_version)
         await _write(readings)
     except Exception as error:
         if failures.is_passing(error):
@@ -178,6 +179,14 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
     except Exception as error:  # noqa: BLE001 - one merchant's poison; it becomes a dead letter with this reason
         return Reading(item, encoded, "dead", error=error)
     return Reading(item, encoded, "facts" if facts else "unknown", facts)
+
+
+def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
+    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so, once a version."""
+    strange = {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
+    for version in strange:
+        _versions_noticed.add(version)
+        log.warning("webhooks of another API version", version=version, expected=expected)
 
 
 async def _write(readings: Sequence[Reading]) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from app import db
 from app.errors import BadInputError
@@ -281,6 +283,16 @@ async def test_a_drain_ends_when_nothing_waits(stores: db.Stores, monkeypatch):
     monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
     await admit(stores, item("w1"))
     assert await ingest.drain(stores, translate, known) is None
+
+
+async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):
+    strange = [msgspec.structs.replace(item(f"w{number}"), api_version="2031-01") for number in range(2)]
+    with capture_logs() as lines:
+        for one in strange:
+            await admit(stores, one)
+            await drain_once(stores)
+    assert [line["version"] for line in lines if "version" in line] == ["2031-01"]
+    assert await fact_ids() == ["w0", "w1"]
 
 
 async def test_old_receipts_are_forgotten_and_fresh_ones_kept(stores: db.Stores):

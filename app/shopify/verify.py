@@ -55,7 +55,7 @@ class Caller:
 def shop_domain(text: str) -> str:
     """`name.myshopify.com` in lower case (platform.md §1.5). Raises BadInputError for anything else."""
     domain = text.lower()
-    if not SHOP.fullmatch(domain):
+    if not text.isascii() or not SHOP.fullmatch(domain):  # the Kelvin sign in lower case is a k
         raise BadInputError("That is not the address of a Shopify shop.")
     return domain
 

@@ -1,0 +1,32 @@
+"""Settings with a current and a previous secret; what is tested here needs no servers."""
+
+import pytest
+import stamina
+
+from app import config as settings
+from app.shopify import graphql
+from tests.shopify.signing import PREVIOUS, SECRET
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> settings.Config:
+    return settings.load({
+        "HOLDFAST_DATA": str(tmp_path_factory.mktemp("holdfast")),
+        "SHOPIFY_API_KEY": "client-id",
+        "SHOPIFY_API_SECRET": SECRET,
+        "SHOPIFY_API_SECRET_PREVIOUS": PREVIOUS,
+        "SHOPIFY_URL": "https://{shop}",
+        "ADMIN_ORIGINS": "https://admin.shopify.com,http://localhost:8100",
+        "APP_BRIDGE_URL": "https://cdn.shopify.com/shopifycloud/app-bridge.js",
+    })  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_tries() -> None:
+    stamina.set_testing(True, attempts=3)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    graphql.budgets.__init__()
+    graphql._versions_told.clear()

@@ -20,6 +20,10 @@ NOW = 1_800_000_000
 MISSING = object()
 
 
+def off(seconds: int) -> int:
+    return int(time.time()) + seconds
+
+
 def digest(body: bytes, secret: str = SECRET) -> str:
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -115,7 +116,7 @@ def _is(index: int, which: tuple[int, int]) -> bool:
 
 
 def _customer(world: World, shop: things.Shop, first: str, last: str, at: str) -> things.Customer:
-    plain = first.lower().encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", first.lower()).encode("ascii", "ignore").decode()
     made = things.Customer(
         id=world.state.new_id(), shop=shop.domain, first_name=first, last_name=last,
         email=f"{plain}@example.com", created_at=at, updated_at=at,

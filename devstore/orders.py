@@ -121,27 +121,28 @@ def refund_lines(
 
     Raises RefusedError for an unknown line, or more than is left.
     """
-    items = []
     by_id = {line.id: line for line in order.lines}
     asked: dict[int, int] = {}
     for line_id, quantity in wanted:
-        asked[line_id] = asked.get(line_id, 0) + quantity
-    for line_id, quantity in asked.items():
-        line = by_id.get(line_id)
-        if line is None:
+        if line_id not in by_id:
             raise RefusedError("That line is not part of this order.")
-        left = refundable(order, line)
-        if not 1 <= quantity <= left:
-            raise RefusedError(f"Of “{line.title}” only {left} can still be refunded.")
-        before, after = line.quantity - left, line.quantity - left + quantity
-        subtotal, tax = (
-            money.part(whole, after, line.quantity) - money.part(whole, before, line.quantity)
-            for whole in (line.net_cents, line.tax_cents)
-        )
-        items.append(things.RefundItem(state.new_id(), line_id, quantity, subtotal, tax))
+        asked[line_id] = asked.get(line_id, 0) + quantity
+    items = [_refund_item(state, order, by_id[line_id], quantity) for line_id, quantity in asked.items()]
     if not items:
         raise RefusedError("Nothing to refund.")
     return _refund(state, order, items, note=note, at=at)
+
+
+def _refund_item(state: State, order: things.Order, line: things.Line, quantity: int) -> things.RefundItem:
+    left = refundable(order, line)
+    if not 1 <= quantity <= left:
+        raise RefusedError(f"Of “{line.title}” only {left} can still be refunded.")
+    before, after = line.quantity - left, line.quantity - left + quantity
+    subtotal, tax = (
+        money.part(whole, after, line.quantity) - money.part(whole, before, line.quantity)
+        for whole in (line.net_cents, line.tax_cents)
+    )
+    return things.RefundItem(state.new_id(), line.id, quantity, subtotal, tax)
 
 
 def refund_whole(state: State, order: things.Order, *, note: str | None = None, at: str = "") -> things.Refund:
@@ -149,18 +150,12 @@ def refund_whole(state: State, order: things.Order, *, note: str | None = None, 
 
     Raises RefusedError when nothing is left.
     """
-    left = [(line.id, refundable(order, line)) for line in order.lines if refundable(order, line)]
-    if not left:
+    left = [(line, refundable(order, line)) for line in order.lines if refundable(order, line)]
+    shipping_cents = order.shipping_cents - sum(one.shipping_cents for one in order.refunds)
+    if not left and not shipping_cents:
         raise RefusedError("Everything has been refunded already.")
-    shipped_back = sum(refund.shipping_cents for refund in order.refunds)
-    refund = refund_lines(state, order, left, note=note, at=at)
-    earlier = sum(one.adjustment_cents for one in order.refunds)
-    refund.shipping_cents = order.shipping_cents - shipped_back
-    refund.adjustment_cents = -earlier  # what was given back as an amount is not given back again
-    if refund.adjustment_cents:
-        refund.adjustment_id = state.new_id()
-    _changed(state, order, at)
-    return refund
+    items = [_refund_item(state, order, line, quantity) for line, quantity in left]
+    return _refund(state, order, items, shipping_cents=shipping_cents, note=note, at=at)
 
 
 def refund_amount(
@@ -189,6 +184,7 @@ def _refund(
     order: things.Order,
     items: list[things.RefundItem],
     *,
+    shipping_cents: int = 0,
     adjustment_cents: int = 0,
     note: str | None,
     at: str,
@@ -197,8 +193,10 @@ def _refund(
         raise RefusedError("An order that is not paid cannot be refunded.")
     refund = things.Refund(
         id=state.new_id(), transaction_id=state.new_id(), created_at=at or things.now(), note=note, items=items,
-        adjustment_cents=adjustment_cents, adjustment_id=state.new_id() if adjustment_cents else 0,
+        shipping_cents=shipping_cents, adjustment_cents=adjustment_cents, adjustment_id=state.new_id(),
     )  # fmt: skip
+    # what was given back as an amount earlier is not given back again with its lines
+    refund.adjustment_cents -= max(0, refund.amount_cents - refundable_cents(order))
     order.refunds.append(refund)
     _changed(state, order, at)
     return refund

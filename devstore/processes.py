@@ -33,7 +33,8 @@ class ProcessError(RefusedError):
 
 def _call(path: Path, work: Callable[[Any], Any]) -> Any:
     try:
-        return work(supervisor.connect(path, RPC_SECONDS))
+        with supervisor.session(path, RPC_SECONDS) as control:
+            return work(control)
     except xmlrpc.client.Fault as fault:
         raise ProcessError(f"The supervisor refused: {fault.faultString}.") from None
     except (TimeoutError, OSError) as error:

@@ -25,6 +25,12 @@ CHECKED_DOCUMENTS_KEPT = 256
 log = logging.getLogger("devstore.schema")
 
 
+@functools.cache
+def build(path: Path) -> GraphQLSchema:
+    """Takes half a second; the schema of a file never changes, so once a process is enough."""
+    return build_client_schema(json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True)
+
+
 class Schemas:
     """The schema of each API version that has a file in `directory`, built once, when first needed."""
 
@@ -45,9 +51,7 @@ class Schemas:
             if version not in self._built:
                 path = self.directory / f"admin-{version}.introspection.json.gz"
                 if path.exists():
-                    self._built[version] = build_client_schema(
-                        json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True
-                    )
+                    self._built[version] = build(path)
                 else:
                     log.warning("No schema of version %s: GraphQL documents are not checked.", version)
                     self._built[version] = None

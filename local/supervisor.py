@@ -4,7 +4,8 @@ import http.client
 import shlex
 import socket
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,11 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
+        try:
+            self.sock.connect(str(self.path))
+        except OSError:
+            self.sock.close()
+            raise
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -80,11 +85,22 @@ class _UnixTransport(xmlrpc.client.Transport):
         super().__init__()
         self.path, self.timeout_seconds = path, timeout_seconds
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002 - the socket is the host
-        return _UnixConnection(self.path, self.timeout_seconds)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        self.close()
+        connection = _UnixConnection(self.path, self.timeout_seconds)
+        self._connection = host, connection  # what close() closes
+        return connection
 
 
 def connect(socket_path: Path, timeout_seconds: float = 15.0) -> Any:
     """The `supervisor` namespace of the running supervisord, as plain method calls."""
     proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(socket_path, timeout_seconds))
     return proxy.supervisor
+
+
+@contextmanager
+def session(socket_path: Path, timeout_seconds: float = 15.0) -> Iterator[Any]:
+    """As `connect`, with the connection closed at the end."""
+    transport = _UnixTransport(socket_path, timeout_seconds)
+    with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
+        yield proxy.supervisor

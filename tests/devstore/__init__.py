@@ -1,0 +1,1 @@
+"""The stand-in store, tested on its own."""

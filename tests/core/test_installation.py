@@ -109,7 +109,7 @@ async def test_when_only_the_details_did_not_come_a_later_opening_asks_for_those
     assert (await stored()).access_token is not None
     shopify.trouble = lambda _request: None
     installation._failed_at.clear()
-    assert await opens()
+    assert all(await asyncio.gather(*(opens() for _ in range(3))))
     assert shopify.exchanges == 1
     assert len(await facts()) == 1
 

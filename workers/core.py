@@ -1,13 +1,16 @@
-"""Core: shops that leave, compliance requests, and forgetting what was consumed long ago."""
+"""Core: shops that leave, compliance requests, tokens of quiet shops, and forgetting what was consumed long ago."""
 
 import asyncio
 
 from app import db
+from app.core import tokens
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.flow import consumer
 from app.flow.bus import open_bus
+from app.shopify.client import outgoing
 from workers import service
 
+RENEW_EVERY_SECONDS = 600.0
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_STEPS_MAX = 20  # of 5,000 rows each: keeps up with 1,600 events a second over all services
 
@@ -18,11 +21,17 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     async def lag_seconds() -> float:
         return (await bus.lag(SERVICE, TOPICS)).age_seconds
 
-    await service.together(
-        consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
-        service.beat(stores, SERVICE, lag_seconds, stop),
-        service.every(PRUNE_EVERY_SECONDS, prune, stop),
-    )
+    async with outgoing(stores.config) as client:
+
+        async def renew_tokens() -> None:
+            await tokens.renew_idle(client, stores.config)
+
+        await service.together(
+            consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
+            service.beat(stores, SERVICE, lag_seconds, stop),
+            service.every(PRUNE_EVERY_SECONDS, prune, stop),
+            service.every(RENEW_EVERY_SECONDS, renew_tokens, stop),
+        )
 
 
 async def prune() -> None:

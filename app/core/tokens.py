@@ -15,7 +15,7 @@ import httpx
 
 from app import db, signals
 from app.config import Config
-from app.errors import NotFoundError, UnavailableError
+from app.errors import HoldfastError, NotFoundError, UnavailableError
 from app.shopify import tokens
 from app.shopify.tokens import REFRESH_BEFORE_SECONDS, Grant, GrantLostError
 
@@ -24,6 +24,7 @@ WAIT_SECONDS = 4.0  # for another process to renew, when there is no token to us
 POLL_SECONDS = 0.1
 IDLE_DAYS = 7  # a grant nobody uses for 90 days ends (platform.md §2.2)
 IDLE_BATCH = 100
+UNANSWERED_MAX = 5
 NEEDS_REOPEN = "Holdfast has no access to the shop any more. Please open it once in Shopify admin."
 
 log = signals.logger()
@@ -117,13 +118,16 @@ async def renew_idle(client: httpx.AsyncClient, config: Config) -> int:
     """Renew grants unused for a week, so that a quiet shop's does not end; how many were renewed."""
     async with db.connection() as connection:
         rows = await connection.fetch(IDLE, IDLE_DAYS, IDLE_BATCH)
-    renewed = 0
+    renewed = unanswered = 0
     for row in rows:
         try:
             await access_token(row["domain"], client, config)
             renewed += 1
-        except (GrantLostError, UnavailableError, tokens.GrantRefusedError) as error:
+        except HoldfastError as error:
             log.warning("idle grant not renewed", shop=row["domain"], reason=error.code)
+            unanswered += isinstance(error, UnavailableError)
+        if unanswered == UNANSWERED_MAX:
+            break  # Shopify is away: the next round is soon enough
     return renewed
 
 

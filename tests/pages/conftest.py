@@ -6,11 +6,11 @@ import httpx2
 import pytest
 
 from app import config as settings
-from app import db, main
+from app import db
 from app.core.models import Shop
 from app.resilience import breaker, cache, health
 from app.resilience.breaker import State
-from tests.pages.staff import Staff
+from tests.pages.staff import Staff, open_app
 from tests.points.world import ALICE
 
 CHARLIE = "charlie.myshopify.com"
@@ -26,20 +26,14 @@ def _fresh_process() -> None:
 
 @pytest.fixture
 async def http(stores: db.Stores, config: settings.Config) -> AsyncIterator[httpx2.AsyncClient]:
-    app = main.create_app(config)
     for shop in (ALICE, CHARLIE):
         await Shop.create(
             domain=shop, name=shop, timezone="Europe/Berlin", currency="USD", access_token=b"never used here"
         )
     for service in health.SERVICES:
         await health.beat(stores.queue, service, 0.0)
-    async with main.outgoing(config) as client:
-
-        async def with_state(scope, receive, send) -> None:
-            await app({**scope, "state": main.state(config, stores, client)}, receive, send)
-
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=with_state), base_url="http://app") as asking:
-            yield asking
+    async with open_app(config, stores) as asking:
+        yield asking
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """What the merchant sees while a part is away: old but true, said so, and nothing that looks saved and is not."""
 
-from app import pages
+from dataclasses import replace
+
+from app import db, pages
 from app.resilience import health
-from tests.pages.staff import buys, open_circuit, text, value
+from local import servers
+from tests.pages.staff import Staff, buys, open_app, open_circuit, text, value
 from tests.points import world
-from tests.points.world import BOB
+from tests.points.world import ALICE, BOB
 
 # when a part is away
 
@@ -44,6 +47,21 @@ async def test_with_the_database_away_a_change_is_refused_and_what_was_typed_sta
     answer = await alice.post("/program/edit", **typed)
     assert (answer.status_code, value(answer, "rate")) == (503, "3")
     assert await world.figures() == {"available": 49}
+
+
+async def test_without_redis_pages_come_from_the_ledger_and_changes_are_saved(http, config, stores) -> None:
+    await buys()
+    nobody = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
+    async with open_app(config, replace(stores, queue=nobody, cache=nobody)) as asking:
+        alice = Staff(asking, config, ALICE)
+        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/status"):
+            answer = await alice.get(path)
+            assert answer.status_code == 200, path
+            assert "on their way" in text(answer), path
+        assert "Points outstanding 49" in text(await alice.get("/"))
+        answer = await alice.post(f"/customers/{BOB}/adjust", points="5", reason="why not", key="k" * 12)
+        assert answer.status_code == 200
+    assert await world.figures() == {"available": 54}
 
 
 async def test_with_points_stopped_the_page_says_since_when(alice, stores) -> None:

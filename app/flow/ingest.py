@@ -196,6 +196,9 @@ async def _write(readings: Sequence[Reading]) -> None:
     outcomes["duplicate"] = len(readings) - len(fresh)
     for outcome, count in outcomes.items():
         signals.INGESTED.labels(outcome).inc(count)
+    # one line a batch, which still says for every request what became of it
+    log.info("webhooks drained", count=len(readings), outcomes=dict(outcomes),
+             request_ids=[reading.item.request_id for reading in fresh])  # fmt: skip
     now = time.time()
     for reading in fresh:
         _ingest_seconds.observe(max(0.0, now - reading.item.received_ms / 1000))

@@ -4,16 +4,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from app import signals
 from app.db import Stores
 from app.flow import outbox
 from app.flow.event import Event
-from app.points import balances, facts, ledger, lots, members, orders
+from app.points import balances, facts, ledger, lots, members, orders, programs
 from app.points.awards import Decisions
 from app.points.facts import Incoming, Key
 from app.points.orders import Work
 
+INSTALLED = "shop.installed"
 TOPICS = (
+    INSTALLED,
     "order.paid",
     "order.refunded",
     "order.cancelled",
@@ -42,6 +46,7 @@ async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = Non
     writes the new balances to the cache, to be awaited after the commit.
     """
     now = datetime.now(UTC)
+    await _welcome([event for event in events if event.topic == INSTALLED])
     incoming = facts.read(events, now)
     work = await orders.load(conn, incoming)
     decisions = Decisions(now)
@@ -59,6 +64,20 @@ async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = Non
     if stores is None or not moved:
         return None
     return _publish(stores, moved, now)
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """A shop that installed the app, now or again: what its programme follows."""
+
+    currency: str
+    timezone: str
+
+
+async def _welcome(events: Sequence[Event]) -> None:
+    """Give new shops their programme and first rewards. In the order of the shops: each one's programme is locked."""
+    for event in sorted(events, key=lambda one: one.shop):
+        told = msgspec.json.decode(event.data, type=Installed)
+        await programs.ensure_program(event.shop, told.currency, told.timezone)
 
 
 async def _members(

@@ -1,5 +1,7 @@
 """Settings with a current and a previous secret; what is tested here needs no servers."""
 
+from collections.abc import Iterator
+
 import pytest
 import stamina
 
@@ -22,8 +24,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> settings.Config:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_between_tries() -> None:
-    stamina.set_testing(True, attempts=3)
+def _no_waiting_between_tries() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3):
+        yield
 
 
 @pytest.fixture(autouse=True)

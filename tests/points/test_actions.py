@@ -11,7 +11,7 @@ from app.points import actions, reads
 from tests.points.world import ALICE, BOB, figures, handle, line, now, one, paid, program
 
 pytestmark = pytest.mark.usefixtures("stores")
-NASTY = "O'Hara \"<script>alert(1)</script>\" ‮שלום 🦄 \\ %_;--"
+NASTY = 'O\'Hara "<script>alert(1)</script>" \u202e\u05e9\u05dc\u05d5\u05dd \U0001f984 \\ %_;--'
 
 
 async def bob_has(points: int) -> str:

@@ -11,6 +11,12 @@ from app.points import handlers
 
 ALICE = "alice.myshopify.com"
 BOB = "7001"
+INSERT_PROGRAM = """
+INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
+                              edited_by, created_at)
+SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD', 'test', now()
+  FROM program_versions WHERE shop = $1::text
+"""
 
 
 def now() -> datetime:
@@ -87,11 +93,8 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
     }  # fmt: skip
     async with db.transaction() as conn:
         await conn.execute(
-            "INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback, "
-            "timezone, currency, edited_by, created_at) SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, "
-            "$7, 'USD', 'test', now() FROM program_versions WHERE shop = $1::text",
-            shop, str(values["rate"]), values["rounding"], values["pending_days"], values["expiry_days"],
-            values["clawback"], values["timezone"],
+            INSERT_PROGRAM, shop, str(values["rate"]), values["rounding"], values["pending_days"],
+            values["expiry_days"], values["clawback"], values["timezone"],
         )  # fmt: skip
 
 

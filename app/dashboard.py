@@ -1,5 +1,6 @@
 """Home and status: what a merchant looks at first, and what Holdfast says about itself."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,12 +31,11 @@ LANES = Resource("lanes")
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something for the merchant to look at, the worst first."""
+    """Something for the merchant to look at on the status page; `action` is what the button says."""
 
     tone: str  # critical | warning
     title: str
     text: str
-    path: str
     action: str
 
 
@@ -77,10 +77,14 @@ class Letters:
 
 @admin_page
 async def home(visit: Visit) -> Response:
-    shop = visit.shop
-    program = await program_pages.ready(visit)
-    overview = await pages.read(visit.stores, f"home:{shop}", lambda: points_reads.overview(shop, DAYS), Overview)
-    rewards = await pages.read(visit.stores, f"rewards:{shop}", lambda: points_reads.rewards(shop), list[RewardView])
+    shop, stores = visit.shop, visit.stores
+    program, overview, rewards, letters, waiting = await asyncio.gather(
+        program_pages.ready(visit),
+        pages.read(stores, f"home:{shop}", lambda: points_reads.overview(shop, DAYS), Overview),
+        pages.read(stores, f"rewards:{shop}", lambda: points_reads.rewards(shop), list[RewardView]),
+        pages.attempt(lambda: dead_letters.count_for_shop(shop)),
+        pages.attempt(lambda: points_reads.waiting_redemptions(shop)),
+    )
     found = overview.value
     days = [(day.day, day.earned, day.spent) for day in found.days] if found else []
     return pages.render(
@@ -88,15 +92,13 @@ async def home(visit: Visit) -> Response:
         "dashboard/home.html",
         heading="Home",
         readings=[overview],
-        attention=await _attention(visit),
+        attention=_attention(letters, waiting, visit.board),
         overview=found,
         days=days,
         chart=chart.draw(days),
         earned=sum(earned for _, earned, _ in days),
         spent=sum(spent for _, _, spent in days),
-        example=program_pages.example_sentence(program_pages.typed(program.value), visit.currency)
-        if program.value
-        else "",
+        example=program_pages.example_of(program.value),
         worth=_worth(rewards.value, found, visit.currency),
         storefront=visit.stores.config.shopify_url.format(shop=shop),
     )
@@ -110,43 +112,27 @@ def _worth(rewards: list[RewardView] | None, overview: Overview | None, currency
     return f"worth up to {pages.money(best * overview.outstanding, currency)} in rewards"
 
 
-async def _attention(visit: Visit) -> list[Attention]:
+def _attention(letters: int | None, waiting: int | None, board: health.Board) -> list[Attention]:
+    """What needs the merchant; None for what could not be read, so that all is never said to be well unseen."""
     found = []
-    letters = await pages.attempt(lambda: dead_letters.count_for_shop(visit.shop))
-    if letters:
-        found.append(Attention(
-            "critical", "1 event was set aside" if letters == 1 else f"{letters:,} events were set aside",
-            "They could not be handled. See why, and replay them.", "/status", "Review",
-        ))  # fmt: skip
-    waiting = await pages.attempt(lambda: points_reads.waiting_redemptions(visit.shop))
     if letters is None or waiting is None:
-        found.append(
-            Attention(
-                "critical",
-                "What needs you cannot be read just now",
-                "The database is not answering. Nothing is lost, and this list fills by itself.",
-                "/status",
-                "See status",
-            )
-        )
+        text = "The database is not answering. Nothing is lost, and this list fills by itself."
+        found.append(Attention("critical", "What needs you cannot be read just now", text, "Status"))
+    if letters:
+        title = "1 event was set aside" if letters == 1 else f"{letters:,} events were set aside"
+        found.append(Attention("critical", title, "They could not be handled. See why, and replay them.", "Review"))
     if waiting:
-        found.append(Attention(
-            "warning", "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared",
-            "Their points are held until Shopify has made the discount code; Holdfast keeps trying by itself.",
-            "/status", "See status",
-        ))  # fmt: skip
-    late = [PARTS[name][0].lower() for name in PARTS if health.service_notice(visit.board, name) != "healthy"]
-    if late:
-        services = "service is" if len(late) == 1 else "services are"
-        found.append(
-            Attention(
-                "warning",
-                f"The {_joined(late)} {services} behind",
-                "Work waits in order and is done when it is back; nothing is lost.",
-                "/status",
-                "See status",
-            )
-        )
+        title = "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared"
+        text = "Their points are held until Shopify has made the discount code; Holdfast keeps trying by itself."
+        found.append(Attention("warning", title, text, "Status"))
+    late = [PARTS[name][0].lower() for name in PARTS if health.service_notice(board, name) != "healthy"]
+    if board.is_remembered:
+        text = "New orders are kept safe and add their points when it is back."
+        found.append(Attention("warning", "The queue is not answering", text, "Status"))
+    elif late:
+        title = f"The {_joined(late)} {'service is' if len(late) == 1 else 'services are'} behind"
+        text = "Work waits in order and is done when it is back; nothing is lost."
+        found.append(Attention("warning", title, text, "Status"))
     return found
 
 
@@ -161,9 +147,11 @@ async def status(visit: Visit) -> Response:
 
 async def _status(visit: Visit, toast: str = "") -> Response:
     page = pages.page_number(visit.request)
-    letters = await pages.attempt(lambda: _letters(visit.shop, page))
-    waiting = await pages.attempt(lambda: lane.lane_depth(visit.stores.queue, visit.shop), LANES)
-    facts = await pages.attempt(outbox.depth_and_age)
+    letters, waiting, facts = await asyncio.gather(
+        pages.attempt(lambda: _letters(visit.shop, page)),
+        pages.attempt(lambda: lane.lane_depth(visit.stores.queue, visit.shop), LANES),
+        pages.attempt(outbox.depth_and_age),
+    )
     return pages.render(
         visit,
         "dashboard/status.html",
@@ -184,9 +172,9 @@ def _part(name: str, board: health.Board) -> Part:
     if line is None or line.beat_at is None:
         return Part(title, text, "Not seen yet", "critical", "unknown", None)
     notice = health.service_notice(board, name)
-    state, tone = STATES[notice]
     if board.is_remembered:
-        state, tone = "Unknown", "warning"
+        return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
+    state, tone = STATES[notice]
     lag = "nothing" if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS else pages.age(line.lag_seconds)
     return Part(title, text, state, tone, lag if notice != "down" else "unknown", line.beat_at)
 

@@ -1,5 +1,6 @@
 """What all admin pages share: who asks, guarded reads, the sentences above a page that is behind, forms, HTML."""
 
+import asyncio
 import functools
 import hashlib
 import json
@@ -107,8 +108,10 @@ TITLES = {404: "Not found", 400: "That did not work", 503: "Not available just n
 
 
 async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
-    shop = await read(stores, f"shop:{staff.shop}", lambda: core_reads.shop(staff.shop), core_reads.ShopInfo | None)
-    board = await health.board(stores.queue)
+    shop, board = await asyncio.gather(
+        read(stores, f"shop:{staff.shop}", lambda: core_reads.shop(staff.shop), core_reads.ShopInfo | None),
+        health.board(stores.queue),
+    )
     if shop.value is None:
         return Visit(request, staff, stores, "UTC", "USD", is_described=False, board=board)
     known = shop.value

@@ -1,5 +1,6 @@
 """The merchant's page about the programme: how points are earned and kept, and what they buy."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -75,9 +76,11 @@ async def _program(
 ) -> Response:
     """The page; `reward` is a form that failed: the one of `reward_id`, or of a new reward when that is empty."""
     shop = visit.shop
-    rules_now = await pages.read(visit.stores, f"program:{shop}", lambda: reads.program(shop), Program)
-    rewards = await pages.read(visit.stores, f"rewards:{shop}", lambda: reads.rewards(shop), list[RewardView])
-    history = await pages.read(visit.stores, f"versions:{shop}", lambda: reads.program_versions(shop), list[Program])
+    rules_now, rewards, history = await asyncio.gather(
+        pages.read(visit.stores, f"program:{shop}", lambda: reads.program(shop), Program),
+        pages.read(visit.stores, f"rewards:{shop}", lambda: reads.rewards(shop), list[RewardView]),
+        pages.read(visit.stores, f"versions:{shop}", lambda: reads.program_versions(shop), list[Program]),
+    )
     current = rules_now.value
     if rule is None and current:
         rule = Form("rule-", typed(current))
@@ -152,6 +155,11 @@ async def example(visit: Visit) -> Response:
     """The sentence under the earn rule, while it is being typed."""
     text = markupsafe.escape(example_sentence(visit.request.query_params, visit.currency))
     return HTMLResponse(f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"})
+
+
+def example_of(program: Program | None) -> str:
+    """What the example order earns under these rules; empty when they are not known."""
+    return "" if program is None else example_sentence(typed(program), program.currency)
 
 
 def example_sentence(values: Mapping[str, str], currency: str) -> str:

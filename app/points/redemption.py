@@ -140,7 +140,7 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, row: Any, *, is_la
     redemption_id = str(row["id"])
     if is_late:
         found = await _look_up(stores, client, row)
-        if found and found.is_ours:
+        if found and found.is_ours and found.is_active:
             await settling.capture(stores, redemption_id, found.gid)
         else:
             await settling.release(stores, redemption_id, "Shopify could not make the code in time.")
@@ -165,7 +165,7 @@ async def _create(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found 
     # refused: perhaps because an earlier attempt, whose answer was lost, has made it already
     found = await _look_up(stores, client, row) if "TAKEN" in codes or row["attempts"] > 1 else None
     if found and found.is_ours:
-        return found
+        return found if found.is_active else Refusal("The code was switched off in Shopify.")
     return Refusal(f"Shopify refused the code: {'; '.join(str(error.get('message', '')) for error in errors)[:300]}")
 
 

@@ -8,14 +8,15 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from app import pages
+from app import forms, pages, wording
 from app.flow import dead_letters, lane, outbox
+from app.forms import Form
 from app.pages import Visit, admin_page
 from app.points import chart, program_pages
 from app.points import reads as points_reads
 from app.points.views import Overview, RewardView
 from app.resilience import breaker, health
-from app.resilience.guard import Resource, guard
+from app.resilience.guard import Resource
 
 PARTS = {
     "web": ("Web", "these pages, the storefront and the door for webhooks"),
@@ -25,6 +26,7 @@ PARTS = {
     "core": ("Core", "keeps shops and their settings"),
 }
 STATES = {"healthy": ("Running", "success"), "late": ("Behind", "warning"), "down": ("Not answering", "critical")}
+TRIED_AGAIN = "It is being tried again now"
 DAYS = 30
 LANES = Resource("lanes")
 
@@ -109,7 +111,7 @@ def _worth(rewards: list[RewardView] | None, overview: Overview | None, currency
     best = max((row.amount_off / row.cost for row in rewards or [] if row.is_active), default=None)
     if best is None or overview is None or not overview.outstanding:
         return ""
-    return f"worth up to {pages.money(best * overview.outstanding, currency)} in rewards"
+    return f"worth up to {wording.money(best * overview.outstanding, currency)} in rewards"
 
 
 def _attention(letters: int | None, waiting: int | None, board: health.Board) -> list[Attention]:
@@ -145,7 +147,7 @@ async def status(visit: Visit) -> Response:
     return await _status(visit)
 
 
-async def _status(visit: Visit, toast: str = "") -> Response:
+async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
     page = pages.page_number(visit.request)
     letters, waiting, facts = await asyncio.gather(
         pages.attempt(lambda: _letters(visit.shop, page)),
@@ -156,12 +158,13 @@ async def _status(visit: Visit, toast: str = "") -> Response:
         visit,
         "dashboard/status.html",
         heading="Status",
+        status=status,
         toast=toast,
         parts=[_part(name, visit.board) for name in PARTS],
         circuits=sorted(breaker.states().items()),
         waiting="unknown" if waiting is None else f"{waiting:,}",
         outbox="unknown" if facts is None else f"{facts.waiting:,}",
-        outbox_note=f"oldest for {pages.age(facts.age_seconds)}" if facts and facts.waiting else "of all stores",
+        outbox_note=f"oldest for {wording.age(facts.age_seconds)}" if facts and facts.waiting else "of all stores",
         letters=letters,
     )
 
@@ -175,7 +178,7 @@ def _part(name: str, board: health.Board) -> Part:
     if board.is_remembered:
         return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
     state, tone = STATES[notice]
-    lag = "nothing" if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS else pages.age(line.lag_seconds)
+    lag = "nothing" if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS else wording.age(line.lag_seconds)
     return Part(title, text, state, tone, lag if notice != "down" else "unknown", line.beat_at)
 
 
@@ -194,12 +197,14 @@ async def _letters(shop: str, page: int) -> Letters:
 
 @admin_page
 async def replay(visit: Visit) -> Response:
+    """Try one dead letter of this shop again, or all of them."""
     letter_id = visit.request.path_params.get("letter_id")
+    form = Form("replay-")
     if letter_id is None:
-        count = await guard(pages.CHANGES, lambda: dead_letters.replay_all(visit.shop))
-        return await _status(visit, f"{count:,} will be tried again now")
-    await guard(pages.CHANGES, lambda: dead_letters.replay(visit.shop, letter_id))
-    return await _status(visit, "It will be tried again now")
+        status = await forms.change(form, lambda: dead_letters.replay_all(visit.shop))
+    else:
+        status = await forms.change(form, lambda: dead_letters.replay(visit.shop, letter_id))
+    return await _status(visit, form.problems.get("", TRIED_AGAIN), status)
 
 
 routes: list[BaseRoute] = [

@@ -6,12 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 import msgspec
@@ -19,12 +17,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app import config as settings
-from app import db, signals
+from app import db, signals, wording
 from app.core import installation
 from app.core import reads as core_reads
-from app.errors import BadInputError, HoldfastError, UnavailableError
+from app.errors import HoldfastError
 from app.resilience import cache, health
-from app.resilience.guard import Resource, SlowError, guard, is_permanent
+from app.resilience.guard import Resource, guard, is_permanent
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
@@ -33,11 +31,8 @@ T = TypeVar("T")
 NAVIGATION = (("/", "Home"), ("/customers", "Customers"), ("/program", "Program"), ("/status", "Status"))
 CARRIED = ("shop", "host", "embedded", "locale")  # without these Shopify cannot be asked for a new id token
 ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
-FORM_FIELDS_MAX = 40
-FIELD_LENGTH_MAX = 2_000
 STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads")
-CHANGES = Resource("changes", 5.0)
 log = signals.logger()
 
 
@@ -56,15 +51,6 @@ class Visit:
     @property
     def shop(self) -> str:
         return self.staff.shop
-
-
-@dataclass(slots=True)
-class Form:
-    """What was typed and what is wrong with it, by field name; the problem under "" is about the whole form."""
-
-    prefix: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,37 +132,6 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
         return None  # the guard has logged and counted it
 
 
-async def must(call: Callable[[], Awaitable[T]]) -> T:
-    """What `call` says. Raises UnavailableError when it cannot say it in time."""
-    try:
-        return await guard(PAGES, call)
-    except Exception as error:
-        if is_permanent(error):
-            raise
-        raise UnavailableError(f"{AWAY} {SAFE}") from error
-
-
-async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
-    """Make a change under the guard; the status to answer with, the reason in `form.problems` unless it is SAVED."""
-    try:
-        await guard(CHANGES, call)
-    except SlowError:
-        form.problems[""] = "This takes longer than it should. Please save again: it takes effect only once."
-        return 503
-    except HoldfastError as error:
-        form.problems[""] = error.message if error.permanent else UNSAVED
-        return error.status
-    except Exception as error:  # noqa: BLE001 - whatever a store raises when it is away; what was typed must stay
-        log.warning("change not saved", reason=type(error).__name__)
-        form.problems[""] = UNSAVED
-        return 503
-    return SAVED
-
-
-SAVED = 200
-UNSAVED = "This could not be saved: the database is not answering. Nothing was changed; what you typed is still here."
-
-
 def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
     """What to say above a page made from `readings` (DESIGN §2): the worst about the data, then about the road."""
     found = []
@@ -184,14 +139,16 @@ def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
     if any(reading.source == "unavailable" for reading in readings):
         found.append(Banner("critical", "Some figures cannot be shown just now", f"{AWAY} {SAFE}"))
     elif stale:
-        found.append(Banner("warning", f"Figures as of {clock(min(stale), visit.timezone)}", f"{AWAY} {SAFE}"))
+        found.append(Banner("warning", f"Figures as of {wording.clock(min(stale), visit.timezone)}", f"{AWAY} {SAFE}"))
     if visit.board.is_remembered:
         found.append(Banner("warning", "Updates are on their way", QUEUE_AWAY))
         return found
     late = [name for name in ROAD if health.service_notice(visit.board, name) != "healthy"]
     if late:
         moments = [line.caught_up_at for name in late if (line := visit.board.get(name)) and line.caught_up_at]
-        as_of = f"Balances below are as of {clock(min(moments), visit.timezone)}; updates" if moments else "Updates"
+        as_of = (
+            f"Balances below are as of {wording.clock(min(moments), visit.timezone)}; updates" if moments else "Updates"
+        )
         found.append(Banner("warning", "Points are catching up", f"{as_of} are on their way."))
     return found
 
@@ -252,66 +209,10 @@ def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The text fields of a posted form, trimmed. Raises BadInputError for files and for more than the limits."""
-    async with request.form(max_files=0, max_fields=FORM_FIELDS_MAX) as posted:
-        fields = {}
-        for name, value in posted.multi_items():
-            if not isinstance(value, str):
-                raise BadInputError("A file cannot be sent here.")
-            if len(value) > FIELD_LENGTH_MAX:
-                raise BadInputError(f"Please use at most {FIELD_LENGTH_MAX} characters in a field.")
-            fields[name] = value.replace("\0", "").strip()  # Postgres has no text with NUL
-        return fields
-
-
 def page_number(request: Request) -> int:
     """The `page` of the address, 1 for anything that is no page."""
     typed = request.query_params.get("page", "1")
     return int(typed) if re.fullmatch(r"[1-9][0-9]{0,5}", typed) else 1
-
-
-def decimal(typed: str, *, places_max: int) -> Decimal | None:
-    """A plain decimal number of at most `places_max` places, or None; no exponents, signs or separators."""
-    return Decimal(typed) if re.fullmatch(rf"[0-9]{{1,12}}(\.[0-9]{{1,{places_max}}})?", typed) else None
-
-
-def clock(moment: datetime, timezone: str) -> str:
-    """`moment` as people in the shop read it: the time today, with the date otherwise."""
-    here = zone(timezone)
-    is_today = moment.astimezone(here).date() == datetime.now(here).date()
-    return local(moment, timezone, "time" if is_today else "minute")
-
-
-def local(moment: datetime, timezone: str, style: str = "minute") -> str:
-    """An aware datetime in the shop's time zone; `style` is time, second, day or minute."""
-    there = moment.astimezone(zone(timezone))
-    if style in {"time", "second"}:
-        return f"{there:%H:%M}" if style == "time" else f"{there:%H:%M:%S}"
-    is_this_year = there.year == datetime.now(there.tzinfo).year
-    day = f"{there.day} {there:%b}" if is_this_year and style == "minute" else f"{there.day} {there:%b %Y}"
-    return day if style == "day" else f"{day}, {there:%H:%M}"
-
-
-def zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
-
-
-def age(seconds: float) -> str:
-    """A duration in seconds, as people say it."""
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count != 1 else ''}"
-    return "under a second" if seconds < 1 else f"{int(seconds)} s"
-
-
-def money(amount: Any, currency: str) -> str:
-    symbol = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
-    return f"{symbol}{amount:,.2f}" if symbol else f"{amount:,.2f} {currency}"
 
 
 @functools.cache
@@ -329,4 +230,4 @@ environment = jinja2.Environment(
     lstrip_blocks=True,
 )
 environment.globals.update(static=static, now=lambda: datetime.now(UTC))
-environment.filters.update(local=local, age=age, money=money, number=lambda value: f"{value:,}")
+environment.filters.update(local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}")

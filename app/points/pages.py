@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from app import pages
+from app import forms, pages, wording
 from app.errors import NotFoundError
-from app.pages import Form, Visit, admin_page
+from app.forms import Form
+from app.pages import Visit, admin_page
 from app.points import actions, program_pages, reads
 from app.points.views import Balance, MemberDetail, MemberPage
 from app.resilience import reading
@@ -95,7 +96,7 @@ async def _customer(
         day=day,
         then=then,
         then_problem=problem,
-        today=datetime.now(pages.zone(visit.timezone)).date(),
+        today=datetime.now(wording.zone(visit.timezone)).date(),
     )
 
 
@@ -106,7 +107,7 @@ async def _then(visit: Visit, customer_id: str) -> tuple[str, Balance | None, st
         return "", None, ""
     try:
         day = date.fromisoformat(typed)
-        end = datetime.combine(day + timedelta(days=1), time.min, pages.zone(visit.timezone)).astimezone(UTC)
+        end = datetime.combine(day + timedelta(days=1), time.min, wording.zone(visit.timezone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return typed, None, "Please give a date, such as 2026-03-31."
     balance = await pages.attempt(lambda: reads.balance_as_of(visit.shop, customer_id, end, "effective"))
@@ -116,16 +117,16 @@ async def _then(visit: Visit, customer_id: str) -> tuple[str, Balance | None, st
 @admin_page
 async def adjust(visit: Visit) -> Response:
     customer_id = _customer_id(visit)
-    values = await pages.read_form(visit.request)
+    values = await forms.read_form(visit.request)
     form = Form("adjust-", values, _problems(values))
     if form.problems:
         return await _customer(visit, customer_id, form, status=422)
     points, reason, key = _points(values["points"]), values["reason"], values["key"]
-    status = await pages.change(
+    status = await forms.change(
         form,
         lambda: actions.adjust(visit.shop, customer_id, points, reason, key, visit.staff.user_id, visit.stores),
     )
-    if status != pages.SAVED:
+    if status != forms.SAVED:
         return await _customer(visit, customer_id, form, status=status)
     return await _customer(visit, customer_id, toast=f"{points:+,} points saved")
 

@@ -10,9 +10,10 @@ import markupsafe
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app import pages
+from app import forms, pages, wording
 from app.errors import NotFoundError
-from app.pages import Form, Visit, admin_page
+from app.forms import Form
+from app.pages import Visit, admin_page
 from app.points import actions, reads, rules
 from app.points.views import Program, RewardView
 from app.resilience import reading
@@ -54,7 +55,7 @@ async def ready(visit: Visit) -> Reading[Program]:
     if current.version and (current.currency, current.timezone) == (visit.currency, visit.timezone):
         return found
     made = await pages.attempt(
-        lambda: actions.ensure_program(visit.shop, visit.currency, visit.timezone), pages.CHANGES
+        lambda: actions.ensure_program(visit.shop, visit.currency, visit.timezone), forms.CHANGES
     )
     return found if made is None else reading.live(made)
 
@@ -120,22 +121,22 @@ def _reward_form(row: RewardView) -> Form:
 
 @admin_page
 async def edit(visit: Visit) -> Response:
-    values = await pages.read_form(visit.request)
+    values = await forms.read_form(visit.request)
     form = Form("rule-", values, _rule_problems(values))
     if form.problems:
         return await _program(visit, rule=form, status=422)
     fields = {name: values[name] for name in ("rate", "rounding", "clawback")}
     fields["pending_days"] = values["pending_days"] or "0"
     changed: dict[str, Any] = {**fields, "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None}
-    status = await pages.change(form, lambda: actions.edit_program(visit.shop, changed, visit.staff.user_id))
-    if status != pages.SAVED:
+    status = await forms.change(form, lambda: actions.edit_program(visit.shop, changed, visit.staff.user_id))
+    if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
     return await _program(visit, toast="Saved. It counts for orders paid from now on")
 
 
 def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
     found = {}
-    rate = pages.decimal(values.get("rate", ""), places_max=4)
+    rate = forms.decimal(values.get("rate", ""), places_max=4)
     if rate is None or not 0 < rate <= RATE_MAX:
         found["rate"] = f"Please give a number above 0 and up to {RATE_MAX:,}, such as 1 or 2.5."
     for name in ("pending_days", "expiry_days"):
@@ -163,28 +164,29 @@ def example_of(program: Program | None) -> str:
 
 
 def example_sentence(values: Mapping[str, str], currency: str) -> str:
-    rate, rounding = pages.decimal(values.get("rate", ""), places_max=4), values.get("rounding", "")
+    rate, rounding = forms.decimal(values.get("rate", ""), places_max=4), values.get("rounding", "")
     if rate is None or not 0 < rate <= RATE_MAX or rounding not in ROUNDINGS:
         return "Give a rate to see what an order would earn."
     points = rules.points_for(rules.micros(str(EXAMPLE_ORDER)), rules.rate_units(rate), rounding)
-    return f"An order of {pages.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
+    return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
 
 
 @admin_page
 async def save_reward(visit: Visit) -> Response:
     """Make a reward, or change the one in the address."""
     reward_id = str(visit.request.path_params.get("reward_id", ""))
-    values = await pages.read_form(visit.request)
+    values = await forms.read_form(visit.request)
     form = Form(f"reward-{reward_id or 'new'}-", values, _reward_problems(values))
     if form.problems:
         return await _program(visit, reward=form, reward_id=reward_id, status=422)
-    is_active = True
-    if reward_id:
-        is_active = (await _reward(visit, reward_id)).is_active
-    status = await pages.change(form, lambda: actions.save_reward(
-        visit.shop, reward_id or None, values["title"], int(values["cost"]), Decimal(values["amount_off"]), is_active
-    ))  # fmt: skip
-    if status != pages.SAVED:
+
+    async def save() -> None:
+        is_active = (await _reward(visit, reward_id)).is_active if reward_id else True
+        cost, amount_off = int(values["cost"]), Decimal(values["amount_off"])
+        await actions.save_reward(visit.shop, reward_id or None, values["title"], cost, amount_off, is_active)
+
+    status = await forms.change(form, save)
+    if status != forms.SAVED:
         return await _program(visit, reward=form, reward_id=reward_id, status=status)
     return await _program(visit, toast="Reward saved")
 
@@ -196,7 +198,7 @@ def _reward_problems(values: Mapping[str, str]) -> dict[str, str]:
     cost = values.get("cost", "")
     if not re.fullmatch(r"[0-9]{1,8}", cost) or not 1 <= int(cost) <= COST_MAX:
         found["cost"] = "Please give a whole number of points, at least 1."
-    amount = pages.decimal(values.get("amount_off", ""), places_max=2)
+    amount = forms.decimal(values.get("amount_off", ""), places_max=2)
     if amount is None or not 0 < amount <= AMOUNT_MAX:
         found["amount_off"] = "Please give an amount above 0, such as 5.00."
     return found
@@ -205,20 +207,20 @@ def _reward_problems(values: Mapping[str, str]) -> dict[str, str]:
 @admin_page
 async def switch_reward(visit: Visit) -> Response:
     """Take a reward out of the storefront, or put it back; codes given out stay good."""
-    row = await _reward(visit, str(visit.request.path_params["reward_id"]))
-    form = _reward_form(row)
-    status = await pages.change(form, lambda: actions.save_reward(
-        visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active
-    ))  # fmt: skip
-    if status != pages.SAVED:
-        return await _program(visit, reward=form, reward_id=row.id, status=status)
-    return await _program(visit, toast="Switched off" if row.is_active else "Switched on")
+    reward_id = str(visit.request.path_params["reward_id"])
+    form = Form(f"reward-{reward_id}-")
+
+    async def switch() -> None:
+        row = await _reward(visit, reward_id)
+        await actions.save_reward(visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active)
+
+    status = await forms.change(form, switch)
+    return await _program(visit, status=status, toast=form.problems.get("", "Switched"))
 
 
 async def _reward(visit: Visit, reward_id: str) -> RewardView:
-    """Raises NotFoundError for another shop's reward, UnavailableError when rewards cannot be read."""
-    found = await pages.must(lambda: reads.rewards(visit.shop))
-    for row in found:
+    """Raises NotFoundError, also for another shop's reward."""
+    for row in await reads.rewards(visit.shop):
         if row.id == reward_id:
             return row
     raise NotFoundError("There is no such reward in this shop.")

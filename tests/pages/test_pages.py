@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
-from app import pages
+from app import wording
 from app.flow.models import DeadLetter
 from tests.pages.staff import buys, set_aside, text
 from tests.points import world
@@ -140,7 +140,7 @@ async def test_a_page_that_is_no_page_is_the_first(alice) -> None:
 
 async def test_the_balance_of_a_day_is_that_of_its_end(alice) -> None:
     await buys()
-    today = datetime.now(pages.zone("Europe/Berlin")).date()
+    today = datetime.now(wording.zone("Europe/Berlin")).date()
     assert "49 available" in text(await alice.get(f"/customers/{BOB}", at=today.isoformat()))
     before = (today - timedelta(days=1)).isoformat()
     assert "0 available" in text(await alice.get(f"/customers/{BOB}", at=before))

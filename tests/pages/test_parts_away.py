@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app import db, pages
+from app import db, forms, pages
 from app.resilience import health
 from local import servers
 from tests.pages.staff import Staff, buys, open_app, open_circuit, text, value
@@ -38,7 +38,7 @@ async def test_with_nothing_kept_a_page_still_opens(alice) -> None:
 async def test_with_the_database_away_a_change_is_refused_and_what_was_typed_stays(alice) -> None:
     await buys()
     key = value(await alice.get(f"/customers/{BOB}"), "key")
-    open_circuit(pages.CHANGES)
+    open_circuit(forms.CHANGES)
     answer = await alice.post(f"/customers/{BOB}/adjust", points="50", reason="late parcel", key=key)
     assert answer.status_code == 503
     assert "Nothing was changed" in text(answer)

@@ -158,7 +158,9 @@ export class View {
     const { widget } = this;
     if (this.isSignedIn) return null; // a balance nobody knows at the moment; the strip below says so
     const login = widget.getAttribute("login") || `${widget.root}/account/login`;
-    return [h("p", { class: "welcome" }, widget.t("welcome")), h("a", { class: "link", href: login, "data-key": "login" }, widget.t("signIn"))];
+    return [h("p", { class: "welcome" }, widget.t("welcome")), h("a", {
+      class: "link", href: login, "data-key": "login", onclick: () => this.panel.close(), // signing in may be on this page
+    }, widget.t("signIn"))];
   }
 
   /** The same words as in admin when a figure may be old; other notices of the app as they come. */

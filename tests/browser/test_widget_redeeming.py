@@ -1,0 +1,93 @@
+"""Redeeming in the widget: asked for, confirmed, shown, copied, applied; and never twice what was meant once."""
+
+from playwright.async_api import expect
+
+from tests.browser.fake_shop import CODE, ORIGIN, FakeShop
+
+
+async def test_a_code_is_asked_for_confirmed_shown_copied_and_applied(shop: FakeShop) -> None:
+    shop.root = "/en-gb"  # a shop under a path of its own
+    page, panel = await shop.open()
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    confirm = panel.get_by_role("button", name="Get my code")
+    await expect(confirm).to_be_focused()
+    await expect(panel).to_contain_text("Use 100 points for $5.00 off?")
+    shop.give_code()
+    await page.keyboard.press("Enter")
+    code = panel.locator(".code")
+    await expect(code).to_have_text(CODE)
+    await expect(code).to_be_focused()
+    await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")
+    await expect(panel.locator(".total")).to_have_text("140 points")
+    await panel.get_by_role("button", name=f"Copy code {CODE}").click()
+    await expect(panel.get_by_role("status")).to_have_text("Copied")
+    assert await page.evaluate("navigator.clipboard.readText()") == CODE
+    await panel.get_by_role("button", name=f"Apply code {CODE} to cart").click()
+    await expect(panel.locator(".good")).to_have_text("Applied. You will see it at checkout.")
+    await expect(panel.locator(".good")).to_be_focused()
+    assert f"/en-gb/discount/{CODE}" in shop.asked
+
+
+async def test_a_change_of_mind_redeems_nothing_and_the_focus_goes_back(shop: FakeShop) -> None:
+    _, panel = await shop.open()
+    redeem = panel.get_by_role("button", name="Redeem $5.00 off")
+    await redeem.click()
+    await panel.get_by_role("button", name="Not now").click()
+    await expect(redeem).to_be_focused()
+    assert shop.keys == []
+
+
+async def test_a_double_click_asks_once(shop: FakeShop) -> None:
+    _, panel = await shop.open()
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    shop.give_code()
+    shop.redemption_seconds = 0.2
+    await panel.get_by_role("button", name="Get my code").dblclick()
+    await expect(panel.locator(".code")).to_have_text(CODE)
+    assert len(shop.keys) == 1
+
+
+async def test_asked_again_after_a_failure_it_is_the_same_redemption_also_over_a_reload(shop: FakeShop) -> None:
+    page, panel = await shop.open()
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    await panel.get_by_role("button", name="Get my code").click()  # the connection breaks
+    await expect(panel.get_by_role("alert")).to_contain_text("Your points are safe")
+    shop.redemption = (503, {"error": {"code": "unavailable", "message": "Not now."}})
+    await panel.get_by_role("button", name="Try again").click()
+    await expect(panel.get_by_role("button", name="Try again")).to_be_focused()
+    await page.goto(f"{ORIGIN}/")
+    await page.locator(".launcher").click()
+    shop.give_code()
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    await panel.get_by_role("button", name="Get my code").click()
+    await expect(panel.locator(".code")).to_have_text(CODE)
+    assert len(shop.keys) == 3
+    assert len(set(shop.keys)) == 1
+    assert 8 <= len(shop.keys[0]) <= 128
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    await panel.get_by_role("button", name="Get my code").click()
+    await expect(panel.get_by_role("button", name="Get my code")).to_have_count(0)
+    assert len(set(shop.keys)) == 2, "a new redemption has a key of its own"
+
+
+async def test_a_refusal_is_a_sentence_and_the_next_try_is_a_new_redemption(shop: FakeShop) -> None:
+    _, panel = await shop.open()
+    shop.redemption = (422, {"error": {"code": "insufficient_points", "message": "Too few."}})
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    await panel.get_by_role("button", name="Get my code").click()
+    await expect(panel.get_by_role("alert")).to_have_text("You do not have enough points for this reward.")
+    await panel.get_by_role("button", name="Try again").click()
+    await expect(panel.get_by_role("alert")).to_be_visible()
+    assert len(set(shop.keys)) == 2
+
+
+async def test_a_code_being_prepared_says_so_and_comes_by_itself(shop: FakeShop) -> None:
+    _, panel = await shop.open()
+    shop.give_code("held")
+    await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    await panel.get_by_role("button", name="Get my code").click()
+    await expect(panel.locator(".coupon")).to_contain_text("Your code is being prepared.")
+    await expect(panel).to_contain_text("100 points set aside for a code")
+    shop.give_code()
+    await expect(panel.locator(".code")).to_have_text(CODE)  # the first question comes after two seconds
+    await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")

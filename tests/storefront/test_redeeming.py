@@ -1,0 +1,68 @@
+"""Redeeming through the storefront: one code, however it is asked for and whatever Shopify does meanwhile."""
+
+import pytest
+
+from app import storefront
+from tests.storefront.callers import ask, bearer, earn, proxied
+
+
+async def test_a_redemption_gives_a_code_once_however_often_it_is_asked(http, rewards, shopify) -> None:
+    await earn("250.00")
+    assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 250  # warms the cache
+    first = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert first.status_code == 200, first.text
+    body = first.json()
+    assert set(body) == {"redemption", "points"}
+    assert set(body["redemption"]) == {"id", "state", "code", "title", "points", "message"}
+    assert (body["redemption"]["state"], body["redemption"]["points"]) == ("captured", 100)
+    assert body["redemption"]["code"]
+    assert body["points"]["available"] == 150
+    again = await http.post("/checkout/redemptions", json=ask(rewards[100]), headers=bearer())
+    assert again.status_code == 200
+    assert again.json()["redemption"]["id"] == body["redemption"]["id"]
+    me = (await http.get(proxied("/storefront/me"))).json()
+    assert me["points"]["available"] == 150
+    assert [set(one) for one in me["redemptions"]] == [{"id", "state", "code", "title", "points"}]
+
+
+async def test_a_key_used_for_another_reward_is_a_conflict(http, rewards, shopify) -> None:
+    await earn("800.00")
+    assert (await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))).status_code == 200
+    other = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[500]))
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "conflict")
+    assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 700
+
+
+async def test_more_than_the_balance_is_refused_with_a_sentence(http, rewards, shopify) -> None:
+    await earn("99.00")
+    refused = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "insufficient_points")
+    assert refused.json()["error"]["message"].endswith(".")
+
+
+@pytest.mark.parametrize("state", ["held", "broken"])
+async def test_while_shopify_does_not_answer_the_code_is_being_prepared(http, rewards, shopify, state) -> None:
+    shopify["state"] = state
+    await earn("140.00")
+    response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert response.status_code == 202
+    body = response.json()
+    assert (body["redemption"]["state"], body["redemption"]["code"]) == ("held", "")
+    assert body["redemption"]["message"]
+    assert (body["points"]["available"], body["points"]["held"]) == (40, 100)
+
+
+async def test_a_slow_shopify_is_not_waited_for(http, rewards, shopify, monkeypatch) -> None:
+    monkeypatch.setattr(storefront.COMPLETIONS, "deadline_seconds", 0.1)
+    shopify["state"] = "slow"
+    await earn("140.00")
+    response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert response.status_code == 202
+
+
+async def test_what_shopify_refuses_is_told_with_its_reason(http, rewards, shopify) -> None:
+    shopify["state"] = "released"
+    await earn("140.00")
+    response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert response.status_code == 422
+    assert response.json()["error"] == {"code": "refused", "message": "A plain sentence."}

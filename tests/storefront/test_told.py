@@ -1,0 +1,140 @@
+"""What the widget and the extensions are told: whose balance, how old, and what the shop offers."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from app import storefront
+from app.resilience import cache, health
+from tests.points.world import ALICE, BOB, program
+from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
+
+KEYS = {"customer_id", "points", "tier", "rewards", "ways_to_earn", "referral", "notices", "redemptions"}
+
+
+async def test_a_customer_the_app_has_not_met_has_nothing_and_that_is_true(http, rewards) -> None:
+    response = await http.get(proxied("/storefront/me"))
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    body = response.json()
+    assert set(body) == KEYS
+    assert body["customer_id"] == BOB
+    assert {**body["points"], "as_of": None} == {
+        "available": 0, "pending": 0, "held": 0, "as_of": None, "source": "live"
+    }  # fmt: skip
+    assert datetime.now(UTC) - datetime.fromisoformat(body["points"]["as_of"]) < timedelta(seconds=5)
+    assert (body["tier"], body["notices"], body["redemptions"]) == (None, [], [])
+    assert body["referral"] == {"url": None, "status": "unavailable"}
+
+
+async def test_balance_rewards_and_ways_to_earn_are_those_of_the_shop(http, rewards) -> None:
+    await program(rate="1.5", pending_days=3)
+    await earn("100.00")
+    body = (await http.get(proxied("/storefront/me"))).json()
+    assert (body["points"]["available"], body["points"]["pending"]) == (0, 150)
+    assert body["rewards"][0] == {
+        "id": rewards[100], "title": "5.00 off", "cost": 100, "amount_off": "5.00", "currency": "USD"
+    }  # fmt: skip
+    assert body["ways_to_earn"] == [
+        {"kind": "order", "points": "1.5", "per": "1", "currency": "USD", "pending_days": 3}
+    ]
+
+
+async def test_a_balance_is_seen_only_in_its_own_shop_and_by_its_own_customer(http, rewards) -> None:
+    await earn("80.00")
+    await earn("90.00", shop="charlie.myshopify.com")
+    for customer, shop, points in (
+        (BOB, ALICE, 80), (BOB, "charlie.myshopify.com", 90), (CHARLIE, ALICE, 0), (BOB, "new.myshopify.com", 0)
+    ):  # fmt: skip
+        body = (await http.get(proxied("/storefront/me", customer, shop))).json()
+        assert body["points"]["available"] == points
+    extension = (await http.get("/checkout/me", headers=bearer())).json()
+    assert extension["points"]["available"] == 80
+
+
+@pytest.mark.parametrize("door", ["/storefront/me", "/checkout/me"])
+async def test_who_is_not_signed_in_sees_the_offer_and_never_a_balance(http, rewards, door) -> None:
+    await earn("80.00")
+    if door == "/checkout/me":
+        response = await http.get(door, headers=bearer(None))
+    else:
+        response = await http.get(proxied(door, None))
+    body = response.json()
+    assert response.status_code == 200
+    assert body["customer_id"] is None
+    assert body["points"] == {"available": 0, "pending": 0, "held": 0, "as_of": None, "source": "unavailable"}
+    assert len(body["rewards"]) == 2
+    assert len(body["ways_to_earn"]) == 1
+
+
+async def test_with_the_points_service_late_the_balance_is_marked_and_dated_by_when_it_had_caught_up(
+    http, rewards, stores
+) -> None:
+    await earn("80.00")
+    health.forget()
+    await health.beat(stores.queue, "points", 0.0)
+    caught_up = health._caught_up["points"]
+    assert caught_up
+    await health.beat(stores.queue, "points", 60.0)
+    points, notices = await _points_and_notices(http)
+    assert (points["available"], points["source"]) == (80, "cached")
+    assert datetime.fromisoformat(points["as_of"]) == caught_up
+    assert notices == ["Updates are on their way."]
+    health.forget()
+    await stores.queue.delete(health.KEY)  # dead since nobody knows when
+    points, notices = await _points_and_notices(http)
+    assert (points["source"], notices) == ("cached", ["Updates are on their way."])
+
+
+async def test_with_postgres_away_the_last_balance_and_offer_stay_and_nothing_is_spent(
+    http, rewards, stores, take_postgres_away
+) -> None:
+    await earn("180.00")
+    before = (await http.get(proxied("/storefront/me"))).json()
+    storefront.forget()
+    cache.forget()
+    take_postgres_away()
+    for key in await stores.cache.keys("cache:*"):
+        await stores.cache.hset(key, "t", int((time.time() - 3600) * 1000))
+    body = (await http.get(proxied("/storefront/me"))).json()
+    assert (body["points"]["available"], body["points"]["source"]) == (180, "cached")
+    assert (body["rewards"], body["notices"]) == (before["rewards"], ["Updates are on their way."])
+    refused = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert refused.status_code == 503
+    assert refused.json()["error"] == {"code": "unavailable", "message": storefront.AWAY}
+
+
+async def test_with_nothing_known_at_all_it_says_so(http, take_postgres_away) -> None:
+    take_postgres_away()
+    body = (await http.get(proxied("/storefront/me"))).json()
+    assert body["points"]["source"] == "unavailable"
+    assert (body["rewards"], body["ways_to_earn"]) == ([], [])
+
+
+async def test_a_warm_me_costs_one_question_to_redis_and_none_to_postgres(
+    http, rewards, stores, monkeypatch, take_postgres_away
+) -> None:
+    await earn("80.00")
+    await http.get(proxied("/storefront/me"))
+    asked: list[str] = []
+    original = stores.cache.execute_command
+
+    async def counting(*arguments: Any, **options: Any) -> Any:
+        asked.append(str(arguments[0]))
+        return await original(*arguments, **options)
+
+    take_postgres_away()
+    monkeypatch.setattr(stores.cache, "execute_command", counting)
+    monkeypatch.setattr(stores.queue, "execute_command", counting)
+    body = (await http.get(proxied("/storefront/me"))).json()
+    assert (body["points"]["available"], body["points"]["source"]) == (80, "live")
+    assert asked == ["HMGET"]
+
+
+async def _points_and_notices(http: httpx2.AsyncClient) -> tuple[dict[str, Any], list[str]]:
+    body = json.loads((await http.get(proxied("/storefront/me"))).text)
+    return body["points"], body["notices"]

@@ -1,0 +1,134 @@
+"""Several workers at once, on the same orders and the same people: no deadlock, nothing twice, nothing lost."""
+
+import asyncio
+import contextvars
+import random
+import uuid
+
+import pytest
+
+from app import db
+from app.errors import HoldfastError
+from app.flow.event import Event
+from app.points import actions, handlers, reads
+from app.points.verify import verify
+from tests.points.world import ALICE, BOB, cancelled, fact, figures, handle, line, now, one, paid, program, refunded
+
+pytestmark = pytest.mark.usefixtures("stores")
+
+
+async def test_a_refund_in_one_worker_sees_the_order_another_is_just_posting() -> None:
+    for number in range(20):
+        order = f"o{number}"
+        await asyncio.gather(
+            handle(paid(order, line("10.00", 1, "a"))), handle(refunded(order, f"r{number}", {"a": 1}))
+        )
+    assert await figures() == {"reversed": 200}
+    assert await one("SELECT count(*) FROM reversals WHERE NOT is_applied") == 0
+
+
+async def test_two_workers_with_the_same_facts_in_any_order_post_each_once() -> None:
+    await program(clawback="debt")
+    customers = [f"c{number}" for number in range(15)]
+    facts: list[Event] = []
+    for number in range(120):
+        facts.append(paid(f"o{number}", line("12.00", 3, "a"), customer=random.choice(customers)))
+        if number % 3 == 0:
+            facts.append(refunded(f"o{number}", f"r{number}", {"a": 1}))
+        if number % 10 == 0:
+            facts.append(cancelled(f"o{number}"))
+
+    async def worker() -> None:
+        mine = random.sample(facts, len(facts))
+        for start in range(0, len(mine), 20):
+            await handle(*mine[start : start + 20])
+
+    await asyncio.gather(worker(), worker(), worker())
+    assert await one("SELECT count(*) FROM awards") == 120
+    assert await one("SELECT sum(issued) FROM members") == 120 * 12
+    assert await one("SELECT sum(reversed) FROM members") == 12 * 12 + 4 * (40 - 4)
+    report = await verify()
+    assert report.is_sound, report.problems
+
+
+async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
+    await program(pending_days=1, expiry_days=1, clawback="debt")
+    await actions.ensure_program(ALICE, "USD", "UTC")
+    await handle(paid("first", line("500.00")))
+    reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
+
+    async def tolerant(call) -> None:
+        try:
+            await call
+        except HoldfastError as error:
+            assert error.permanent  # noqa: PT017 - refused by a rule, never by the database
+
+    later = now().replace(year=now().year + 1)
+    work = []
+    for number in range(25):
+        work += [
+            handle(paid(f"o{number}", line("20.00", 2, "a"))),
+            handle(refunded(f"o{number}", f"r{number}", {"a": 1})),
+            tolerant(actions.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r")),
+            tolerant(actions.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")),
+            actions.release_due(later),
+            actions.expire_due(later),
+        ]
+    random.shuffle(work)
+    await asyncio.gather(*work)
+    report = await verify()
+    assert report.is_sound, report.problems
+
+
+async def test_time_skips_a_member_somebody_is_busy_with() -> None:
+    await program(pending_days=1)
+    await handle(paid("1", line("10.00")), paid("2", line("10.00"), customer="charlie"))
+    later = now().replace(year=now().year + 1)
+    async with db.transaction() as conn:
+        await conn.execute("SELECT FROM members WHERE customer_id = $1 FOR UPDATE", BOB)
+        # a task inherits the open transaction, which another worker would not
+        other = asyncio.create_task(actions.release_due(later), context=contextvars.Context())
+        assert await asyncio.wait_for(other, 3) == 1
+    assert await figures("charlie") == {"available": 10}
+    assert await figures() == {"pending": 10}
+    assert await actions.release_due(later) == 1
+
+
+async def test_a_batch_with_one_bad_fact_changes_nothing() -> None:
+    with pytest.raises(Exception, match="amount"):
+        await handle(paid("1", line("10.00")), paid("2", line("NaN")))
+    assert await one("SELECT count(*) FROM awards") == 0
+    assert await one("SELECT count(*) FROM members") == 0
+
+
+async def test_a_batch_of_500_orders_is_a_handful_of_statements(stores: db.Stores) -> None:
+    events = [paid(str(number), line("10.00"), customer=f"c{number % 50}") for number in range(500)]
+    statements = []
+    async with db.transaction() as conn:
+        conn.add_query_logger(lambda record: statements.append(record.query))
+        after_commit = await handlers.handle(conn, events, stores)
+        assert 0 < len(statements) <= 11, statements
+    assert after_commit is not None
+    await after_commit()
+    assert await one("SELECT sum(available) FROM members") == 5_000
+    cached = await reads.balance_reading(stores, ALICE, "c7")
+    assert (cached.source, cached.value.available) == ("live", 100)
+
+
+async def test_customers_are_known_by_their_newest_facts_and_forgotten_when_deleted() -> None:
+    def told(topic: str, name: str, at: str, customer: str = BOB) -> Event:
+        data = {"customer_id": customer, "name": name, "email": "b@example.com", "updated_at": at}
+        return fact(topic, data)
+
+    await handle(told("customer.updated", "Nobody yet", "2026-01-01T00:00:00Z"))
+    assert (await reads.members(ALICE)).total == 0
+    await handle(told("customer.created", "Bob 🦄\x00 <b>", "2026-01-02T00:00:00Z"))
+    await handle(told("customer.updated", "Older", "2026-01-01T00:00:00Z"))
+    assert [row.name for row in (await reads.members(ALICE)).members] == ["Bob 🦄 <b>"]
+    await handle(told("customer.updated", "Newer", "2026-01-03T00:00:00Z"), paid("1", line("10.00")))
+    assert [row.name for row in (await reads.members(ALICE)).members] == ["Newer"]
+    await handle(fact("customer.deleted", {"customer_id": BOB}), fact("customer.deleted", {"customer_id": "ghost"}))
+    await handle(told("customer.updated", "Late", "2026-02-03T00:00:00Z"), paid("2", line("5.00")))
+    page = await reads.members(ALICE)
+    assert [(row.name, row.email, row.available) for row in page.members] == [("", "", 15)]
+    assert (await verify()).is_sound

@@ -95,7 +95,7 @@ def redis_command(directory: Path, port: int, *, appendfsync: str = "always") ->
     return [
         binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--appendonly", "yes",
         "--appendfsync", appendfsync, "--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning",
-        "--aof-use-rdb-preamble", "yes",
+        "--aof-use-rdb-preamble", "yes", "--auto-aof-rewrite-min-size", "512mb", "--rdbcompression", "no",
     ]  # fmt: skip
 
 

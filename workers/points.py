@@ -18,6 +18,7 @@ SERVICE = "points"
 QUEUE = "arq:points"
 SWEEP_EVERY_SECONDS = 2.0
 TIME_EVERY_SECONDS = 5.0
+POLL_SECONDS = 0.25  # a redemption that Shopify did not answer at once can wait that long for its next try
 CLIENT_DEADLINE_SECONDS = 5.0
 CONNECTIONS_MAX = 16
 
@@ -26,7 +27,11 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     bus = open_bus(stores.config.bus_url, stores)
     async with outgoing(stores.config) as client:
         settings = worker_settings(
-            stores.config, QUEUE, [complete_redemption], ctx={"stores": stores, "client": client}
+            stores.config,
+            QUEUE,
+            [complete_redemption],
+            ctx={"stores": stores, "client": client},
+            poll_seconds=POLL_SECONDS,
         )
 
         async def lag_seconds() -> float:

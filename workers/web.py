@@ -8,6 +8,7 @@ import uvicorn
 from app import config as settings
 from app import signals
 from app.main import create_app
+from workers.service import collect_garbage_less_often
 
 BACKLOG = 2_048
 GRACEFUL_SECONDS = 5
@@ -19,9 +20,11 @@ def main() -> None:
     signals.setup("web", config)
     # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
     signal.signal(signal.SIGTERM, lambda *_: None)
+    app = create_app(config)
+    collect_garbage_less_often()
     # our own line a request has its id and route; a proxy in front ends TLS and needs nothing forwarded
     uvicorn.run(
-        create_app(config),
+        app,
         host=os.environ.get("HOST", "127.0.0.1"),
         port=config.port,
         loop="uvloop",

@@ -40,7 +40,7 @@ if room > 0 then
     end
   end
 end
-local claims, bytes = {}, 0
+local claims, bytes, fence = {}, 0, nil
 for i, shop in ipairs(due) do
   if takes[i] > 0 and bytes < bytes_max then
     local items = redis.call('LRANGE', 'lane:' .. shop, 0, takes[i] - 1)
@@ -49,7 +49,7 @@ for i, shop in ipairs(due) do
       if bytes >= bytes_max then break end
       kept[#kept + 1], bytes = item, bytes + #item
     end
-    local fence = redis.call('INCR', 'lanes:fence')
+    fence = fence or redis.call('INCR', 'lanes:fence') -- one for all: each lane keeps the newest it was leased under
     redis.call('HSET', OWNERS, shop, fence)
     redis.call('ZADD', SCHEDULE, now + lease, shop)
     claims[#claims + 1] = { shop, fence, kept }

@@ -10,10 +10,12 @@
 local SCHEDULE, OWNERS, LIMITS = 'lanes:schedule', 'lanes:owners', 'lanes:limits'
 local BORROWERS, WATCH = 'lanes:borrowers', 'lanes:watch'
 local rate, burst
+local has_limits -- asked once a script, for most installations have none
 
 -- the interval of one token in milliseconds, the burst, and whether the shop may borrow
 local function limits_of(shop)
-  local own = redis.call('HGET', LIMITS, shop)
+  if has_limits == nil then has_limits = redis.call('EXISTS', LIMITS) == 1 end
+  local own = has_limits and redis.call('HGET', LIMITS, shop)
   if own then
     local own_rate, own_burst, borrow = string.match(own, '^([%d.]+):(%d+):?(%d*)$')
     own_rate, own_burst = tonumber(own_rate), tonumber(own_burst)

@@ -16,7 +16,7 @@
   const addressOf = (path) => `/store/${handle}?path=${encodeURIComponent(path)}`;
 
   // an app that is down cannot tell us so: its silence after loading does
-  let timer = setTimeout(() => (away.hidden = false), AWAY_MILLISECONDS);
+  let timer;
   const heard = () => {
     clearTimeout(timer);
     away.hidden = true;
@@ -106,4 +106,5 @@
       bar.hidden = true;
     });
   }
+  open(here); // only now, so that nothing the app says is missed
 })();

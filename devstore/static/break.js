@@ -10,7 +10,7 @@
     if (!form.matches("form[data-quiet]")) return;
     event.preventDefault();
     const fields = new FormData(form, event.submitter);
-    const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(fields) });
+    const response = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(fields) });
     said.textContent = new URL(response.url).searchParams.get("said") || "";
     refresh();
   });

@@ -2,7 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from devstore import main
 from devstore.settings import Settings, load
 from devstore.things import Shop
 from devstore.world import World
+from local import supervisor
 
 SECRET = "test-secret-test-secret-test-secret-1"
 SHOP = "alice.myshopify.com"
@@ -113,3 +118,22 @@ async def store(fake_app: FakeApp, tmp_path: Path) -> AsyncIterator[Store]:
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://store.test") as http,
     ):
         yield Store(app.state.world, fake_app, http)
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A supervisor with one process called redis, which only sleeps."""
+    with tempfile.TemporaryDirectory(prefix="sv-") as name:
+        data = Path(name)
+        (data / "logs").mkdir()
+        path = data / "s.sock"
+        sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+        conf = supervisor.configuration(data, path, {"redis": sleeper}, {}, root=os.geteuid() == 0)
+        (data / "s.conf").write_text(conf)
+        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(data / "s.conf")]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield path
+        finally:
+            running.terminate()
+            running.wait(timeout=10)

@@ -1,37 +1,12 @@
 """The buttons of the "break it" page really stop, start, kill and pause a process."""
 
 import asyncio
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from devstore import processes
-from local import supervisor
-
-
-@pytest.fixture
-def socket_path() -> Iterator[Path]:
-    """A supervisor with one process called redis, which only sleeps."""
-    with tempfile.TemporaryDirectory(prefix="sv-") as name:
-        data = Path(name)
-        (data / "logs").mkdir()
-        path = data / "s.sock"
-        sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-        conf = supervisor.configuration(data, path, {"redis": sleeper}, {}, root=os.geteuid() == 0)
-        (data / "s.conf").write_text(conf)
-        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(data / "s.conf")]
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            yield path
-        finally:
-            running.terminate()
-            running.wait(timeout=10)
 
 
 async def state_becomes(path: Path, wanted: str) -> dict[str, object]:

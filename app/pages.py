@@ -146,9 +146,7 @@ def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
     late = [name for name in ROAD if health.service_notice(visit.board, name) != "healthy"]
     if late:
         moments = [line.caught_up_at for name in late if (line := visit.board.get(name)) and line.caught_up_at]
-        as_of = (
-            f"Balances below are as of {wording.clock(min(moments), visit.timezone)}; updates" if moments else "Updates"
-        )
+        as_of = f"Balances are as of {wording.clock(min(moments), visit.timezone)}; updates" if moments else "Updates"
         found.append(Banner("warning", "Points are catching up", f"{as_of} are on their way."))
     return found
 

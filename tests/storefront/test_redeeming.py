@@ -3,6 +3,7 @@
 import pytest
 
 from app import storefront
+from app.points import balances
 from tests.storefront.callers import ask, bearer, earn, proxied
 
 
@@ -23,6 +24,18 @@ async def test_a_redemption_gives_a_code_once_however_often_it_is_asked(http, re
     me = (await http.get(proxied("/storefront/me"))).json()
     assert me["points"]["available"] == 150
     assert [set(one) for one in me["redemptions"]] == [{"id", "state", "code", "title", "points"}]
+
+
+async def test_the_balance_after_a_redemption_is_right_even_when_the_cache_missed_it(
+    http, rewards, shopify, monkeypatch
+) -> None:
+    async def missed(*_: object) -> None: ...
+
+    await earn("250.00")
+    assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 250
+    monkeypatch.setattr(balances, "publish", missed)
+    body = (await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))).json()
+    assert body["points"]["available"] == 150
 
 
 async def test_a_key_used_for_another_reward_is_a_conflict(http, rewards, shopify) -> None:

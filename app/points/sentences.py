@@ -17,7 +17,10 @@ def sentence(effect: str, points: int, why: str) -> str:
     """A sentence for people, in English; `why` is the row's JSON. Text of merchants in it is not escaped."""
     reasons: dict[str, Any] = msgspec.json.decode(why)
     writer = _WRITERS.get(effect.split(".", 1)[0])
-    return writer(effect, points, reasons) if writer else effect
+    try:
+        return writer(effect, points, reasons) if writer else effect
+    except KeyError:
+        return effect  # written by another version, which recorded something else
 
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:

@@ -59,6 +59,7 @@ async def test_hold_back_and_expiry_and_rewards_say_why(stores: Any) -> None:
 
 def test_an_effect_nobody_has_a_sentence_for_is_named() -> None:
     assert sentence("something.new", 5, "{}") == "something.new"
+    assert sentence("capture", 5, "{}") == "capture"
 
 
 async def test_the_balance_as_of_any_time_by_either_clock() -> None:

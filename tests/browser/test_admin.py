@@ -56,7 +56,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
     page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
-    return page.frame_locator("iframe")
+    app = page.frame_locator("iframe")
+    expect(app.locator("[data-htmx-powered]").first).to_be_attached()  # faster than any hand, a test must wait for htmx
+    return app
 
 
 def heading(app: FrameLocator, text: str):

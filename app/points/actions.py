@@ -65,34 +65,10 @@ async def redeem(
             if earlier["request_hash"] != request_hash:
                 raise ConflictError("This idempotency key was used for another reward already.")
             return reads.redemption_view(earlier)
-        found = _NUMBER.fullmatch(reward_id)
-        reward = await conn.fetchrow(SELECT_REWARD, shop, int(reward_id)) if found else None
-        if reward is None:
-            raise NotFoundError("There is no such reward in this shop.", code="unknown_reward")
+        reward = await _reward(conn, shop, reward_id)
         member = by_key.get((shop, customer_id))
-        spendable = []
-        if member is not None:
-            spendable = lots.spendable((await lots.of_members(conn, [member.id]))[member.id], now)
-        has = sum(lot.remaining for lot in spendable)
-        if member is None or has < reward["cost"]:
-            raise RefusedError(
-                f"This reward costs {reward['cost']} points; {has} can be spent.", code="insufficient_points"
-            )
-        posting = ledger.Posting(now)
-        redemption_id = uuid.uuid4()
-        taken = lots.take(spendable, reward["cost"])
-        why = {"reward": reward["title"], "redemption_id": str(redemption_id), "amount_off": str(reward["amount_off"])}
-        source = f"redemption:{redemption_id}"
-        posting.move(member, source, "hold", "available", "held", reward["cost"], why, now)
-        await lots.write(conn, spendable)
-        await posting.write(conn)
-        row = await conn.fetchrow(
-            INSERT_REDEMPTION, redemption_id, shop, member.id, customer_id, reward["id"], reward["title"],
-            reward["cost"], reward["amount_off"], key, request_hash, discount_code(redemption_id),
-            msgspec.json.encode([[lot.id, points] for lot, points in taken]).decode(), now + SWEEP_AFTER,
-            now + GIVE_UP_AFTER, facts.clean(request_id, KEY_LENGTH_MAX), now,
-        )  # fmt: skip
-    if stores is not None:
+        row = await _hold(conn, member, reward, key, request_hash, facts.clean(request_id, KEY_LENGTH_MAX), now)
+    if stores is not None and member is not None:
         await balances.publish(stores, [member], now)
     return reads.redemption_view(row)
 
@@ -135,6 +111,38 @@ async def adjust(
 def discount_code(redemption_id: uuid.UUID) -> str:
     """The code of a redemption: always the same for it, and not to be guessed, since its id is random."""
     return "HF-" + b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()[:10]
+
+
+async def _reward(conn: Any, shop: str, reward_id: str) -> Any:
+    found = _NUMBER.fullmatch(reward_id)
+    reward = await conn.fetchrow(SELECT_REWARD, shop, int(reward_id)) if found else None
+    if reward is None:
+        raise NotFoundError("There is no such reward in this shop.", code="unknown_reward")
+    return reward
+
+
+async def _hold(
+    conn: Any, member: Member | None, reward: Any, key: str, request_hash: str, request_id: str, now: datetime
+) -> Any:
+    """Move the cost from available to held and write the redemption down, under the member's lock."""
+    cost = reward["cost"]
+    spendable = lots.spendable((await lots.of_members(conn, [member.id]))[member.id], now) if member else []
+    has = sum(lot.remaining for lot in spendable)
+    if member is None or has < cost:
+        raise RefusedError(f"This reward costs {cost} points; {has} can be spent.", code="insufficient_points")
+    redemption_id = uuid.uuid4()
+    taken = lots.take(spendable, cost)
+    posting = ledger.Posting(now)
+    why = {"reward": reward["title"], "redemption_id": str(redemption_id), "amount_off": str(reward["amount_off"])}
+    posting.move(member, f"redemption:{redemption_id}", "hold", "available", "held", cost, why, now)
+    await lots.write(conn, spendable)
+    await posting.write(conn)
+    return await conn.fetchrow(
+        INSERT_REDEMPTION, redemption_id, member.shop, member.id, member.customer_id, reward["id"], reward["title"],
+        cost, reward["amount_off"], key, request_hash, discount_code(redemption_id),
+        msgspec.json.encode([[lot.id, points] for lot, points in taken]).decode(), now + SWEEP_AFTER,
+        now + GIVE_UP_AFTER, request_id, now,
+    )  # fmt: skip
 
 
 async def _adjust(conn: Any, member: Member, points: int, source: str, why: dict[str, Any], now: datetime) -> None:

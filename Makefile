@@ -1,6 +1,8 @@
 # Everything a person needs to run, test and measure Holdfast. Needs Python 3.11+, make and a package index.
 
-PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done | head -n 1)
+# the first that runs (a version manager leaves names behind that do not) and can make an environment
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
@@ -14,7 +16,7 @@ help:
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Holdfast needs Python 3.11 or newer.")'
+	@test -n "$(PYTHON)" || { echo "Holdfast needs Python 3.11 or newer, with its venv module."; exit 1; }
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
@@ -58,8 +60,7 @@ verify: .venv/run
 	@$(RUN) local.verify
 
 reset:
-	@$(PYTHON) -c 'import os, shutil; shutil.rmtree(os.environ.get("HOLDFAST_DATA", ".holdfast"), ignore_errors=True)'
-	@echo "All local data is gone; the next make run starts anew."
+	@$(PYTHON) -m local.reset
 
 migration: .venv/dev
 	$(RUN) tortoise -c app.db.TORTOISE makemigrations

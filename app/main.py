@@ -20,12 +20,12 @@ from app import dashboard, db, edge, operations, storefront, webhooks
 from app.config import Config
 from app.errors import HoldfastError
 from app.flow.admission import Admission
-from app.flow.bus import open_bus
+from app.flow.buses import open_bus
 from app.points import pages as points_pages
 from app.resilience import health
 from app.shopify import admin_session
+from app.shopify.client import outgoing
 
-OUTGOING_SECONDS = 5.0  # DESIGN §2
 OUTGOING_CONNECTIONS_MAX = 64
 SHORT_CACHE = "public, max-age=300"  # the widget: an update reaches shoppers within five minutes
 LONG_CACHE = "public, max-age=31536000, immutable"  # addresses with a digest (?v=) never change their contents
@@ -64,7 +64,7 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
     """Open what the process needs (nothing has to answer yet), beat while it lives, close it in reverse."""
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
-        client = await opened.enter_async_context(outgoing(config))
+        client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
         beating = asyncio.create_task(_beat(stores))
         opened.callback(beating.cancel)
         yield state(config, stores, client)
@@ -79,16 +79,6 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         "bus": open_bus(config.bus_url, stores),
         "admission": Admission(stores),
     }
-
-
-def outgoing(config: Config) -> httpx.AsyncClient:
-    """The client for every outgoing call: no answer is waited for longer than five seconds."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(OUTGOING_SECONDS, connect=2.0, pool=1.0),
-        limits=httpx.Limits(max_connections=OUTGOING_CONNECTIONS_MAX, max_keepalive_connections=16),
-        follow_redirects=False,
-        trust_env=config.is_production,  # a developer's proxy would be asked for the stand-in store on loopback
-    )
 
 
 async def _beat(stores: db.Stores) -> None:

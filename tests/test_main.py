@@ -13,6 +13,7 @@ from app import config as settings
 from app import db, main, operations
 from app.resilience import health
 from app.resilience.breaker import State
+from app.shopify.client import outgoing
 from local import servers
 
 ROOT_MODULES = ["app", "starlette", "redis", "asyncpg"]
@@ -46,7 +47,7 @@ def app(config: settings.Config) -> Starlette:
 @pytest.fixture
 async def http(app: Starlette, stores: db.Stores, config: settings.Config) -> AsyncIterator[httpx2.AsyncClient]:
     """The app with the stores of the test session; its own lifespan is what `test_the_lifespan...` is about."""
-    async with main.outgoing(config) as client:
+    async with outgoing(config) as client:
         yield talking_to(app, main.state(config, stores, client))
 
 
@@ -81,7 +82,7 @@ async def test_a_service_that_is_gone_degrades_and_is_named(http, stores) -> Non
 
 async def test_without_redis_it_is_degraded_and_goes_on(app, stores, config) -> None:
     away = replace(stores, queue=db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0"))
-    async with main.outgoing(config) as client:
+    async with outgoing(config) as client:
         response = await talking_to(app, main.state(config, away, client)).get("/healthz")
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
     assert response.json()["checks"] == {"postgres": "ok", "redis": "down"}
@@ -93,7 +94,7 @@ async def test_with_neither_store_it_is_down(app, stores, config, monkeypatch) -
 
     monkeypatch.setattr(operations, "_ask_postgres", nobody)
     away = replace(stores, queue=db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0"))
-    async with main.outgoing(config) as client:
+    async with outgoing(config) as client:
         response = await talking_to(app, main.state(config, away, client)).get("/healthz")
     assert (response.status_code, response.json()["status"]) == (503, "down")
 
@@ -123,7 +124,7 @@ async def test_metrics_without_the_stores_are_still_there(app, stores, config, m
 
     monkeypatch.setattr(operations, "_waiting", nobody)
     away = replace(stores, queue=db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0"))
-    async with main.outgoing(config) as client:
+    async with outgoing(config) as client:
         response = await talking_to(app, main.state(config, away, client)).get("/metrics")
     assert response.status_code == 200
     assert "holdfast_webhooks_total" in response.text
@@ -131,7 +132,7 @@ async def test_metrics_without_the_stores_are_still_there(app, stores, config, m
 
 
 async def test_metrics_are_for_this_machine_unless_a_token_is_set(app, stores, config) -> None:
-    async with main.outgoing(config) as client:
+    async with outgoing(config) as client:
         state = main.state(config, stores, client)
         assert (await talking_to(app, state, host="127.0.0.1").get("/metrics")).status_code == 200
         assert (await talking_to(app, state, host="::1").get("/metrics")).status_code == 200

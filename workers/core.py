@@ -6,7 +6,7 @@ from app import db
 from app.core import tokens
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.flow import consumer
-from app.flow.bus import open_bus
+from app.flow.buses import open_bus
 from app.shopify.client import outgoing
 from workers import service
 

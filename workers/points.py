@@ -4,14 +4,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
 from app import db
-from app.config import Config
 from app.flow import consumer
-from app.flow.bus import open_bus
+from app.flow.buses import open_bus
 from app.flow.worker import run_worker, worker_settings
 from app.points import handlers, redemption, timed
+from app.shopify.client import outgoing
 from workers import service
 
 SERVICE = "points"
@@ -19,8 +17,6 @@ QUEUE = "arq:points"
 SWEEP_EVERY_SECONDS = 2.0
 TIME_EVERY_SECONDS = 5.0
 POLL_SECONDS = 0.25  # a redemption that Shopify did not answer at once can wait that long for its next try
-CLIENT_DEADLINE_SECONDS = 5.0
-CONNECTIONS_MAX = 16
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -58,15 +54,6 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 async def complete_redemption(ctx: dict[str, Any], redemption_id: str) -> None:
     """The job for whoever does not want to wait for the sweep; doing it twice is doing it once."""
     await redemption.complete(ctx["stores"], ctx["client"], redemption_id)
-
-
-def outgoing(config: Config) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(CLIENT_DEADLINE_SECONDS, connect=2.0, pool=1.0),
-        limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
-        follow_redirects=False,
-        trust_env=config.is_production,  # a developer's proxy would be asked for the stand-in store on loopback
-    )
 
 
 if __name__ == "__main__":

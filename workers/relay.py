@@ -3,7 +3,7 @@
 import asyncio
 
 from app import db
-from app.flow.bus import open_bus
+from app.flow.buses import open_bus
 from app.flow.outbox import Relay, depth_and_age
 from workers import service
 

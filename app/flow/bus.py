@@ -1,12 +1,8 @@
-"""The event bus as the road sees it: one interface, chosen by BUS_URL, over Redis Streams or later Kafka."""
+"""The event bus as the road sees it: one interface, whatever is beneath."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
-
-from app import config as settings
-from app import db
 
 
 class Message(NamedTuple):
@@ -70,16 +66,3 @@ class Bus(Protocol):
 
     async def trim(self, topics: Sequence[str], keep_seconds: int) -> None:
         """Forget events older than `keep_seconds`, whether anybody has read them or not."""
-
-
-def open_bus(url: str, stores: db.Stores) -> Bus:
-    """The bus BUS_URL asks for; its connections belong to `stores`. Raises MissingSettingsError for one not built."""
-    from app.flow.streams import StreamBus  # noqa: PLC0415 - it imports this module's types
-
-    scheme = urlsplit(url).scheme
-    if scheme in {"redis", "rediss", "unix"}:
-        own_server = url != stores.config.redis_url
-        return StreamBus(db.redis_client(url) if own_server else stores.queue)
-    if scheme == "kafka":
-        raise settings.MissingSettingsError("BUS_URL names Kafka, which is not built yet: use a redis:// address.")
-    raise settings.MissingSettingsError(f"BUS_URL has the scheme {scheme!r}; the bus needs a redis:// address.")

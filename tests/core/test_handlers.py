@@ -11,7 +11,7 @@ from app.core.handlers import SERVICE, TOPICS, handle
 from app.core.models import ComplianceRequest, Shop
 from app.flow import consumer
 from app.flow import event as envelope
-from app.flow.bus import open_bus
+from app.flow.buses import open_bus
 from app.flow.event import Event
 from tests.flow.helpers import letters, publish
 

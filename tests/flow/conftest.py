@@ -3,7 +3,8 @@
 import pytest_asyncio
 
 from app import db
-from app.flow.bus import Bus, open_bus
+from app.flow.bus import Bus
+from app.flow.buses import open_bus
 from tests.flow.helpers import Service
 
 

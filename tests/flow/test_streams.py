@@ -8,7 +8,8 @@ import pytest
 
 from app import config as settings
 from app import db
-from app.flow.bus import Bus, Message, open_bus
+from app.flow.bus import Bus, Message
+from app.flow.buses import open_bus
 from tests.flow.helpers import SHOP
 
 TOPICS = ["order.paid", "order.refunded"]

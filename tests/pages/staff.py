@@ -16,6 +16,7 @@ from app.flow import dead_letters
 from app.flow.models import DeadLetter
 from app.resilience.breaker import State
 from app.resilience.guard import Resource
+from app.shopify.client import outgoing
 from tests.points import world
 from tests.points.world import ALICE, BOB
 
@@ -24,7 +25,7 @@ from tests.points.world import ALICE, BOB
 async def open_app(config: settings.Config, stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
     """The web app on these stores, asked directly."""
     app = main.create_app(config)
-    async with main.outgoing(config) as client:
+    async with outgoing(config) as client:
 
         async def with_state(scope, receive, send) -> None:
             await app({**scope, "state": main.state(config, stores, client)}, receive, send)

@@ -60,9 +60,9 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         await _refusal(HoldfastError("Something went wrong on our side."), request_id)(scope, receive, send)
     else:
         _outcomes[outcome].inc()
-        answer = [(b"content-type", b"application/json"), (b"content-length", b"2"), (b"x-request-id", request_id)]
+        answer = [(b"content-length", b"0"), (b"x-request-id", request_id)]
         await send({"type": "http.response.start", "status": 200, "headers": answer})
-        await send({"type": "http.response.body", "body": b"{}"})
+        await send({"type": "http.response.body", "body": b""})
     _seconds.observe(time.perf_counter() - began)
 
 

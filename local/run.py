@@ -1,5 +1,6 @@
 """`make run`: starts a living store on this machine, prints its addresses, and stops it all on Ctrl-C."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -22,6 +23,7 @@ from local import processes, servers, supervisor
 
 READY_SECONDS = 60
 STOP_SECONDS = 9
+PORT_MAX = 65535
 
 
 def say(text: str) -> None:
@@ -43,14 +45,8 @@ def take_lock(data: Path) -> IO[str]:
 
 
 def end_left_overs(data: Path) -> None:
-    """Stop what a killed run left behind: processes that carry this folder in HOLDFAST_RUN."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("HOLDFAST_RUN") == str(data) and process.pid != os.getpid():
-                found.append(process)
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
+    """Stop what a killed run left behind: processes that carry this folder in HOLDFAST_RUN, or serve its data."""
+    found = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_ours(process, data)]
     if not found:
         return
     say("Stopping what an earlier run left behind ...")
@@ -67,6 +63,16 @@ def end_left_overs(data: Path) -> None:
     psutil.wait_procs(alive, timeout=2)
 
 
+def _is_ours(process: psutil.Process, data: Path) -> bool:
+    try:
+        if process.environ().get("HOLDFAST_RUN") == str(data):
+            return True
+        # redis and postgres write their titles over their environment
+        return process.name().startswith(processes.SERVERS) and Path(process.cwd()).parent == data
+    except psutil.Error:
+        return False
+
+
 def _command_line(process: psutil.Process) -> list[str]:
     try:
         return list(process.cmdline())
@@ -75,14 +81,25 @@ def _command_line(process: psutil.Process) -> list[str]:
 
 
 def check_port(port: int, name: str) -> None:
+    if port > PORT_MAX:
+        raise stop_with(f"{name} is a number up to {PORT_MAX}, and {port} is not.")
     if servers.is_listening(port):
         raise stop_with(f"port {port} is taken by another program. Free it, or choose another: `{name}=… make run`.")
+
+
+def known_ports(data: Path) -> dict[str, int]:
+    """The ports of the embedded servers last time; none when that was never written, or only in part."""
+    try:
+        found: dict[str, int] = json.loads((data / "ports.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def embedded_environment(data: Path) -> dict[str, str]:
     """DATABASE_URL and REDIS_URL of the embedded servers, unless the environment names servers of your own."""
     path = data / "ports.json"
-    known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    known = known_ports(data)
     ports = {
         name: processes.choose_port(known.get(name))
         for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
@@ -132,6 +149,9 @@ def start_programs(control: Any, names: list[str]) -> None:
 def stop_everything(control: Any, programs: dict[str, list[str]], supervising: subprocess.Popen[bytes]) -> None:
     """The app first, then what it writes to; all within ten seconds."""
     deadline = time.monotonic() + STOP_SECONDS
+    for process in psutil.Process(supervising.pid).children(recursive=True) if supervising.poll() is None else ():
+        with contextlib.suppress(psutil.Error):
+            process.resume()  # one that is paused would not hear that it shall stop
     try:
         for group in ([n for n in programs if n not in processes.SERVERS], list(processes.SERVERS)):
             for name in group:
@@ -152,10 +172,15 @@ def stop_everything(control: Any, programs: dict[str, list[str]], supervising: s
 
 def main() -> None:
     data = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast")).resolve()
-    (data / "logs").mkdir(parents=True, exist_ok=True)
-    lock = take_lock(data)
+    try:
+        (data / "logs").mkdir(parents=True, exist_ok=True)
+        lock = take_lock(data)
+    except OSError as error:
+        raise stop_with(f"{data} cannot be written to ({error.strerror}). Choose another HOLDFAST_DATA.") from None
     end_left_overs(data)
     config = settings.load()
+    if config.port == config.devstore_port:
+        raise stop_with(f"PORT and DEVSTORE_PORT are both {config.port}. Choose another for one of them.")
     check_port(config.port, "PORT")
     check_port(config.devstore_port, "DEVSTORE_PORT")
     started_at = time.monotonic()
@@ -249,4 +274,7 @@ def announce(config: settings.Config, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before we took Ctrl-C in hand nothing was running yet
+        raise SystemExit("Stopped.") from None

@@ -1,16 +1,20 @@
 """`make verify`: recomputes every balance of the local store (or of DATABASE_URL) and checks the hash chains."""
 
-import json
 import os
 import sys
+from pathlib import Path
 
 from app import config as settings
+from local import servers
+from local.run import known_ports
 
 
 def main() -> None:
-    ports = settings.ROOT / ".holdfast" / "ports.json"
-    if not os.environ.get("DATABASE_URL") and ports.exists():
-        port = json.loads(ports.read_text()).get("postgres")
+    if not os.environ.get("DATABASE_URL"):
+        data = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast"))
+        port = known_ports(data).get("postgres")
+        if not port or not servers.is_listening(port):
+            raise SystemExit("There is no local store running. Start it with `make run`, or set DATABASE_URL.")
         os.environ["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{port}/postgres"
     os.execv(sys.executable, [sys.executable, "-m", "workers.verify", *sys.argv[1:]])
 

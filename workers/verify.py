@@ -9,7 +9,12 @@ from app.points import verify
 
 async def main(shop: str | None) -> int:
     async with db.open_stores(config.load()):
-        report = await verify.verify(shop)
+        try:
+            report = await verify.verify(shop)
+        except OSError as error:
+            raise SystemExit(
+                f"The database cannot be reached ({type(error).__name__}); nothing was verified."
+            ) from None
     print(  # noqa: T201 - this is a command
         f"{report.members} members, {report.rows} ledger rows: drift {report.drift}, "
         f"broken chains {report.broken_chains}, {len(report.problems)} problems",

@@ -1,6 +1,7 @@
 """What the tests of the road share: events of Alice's shop, and a service that writes down what it was given."""
 
 import asyncio
+import dataclasses
 import inspect
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from app import db
 from app.flow import consumer, outbox
 from app.flow import event as envelope
 from app.flow.bus import Bus
+from app.flow.consumer import Consumer
 from app.flow.event import Event
 
 SHOP = "alice.myshopify.com"
@@ -75,6 +77,16 @@ class Service:
     async def effects(self) -> list[int]:
         async with db.connection() as connection:
             return [row["number"] for row in await connection.fetch("SELECT number FROM effects ORDER BY id")]
+
+
+def consumer_of(service: Service, slot: str = "1") -> Consumer:
+    config = dataclasses.replace(service.stores.config, process_slot=slot)
+    stores = dataclasses.replace(service.stores, config=config)
+    return Consumer(service.name, service.topics, service.handle, service.bus, stores)
+
+
+async def left_over(service: Service) -> int:
+    return (await service.bus.lag(service.name, service.topics)).count
 
 
 async def until(found: Callable[[], Any], seconds: float = 5.0) -> Any:

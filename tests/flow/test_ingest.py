@@ -4,8 +4,7 @@ import asyncio
 import json
 import random
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import asyncpg
 import msgspec
@@ -14,69 +13,22 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from app import db
-from app.errors import BadInputError
-from app.flow import dead_letters, event, ingest, lane, spill
-from app.flow.lane import LaneItem
+from app.flow import dead_letters, ingest, lane, spill
+from tests.flow.drains import (
+    ALICE,
+    BOB,
+    STRANGER,
+    Fact,
+    admit,
+    drain_once,
+    emitted,
+    fact_ids,
+    item,
+    known,
+    receipts,
+    translate,
+)
 from tests.flow.helpers import letters, make_letters_due
-
-ALICE, BOB, STRANGER = "alice.myshopify.com", "bob.myshopify.com", "stranger.myshopify.com"
-
-
-@dataclass
-class Fact:
-    topic: str
-    data: dict[str, Any]
-    occurred_at: str | None = None
-
-
-def translate(item: LaneItem) -> list[Fact]:
-    if item.topic == "carts/update":
-        return []
-    if item.body == b"poison":
-        raise BadInputError("This payload is poison.")
-    return [Fact("order.paid", {"id": item.webhook_id, **json.loads(item.body)})]
-
-
-async def known(shops):
-    return set(shops) - {STRANGER}
-
-
-def item(name: str, shop: str = ALICE, *, topic: str = "orders/paid", body: bytes = b"{}") -> LaneItem:
-    return LaneItem(
-        received_ms=int(time.time() * 1000),
-        shop=shop,
-        topic=topic,
-        webhook_id=name,
-        api_version="2026-07",
-        triggered_at="2026-07-01T00:00:00Z",
-        event_id="",
-        request_id=f"request-{name}",
-        body=body,
-    )
-
-
-async def admit(stores, *items, **kwargs):
-    return (await lane.admit(stores.queue, items, time.time(), stores.config, **kwargs)).outcomes
-
-
-async def drain_once(stores, **kwargs):
-    return await ingest.drain_once(stores, translate, known, **kwargs)
-
-
-async def emitted() -> list[event.Event]:
-    async with db.connection() as connection:
-        return [
-            event.decode(bytes(row["body"])) for row in await connection.fetch("SELECT body FROM outbox ORDER BY id")
-        ]
-
-
-async def fact_ids() -> list[str]:
-    return [json.loads(bytes(one.data))["id"] for one in await emitted()]
-
-
-async def receipts() -> dict[str, str]:
-    async with db.connection() as connection:
-        return {row["webhook_id"]: row["outcome"] for row in await connection.fetch("SELECT * FROM receipts")}
 
 
 async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(stores: db.Stores):

@@ -16,8 +16,8 @@ from app.core.models import Shop
 from app.flow import dead_letters, lane, spill
 from app.flow.admission import Admission
 from tests.conftest import ROOT, Servers
+from tests.flow.drains import ALICE, STRANGER, emitted, receipts
 from tests.flow.helpers import letters, until
-from tests.flow.test_ingest import ALICE, STRANGER, emitted, receipts
 from workers import ingest
 
 CUSTOMER = {"id": 7, "first_name": "Bob", "updated_at": "2026-07-01T00:00:00Z"}

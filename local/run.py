@@ -189,6 +189,7 @@ def main() -> None:
 
     embedded = embedded_environment(data)
     control_socket = socket_path(data)
+    control_socket.unlink(missing_ok=True)  # of a supervisor that was killed: nobody listens there
     environment = {
         **embedded,
         **settings.development_secrets(data),
@@ -241,9 +242,9 @@ def main() -> None:
             check=False,
         )
         (data / "logs" / "release.log").write_text(release.stdout + release.stderr)
-        if release.returncode:
+        if release.returncode and not stopping:
             raise stop_with(f"the database could not be migrated; see {data}/logs/release.log.")
-        start_programs(control, [*apps, "devstore"])
+        start_programs(control, [] if stopping else [*apps, "devstore"])
         for name, url in (("web", f"{environment['APP_URL']}/healthz"), ("devstore", devstore_url(config) + "/")):
             wait_until(name, lambda url=url: bool(stopping) or answers(url), supervising, data, READY_SECONDS)
         if not stopping:

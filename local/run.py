@@ -27,7 +27,8 @@ PORT_MAX = 65535
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    with contextlib.suppress(OSError):  # the window may be closed by now
+        print(text, flush=True)
 
 
 def stop_with(sentence: str) -> SystemExit:
@@ -227,7 +228,9 @@ def main() -> None:
         start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
     )
     stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup
         signal.signal(number, lambda received, _frame: stopping.append(received))
     control = supervisor.connect(control_socket)
     try:

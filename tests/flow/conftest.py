@@ -1,5 +1,7 @@
 """A bus, and a table for what handlers do, in the servers of the test session."""
 
+from collections.abc import AsyncIterator
+
 import pytest_asyncio
 
 from app import db
@@ -14,8 +16,9 @@ async def bus(stores: db.Stores) -> Bus:
 
 
 @pytest_asyncio.fixture
-async def service(stores: db.Stores, bus: Bus) -> Service:
+async def service(stores: db.Stores, bus: Bus) -> AsyncIterator[Service]:
     async with db.connection() as connection:
-        await connection.execute("CREATE TABLE IF NOT EXISTS effects (id bigserial PRIMARY KEY, number bigint)")
-        await connection.execute("TRUNCATE effects")
-    return Service(stores, bus)
+        await connection.execute("CREATE TABLE effects (id bigserial PRIMARY KEY, number bigint)")
+    yield Service(stores, bus)
+    async with db.connection() as connection:
+        await connection.execute("DROP TABLE effects")  # the tables are compared with the models' elsewhere

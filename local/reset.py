@@ -1,4 +1,4 @@
-"""`make reset`: forgets all local data, unless a store is running on it. Needs nothing installed."""
+"""`make reset`: forgets all local data, unless a store is running on it; needs nothing installed."""
 
 import fcntl
 import os

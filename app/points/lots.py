@@ -1,4 +1,4 @@
-"""Lots: earned points with their expiry. A lot is only ever changed under the row lock of its member."""
+"""Lots: earned points with their expiry, only ever changed under the row lock of their member."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

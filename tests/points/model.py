@@ -1,4 +1,4 @@
-"""Points the slow and obvious way: fractions, dictionaries and one step at a time. The truth the service is held to."""
+"""Points the slow and obvious way: fractions, dictionaries and one step at a time: the truth the service is held to."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,18 +20,20 @@ class MissingSettingsError(SystemExit):
 
 @dataclass(frozen=True, slots=True)
 class Config:
+    """All settings. What is secret, and every address that can hold a password, stays out of its repr."""
+
     environment: str
     port: int
     devstore_port: int
     api_key: str
-    api_secrets: tuple[str, ...]  # the current one first, then the previous one while it is being rotated
+    api_secrets: tuple[str, ...] = field(repr=False)  # the current one, then the previous one while rotating
     api_version: str
-    database_url: str
-    redis_url: str
-    cache_redis_url: str
-    bus_url: str
-    event_secrets: tuple[str, ...]  # the first signs, all verify
-    token_keys: tuple[str, ...]  # Fernet keys: the first encrypts, all decrypt
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    cache_redis_url: str = field(repr=False)
+    bus_url: str = field(repr=False)
+    event_secrets: tuple[str, ...] = field(repr=False)  # the first signs, all verify
+    token_keys: tuple[str, ...] = field(repr=False)  # Fernet keys: the first encrypts, all decrypt
     shopify_url: str  # "https://{shop}"; the stand-in store in development
     admin_origins: tuple[str, ...]  # who may frame the app, besides the shop itself
     app_bridge_url: str
@@ -42,9 +44,9 @@ class Config:
     drain_batch: int
     consumer_batch: int
     database_pool_size: int
-    sentry_dsn: str
-    posthog_api_key: str
-    metrics_token: str
+    sentry_dsn: str = field(repr=False)
+    posthog_api_key: str = field(repr=False)
+    metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
 

@@ -1,6 +1,7 @@
 """Home and status: what a merchant looks at first, and what Holdfast says about itself."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app import forms, pages, wording
+from app.errors import NotFoundError
 from app.flow import dead_letters, lane, outbox
 from app.forms import Form
 from app.pages import Visit, admin_page
@@ -200,10 +202,12 @@ async def replay(visit: Visit) -> Response:
     """Try one dead letter of this shop again, or all of them."""
     letter_id = visit.request.path_params.get("letter_id")
     form = Form("replay-")
+    if letter_id is not None and not re.fullmatch(r"[0-9]{1,19}", letter_id):
+        raise NotFoundError("There is no such dead letter in this shop.")
     if letter_id is None:
         status = await forms.change(form, lambda: dead_letters.replay_all(visit.shop))
     else:
-        status = await forms.change(form, lambda: dead_letters.replay(visit.shop, letter_id))
+        status = await forms.change(form, lambda: dead_letters.replay(visit.shop, int(letter_id)))
     return await _status(visit, form.problems.get("", TRIED_AGAIN), status)
 
 
@@ -211,5 +215,5 @@ routes: list[BaseRoute] = [
     Route("/", home, name="home"),
     Route("/status", status, name="status"),
     Route("/status/replay", replay, methods=["POST"]),
-    Route("/status/replay/{letter_id:int}", replay, methods=["POST"]),
+    Route("/status/replay/{letter_id}", replay, methods=["POST"]),
 ]

@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app import signals
 from app.errors import BadInputError, HoldfastError, TooLargeError
 
 BODY_MAX_BYTES = 10_000
@@ -25,7 +24,6 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "7200",
 }
 encoder = msgspec.json.Encoder()
-log = signals.logger()
 
 
 class Caller(Protocol):
@@ -74,16 +72,16 @@ class Door:
         try:
             handler = self.handlers.get(request.method)
             if handler is None:
-                return self._error(HoldfastError("This is not done here.", code="bad_method", status=405))
+                return self._error(request, HoldfastError("This is not done here.", code="bad_method", status=405))
             caller = self.prove(request)
             structlog.contextvars.bind_contextvars(shop=caller.shop)
             status, body = await handler(request, caller)
         except HoldfastError as error:
-            return self._error(error)
+            return self._error(request, error)
         return self._json(status, body)
 
-    def _error(self, error: HoldfastError) -> Response:
-        log.info("refused", status=error.status, error_code=error.code, reason=error.message)
+    def _error(self, request: Request, error: HoldfastError) -> Response:
+        request.state.refused = (error.code, error.message)  # the edge's line of the request says why
         answer = self._json(error.status, {"error": {"code": error.code, "message": error.message}})
         if error.code == "bad_method":
             answer.headers["Allow"] = ", ".join(self.handlers)

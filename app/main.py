@@ -51,12 +51,15 @@ def create_app(config: Config) -> Starlette:
         *dashboard.routes,
         *points_pages.routes,
     ]
-    return Holdfast(
+    app = Holdfast(
         routes=routes,
         middleware=[Middleware(edge.Edge)],
         exception_handlers={HoldfastError: edge.expected, HTTPException: edge.http_error},
         lifespan=functools.partial(lifespan, config),
     )
+    # a redirect to the address without its slash would be made from the Host header, and lack the checkout's CORS
+    app.router.redirect_slashes = False
+    return app
 
 
 @asynccontextmanager

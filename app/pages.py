@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 
 import jinja2
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app import config as settings
-from app import db, signals, wording
+from app import db, wording
 from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
@@ -33,7 +34,6 @@ CARRIED = ("shop", "host", "embedded", "locale")  # without these Shopify cannot
 ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
 STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads")
-log = signals.logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,12 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         token = admin_session.id_token(request)
         if not await installation.opened(staff, token, request.state.client, stores.config):
             return admin_session.ask_for_token(request)
+        structlog.contextvars.bind_contextvars(shop=staff.shop)
         visit = await _visit(request, staff, stores)
         try:
             return await handler(visit)
         except HoldfastError as error:
-            log.info("page refused", code=error.code, status=error.status)
+            request.state.refused = (error.code, error.message)  # the edge's line of the request says why
             return render(visit, "error.html", heading=TITLES.get(error.status, TITLES[500]), message=error.message,
                           status=error.status)  # fmt: skip
 

@@ -107,3 +107,14 @@ def test_settings_never_change_after_they_were_read() -> None:
     with pytest.raises(AttributeError):
         config.port = 1  # type: ignore[misc] # that is the point
     assert replace(config, port=1).port == 1
+
+
+def test_nothing_secret_is_in_the_settings_as_text() -> None:
+    environment = {
+        **COMPLETE, "SHOPIFY_API_SECRET_PREVIOUS": "an earlier secret", "CACHE_REDIS_URL": "redis://:secret@cache/0",
+        "BUS_URL": "redis://:secret@bus/0", "SENTRY_DSN": "https://secret@sentry/1", "POSTHOG_API_KEY": "phc_secret",
+        "METRICS_TOKEN": "secret of the scraper",
+    }  # fmt: skip
+    text = repr(settings.load(environment))
+    assert "secret" not in text
+    assert not any(value in text for value in (FIRST_KEY, SECOND_KEY, "new", "old"))

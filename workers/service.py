@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import uvloop
 
 from app import config as settings
 from app import db, signals
+from app.flow import deadline
 from app.flow.failures import is_passing, pause, reason
 from app.resilience import health
 
@@ -69,14 +71,13 @@ async def _awaited(part: Awaitable[None]) -> None:
 
 
 async def beat(
-    stores: db.Stores, service: str, lag_seconds: Callable[[], Awaitable[float]], stop: asyncio.Event
+    stores: db.Stores, service: str, lag_seconds: Callable[[], Coroutine[Any, Any, float]], stop: asyncio.Event
 ) -> None:
     """Tell the health board every 2 s that this service lives, and how far behind it is."""
     known = 0.0
     while not stop.is_set():
         try:
-            async with asyncio.timeout(health.BEAT_EVERY_SECONDS):
-                known = await lag_seconds()
+            known = await deadline.within(health.BEAT_EVERY_SECONDS, lag_seconds())
         except Exception as error:  # noqa: BLE001 - a worker without its stores is alive, and late
             known += health.BEAT_EVERY_SECONDS
             if not is_passing(error):

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from app import db, signals
 from app.errors import UnavailableError
-from app.flow import jobs, lane, spill
+from app.flow import deadline, jobs, lane, spill
 from app.flow.lane import LaneItem
 
 Outcome = Literal["queued", "duplicate", "spilled"]
@@ -115,8 +115,7 @@ class Admission:
 
     async def _spill(self, batch: Sequence[_Waiting]) -> None:
         try:
-            async with asyncio.timeout(POSTGRES_SECONDS):
-                await spill.spill([row for row, _ in batch])
+            await deadline.within(POSTGRES_SECONDS, spill.spill([row for row, _ in batch]))
         except Exception as error:  # noqa: BLE001 - whatever it is, these webhooks are nowhere and must come again
             log.error("webhooks could not be stored", webhooks=len(batch), error=repr(error))  # noqa: TRY400 - known
             _refuse(batch, "Neither store takes webhooks at the moment; please deliver it again.")

@@ -20,6 +20,9 @@ FIRST_DELAY_SECONDS = 2
 DELAY_FACTOR = 4
 POSTPONED_SECONDS = 5.0
 HISTORY_LENGTH_MAX = 20
+ID_MAX = 2**63 - 1
+SHOWN_LENGTH_MAX = 20_000  # characters of a payload on a page: a webhook may have 5 MB, and a page 20 letters
+PARSED_BYTES_MAX = 200_000  # parsing and indenting 20 larger ones would keep everybody else waiting
 OPEN_STATES = ("waiting", "dead")
 
 log = signals.logger()
@@ -192,7 +195,8 @@ async def replay(shop: str, letter_id: int) -> None:
     Asking again changes nothing, nor does asking for one that was handled. Raises NotFoundError when the shop has
     no such letter.
     """
-    if not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id):
+    is_id = 0 < letter_id <= ID_MAX
+    if not is_id or (not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id)):
         raise NotFoundError("There is no such dead letter in this shop.")
 
 
@@ -209,13 +213,22 @@ async def _replay(shop: str, letter_id: int | None) -> int:
 
 
 def readable(payload: bytes) -> str:
-    """A letter's payload as indented text for people: JSON as it is, a lane item with its body unfolded."""
+    """A letter's payload as indented text for people: JSON as it is, a lane item with its body unfolded; its
+    beginning, where it is long."""
+    text = _readable(payload)
+    if len(text) <= SHOWN_LENGTH_MAX:
+        return text
+    return f"{text[:SHOWN_LENGTH_MAX]}\n… and {len(text) - SHOWN_LENGTH_MAX:,} characters more"
+
+
+def _readable(payload: bytes) -> str:
+    if len(payload) > PARSED_BYTES_MAX:
+        return payload.decode(errors="replace")
     for decode in (msgspec.json.decode, msgspec.msgpack.decode):
         try:
-            found = decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return json.dumps(_unfold(decode(payload)), indent=2, ensure_ascii=False)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        return json.dumps(_unfold(found), indent=2, ensure_ascii=False)
     return payload.decode(errors="replace")
 
 
@@ -225,6 +238,6 @@ def _unfold(value: Any) -> Any:
     if isinstance(value, bytes):
         try:
             return msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return value.decode(errors="replace")
     return value

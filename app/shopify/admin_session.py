@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app import signals
 from app.config import Config
 from app.errors import BadInputError, UnauthorizedError
 from app.shopify.verify import SHOP, Staff, decode_id_token, shop_domain
@@ -26,8 +25,6 @@ RETRY = {"X-Shopify-Retry-Invalid-Session-Request": "1"}
 NO_STORE = {"Cache-Control": "no-store"}
 OPEN_IN_ADMIN = "Please open Holdfast from your Shopify admin."
 
-log = signals.logger()
-
 
 async def authenticate(request: Request, config: Config) -> Staff | Response:
     """The member of staff who asks, or the answer to give instead.
@@ -41,7 +38,7 @@ async def authenticate(request: Request, config: Config) -> Staff | Response:
     try:
         return decode_id_token(token, config)
     except UnauthorizedError as error:
-        log.info("id token not accepted", reason=error.message if token else "none came", fetch=_is_fetch(request))
+        request.state.refused = (error.code, error.message if token else "No id token came.")  # for the request's line
     return ask_for_token(request)
 
 

@@ -180,3 +180,17 @@ def test_payloads_are_shown_as_text_people_can_read() -> None:
     item = msgspec.msgpack.encode(["webhook-1", "orders/paid", SHOP, b'{"id": 1}', b"not json \xff"])
     assert json.loads(dead_letters.readable(item)) == ["webhook-1", "orders/paid", SHOP, {"id": 1}, "not json \ufffd"]
     assert dead_letters.readable(b"\xc1 neither") == "\ufffd neither"
+
+
+def test_a_payload_that_is_long_or_nested_without_end_is_shown_from_its_beginning() -> None:
+    nested = msgspec.msgpack.encode(["webhook-1", b"[" * 100_000])
+    for payload in (nested, b"[" * 100_000, b"[" + b"1," * 2_000_000):
+        shown = dead_letters.readable(payload)
+        assert len(shown) < dead_letters.SHOWN_LENGTH_MAX + 100
+        assert shown.endswith("characters more")
+
+
+@pytest.mark.parametrize("letter_id", [0, -1, 2**63, 10**30])
+async def test_a_number_no_letter_can_have_is_not_found(stores, letter_id: int) -> None:
+    with pytest.raises(NotFoundError):
+        await dead_letters.replay(SHOP, letter_id)

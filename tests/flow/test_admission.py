@@ -9,10 +9,11 @@ import pytest
 from app import db
 from app.errors import UnavailableError
 from app.flow import admission as admissions
-from app.flow import lane, spill
+from app.flow import deadline, lane, spill
 from app.flow.admission import Admission
 from tests.flow.helpers import until
 from tests.flow.test_lane import ALICE, BOB, item, items
+from tests.paused import paused
 
 NOWHERE = "redis://127.0.0.1:9/0"
 
@@ -175,6 +176,32 @@ async def test_only_when_both_stores_are_down_is_a_webhook_refused(away: db.Stor
     answers = await asyncio.gather(*(admission.admit(one) for one in items(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [UnavailableError] * 3
     assert answers[0].status == 503
+
+
+async def test_a_postgres_that_hangs_while_redis_is_away_is_waited_for_two_seconds_at_most(
+    away: db.Stores, embedded, monkeypatch
+):
+    """asyncpg asks a server that stands still to cancel, and waits: Shopify must have its answer all the same."""
+    monkeypatch.setattr(admissions, "POSTGRES_SECONDS", 0.3)
+    admission = Admission(away)
+    assert await admission.admit(item(0)) == "spilled", "the pool has a connection"
+    with paused(embedded.postgres_port):
+        for number in (1, 2):
+            began = time.monotonic()
+            with pytest.raises(UnavailableError):
+                await admission.admit(item(number))
+            assert time.monotonic() - began < 1.5
+    for number in (1, 2):  # Shopify delivers again; what came through after all is kept once
+        assert await until(lambda number=number: comes_through(admission, number))
+    assert await spilled() == ["w0", "w1", "w2"]
+    assert await until(lambda: not deadline._left_behind), "what was given up has ended by itself"
+
+
+async def comes_through(admission: Admission, number: int) -> bool:
+    try:
+        return await admission.admit(item(number)) == "spilled"
+    except UnavailableError:
+        return False
 
 
 async def test_more_webhooks_than_may_wait_are_refused_and_those_before_them_are_kept(stores, admission, monkeypatch):

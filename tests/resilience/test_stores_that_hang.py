@@ -1,37 +1,15 @@
 """Real servers, stopped in the middle with SIGSTOP: slow counts as down, and coming back is noticed."""
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psutil
 import pytest
 
 from app import db
 from app.resilience import cache
 from app.resilience.breaker import Breaker, State
 from app.resilience.guard import Resource, SlowError, guard
-
-
-@contextmanager
-def paused(port: int) -> Iterator[None]:
-    """Every process of the server of ours that listens on `port` stands still."""
-    listening = next(
-        process
-        for process in psutil.Process().children(recursive=True)
-        if any(c.status == "LISTEN" and c.laddr.port == port for c in process.net_connections())
-    )
-    family = [listening, *listening.children(recursive=True)]
-    for process in family:
-        os.kill(process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in family:
-            os.kill(process.pid, signal.SIGCONT)
+from tests.paused import paused
 
 
 async def select_one() -> int:

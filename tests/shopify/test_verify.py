@@ -148,6 +148,17 @@ def test_a_customer_cannot_be_forged_by_cutting_the_signed_text_elsewhere():
             verify.verify_proxy(query, SECRETS, NOW)
 
 
+def test_a_shop_cannot_be_forged_by_cutting_the_signed_text_elsewhere():
+    honest = proxied(("shoo", "xshop=aaa.myshopify.com"), ("shoq", "1"))
+    signature = signed(honest).rpartition(b"=")[2]
+    cut = [("shoo", "x"), ("shop", "aaa.myshopify.com"), (f"shop={ALICE}shoq", "1"), *honest[3:]]
+    assert signed(cut).rpartition(b"=")[2] == signature, "both readings must sign alike for this test to mean anything"
+    forged = urlencode([*cut, ("signature", signature.decode())]).encode()
+    for query in (forged, signed(honest)):
+        with pytest.raises(UnauthorizedError, match="two ways"):
+            verify.verify_proxy(query, SECRETS, NOW)
+
+
 # id tokens
 
 

@@ -1,7 +1,5 @@
 """What every request passes through: its id, its time, the body limit, and one way to answer an error."""
 
-import os
-import re
 import time
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import pages, signals
 from app.errors import HoldfastError, TooLargeError
+from app.request import BODY_BYTES_MAX, sane_id
 
-BODY_BYTES_MAX = 5 * 1024 * 1024
 TOO_LARGE = "The request is larger than 5 MB."
 UNEXPECTED = "Something went wrong on our side. It has been noted; please try again."
 RETRY_AFTER_SECONDS = 5
@@ -27,7 +25,6 @@ SENTENCES = {
 }
 API_PATHS = ("/storefront/", "/checkout/", "/webhooks", "/healthz", "/metrics")
 QUIET_ROUTES = frozenset({"/healthz", "/metrics", "/static"})  # answered well, they are no news
-_SANE_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 log = signals.logger()
 
 
@@ -80,14 +77,13 @@ class _Passage:
 
     def _read_headers(self) -> int:
         """Finds the caller's request id, or makes one; returns the announced length of the body in bytes."""
-        length = 0
+        length, asked = 0, b""
         for name, value in self.scope["headers"]:
             if name == b"content-length":
                 length = int(value) if value.isdigit() else 0
-            elif name == b"x-request-id" and _SANE_ID.fullmatch(value):
-                self.request_id = value
-        if not self.request_id:
-            self.request_id = os.urandom(16).hex().encode()
+            elif name == b"x-request-id":
+                asked = value
+        self.request_id = sane_id(asked)
         return length
 
     async def receive_within_limit(self) -> Message:

@@ -1,6 +1,5 @@
 """POST /webhooks: proves that Shopify sent it, makes it durable, answers; nothing is parsed here."""
 
-import os
 import re
 import time
 
@@ -12,14 +11,13 @@ from app import signals
 from app.errors import BadInputError, HoldfastError, TooLargeError, UnauthorizedError, UnavailableError
 from app.flow.admission import Admission
 from app.flow.lane import LaneItem
+from app.request import BODY_BYTES_MAX, sane_id
 from app.shopify.verify import webhook_hmac_ok
 
-BODY_BYTES_MAX = 5 * 1024 * 1024
 TEXT_LENGTH_MAX = 128
 TOPIC = re.compile(rb"[a-z0-9_.]{1,48}/[a-z0-9_]{1,15}|[a-z0-9_.]{1,64}")
 SHOP = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 PRINTABLE = re.compile(rb"[!-~]{1,128}")
-SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 RETRY_AFTER_SECONDS = "5"
 
 log = signals.logger()
@@ -44,9 +42,7 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     """
     began = time.perf_counter()
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    request_id = headers.get(b"x-request-id", b"")
-    if not SANE_REQUEST_ID.fullmatch(request_id):
-        request_id = os.urandom(16).hex().encode()
+    request_id = sane_id(headers.get(b"x-request-id", b""))
     try:
         outcome = await _take(scope, headers, receive, request_id.decode())
     except HoldfastError as error:

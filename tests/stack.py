@@ -64,14 +64,22 @@ class Stack:
         for name in names:
             if name in self.running and self.running[name].poll() is None:
                 continue
-            command, extra = self.command(name)
-            with (self.directory / f"{name}.log").open("ab") as log:
-                self.running[name] = subprocess.Popen(
-                    command, cwd=processes.ROOT, env={**self.environment, **extra}, stdout=log, stderr=log
-                )
+            self._spawn(name)
         for name in names:
             if name in self.ports:
-                wait_for(f"{name} listens", lambda name=name: servers.is_listening(self.ports[name]), 30)
+                wait_for(f"{name} listens", lambda name=name: self._listens(name), 30)
+
+    def _spawn(self, name: str) -> None:
+        command, extra = self.command(name)
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command, cwd=processes.ROOT, env={**self.environment, **extra}, stdout=log, stderr=log
+            )
+
+    def _listens(self, name: str) -> bool:
+        if self.running[name].poll() is not None:
+            self._spawn(name)  # as a supervisor does; Postgres starts only after the children of a killed one are gone
+        return servers.is_listening(self.ports[name])
 
     def stop(self, *names: str, kill: bool = False) -> None:
         for name in names:

@@ -1,16 +1,20 @@
-"""The same HTTP server with an empty handler: what ingest could reach at most."""
+"""The web process's own server with an empty handler: what ingest could reach at most."""
 
 import os
-from typing import Any
 
-import uvicorn
+from starlette.types import Receive, Scope, Send
 
-ANSWER_START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
-ANSWER_BODY = {"type": "http.response.body", "body": b"ok"}
+from workers.web import serve
+
+ANSWER_START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+ANSWER_BODY = {"type": "http.response.body", "body": b""}
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
         return
     while (await receive()).get("more_body"):
         pass
@@ -19,7 +23,4 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app, host="127.0.0.1", port=int(os.environ["PORT"]), loop="uvloop", http="httptools",
-        access_log=False, log_level="warning", lifespan="off",
-    )  # fmt: skip
+    serve(app, int(os.environ["PORT"]))

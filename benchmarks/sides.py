@@ -150,12 +150,16 @@ def wait_for_rows(database_url: str, table: str, rows: int, seconds: float = 180
 
 
 def memory_megabytes(stack: Stack) -> dict[str, float]:
-    """Resident memory of every process, servers with their children."""
+    """Memory of every process; PostgreSQL's with its backends, which share most of theirs (proportional set size)."""
     found = {}
     for name, process in stack.running.items():
         parent = psutil.Process(process.pid)
-        tree = [parent, *parent.children(recursive=True)]
-        found[name] = (
-            sum(one.memory_full_info().pss if name == "postgres" else one.memory_info().rss for one in tree) / 1e6
-        )
+        found[name] = sum(_bytes(one) for one in (parent, *parent.children(recursive=True))) / 1e6
     return found
+
+
+def _bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:  # a backend that ended just now
+        return 0

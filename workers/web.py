@@ -4,6 +4,7 @@ import os
 import signal
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from app import config as settings
 from app import signals
@@ -20,13 +21,18 @@ def main() -> None:
     signals.setup("web", config)
     # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
     signal.signal(signal.SIGTERM, lambda *_: None)
-    app = create_app(config)
+    serve(create_app(config), config.port)
+    signals.flush()
+
+
+def serve(app: ASGIApp, port: int) -> None:
+    """Serve `app` until SIGTERM; the benchmark serves an empty handler the same way."""
     collect_garbage_less_often()
     # our own line a request has its id and route; a proxy in front ends TLS and needs nothing forwarded
     uvicorn.run(
         app,
         host=os.environ.get("HOST", "127.0.0.1"),
-        port=config.port,
+        port=port,
         loop="uvloop",
         http="httptools",
         lifespan="on",
@@ -37,7 +43,6 @@ def main() -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    signals.flush()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from devstore import orders, signing, things
+from devstore import demo_spending, orders, signing, things
 from devstore.world import World
 
 HANDLE = "holdfast-demo"
@@ -32,6 +32,7 @@ PRODUCTS = (
     ("Wool blanket", 8900, "blanket", "Warm, heavy, and woven to last."),
     ("Notebook", 990, "book", "A hundred and sixty pages that take ink well."),
 )
+WHAT_A_CODE_BUYS = "Wool blanket"
 CUSTOMERS = (
     ("Bob", "Marsh"), ("Chidi", "Okafor"), ("Dora", "Lindqvist"), ("Emre", "Demir"), ("Fatima", "Haddad"),
     ("George", "O'Neill"), ("Hana", "Sato"), ("Inés", "García"), ("Jonas", "Weber"), ("Kavya", "Raman"),
@@ -39,6 +40,16 @@ CUSTOMERS = (
 )  # fmt: skip
 
 log = logging.getLogger("devstore.demo")
+
+
+async def run(world: World) -> None:
+    """The history, then some spending of what it earned; each once, however often this is started."""
+    await seed(world)
+    shop = world.state.shop(SHOP)
+    if not shop.has_spent:
+        people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
+        blanket = next(one for one in world.state.of_shop("product", SHOP) if one.title == WHAT_A_CODE_BUYS)
+        await demo_spending.spend(world, shop, people[: len(CUSTOMERS)], blanket)
 
 
 async def seed(world: World) -> None:

@@ -105,7 +105,7 @@ def make_app(settings: Settings) -> Starlette:
                 asyncio.create_task(asyncio.to_thread(app.state.schemas.get, settings.api_version)),
             ]
             if settings.with_demo:
-                tasks.append(asyncio.create_task(demo.seed(world)))
+                tasks.append(asyncio.create_task(demo.run(world)))
             for task in tasks:
                 task.add_done_callback(_report)
             try:

@@ -1,8 +1,10 @@
 """The demo shop: the app is opened once as the merchant would, then two months of history arrive."""
 
-from starlette.responses import JSONResponse
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-from devstore import demo
+from devstore import demo, demo_spending, things
 from tests.devstore.conftest import Store
 
 
@@ -28,3 +30,29 @@ async def test_the_history_waits_for_an_app_that_is_not_up_yet(store: Store) -> 
     store.app.answer = lambda _: answers.pop(0) if len(answers) > 1 else answers[0]
     await demo.seed(store.world)
     assert [request.url.path for request, _ in store.app.requests][:3] == ["/healthz", "/healthz", "/"]
+
+
+async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_spending, "POLL_SECONDS", 0.05)
+
+    state, now = store.world.state, things.now()
+    gift = things.Discount(1, 2, demo.SHOP, "HF-ONE", "5.00 off", now, now, now, amount_cents=500, usage_limit=1)
+    asked: list[str] = []
+
+    def answer(request: Request) -> Response:
+        if request.url.path == "/storefront/me":
+            return JSONResponse({"points": {"available": 120}, "rewards": [{"id": "1", "cost": 100}]})
+        if request.url.path == "/storefront/redemptions":
+            asked.append(request.query_params["logged_in_customer_id"])
+            state.put("discount", gift.id, gift)
+            return JSONResponse({"redemption": {"code": gift.code}})
+        return JSONResponse({})
+
+    store.app.answer = answer
+    await demo.run(store.world)
+    await demo.run(store.world)
+    assert len(asked) == len(set(asked)) == demo_spending.SPENDERS
+    paid_with_it = [one for one in state.of_shop("order", demo.SHOP) if one.codes]
+    assert [(str(one.customer_id), one.codes[0].amount_cents) for one in paid_with_it] == [(asked[0], 500)]

@@ -2,13 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import msgspec
 import pytest
-import stamina
 
 from app import config as settings
 from app import db
@@ -24,24 +22,17 @@ from app.shopify.tokens import GrantLostError
 from app.shopify.verify import Staff
 from tests.core.shopify import ALICE, DETAILS, Shopify, has_tokens
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = pytest.mark.usefixtures("stores", "two_tries")
 STAFF = Staff(ALICE, "42", "session")
 AWAY = httpx.Response(503)
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process() -> Iterator[None]:
+def _fresh_process() -> None:
     installation._failed_at.clear()
     graphql.budgets.__init__()
     for known in breaker._known.values():
         known._move(State.CLOSED, "start of the test")
-    with stamina.set_testing(True, attempts=2):
-        yield
-
-
-@pytest.fixture
-def shopify() -> Shopify:
-    return Shopify()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """A shop's token is always a good one, renewed by one process at a time, and lost only when Shopify says so."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-import stamina
 from cryptography.fernet import Fernet
 
 from app import config as settings
@@ -18,18 +16,7 @@ from app.errors import NotFoundError, UnavailableError
 from app.shopify.tokens import GrantLostError, GrantRefusedError
 from tests.core.shopify import ALICE, Shopify, has_tokens
 
-pytestmark = pytest.mark.usefixtures("stores")
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting_between_tries() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=2):
-        yield
-
-
-@pytest.fixture
-def shopify() -> Shopify:
-    return Shopify()
+pytestmark = pytest.mark.usefixtures("stores", "two_tries")
 
 
 @pytest.fixture

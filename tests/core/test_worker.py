@@ -1,10 +1,7 @@
 """The core and relay processes: what they do together, how they say that they live, and how promptly they end."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,26 +14,15 @@ from app.core.models import Shop
 from app.flow import event as envelope
 from app.resilience import health
 from tests.flow.helpers import emit, until
+from tests.workers.started import Processes, said, started
 
 ALICE = "alice.myshopify.com"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def processes(stores: db.Stores, tmp_path: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    started = {}
-    for name in ("relay", "core"):
-        with (tmp_path / f"{name}.log").open("wb") as log:
-            command = [sys.executable, "-m", f"workers.{name}"]
-            started[name] = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=log, stderr=log)
-    yield started
-    for process in started.values():
-        process.kill()
-        process.wait(5)
-
-
-def said(directory: Path) -> str:
-    return "\n".join(path.read_text() for path in directory.iterdir())
+def processes(stores: db.Stores, tmp_path: Path) -> Iterator[Processes]:
+    with started(tmp_path, "relay", "core") as running:
+        yield running
 
 
 async def uninstall() -> None:
@@ -48,7 +34,7 @@ async def has_left() -> bool:
 
 
 async def test_an_uninstall_goes_from_the_outbox_to_the_shop_through_two_processes(
-    stores: db.Stores, processes: dict[str, subprocess.Popen[bytes]], tmp_path: Path
+    stores: db.Stores, processes: Processes, tmp_path: Path
 ) -> None:
     await Shop.create(domain=ALICE, access_token=b"a")
     await uninstall()

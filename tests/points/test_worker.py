@@ -1,8 +1,5 @@
 """The points process: events, time and redemptions in one, and how promptly it ends."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +11,17 @@ from app.points import actions, balances, reads
 from app.resilience import health
 from tests.flow.helpers import emit, until
 from tests.points.world import ALICE, BOB, figures, handle, line, one, paid, program
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.workers.started import Processes, said, started
 
 
 @pytest.fixture
-def processes(stores: db.Stores, tmp_path: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    started = {}
-    for name in ("relay", "points"):
-        with (tmp_path / f"{name}.log").open("wb") as log:
-            started[name] = subprocess.Popen(
-                [sys.executable, "-m", f"workers.{name}"], cwd=ROOT, env=os.environ, stdout=log, stderr=log
-            )
-    yield started
-    for process in started.values():
-        process.kill()
-        process.wait(5)
+def processes(stores: db.Stores, tmp_path: Path) -> Iterator[Processes]:
+    with started(tmp_path, "relay", "points") as running:
+        yield running
 
 
 async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
-    stores: db.Stores, processes: dict[str, subprocess.Popen[bytes]], tmp_path: Path
+    stores: db.Stores, processes: Processes, tmp_path: Path
 ) -> None:
     await program(pending_days=3)
     await handle(paid("1", line("30.00")))
@@ -46,12 +34,9 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
     async def posted() -> bool:
         return await figures() == {"available": 150}
 
-    def said() -> str:
-        return (tmp_path / "points.log").read_text()
-
-    assert await until(posted, 15), said()
+    assert await until(posted, 15), said(tmp_path)
     assert await stores.cache.hget(balances.cache_key(ALICE, BOB), "p")
-    assert "trace-1" in said(), "the request id is followed into the log"
+    assert "trace-1" in said(tmp_path), "the request id is followed into the log"
 
     # a shop whose token nobody has: the points stay held, and it is tried again and again
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
@@ -62,12 +47,12 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
     async def tried_twice() -> bool:
         return await one("SELECT attempts FROM redemptions") >= 2
 
-    assert await until(tried_twice, 15), said()
+    assert await until(tried_twice, 15), said(tmp_path)
     assert await figures() == {"available": 50, "held": 100}
 
     health.forget()
     assert (await health.board(stores.queue))["points"].alive
-    started = time.monotonic()
+    asked_at = time.monotonic()
     processes["points"].terminate()
-    assert processes["points"].wait(10) == 0, said()
-    assert time.monotonic() - started < 5
+    assert processes["points"].wait(10) == 0, said(tmp_path)
+    assert time.monotonic() - asked_at < 5

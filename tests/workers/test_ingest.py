@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +13,9 @@ from app import db
 from app.core.models import Shop
 from app.flow import dead_letters, lane, spill
 from app.flow.admission import Admission
-from tests.conftest import ROOT, Servers
 from tests.flow.drains import ALICE, STRANGER, emitted, receipts
 from tests.flow.helpers import letters, until
+from tests.workers.started import said, start, started
 from workers import ingest
 
 CUSTOMER = {"id": 7, "first_name": "Bob", "updated_at": "2026-07-01T00:00:00Z"}
@@ -122,31 +120,18 @@ async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(stores: d
         assert await until(tried_again, 8.0)
 
 
-def start(embedded: Servers) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "workers.ingest"],
-        cwd=ROOT,
-        env={**os.environ, **embedded.environment},
-        stdout=subprocess.DEVNULL,
-    )
-
-
-async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(stores: db.Stores, alice, embedded: Servers):
+async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(stores: db.Stores, alice, tmp_path: Path):
     await stores.queue.hset("lanes:limits", ALICE, "100000:100000")
     admission = Admission(stores)
-    process = start(embedded)
-    try:
+    with started(tmp_path, "ingest") as running:
         for burst in range(3):
             await asyncio.gather(*(admission.admit(item(f"w{burst}-{number}")) for number in range(1500)))
-            assert await until(emitted, 10.0)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            process = start(embedded)
+            assert await until(emitted, 10.0), said(tmp_path)
+            running["ingest"].send_signal(signal.SIGKILL)
+            running["ingest"].wait()
+            running["ingest"] = start("ingest", tmp_path)
         assert await facts_are(4500, 20.0), f"{len(await emitted())} facts of 4500"
         assert len(await receipts()) == 4500
         assert (await lane.lane_stats(stores.queue)).depth == 0
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
-    finally:
-        process.kill()
-        process.wait()
+        running["ingest"].send_signal(signal.SIGTERM)
+        assert running["ingest"].wait(timeout=10) == 0, said(tmp_path)

@@ -61,8 +61,11 @@ _SECRET_TEXT = re.compile(
     r"|eyJ[\w-]+\.[\w-]+\.[\w-]*"
     r"|(?:Bearer|Basic)\s+\S+"
     r"|(?<=[?&])(?:hmac|signature|id_token|token|code|logged_in_customer_id)=[^&\s'\"]+"
-    r"|://[^/\s:@]+:[^/\s@]+@"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]+",
+    r"|://[^/\s:@]*:[^/\s@]+@"
+    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+    # Postgres quotes the whole row in its details, and asyncpg the whole argument
+    r"|(?<=DETAIL:)[^\n]+"
+    r"|(?<=invalid input for query argument )[^\n]+",
     re.IGNORECASE,
 )
 # both are loaded only when their key is set: together they cost each process 0.6 s and 25 MB

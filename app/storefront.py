@@ -88,6 +88,7 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     if caller.customer_id is None:
         raise UnauthorizedError("Please sign in to use your points.", code="sign_in")
     stores: Stores = request.state.stores
+    _same_origin(request)
     ask = _ask(await read_body(request))
     await _take(stores, caller.shop, caller.customer_id)
     held = await _hold(stores, caller.shop, caller.customer_id, ask)
@@ -101,6 +102,15 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
 
 async def referral_link(_request: Request, _caller: Caller) -> tuple[int, dict[str, Any]]:
     raise UnavailableError(NO_LINK_YET)
+
+
+def _same_origin(request: Request) -> None:
+    """Another site's page can make a browser post forms and plain text to the shop's proxy, but no JSON: for that the
+    browser asks the shop first. (An extension's token cannot be sent unasked at all.)
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and "authorization" not in request.headers:
+        raise BadInputError("Please send JSON, with the Content-Type application/json.")
 
 
 def _ask(body: bytes) -> Ask:

@@ -75,12 +75,15 @@ def test_values_of_keys_that_hold_secrets_or_people_are_dropped_at_any_depth(key
         "GET /storefront/me?shop=a&signature=ab12cd&logged_in_customer_id=77",
         "token eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln",
         "postgres://holdfast:hunter2@db/holdfast refused",
+        "redis://:hunter2@queue/0 refused",
         "no such customer: bob.buyer+shop@example.co.uk",
+        "value too long\nDETAIL:  Failing row contains (7, Bob Buyer, =77).",
+        "invalid input for query argument $3: ['Bob Buyer', '=77'] (a list is no text)",
     ],
 )  # fmt: skip
 def test_free_text_loses_tokens_signatures_passwords_and_addresses(text: str) -> None:
     said = signals.redact(None, "info", {"event": text, "reason": {"list": [text]}})
-    for secret in (TOKEN, "abc.def-ghi", "ab12cd", "=77", "eyJ", "hunter2", "bob.buyer"):
+    for secret in (TOKEN, "abc.def-ghi", "ab12cd", "=77", "eyJ", "hunter2", "bob.buyer", "Bob Buyer"):
         assert secret not in json.dumps(said)
 
 

@@ -1,5 +1,6 @@
 """What the shopper's API refuses: bad input, forged proofs, too much of it; each with a status and a sentence."""
 
+import json
 import time
 
 import pytest
@@ -8,6 +9,8 @@ from app import storefront
 from app.points import actions
 from tests.points.world import BOB
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -29,9 +32,19 @@ from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 )
 async def test_a_body_of_another_shape_is_refused_with_a_sentence(http, rewards, body, status) -> None:
     await earn("500.00")
-    response = await http.post(proxied("/storefront/redemptions"), content=body)
+    response = await http.post(proxied("/storefront/redemptions"), content=body, headers=JSON)
     assert response.status_code == status, response.text
     assert response.json()["error"]["message"].endswith(".")
+    assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 500
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_what_another_sites_page_can_make_a_browser_post_redeems_nothing(http, rewards, kind) -> None:
+    await earn("500.00")
+    headers = {"Content-Type": kind} if kind else {}
+    body = json.dumps(ask(rewards[100])).encode()
+    response = await http.post(proxied("/storefront/redemptions"), content=body, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_input")
     assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 500
 
 

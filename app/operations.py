@@ -25,7 +25,7 @@ from app.signals import Scraped
 
 CHECK_SECONDS = 0.9  # below the second a load balancer waits
 CONSUMERS = {"core": core_handlers.TOPICS, "points": points_handlers.TOPICS}
-QUEUES = ("arq:ingest", "arq:points", "arq:core")
+QUEUES = ("arq:ingest",)
 WAITING = """
 SELECT (SELECT count(*) FROM outbox) AS outbox_rows,
        coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM outbox), 0)::float8 AS outbox_age,

@@ -2,33 +2,22 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
 
 from app import db
 from app.flow import consumer
 from app.flow.buses import open_bus
-from app.flow.worker import run_worker, worker_settings
 from app.points import handlers, redemption, timed
 from app.shopify.client import outgoing
 from workers import service
 
 SERVICE = "points"
-QUEUE = "arq:points"
-SWEEP_EVERY_SECONDS = 2.0
+SWEEP_EVERY_SECONDS = 2.0  # redemptions wait in their table, not in a queue: they go on while Redis is away, too
 TIME_EVERY_SECONDS = 5.0
-POLL_SECONDS = 0.25  # a redemption that Shopify did not answer at once can wait that long for its next try
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     bus = open_bus(stores.config.bus_url, stores)
     async with outgoing(stores.config) as client:
-        settings = worker_settings(
-            stores.config,
-            QUEUE,
-            [complete_redemption],
-            ctx={"stores": stores, "client": client},
-            poll_seconds=POLL_SECONDS,
-        )
 
         async def lag_seconds() -> float:
             return (await bus.lag(SERVICE, handlers.TOPICS)).age_seconds
@@ -44,16 +33,10 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
         await service.together(
             consumer.run(SERVICE, handlers.TOPICS, handlers.handler(stores), bus, stores, stop),
-            run_worker(settings, stop),
             service.beat(stores, SERVICE, lag_seconds, stop),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, release_and_expire, stop),
         )
-
-
-async def complete_redemption(ctx: dict[str, Any], redemption_id: str) -> None:
-    """The job for whoever does not want to wait for the sweep; doing it twice is doing it once."""
-    await redemption.complete(ctx["stores"], ctx["client"], redemption_id)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ async def enqueue(
     job_id: str | None = None,
     defer_until: datetime | None = None,
 ) -> bool:
-    """Have a worker of `queue` (such as `arq:points`) call `function` with JSON-able `args`, now or at `defer_until`.
+    """Have a worker of `queue` (such as `arq:ingest`) call `function` with JSON-able `args`, now or at `defer_until`.
 
     `job_id` is made unique within the queue (arq's own ids span all queues); False when that job already waits or
     runs. The request id of the caller goes along and is bound to the job's log lines. Raises redis errors.

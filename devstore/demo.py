@@ -103,8 +103,9 @@ def make_history(world: World, shop: things.Shop) -> None:
     people = [_customer(world, shop, first, last, joined) for first, last in CUSTOMERS]
     products = [one for one in state.of_shop("product", shop.domain) if not one.is_gift_card]
     gift_card = next(one for one in state.of_shop("product", shop.domain) if one.is_gift_card)
-    days = sorted((dice.uniform(0.2, DAYS) for _ in range(ORDERS)), reverse=True)
-    for index, days_ago in enumerate(days):
+    for index in range(ORDERS):
+        # spread evenly and not to the minute, oldest first
+        days_ago = DAYS * (ORDERS - index - 0.9 * dice.random()) / ORDERS
         # a few regulars, many occasional buyers
         buyer = None if _is(index, BY_A_GUEST) else people[min(int(dice.expovariate(0.28)), len(people) - 1)]
         chosen = dice.sample(products, dice.choice((1, 1, 2, 3)))

@@ -11,6 +11,7 @@
   const LANGUAGES = ["de"]; // message files beside this script, besides the English built in
   const RIGHT_TO_LEFT = ["ar", "fa", "he", "ur"];
   const TIMEOUT = 8000, REFRESH = 30000, POLL_FIRST = 2000, POLL_MOST = 30000; // milliseconds
+  const CHECKOUT = /\/(checkouts?|orders|thank[-_]you)(\/|\?|$)/, AFTER_ORDER = [1000, 2000, 4000, 8000, 15000];
 
   // locales/en.json, built in so that English needs no second request; a test keeps the two equal
   const ENGLISH = {
@@ -108,7 +109,19 @@
       const parts = [this.load(), import(new URL("view.js", SCRIPT)).catch(hush), this.speak()];
       const [isLoaded, drawing] = await Promise.all(parts);
       this.isStarting = false;
-      if (isLoaded && drawing && this.isConnected) this.view = new drawing.View(this);
+      if (!isLoaded || !drawing || !this.isConnected) return;
+      this.view = new drawing.View(this);
+      if (CHECKOUT.test(document.referrer)) this.follow(AFTER_ORDER);
+    }
+
+    /** Straight from the checkout the points of the order are on their way: look for them until they are there. */
+    follow([pause, ...later]) {
+      const { available, pending } = this.me.points;
+      this.timer = setTimeout(async () => {
+        if (!this.busy && !this.view.isOpen && (await this.load())) this.view.render();
+        const isSame = available === this.me.points.available && pending === this.me.points.pending;
+        if (isSame && later.length && this.isConnected && !this.view.isOpen) this.follow(later);
+      }, pause);
     }
 
     // -- language

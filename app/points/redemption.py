@@ -141,16 +141,23 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, row: Any, *, is_la
     if is_late:
         found = await _look_up(stores, client, row)
         if found and found.is_ours and found.is_active:
-            await settling.capture(stores, redemption_id, found.gid)
+            await _capture(stores, row, found.gid)
         else:
             await settling.release(stores, redemption_id, "Shopify could not make the code in time.")
         return
     made = await _create(stores, client, row)
     if isinstance(made, Found):
-        await settling.capture(stores, redemption_id, made.gid)
+        await _capture(stores, row, made.gid)
     else:
         log.info("redemption refused", redemption_id=redemption_id, shop=row["shop"], reason=made.reason)
         await settling.release(stores, redemption_id, made.reason)
+
+
+async def _capture(stores: Stores, row: Any, gid: str) -> None:
+    """The code exists. If the points went back while its answer was on the way, it is to be switched off at once."""
+    if not await settling.capture(stores, str(row["id"]), gid):
+        async with db.connection() as conn:
+            await conn.execute(LATER, row["id"], "released", datetime.now(UTC))
 
 
 async def _create(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found | Refusal:

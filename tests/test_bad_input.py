@@ -1,0 +1,299 @@
+"""Bad input at every door: the right status, a plain sentence, one log line, nothing lost and nothing half-written."""
+
+import json
+import time
+from collections.abc import AsyncIterator, MutableMapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from app import db, main, storefront
+from app.core import reads as core_reads
+from app.core.models import Shop
+from app.flow import consumer, dead_letters, ingest, outbox
+from app.flow.buses import open_bus
+from app.points import actions, handlers
+from app.points.verify import verify
+from app.resilience import breaker, cache, health
+from app.shopify import payloads
+from tests.conftest import SECRET
+from tests.pages.staff import Staff
+from tests.points.world import ALICE, BOB, figures, one
+from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
+from tests.webhook import signed_headers
+
+CHARLIES = "charlie.myshopify.com"
+ODD = '"O\'Brien" <script>alert(1)</script> \u202e\u0645\u0631\u062d\u0628\u0627\u202c 𝄞🛍 {{7*7}} %s \\'
+GOOD: dict[str, Any] = {
+    "id": 1001, "name": "#1001", "currency": "USD", "processed_at": "2026-07-01T10:00:00Z",
+    "customer": {"id": int(BOB), "first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"},
+    "line_items": [{"id": 1, "quantity": 1, "price": "49.90"}],
+}  # fmt: skip
+Lines = Sequence[MutableMapping[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process() -> None:
+    for remembering in (storefront, cache, health):
+        remembering.forget()
+    for known in breaker._known.values():
+        known._move(breaker.State.CLOSED, "start of the test")
+
+
+@pytest.fixture
+async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
+    """The app with real stores, two installed shops with their rewards, and every service alive."""
+    for shop in (ALICE, CHARLIES):
+        await Shop.create(domain=shop, name=shop, access_token=b"never used here")
+        await actions.ensure_program(shop, "USD", "UTC")
+    for service in health.SERVICES:
+        await health.beat(stores.queue, service, 0.0)
+    app = main.create_app(stores.config)
+    async with main.outgoing(stores.config) as client:
+        state = main.state(stores.config, stores, client)
+
+        async def with_state(scope, receive, send) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=with_state), base_url="http://app") as asking:
+            yield asking
+
+
+def order(**changed: Any) -> bytes:
+    return json.dumps({**GOOD, **changed}).encode()
+
+
+def line(**changed: Any) -> list[dict[str, Any]]:
+    return [{**GOOD["line_items"][0], **changed}]
+
+
+async def deliver(http: httpx2.AsyncClient, body: bytes, topic: str = "orders/paid", shop: str = ALICE) -> None:
+    answer = await http.post("/webhooks", content=body, headers=signed_headers(body, topic, shop, SECRET))
+    assert answer.status_code == 200, "what Shopify signed is kept, and judged later"
+
+
+async def drive(stores: db.Stores) -> None:
+    """Everything between a lane and the ledger, by the workers' own functions."""
+    await ingest.drain_once(stores, payloads.translate, core_reads.known_shops)
+    bus = open_bus(stores.config.bus_url, stores)
+    while await outbox.relay_once(bus, stores.config):
+        pass
+    await consumer.run_once("points", handlers.TOPICS, handlers.handler(stores), bus, stores)
+
+
+def only(lines: Lines, status: int) -> MutableMapping[str, Any]:
+    """The one line about a refusal; it says what the answer said, in words."""
+    assert [line["event"] for line in lines] == ["request"], lines
+    (said,) = lines
+    assert said["status"] == status
+    assert said["reason"].endswith(".")
+    return said
+
+
+# webhooks
+
+
+BAD_PAYLOADS = {
+    "not JSON": b"not json", "cut off": order()[:-5], "no text": b"\xff\xfe", "nested without end": b"[" * 100_000,
+    "a list": b"[]", "a number": b"7", "nothing": b"null", "no id": b"{}", "id as text": order(id="1001"),
+    "id below 1": order(id=-1), "id too large": order(id=2**63), "lines as text": order(line_items="none"),
+    "customer as text": order(customer="Bob"), "no currency": order(currency=None),
+    "price no number": order(line_items=line(price="abc")), "price NaN": order(line_items=line(price="NaN")),
+    "price without end": order(line_items=line(price="Infinity")), "price huge": order(line_items=line(price="1e400")),
+    "price negative": order(line_items=line(price="-1.00")), "price empty": order(line_items=line(price="")),
+    "price too fine": order(line_items=line(price="0.0000001")), "price missing": order(line_items=line(price=None)),
+    "quantity negative": order(line_items=line(quantity=-1)), "quantity huge": order(line_items=line(quantity=10**9)),
+    "quantity broken": order(line_items=line(quantity=1.5)), "no date": order(processed_at="yesterday"),
+    "worth more than the world": order(line_items=line(price="999999999999", quantity=1_000_000)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_PAYLOADS)
+async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(http, stores, name: str) -> None:
+    await deliver(http, BAD_PAYLOADS[name])
+    await deliver(http, order(id=1002))
+    with capture_logs() as lines:
+        await drive(stores)
+    aside = [line for line in lines if line["event"] == "set aside"]
+    assert [(line["shop"], line["state"]) for line in aside] == [(ALICE, "dead")]
+    assert "exc_info" not in str(lines), "a shop's bad payload is no error of ours"
+    (letter,) = (await dead_letters.list_for_shop(ALICE)).letters
+    assert letter.reason.endswith((".", "`"))
+    assert "Traceback" not in letter.reason
+    assert dead_letters.readable(letter.payload), "nothing is lost: it can be read, and replayed"
+    assert await figures() == {"available": 49}, "the good order beside it counts, and nothing of the bad one"
+    assert await one("SELECT count(*) FROM awards") == 1
+    assert (await verify()).is_sound
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": 5, "order_id": 1001, "refund_line_items": [{"line_item_id": 1, "quantity": -1}]},
+        {"id": 5, "order_id": 1001, "refund_line_items": [{"line_item_id": 1, "quantity": 10**12}]},
+        {"id": 5, "order_id": 1001, "order_adjustments": [{"kind": "refund_discrepancy", "amount": "lots"}]},
+        {"id": 5, "order_id": "1001"},
+    ],
+)
+async def test_a_refund_that_makes_no_sense_takes_nothing_back(http, stores, body: dict[str, Any]) -> None:
+    await deliver(http, order())
+    await deliver(http, json.dumps(body).encode(), "refunds/create")
+    await drive(stores)
+    assert await figures() == {"available": 49}
+    assert await dead_letters.count_for_shop(ALICE) == 1
+
+
+async def test_a_refund_of_more_than_was_bought_takes_back_what_was_earned(http, stores) -> None:
+    await deliver(http, order())
+    refund = {"id": 5, "order_id": 1001, "refund_line_items": [{"line_item_id": 1, "quantity": 1_000}]}
+    await deliver(http, json.dumps(refund).encode(), "refunds/create")
+    await drive(stores)
+    assert await figures() == {"reversed": 49}
+    assert (await verify()).is_sound
+
+
+async def test_a_webhook_of_an_unknown_shop_is_recorded_and_has_no_effect(http, stores) -> None:
+    await deliver(http, order(), shop="stranger.myshopify.com")
+    with capture_logs() as lines:
+        await drive(stores)
+    about = [line for line in lines if line.get("shop") == "stranger.myshopify.com"]
+    assert [line["event"] for line in about] == ["webhook of a shop that is not installed"]
+    assert await one("SELECT outcome FROM receipts") == "recorded"
+    assert await one("SELECT count(*) FROM members") == 0
+
+
+async def test_another_shops_customer_is_another_member(http, stores) -> None:
+    await deliver(http, order())
+    await deliver(http, order(line_items=line(price="10.00")), shop=CHARLIES)
+    await drive(stores)
+    assert (await figures(), await figures(shop=CHARLIES)) == ({"available": 49}, {"available": 10})
+
+
+async def test_odd_text_is_kept_as_it_is_and_a_nul_is_left_out(http, stores) -> None:
+    buyer = {"id": int(BOB), "first_name": ODD, "last_name": "\x00Nul", "email": "bob@example.com"}
+    with capture_logs() as lines:
+        await deliver(http, order(customer=buyer, name=f"#1001 {ODD}"[:60]))
+        await drive(stores)
+    assert await one("SELECT name FROM members") == f"{ODD} Nul"
+    assert await figures() == {"available": 49}
+    assert "O'Brien" not in str(lines), "no personal data in logs"
+    assert "bob@" not in str(lines)
+    page = await Staff(http, stores.config, ALICE).get(f"/customers/{BOB}")
+    assert "<script>alert" not in page.text
+    assert "مرحبا" in page.text
+    assert "{{7*7}}" in page.text
+
+
+# shoppers
+
+
+async def rewards(shop: str = ALICE) -> dict[int, str]:
+    return {reward.cost: reward.id for reward in await storefront.reads.rewards(shop)}
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (lambda: "/storefront/me", "signature"),
+        (lambda: proxied("/storefront/me").replace("signature=", "signature=0"), "signature"),
+        (lambda: proxied("/storefront/me", timestamp=str(int(time.time()) - 91)), "too old"),
+        (lambda: proxied("/storefront/me").replace(BOB, CHARLIE), "signature"),
+        (lambda: proxied("/storefront/me") + f"&logged_in_customer_id={CHARLIE}", "several times"),
+        (lambda: proxied("/storefront/me") + "&signature=0", "several times"),
+        (lambda: proxied("/storefront/me", extra="shop=other.myshopify.com"), "two ways"),
+        (lambda: proxied("/storefront/me", customer="7001; DROP TABLE"), "customer"),
+        (lambda: proxied("/storefront/me", shop="alice.myshopify.com.evil.example"), "shop"),
+    ],
+)
+async def test_a_proxy_request_that_proves_nothing_is_one_line_and_tells_nothing(http, made, reason: str) -> None:
+    await earn("49.90")
+    with capture_logs() as lines:
+        answer = await http.get(made())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert reason in only(lines, 401)["reason"]
+    assert "points" not in answer.json()
+
+
+async def test_the_previous_secret_proves_and_an_older_one_does_not(http, stores, monkeypatch) -> None:
+    rotated = replace(stores, config=replace(stores.config, api_secrets=("the new secret", SECRET)))
+    monkeypatch.setattr(storefront.verify, "verify_proxy", _with(storefront.verify.verify_proxy, rotated))
+    assert (await http.get(proxied("/storefront/me"))).status_code == 200
+    gone = replace(stores, config=replace(stores.config, api_secrets=("the newest", "the new secret")))
+    monkeypatch.setattr(storefront.verify, "verify_proxy", _with(storefront.verify.verify_proxy, gone))
+    assert (await http.get(proxied("/storefront/me"))).status_code == 401
+
+
+def _with(real: Any, stores: db.Stores) -> Any:
+    real = getattr(real, "real", real)
+
+    def verify_proxy(query: bytes, _secrets: Any, now: float) -> Any:
+        return real(query, stores.config.api_secrets, now)
+
+    verify_proxy.real = real  # type: ignore[attr-defined] # to be unwrapped by the next one
+    return verify_proxy
+
+
+@pytest.mark.parametrize(
+    ("key", "cost", "status", "code"),
+    [
+        ("first-key", 500, 409, "conflict"),
+        ("second-key", 500, 422, "insufficient_points"),
+        ("x", 100, 400, "bad_input"),
+    ],
+)
+async def test_a_redemption_that_cannot_be_is_one_line_and_moves_nothing(http, key, cost, status, code) -> None:
+    await earn("250.00")
+    known = await rewards()
+    held = await actions.redeem(ALICE, BOB, known[100], "first-key", "r")
+    before = await figures()
+    with capture_logs() as lines:
+        answer = await http.post(proxied("/storefront/redemptions"), json=ask(known[cost], key))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.json()["error"]["message"].endswith(".")
+    assert only(lines, status)["error_code"] == code
+    assert await figures() == before
+    assert await one("SELECT array_agg(id::text) FROM redemptions") == [held.id]
+    assert (await verify()).is_sound
+
+
+async def test_a_key_of_another_customer_or_shop_is_a_key_of_its_own(http) -> None:
+    for customer, shop in ((BOB, ALICE), (CHARLIE, ALICE), (BOB, CHARLIES)):
+        await earn("100.00", customer, shop)
+        held = await actions.redeem(shop, customer, (await rewards(shop))[100], "the-same-key", "r")
+        assert held.state == "held"
+    assert await one("SELECT count(*) FROM redemptions") == 3
+
+
+async def test_a_shopper_of_one_shop_is_nobody_in_another(http) -> None:
+    await earn("250.00")
+    me = (await http.get(proxied("/storefront/me", BOB, CHARLIES))).json()
+    assert (me["points"]["available"], me["redemptions"]) == (0, [])
+    reward = (await rewards(CHARLIES))[100]
+    answer = await http.post(proxied("/storefront/redemptions", BOB, CHARLIES), json=ask(reward))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "insufficient_points")
+
+
+async def test_every_answer_to_an_extension_is_open_to_it_also_with_a_slash_too_many(http) -> None:
+    for path in ("/checkout/me", "/checkout/me/", "/checkout/", "/checkout/me?page=1"):
+        for headers in ({}, bearer()):
+            answer = await http.get(path, headers=headers)
+            assert answer.headers["access-control-allow-origin"] == "*", path
+            assert answer.status_code in {200, 401, 404}, path
+    assert "access-control-allow-origin" not in (await http.get("/storefront/me")).headers
+
+
+async def test_a_body_over_five_megabytes_is_refused_at_every_door(http, stores) -> None:
+    large = b"x" * (5 * 1024 * 1024 + 1)
+    staff = {"Authorization": f"Bearer {Staff(http, stores.config, ALICE).token()}"}
+    for path, headers in (
+        ("/webhooks", signed_headers(large, "orders/paid", ALICE, SECRET)),
+        (proxied("/storefront/redemptions"), {"Content-Type": "application/json"}),
+        ("/checkout/redemptions", bearer()),
+        (f"/customers/{BOB}/adjust", staff),
+    ):
+        answer = await http.post(path, content=large, headers=headers)
+        assert answer.status_code == 413, path
+        assert "larger than" in answer.text

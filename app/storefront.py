@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from tortoise.exceptions import BaseORMException
@@ -33,7 +33,8 @@ MEMORY_ENTRIES_MAX = 4_096
 CUSTOMER_PER_SECOND, CUSTOMER_BURST = 20.0, 40
 SHOP_PER_SECOND, SHOP_BURST = 100.0, 400
 COMPLETE_SECONDS = 4.0  # Shopify's app proxy and the shopper's patience both end at about 5
-DATABASE_AWAY = (UnavailableError, OSError, PostgresError, InterfaceError, BaseORMException)
+# InternalClientError: Postgres was killed while a connection went back to the pool
+DATABASE_AWAY = (UnavailableError, OSError, PostgresError, InterfaceError, InternalClientError, BaseORMException)
 READS = Resource("storefront reads", tickets=32)
 # many at once may wait for the same member's row: the deadline bounds them, not the tickets
 HOLDS = Resource("redemption hold", 4.0, tickets=128)

@@ -1,6 +1,9 @@
 """Redeeming through the storefront: one code, however it is asked for and whatever Shopify does meanwhile."""
 
+from unittest.mock import AsyncMock
+
 import pytest
+from asyncpg.exceptions import InternalClientError
 
 from app import storefront
 from app.points import balances
@@ -79,3 +82,16 @@ async def test_what_shopify_refuses_is_told_with_its_reason(http, rewards, shopi
     response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert response.status_code == 422
     assert response.json()["error"] == {"code": "refused", "message": "A plain sentence."}
+
+
+async def test_a_connection_torn_on_its_way_back_to_the_pool_does_not_cost_the_shopper_the_answer(
+    http, rewards, monkeypatch
+) -> None:
+    torn = InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+    await earn("140.00")
+    monkeypatch.setattr(storefront.redemption, "complete", AsyncMock(side_effect=torn))
+    response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert (response.status_code, response.json()["redemption"]["state"]) == (202, "held")
+    monkeypatch.setattr(storefront.actions, "redeem", AsyncMock(side_effect=torn))
+    response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")

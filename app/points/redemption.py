@@ -21,7 +21,8 @@ from app.errors import HoldfastError, NotFoundError
 from app.points import reads, settling
 from app.points.views import RedemptionView
 
-LEASE = timedelta(seconds=20)  # longer than the three calls of one attempt may take together
+ATTEMPT_SECONDS = 9.0  # then it is tried again later
+LEASE = timedelta(seconds=10)  # longer than an attempt, and all that a killed process costs the shopper
 PAUSE_SECONDS_MAX = 60.0  # between two attempts to make the code
 PAUSE_SECONDS_MAX_LATE = 900.0  # once it is only a matter of finding out what there is
 CLEANUPS_MAX = 200  # two days of not being able to look
@@ -78,7 +79,11 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         row = await conn.fetchrow(LEASE_HELD, redemption_id, now, now + LEASE)
     if row is not None:
         try:
-            await _attempt(stores, client, row, is_late=now >= row["give_up_at"])
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await _attempt(stores, client, row, is_late=now >= row["give_up_at"])
+        except asyncio.CancelledError:  # whoever asked cannot wait longer: somebody else need not wait for the lease
+            await _try_later(row, now)
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the points stay held and it is tried again
             _log("redemption stays held", row, error)
             await _try_later(row, now)
@@ -110,10 +115,11 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     if row is None:
         return
     try:
-        found = await _look_up(stores, client, row)
-        if found and found.is_ours and found.is_active:
-            await _deactivate(stores, client, row, found.gid)
-            log.info("late code switched off", redemption_id=redemption_id, shop=row["shop"])
+        async with asyncio.timeout(ATTEMPT_SECONDS):
+            found = await _look_up(stores, client, row)
+            if found and found.is_ours and found.is_active:
+                await _deactivate(stores, client, row, found.gid)
+                log.info("late code switched off", redemption_id=redemption_id, shop=row["shop"])
     except Exception as error:  # noqa: BLE001 - looked for again, so long as there is hope of an answer
         _log("late code not looked for", row, error)
         if row["attempts"] < CLEANUPS_MAX:

@@ -146,3 +146,38 @@ async def test_a_code_made_while_its_points_went_back_is_switched_off_at_once(st
     (node,) = shopify.discounts.values()
     assert node["codeDiscount"]["status"] == "EXPIRED"
     assert await redemption.sweep(stores, CLIENT) == 0
+
+
+async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(stores, shopify, monkeypatch) -> None:
+    """A slow Shopify: the page gave up after four seconds; the next attempt does not wait for the lease of that one."""
+    held = await hold()
+    asked = asyncio.Event()
+
+    async def slow(*_: Any) -> None:
+        asked.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(redemption.admin_api, "call", slow)
+    attempt = asyncio.create_task(redemption.complete(stores, CLIENT, held.id))
+    await asked.wait()
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    assert await one("SELECT state FROM redemptions WHERE next_attempt_at < now() + interval '3 s'") == "held"
+    monkeypatch.setattr(redemption.admin_api, "call", shopify.call)
+    await make_due()
+    assert await redemption.sweep(stores, CLIENT) == 1
+    assert (await figures(), len(shopify.discounts)) == (CAPTURED, 1)
+
+
+async def test_an_attempt_ends_before_its_lease_does(stores, shopify, monkeypatch) -> None:
+    assert redemption.LEASE.total_seconds() > redemption.ATTEMPT_SECONDS
+    held = await hold()
+
+    async def slow(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(redemption, "ATTEMPT_SECONDS", 0.05)
+    monkeypatch.setattr(redemption.admin_api, "call", slow)
+    assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
+    assert await figures() == HELD

@@ -34,6 +34,7 @@ SELECT conrelid::regclass::text AS "table", pg_get_constraintdef(oid) AS definit
 async def fresh_url(stores: db.Stores, config: settings.Config) -> str:
     """The address of a second, empty database on the same server."""
     async with db.connection() as raw:
+        await raw.execute("SET statement_timeout = 0")  # dropping waits for a checkpoint; the pool resets it afterwards
         await raw.execute("DROP DATABASE IF EXISTS fresh")
         await raw.execute("CREATE DATABASE fresh")
     return config.database_url.rsplit("/", 1)[0] + "/fresh"

@@ -21,6 +21,14 @@ from tests.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "test-secret-test-secret-test-secret-1"
+# not TRUNCATE: on tables this small it takes fifty times as long, before every test
+EMPTYING = """
+SELECT 'DELETE FROM ' || tablename AS statement
+  FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%migration%'
+UNION ALL
+SELECT format('SELECT setval(%L, 1, false)', sequencename)
+  FROM pg_sequences WHERE schemaname = 'public' AND sequencename NOT LIKE '%migration%'
+"""
 
 
 @dataclass
@@ -98,9 +106,8 @@ async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
 async def stores(open_session: db.Stores) -> db.Stores:
     """Empty tables and an empty Redis."""
     async with db.connection() as raw:
-        tables = await raw.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        names = ", ".join(row["tablename"] for row in tables if "migration" not in row["tablename"])
-        await raw.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        emptying = await raw.fetch(EMPTYING)
+        await raw.execute("; ".join(row["statement"] for row in emptying))
     await open_session.queue.flushall()
     return open_session
 

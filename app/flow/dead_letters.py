@@ -13,6 +13,7 @@ import structlog
 from app import db, signals
 from app.errors import NotFoundError
 from app.flow import failures
+from app.flow.lane import LaneItem
 from app.flow.models import DeadLetter
 
 TRIES_MAX = 6
@@ -224,12 +225,18 @@ def readable(payload: bytes) -> str:
 def _readable(payload: bytes) -> str:
     if len(payload) > PARSED_BYTES_MAX:
         return payload.decode(errors="replace")
-    for decode in (msgspec.json.decode, msgspec.msgpack.decode):
+    for decode in (msgspec.json.decode, _lane_item, msgspec.msgpack.decode):
         try:
             return json.dumps(_unfold(decode(payload)), indent=2, ensure_ascii=False)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
     return payload.decode(errors="replace")
+
+
+def _lane_item(payload: bytes) -> dict[str, Any]:
+    """The fields of a webhook by their names, with what it says first, because people look for that."""
+    fields = msgspec.structs.asdict(msgspec.msgpack.decode(payload, type=LaneItem))
+    return {"body": _unfold(fields.pop("body")), **fields}
 
 
 def _unfold(value: Any) -> Any:

@@ -13,6 +13,7 @@ from app import db
 from app.errors import NotFoundError, RefusedError
 from app.flow import dead_letters
 from app.flow.bus import Bus
+from app.flow.lane import LaneItem
 from app.flow.models import DeadLetter
 from tests.flow.helpers import SHOP, Service, letters, make_letters_due, order, publish
 
@@ -179,6 +180,9 @@ def test_payloads_are_shown_as_text_people_can_read() -> None:
     assert json.loads(dead_letters.readable(b'{"a": {"b": "\xf0\x9f\x9b\x8d"}}')) == {"a": {"b": "🛍"}}
     item = msgspec.msgpack.encode(["webhook-1", "orders/paid", SHOP, b'{"id": 1}', b"not json \xff"])
     assert json.loads(dead_letters.readable(item)) == ["webhook-1", "orders/paid", SHOP, {"id": 1}, "not json \ufffd"]
+    webhook = LaneItem(1, SHOP, "orders/paid", "webhook-1", "2026-07", "", "", "", b'{"id": 1}')
+    shown = json.loads(dead_letters.readable(msgspec.msgpack.encode(webhook)))
+    assert (shown["body"], shown["webhook_id"]) == ({"id": 1}, "webhook-1"), "by the names of its fields"
     assert dead_letters.readable(b"\xc1 neither") == "\ufffd neither"
 
 

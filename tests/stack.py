@@ -1,16 +1,19 @@
 """All processes of Holdfast with servers and a stand-in store of their own, for tests that stop and kill them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import redis
 
 from local import processes, servers
 
@@ -99,6 +102,14 @@ class Stack:
 
     def kill(self, *names: str) -> None:
         self.stop(*names, kill=True)
+
+    def stop_long_ago(self, name: str) -> None:
+        """Stop it, and let its last heartbeat be a minute old, so that nobody waits for what time alone does."""
+        self.stop(name)
+        with redis.Redis(port=self.ports["redis"]) as client:
+            beat = json.loads(client.hget("health", name) or b"{}")
+            long_ago = datetime.fromisoformat(beat["beat_at"]) - timedelta(minutes=1)
+            client.hset("health", name, json.dumps({**beat, "beat_at": long_ago.isoformat()}))
 
     def pause(self, name: str) -> None:
         for process in self._tree(name):

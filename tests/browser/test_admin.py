@@ -131,13 +131,13 @@ def test_status_refreshes_itself_and_keeps_open_what_was_opened(page: Page, whol
     app = open_admin(page, whole_stack, "/status")
     core = app.locator("tr", has_text="keeps shops and their settings")
     expect(core.get_by_text("Running")).to_be_visible(timeout=15_000)
-    whole_stack.stop("core")
+    whole_stack.stop_long_ago("core")
     expect(core.get_by_text("Not answering")).to_be_visible(timeout=20_000)
 
 
 def test_with_points_stopped_home_says_so_and_an_order_still_counts(page: Page, whole_stack: Stack) -> None:
     customer_id = customer_with_points(whole_stack, "Patient")
-    whole_stack.stop("points")
+    whole_stack.stop_long_ago("points")
     wait_for("the page says so", lambda: "on their way" in whole_stack.open_admin("/").text, 20)
     app = open_admin(page, whole_stack)
     expect(app.get_by_text("Points are catching up")).to_be_visible()

@@ -79,7 +79,9 @@ async def test_a_shop_over_its_pace_is_drained_as_its_tokens_come(stores: db.Sto
         assert await facts_are(55, 3.0)
 
 
-async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(stores: db.Stores, alice):
+async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(stores: db.Stores, alice, monkeypatch):
+    monkeypatch.setattr(lane, "WATCH_MILLISECONDS", 500)
+    monkeypatch.setattr(ingest, "LOOK_EVERY_SECONDS", 1)
     async with running(stores):
         await asyncio.sleep(1.0)
         await lane.admit(stores.queue, [item("w1")], time.time(), stores.config)  # and nobody enqueues a drain
@@ -105,7 +107,8 @@ async def test_a_shop_that_installs_now_is_known_at_once(stores: db.Stores):
     assert await receipts() == {"w1": "recorded", "w2": "facts"}
 
 
-async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(stores: db.Stores, alice):
+async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(stores: db.Stores, alice, monkeypatch):
+    monkeypatch.setattr(ingest, "LOOK_EVERY_SECONDS", 1)
     admission = Admission(stores)
     async with running(stores):
         await admission.admit(item("w1", body=b"nope"))

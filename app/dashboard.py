@@ -124,7 +124,9 @@ def _attention(letters: int | None, waiting: int | None, board: health.Board) ->
         found.append(Attention("critical", "What needs you cannot be read just now", text, "Status"))
     if letters:
         title = "1 event was set aside" if letters == 1 else f"{letters:,} events were set aside"
-        found.append(Attention("critical", title, "They could not be handled. See why, and replay them.", "Review"))
+        it, them = ("It", "it") if letters == 1 else ("They", "them")
+        text = f"{it} could not be handled. See why, and replay {them}."
+        found.append(Attention("critical", title, text, "Review"))
     if waiting:
         title = "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared"
         text = "Their points are held until Shopify has made the discount code; Holdfast keeps trying by itself."

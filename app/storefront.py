@@ -98,7 +98,7 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     body["points"] = _points(await _balance_after(stores, caller.shop, caller.customer_id))
     if view.state == "released":
         return RefusedError.status, {"error": {"code": "refused", "message": view.message}, **body}
-    return (200 if view.state == "captured" else 202), body
+    return (202 if view.state == "held" else 200), body
 
 
 async def referral_link(_request: Request, _caller: Caller) -> tuple[int, dict[str, Any]]:

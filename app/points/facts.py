@@ -41,6 +41,7 @@ class OrderPaid(msgspec.Struct):
     test: bool = False
     processed_at: Moment | None = None
     customer: Person | None = None
+    discount_codes: list[str] = []
 
 
 class RefundedLine(msgspec.Struct, gc=False):

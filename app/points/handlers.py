@@ -10,7 +10,7 @@ from app import signals
 from app.db import Stores
 from app.flow import outbox
 from app.flow.event import Event
-from app.points import balances, facts, ledger, lots, members, orders, programs
+from app.points import balances, facts, ledger, lots, members, orders, programs, settling
 from app.points.awards import Decisions
 from app.points.facts import Incoming, Key
 from app.points.orders import Work
@@ -56,6 +56,7 @@ async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = Non
     orders.decide(incoming, work, decisions, by_key, by_id)
     await orders.write(conn, decisions)
     await members.write_profiles(conn, incoming, by_key, now)
+    await settling.use(conn, ((one.event.shop, one.order) for one in incoming.paid.values()), now)
     await outbox.emit(conn, decisions.facts)
     moved = list(decisions.posting.members.values())
     # one line a batch, which still says for every request what became of it

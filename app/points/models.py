@@ -172,7 +172,7 @@ class Redemption(Model):
     request_hash = fields.CharField(max_length=64)
     code = fields.CharField(max_length=32)
     discount_gid = fields.CharField(max_length=64, default="")
-    state = fields.CharField(max_length=16)  # held | captured | released
+    state = fields.CharField(max_length=16)  # held | captured | used | released
     reason = fields.TextField(default="")  # a plain sentence when released
     allocations: Any = fields.JSONField()  # [[lot id, points]] taken at the hold, put back at a release
     attempts = fields.IntField(default=0)

@@ -211,8 +211,9 @@ def redemption_view(row: Any) -> RedemptionView:
     message = {
         "held": "Your reward is being prepared; its points are set aside.",
         "captured": "Your code is ready.",
+        "used": "Your code was used.",
     }.get(state, row["reason"])
-    code = row["code"] if state == "captured" else ""
+    code = row["code"] if state in {"captured", "used"} else ""
     return RedemptionView(str(row["id"]), state, code, row["title"], row["points"], message, row["created_at"])
 
 

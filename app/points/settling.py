@@ -1,5 +1,6 @@
 """How a held redemption ends: its points captured or given back, in one transaction each, once."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,13 @@ SELECT id, shop, member_id, title, points, amount_off, state, allocations, reque
 """
 CAPTURE = """
 UPDATE redemptions SET state = 'captured', discount_gid = $2, next_attempt_at = NULL, updated_at = $3 WHERE id = $1
+"""
+# Codes are not case sensitive, are used once, and only by their own customer.
+USE = """
+UPDATE redemptions SET state = 'used', updated_at = $4
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS given (shop, customer_id, code)
+ WHERE redemptions.shop = given.shop AND redemptions.customer_id = given.customer_id
+   AND redemptions.code = upper(given.code) AND state = 'captured'
 """
 RELEASE = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0, updated_at = $3
@@ -45,6 +53,18 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
         await outbox.emit(conn, [fact])
     await balances.publish(stores, [member], now)
     return True
+
+
+async def use(conn: Any, paid: Iterable[tuple[str, facts.OrderPaid]], now: datetime) -> None:
+    """The codes in the paid orders (shop, order) are used up: their shoppers need not see them any more."""
+    given = {
+        (shop, order.customer_id, code)
+        for shop, order in paid
+        for code in order.discount_codes
+        if order.customer_id is not None
+    }
+    if given:
+        await conn.execute(USE, *map(list, zip(*sorted(given), strict=True)), now)
 
 
 async def release(stores: Stores, redemption_id: str, reason: str) -> bool:

@@ -49,7 +49,7 @@ class RedemptionView:
     """A redemption as its shopper may see it; `code` is empty until the discount exists."""
 
     id: str
-    state: str  # held | captured | released
+    state: str  # held | captured | used | released
     code: str
     title: str
     points: int

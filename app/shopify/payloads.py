@@ -64,7 +64,7 @@ def translate(webhook: Webhook) -> list[Fact]:
 
 def _order_paid(webhook: Webhook, order: PaidOrder) -> Fact:
     processed_at = _moment(webhook, "processed_at", order.processed_at or order.created_at)
-    data = {
+    data: dict[str, Any] = {
         "order_id": str(order.id),
         "order_name": _text(order.name, 64),
         "customer_id": str(order.customer.id) if order.customer else None,
@@ -82,6 +82,8 @@ def _order_paid(webhook: Webhook, order: PaidOrder) -> Fact:
         ],
         "customer": _person(order.customer) if order.customer else None,
     }
+    if codes := [_text(one.code, 64) for one in order.discount_codes or () if one.code]:
+        data["discount_codes"] = codes
     return Fact("order.paid", data, processed_at)
 
 

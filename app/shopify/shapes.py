@@ -59,12 +59,17 @@ class Order(msgspec.Struct):
     cancelled_at: Timestamp = None
 
 
+class DiscountCode(msgspec.Struct):
+    code: str | None = None
+
+
 class PaidOrder(msgspec.Struct):
     id: Id
     currency: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
     line_items: list[Line]
     name: str | None = None
     customer: Customer | None = None
+    discount_codes: list[DiscountCode] | None = None
     test: bool | None = None
     processed_at: Timestamp = None
     created_at: Timestamp = None

@@ -75,8 +75,11 @@ def shopify(monkeypatch: pytest.MonkeyPatch) -> Shopify:
 async def hold(points: int = 250, key: str = "k1") -> RedemptionView:
     await actions.ensure_program(ALICE, "USD", "UTC")
     await handle(paid("1", line(f"{points}.00")))
-    reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
-    return await actions.redeem(ALICE, BOB, reward, key, "r")
+    return await actions.redeem(ALICE, BOB, await reward_of_100(), key, "r")
+
+
+async def reward_of_100() -> str:
+    return next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
 
 
 async def make_due(at: str = "now()", **more: str) -> None:
@@ -101,6 +104,21 @@ async def test_a_held_redemption_becomes_one_code_for_that_customer_and_one_use(
     assert shopify.calls == ["discount_create"]
     assert await one("SELECT count(*) FROM outbox WHERE topic = 'points.spent'") == 1
     assert (await reads.balance_reading(stores, ALICE, BOB)).value.available == 150
+
+
+async def test_an_order_with_the_code_uses_it_up_and_only_its_own_customer_can(
+    stores: db.Stores, shopify: Shopify
+) -> None:
+    done = await redemption.complete(stores, CLIENT, (await hold()).id)
+    await handle(paid("2", line("30.00"), customer="666", discount_codes=[done.code]))
+    await handle(paid("3", line("30.00"), customer=None, discount_codes=[done.code]))
+    await handle(paid("4", line("30.00"), shop="charlie.myshopify.com", discount_codes=[done.code]))
+    assert (await redemption.view(done.id)).state == "captured"
+    await handle(paid("5", line("30.00"), discount_codes=[done.code.lower(), "SUMMER"]), paid("6", line("1.00")))
+    assert [(view.state, view.code) for view in await reads.redemptions(ALICE, BOB)] == [("used", done.code)]
+    assert (await actions.redeem(ALICE, BOB, await reward_of_100(), "k1", "r")).state == "used", "the same answer"
+    assert await figures() == {"available": 181, "spent": 100}
+    assert (await verify(ALICE)).is_sound
 
 
 async def test_an_answer_that_was_lost_leads_to_the_same_code(stores: db.Stores, shopify: Shopify) -> None:

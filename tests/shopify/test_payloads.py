@@ -96,6 +96,11 @@ def test_discounts_are_taken_off_their_line():
     assert amount(discount_allocations=allocations) == "19.00"
 
 
+def test_the_codes_an_order_was_placed_with_are_told():
+    codes = [{"code": "HF-ONE", "amount": "5.00", "type": "fixed_amount"}, {"code": None}]
+    assert fact("orders/paid", order(discount_codes=codes)).data["discount_codes"] == ["HF-ONE"]
+
+
 def test_amounts_are_those_in_the_shops_money():
     assert amount(price="999", price_set=money("3.33")) == "6.66"
 

@@ -34,7 +34,7 @@ run: .venv/run
 	@exec $(RUN) local.run
 
 test: .venv/dev
-	$(RUN) pytest
+	$(RUN) pytest -n 3 --dist loadfile
 
 lint: .venv/dev
 	$(RUN) ruff check .

@@ -95,7 +95,7 @@ MEASUREMENTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", choices=[[], *MEASUREMENTS], help="which measurements (all)")
-    parser.add_argument("--count", type=int, default=20_000, help="webhooks a round")
+    parser.add_argument("--count", type=int, default=30_000, help="webhooks a round")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     print(machine(), flush=True)

@@ -1,4 +1,6 @@
-"""Every setting, read once from the environment; a process refuses to start when one it needs is missing."""
+"""Every setting, read once from the environment; a process refuses to start when one it needs
+is missing.
+"""
 
 import json
 import os
@@ -20,13 +22,17 @@ class MissingSettingsError(SystemExit):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings. What is secret, and every address that can hold a password, stays out of its repr."""
+    """All settings. What is secret, and every address that can hold a password, stays out of
+    its repr.
+    """
 
     environment: str
     port: int
     devstore_port: int
     api_key: str
-    api_secrets: tuple[str, ...] = field(repr=False)  # the current one, then the previous one while rotating
+    api_secrets: tuple[str, ...] = field(
+        repr=False
+    )  # the current one, then the previous one while rotating
     api_version: str
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -60,7 +66,9 @@ def _split(value: str) -> tuple[str, ...]:
 
 
 def development_secrets(directory: Path) -> dict[str, str]:
-    """The secrets of this checkout, made on first use and kept in `secrets.json` under `directory`."""
+    """The secrets of this checkout, made on first use and kept in `secrets.json` under
+    `directory`.
+    """
     path = directory / "secrets.json"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +80,9 @@ def development_secrets(directory: Path) -> dict[str, str]:
         fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(made))
         try:
-            os.link(fresh, path)  # the first of several starting processes wins, all read the same file
+            os.link(
+                fresh, path
+            )  # the first of several starting processes wins, all read the same file
         except FileExistsError:
             pass
         finally:
@@ -112,17 +122,22 @@ class _Reader:
         said = list(self.wrong)
         if self.missing:
             said.append(
-                "Holdfast cannot start in production without values of your own for: " + ", ".join(self.missing)
+                "Holdfast cannot start in production without values of your own for: "
+                + ", ".join(self.missing)
             )
         elif unusable_keys:
             which = ", ".join(map(str, unusable_keys))
-            said.append(f"each of TOKEN_KEYS must be 32 bytes in URL-safe base64, but number {which} is not")
+            said.append(
+                f"each of TOKEN_KEYS must be 32 bytes in URL-safe base64, but number {which} is not"
+            )
         if said:
             raise MissingSettingsError("; ".join(said))
 
 
 def _unusable(config: Config) -> list[int]:
-    """Which of the token keys, counted from 1, Fernet would refuse, hours later, at the first installation."""
+    """Which of the token keys, counted from 1, Fernet would refuse, hours later, at the first
+    installation.
+    """
     found = []
     for at, key in enumerate(config.token_keys, 1):
         try:
@@ -137,18 +152,25 @@ def _unusable(config: Config) -> list[int]:
 def load(environ: dict[str, str] | None = None) -> Config:
     """Read the environment (DESIGN §5).
 
-    Raises MissingSettingsError naming every missing setting when HOLDFAST_ENV is `production`, and every setting
-    that cannot be read; development fills the gaps with the defaults of the stand-in store.
+    Raises MissingSettingsError naming every missing setting when HOLDFAST_ENV is `production`, and
+    every setting that cannot be read; development fills the gaps with the defaults of the stand-in
+    store.
     """
     env = dict(os.environ if environ is None else environ)
     environment = env.get("HOLDFAST_ENV") or "development"
     if environment not in {"development", "production"}:
         # a misspelt production would run with the secrets of development
-        raise MissingSettingsError(f"HOLDFAST_ENV is {environment!r}; it must be development or production.")
+        raise MissingSettingsError(
+            f"HOLDFAST_ENV is {environment!r}; it must be development or production."
+        )
     production = environment == "production"
     reader = _Reader(env, production)
     need, number = reader.need, reader.number
-    made = {} if production else development_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
+    made = (
+        {}
+        if production
+        else development_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
+    )
     devstore_port = number("DEVSTORE_PORT", 8100)
     devstore = f"http://127.0.0.1:{devstore_port}"
     secret = need("SHOPIFY_API_SECRET", DEVELOPMENT_SECRET)
@@ -167,16 +189,22 @@ def load(environ: dict[str, str] | None = None) -> Config:
         bus_url=env.get("BUS_URL", "") or redis_url,
         event_secrets=_split(need("EVENT_SECRETS", made.get("EVENT_SECRETS", ""))),
         token_keys=_split(need("TOKEN_KEYS", made.get("TOKEN_KEYS", ""))),
-        shopify_url=env.get("SHOPIFY_URL", "https://{shop}" if production else devstore + "/shops/{shop}"),
+        shopify_url=env.get(
+            "SHOPIFY_URL", "https://{shop}" if production else devstore + "/shops/{shop}"
+        ),
         admin_origins=_split(
             env.get(
                 "ADMIN_ORIGINS",
-                "https://admin.shopify.com" if production else f"{devstore},http://localhost:{devstore_port}",
+                "https://admin.shopify.com"
+                if production
+                else f"{devstore},http://localhost:{devstore_port}",
             )
         ),
         app_bridge_url=env.get(
             "APP_BRIDGE_URL",
-            "https://cdn.shopify.com/shopifycloud/app-bridge.js" if production else f"{devstore}/app-bridge.js",
+            "https://cdn.shopify.com/shopifycloud/app-bridge.js"
+            if production
+            else f"{devstore}/app-bridge.js",
         ),
         polaris_url=env.get("POLARIS_URL", "https://cdn.shopify.com/shopifycloud/polaris.js"),
         lane_rate_per_second=number("LANE_RATE_PER_SECOND", 5.0),
@@ -192,6 +220,8 @@ def load(environ: dict[str, str] | None = None) -> Config:
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
     )
     if production and DEVELOPMENT_SECRET in previous:
-        reader.missing.append("SHOPIFY_API_SECRET_PREVIOUS")  # everybody knows it, so it proves nothing
+        reader.missing.append(
+            "SHOPIFY_API_SECRET_PREVIOUS"
+        )  # everybody knows it, so it proves nothing
     reader.refuse(_unusable(config))
     return config

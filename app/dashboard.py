@@ -27,7 +27,11 @@ PARTS = {
     "points": ("Points", "keeps balances and the ledger"),
     "core": ("Core", "keeps shops and their settings"),
 }
-STATES = {"healthy": ("Running", "success"), "late": ("Behind", "warning"), "down": ("Not answering", "critical")}
+STATES = {
+    "healthy": ("Running", "success"),
+    "late": ("Behind", "warning"),
+    "down": ("Not answering", "critical"),
+}
 TRIED_AGAIN = "It is being tried again now"
 DAYS = 30
 LANES = Resource("lanes")
@@ -35,7 +39,9 @@ LANES = Resource("lanes")
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something for the merchant to look at on the status page; `action` is what the button says."""
+    """Something for the merchant to look at on the status page; `action` is what the button
+    says.
+    """
 
     tone: str  # critical | warning
     title: str
@@ -109,7 +115,9 @@ async def home(visit: Visit) -> Response:
 
 
 def _worth(rewards: list[RewardView] | None, overview: Overview | None, currency: str) -> str:
-    """What all points together could become at the dearest exchange a merchant offers: what the programme may cost."""
+    """What all points together could become at the dearest exchange a merchant offers: what the
+    programme may cost.
+    """
     best = max((row.amount_off / row.cost for row in rewards or [] if row.is_active), default=None)
     if best is None or overview is None or not overview.outstanding:
         return ""
@@ -117,21 +125,34 @@ def _worth(rewards: list[RewardView] | None, overview: Overview | None, currency
 
 
 def _attention(letters: int | None, waiting: int | None, board: health.Board) -> list[Attention]:
-    """What needs the merchant; None for what could not be read, so that all is never said to be well unseen."""
+    """What needs the merchant; None for what could not be read, so that all is never said to be
+    well unseen.
+    """
     found = []
     if letters is None or waiting is None:
         text = "The database is not answering. Nothing is lost, and this list fills by itself."
-        found.append(Attention("critical", "What needs you cannot be read just now", text, "Status"))
+        found.append(
+            Attention("critical", "What needs you cannot be read just now", text, "Status")
+        )
     if letters:
         title = "1 event was set aside" if letters == 1 else f"{letters:,} events were set aside"
         it, them = ("It", "it") if letters == 1 else ("They", "them")
         text = f"{it} could not be handled. See why, and replay {them}."
         found.append(Attention("critical", title, text, "Review"))
     if waiting:
-        title = "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared"
-        text = "Their points are held until Shopify has made the discount code; Holdfast keeps trying by itself."
+        title = (
+            "1 reward is being prepared"
+            if waiting == 1
+            else f"{waiting:,} rewards are being prepared"
+        )
+        text = (
+            "Their points are held until Shopify has made the discount code; Holdfast keeps "
+            "trying by itself."
+        )
         found.append(Attention("warning", title, text, "Status"))
-    late = [PARTS[name][0].lower() for name in PARTS if health.service_notice(board, name) != "healthy"]
+    late = [
+        PARTS[name][0].lower() for name in PARTS if health.service_notice(board, name) != "healthy"
+    ]
     if board.is_remembered:
         text = "New orders are kept safe and add their points when it is back."
         found.append(Attention("warning", "The queue is not answering", text, "Status"))
@@ -168,7 +189,9 @@ async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
         circuits=sorted(breaker.states().items()),
         waiting="unknown" if waiting is None else f"{waiting:,}",
         outbox="unknown" if facts is None else f"{facts.waiting:,}",
-        outbox_note=f"oldest for {wording.age(facts.age_seconds)}" if facts and facts.waiting else "of all stores",
+        outbox_note=f"oldest for {wording.age(facts.age_seconds)}"
+        if facts and facts.waiting
+        else "of all stores",
         letters=letters,
     )
 
@@ -182,7 +205,11 @@ def _part(name: str, board: health.Board) -> Part:
     if board.is_remembered:
         return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
     state, tone = STATES[notice]
-    lag = "nothing" if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS else wording.age(line.lag_seconds)
+    lag = (
+        "nothing"
+        if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS
+        else wording.age(line.lag_seconds)
+    )
     return Part(title, text, state, tone, lag if notice != "down" else "unknown", line.beat_at)
 
 
@@ -190,12 +217,22 @@ async def _letters(shop: str, page: int) -> Letters:
     found = await dead_letters.list_for_shop(shop, page)
     letters = [
         Letter(
-            row.id, row.service, row.topic, row.reason, row.state, row.attempts,
-            [{"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]} for entry in row.history],
-            dead_letters.readable(row.payload), row.created_at, row.next_attempt_at,
+            row.id,
+            row.service,
+            row.topic,
+            row.reason,
+            row.state,
+            row.attempts,
+            [
+                {"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]}
+                for entry in row.history
+            ],
+            dead_letters.readable(row.payload),
+            row.created_at,
+            row.next_attempt_at,
         )
         for row in found.letters
-    ]  # fmt: skip
+    ]
     return Letters(letters, found.total, found.page, found.pages)
 
 

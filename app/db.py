@@ -1,4 +1,6 @@
-"""Where state lives: Postgres through Tortoise and asyncpg, and the two Redis connections of a process."""
+"""Where state lives: Postgres through Tortoise and asyncpg, and the two Redis connections of a
+process.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +17,9 @@ from tortoise.transactions import in_transaction
 from app import config as settings
 
 MODELS = ["app.flow.models", "app.core.models", "app.points.models"]
-STATEMENT_TIMEOUT_MILLISECONDS = 5_000  # every call that leaves the process has a deadline (DESIGN §2)
+STATEMENT_TIMEOUT_MILLISECONDS = (
+    5_000  # every call that leaves the process has a deadline (DESIGN §2)
+)
 CONNECT_TIMEOUT_SECONDS = 2.0
 
 
@@ -35,16 +39,20 @@ def tortoise_config(config: settings.Config) -> dict[str, Any]:
         "server_settings": {"statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS), "jit": "off"},
     }
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
-        "apps": {"app": {"models": MODELS, "default_connection": "default", "migrations": "migrations"}},
+        "connections": {
+            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
+        },
+        "apps": {
+            "app": {"models": MODELS, "default_connection": "default", "migrations": "migrations"}
+        },
         "use_tz": True,
         "timezone": "UTC",
     }
 
 
 def __getattr__(name: str) -> Any:
-    # `python -m tortoise -c app.db.TORTOISE migrate` looks for this name; reading the environment on plain
-    # import would make every import of this module depend on it.
+    # `python -m tortoise -c app.db.TORTOISE migrate` looks for this name; reading the environment
+    # on plain import would make every import of this module depend on it.
     if name == "TORTOISE":
         return tortoise_config(settings.load())
     raise AttributeError(name)
@@ -52,15 +60,21 @@ def __getattr__(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The open connections of a process; `queue` holds lanes, jobs and the bus, `cache` what may be lost."""
+    """The open connections of a process; `queue` holds lanes, jobs and the bus, `cache` what
+    may be lost.
+    """
 
     config: settings.Config
     queue: aioredis.Redis
     cache: aioredis.Redis
 
 
-def redis_client(url: str, *, timeout_seconds: float = 5.0, connections_max: int = 64) -> aioredis.Redis:
-    """A Redis client with deadlines and no retries of its own: whoever calls decides (resilience.guard)."""
+def redis_client(
+    url: str, *, timeout_seconds: float = 5.0, connections_max: int = 64
+) -> aioredis.Redis:
+    """A Redis client with deadlines and no retries of its own: whoever calls decides
+    (resilience.guard).
+    """
     client: aioredis.Redis = aioredis.Redis.from_url(
         url,
         socket_timeout=timeout_seconds,
@@ -80,7 +94,11 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
     """
     # the context is a contextvar and uvicorn runs the lifespan in another task than requests
     await Tortoise.init(config=tortoise_config(config), _enable_global_fallback=True)
-    stores = Stores(config, redis_client(config.redis_url), redis_client(config.cache_redis_url, timeout_seconds=1.0))
+    stores = Stores(
+        config,
+        redis_client(config.redis_url),
+        redis_client(config.cache_redis_url, timeout_seconds=1.0),
+    )
     try:
         yield stores
     finally:
@@ -91,9 +109,12 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[Any]:
-    """One transaction; yields the asyncpg connection for set-based SQL. ORM calls inside join it."""
+    """One transaction; yields the asyncpg connection for set-based SQL. ORM calls inside join
+    it.
+    """
     async with in_transaction("default") as wrapper:
-        # acquire_connection() would hold the wrapper's lock, and ORM calls inside would wait for it for ever
+        # acquire_connection() would hold the wrapper's lock, and ORM calls inside would wait for it
+        # for ever
         yield wrapper._connection  # noqa: SLF001
 
 

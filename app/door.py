@@ -12,10 +12,13 @@ from starlette.types import Receive, Scope, Send
 from app.errors import BadInputError, HoldfastError, TooLargeError
 
 BODY_MAX_BYTES = 10_000
-# platform.md §9.2: extensions run at an origin nobody can foresee, so every answer is open to all, errors too
+# platform.md §9.2: extensions run at an origin nobody can foresee, so every answer is open to all,
+# errors too
 CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "X-Shopify-API-Request-Failure-Reauthorize-Url, X-Request-Id, Retry-After",
+    "Access-Control-Expose-Headers": (
+        "X-Shopify-API-Request-Failure-Reauthorize-Url, X-Request-Id, Retry-After"
+    ),
 }
 PREFLIGHT = {
     **CORS,
@@ -50,12 +53,15 @@ class TooOftenError(HoldfastError):
 
 
 class Door:
-    """An ASGI endpoint. `handlers` by method return (status, JSON-able body); `is_open` adds CORS to every answer.
+    """An ASGI endpoint. `handlers` by method return (status, JSON-able body); `is_open` adds CORS
+    to every answer.
 
     What is no HoldfastError goes on to the edge, which answers 500 and keeps `/checkout/` open too.
     """
 
-    def __init__(self, prove: Prove, handlers: Mapping[str, Handler], *, is_open: bool = False) -> None:
+    def __init__(
+        self, prove: Prove, handlers: Mapping[str, Handler], *, is_open: bool = False
+    ) -> None:
         self.prove = prove
         self.handlers = handlers
         self.is_open = is_open
@@ -72,7 +78,9 @@ class Door:
         try:
             handler = self.handlers.get(request.method)
             if handler is None:
-                return self._error(request, HoldfastError("This is not done here.", code="bad_method", status=405))
+                return self._error(
+                    request, HoldfastError("This is not done here.", code="bad_method", status=405)
+                )
             caller = self.prove(request)
             structlog.contextvars.bind_contextvars(shop=caller.shop)
             status, body = await handler(request, caller)
@@ -81,7 +89,10 @@ class Door:
         return self._json(status, body)
 
     def _error(self, request: Request, error: HoldfastError) -> Response:
-        request.state.refused = (error.code, error.message)  # the edge's line of the request says why
+        request.state.refused = (
+            error.code,
+            error.message,
+        )  # the edge's line of the request says why
         answer = self._json(error.status, {"error": {"code": error.code, "message": error.message}})
         if error.code == "bad_method":
             answer.headers["Allow"] = ", ".join(self.handlers)

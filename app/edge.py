@@ -1,4 +1,6 @@
-"""What every request passes through: its id, its time, the body limit, and one way to answer an error."""
+"""What every request passes through: its id, its time, the body limit, and one way to answer an
+error.
+"""
 
 import time
 from http import HTTPStatus
@@ -64,7 +66,9 @@ class _Passage:
         structlog.contextvars.bind_contextvars(request_id=text)
         try:
             if length > BODY_BYTES_MAX:
-                await refusal(scope, 413, "too_large", TOO_LARGE)(scope, self.receive, self.send_with_id)
+                await refusal(scope, 413, "too_large", TOO_LARGE)(
+                    scope, self.receive, self.send_with_id
+                )
             else:
                 await self.app(scope, self.receive_within_limit, self.send_with_id)
         except ClientDisconnect:
@@ -72,11 +76,15 @@ class _Passage:
         except Exception as error:  # the last place that can answer; logged once, here
             log.exception("request failed", error=type(error).__name__, path=scope["path"])
             if not self.status:
-                await refusal(scope, 500, "internal_error", UNEXPECTED)(scope, self.receive, self.send_with_id)
+                await refusal(scope, 500, "internal_error", UNEXPECTED)(
+                    scope, self.receive, self.send_with_id
+                )
         self._account(time.perf_counter() - began)
 
     def _read_headers(self) -> int:
-        """Finds the caller's request id, or makes one; returns the announced length of the body in bytes."""
+        """Finds the caller's request id, or makes one; returns the announced length of the body
+        in bytes.
+        """
         length, asked = 0, b""
         for name, value in self.scope["headers"]:
             if name == b"content-length":
@@ -97,17 +105,31 @@ class _Passage:
     async def send_with_id(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", self.request_id)]}
+            message = {
+                **message,
+                "headers": [*message.get("headers", ()), (b"x-request-id", self.request_id)],
+            }
         await self.send(message)
 
     def _account(self, seconds: float) -> None:
         route = getattr(self.scope.get("route"), "path", "unmatched")
         _timer(route).observe(seconds)
-        say = log.debug if self.status < HTTPStatus.BAD_REQUEST and route in QUIET_ROUTES else log.info
+        say = (
+            log.debug
+            if self.status < HTTPStatus.BAD_REQUEST and route in QUIET_ROUTES
+            else log.info
+        )
         code, reason = self.scope["state"].get("refused", (None, None))
         why = {"error_code": code, "reason": reason} if code else {}
         milliseconds = round(seconds * 1000, 1)
-        say("request", route=route, method=self.scope["method"], status=self.status, milliseconds=milliseconds, **why)
+        say(
+            "request",
+            route=route,
+            method=self.scope["method"],
+            status=self.status,
+            milliseconds=milliseconds,
+            **why,
+        )
 
 
 _timers: dict[str, Any] = {}
@@ -121,19 +143,27 @@ def _timer(route: str) -> Any:
     return timer
 
 
-def refusal(scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    """An error as the asker can use it: `{"error": {"code", "message"}}`, or a page for people in admin."""
+def refusal(
+    scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> Response:
+    """An error as the asker can use it: `{"error": {"code", "message"}}`, or a page for people
+    in admin.
+    """
     headers = dict(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if scope["path"].startswith("/checkout/"):
-        headers["Access-Control-Allow-Origin"] = "*"  # without it an extension could not even read the error
+        headers["Access-Control-Allow-Origin"] = (
+            "*"  # without it an extension could not even read the error
+        )
     if _wants_json(scope):
         return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
     try:
         page: Response = pages.error_page(status, message)
         # nothing to protect on it, and a merchant must be able to read it inside admin's frame
-        page.headers["Content-Security-Policy"] = " ".join(("frame-ancestors", *scope["state"]["config"].admin_origins))
+        page.headers["Content-Security-Policy"] = " ".join(
+            ("frame-ancestors", *scope["state"]["config"].admin_origins)
+        )
     except Exception:
         log.exception("error page could not be made")
         page = PlainTextResponse(message, status)
@@ -152,7 +182,8 @@ def _wants_json(scope: Scope) -> bool:
 async def expected(request: Request, error: Exception) -> Response:
     """Answer one of our own errors; its message is written for people.
 
-    The line of the request says why: whoever answers an error itself sets `request.state.refused` to do the same.
+    The line of the request says why: whoever answers an error itself sets `request.state.refused`
+    to do the same.
     """
     assert isinstance(error, HoldfastError)
     request.state.refused = (error.code, error.message)
@@ -160,7 +191,9 @@ async def expected(request: Request, error: Exception) -> Response:
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """Answer what Starlette itself refuses: no such address, no such method, a form it cannot read."""
+    """Answer what Starlette itself refuses: no such address, no such method, a form it cannot
+    read.
+    """
     assert isinstance(error, HTTPException)
     sentence = SENTENCES.get(error.status_code, "The request was refused.")
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")

@@ -5,7 +5,8 @@ class HoldfastError(Exception):
     """Base of all expected errors.
 
     `status` is what a web request answers, `permanent` tells a worker not to retry, `code` is the
-    machine-readable name in `{"error": {"code", "message"}}`; the message is a plain sentence for people.
+    machine-readable name in `{"error": {"code", "message"}}`; the message is a plain sentence for
+    people.
     """
 
     status = 500

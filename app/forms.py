@@ -1,4 +1,6 @@
-"""Forms of the admin pages: reading what was typed, and saving it or saying why not with everything still there."""
+"""Forms of the admin pages: reading what was typed, and saving it or saying why not with
+everything still there.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,15 +18,23 @@ FIELDS_MAX = 40
 FIELD_LENGTH_MAX = 2_000
 CHANGES = Resource("changes", 5.0)
 SAVED = 200
-UNSAVED = "This could not be saved: the database is not answering. Nothing was changed; what you typed is still here."
+UNSAVED = (
+    "This could not be saved: the database is not answering. Nothing was changed; what you "
+    "typed is still here."
+)
 SLOW_BUT_ONCE = "This takes longer than it should. Please save again: it takes effect only once."
-SLOW = "This takes longer than it should, and may have been saved. Please reload the page and look before saving again."
+SLOW = (
+    "This takes longer than it should, and may have been saved. Please reload the page and "
+    "look before saving again."
+)
 log = signals.logger()
 
 
 @dataclass(slots=True)
 class Form:
-    """What was typed and what is wrong with it, by field name; the problem under "" is about the whole form."""
+    """What was typed and what is wrong with it, by field name; the problem under "" is about
+    the whole form.
+    """
 
     prefix: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -32,7 +42,9 @@ class Form:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The text fields of a posted form, trimmed. Raises BadInputError for files and for more than the limits."""
+    """The text fields of a posted form, trimmed. Raises BadInputError for files and for more
+    than the limits.
+    """
     async with request.form(max_files=0, max_fields=FIELDS_MAX) as posted:
         fields = {}
         for name, value in posted.multi_items():
@@ -45,7 +57,8 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
-    """Make a change under the guard; the status to answer with, and unless it is SAVED the reason in `form.problems`.
+    """Make a change under the guard; the status to answer with, and unless it is SAVED the reason
+    in `form.problems`.
 
     Raises NotFoundError.
     """
@@ -67,5 +80,11 @@ async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
 
 
 def decimal(typed: str, *, places_max: int) -> Decimal | None:
-    """A plain decimal number of at most `places_max` places, or None; no exponents, signs or separators."""
-    return Decimal(typed) if re.fullmatch(rf"[0-9]{{1,12}}(\.[0-9]{{1,{places_max}}})?", typed) else None
+    """A plain decimal number of at most `places_max` places, or None; no exponents, signs or
+    separators.
+    """
+    return (
+        Decimal(typed)
+        if re.fullmatch(rf"[0-9]{{1,12}}(\.[0-9]{{1,{places_max}}})?", typed)
+        else None
+    )

@@ -1,4 +1,6 @@
-"""The web process as a Starlette app: what it opens, what it mounts, and how it answers what goes wrong."""
+"""The web process as a Starlette app: what it opens, what it mounts, and how it answers what
+goes wrong.
+"""
 
 import asyncio
 import functools
@@ -28,11 +30,14 @@ from app.shopify.client import outgoing
 
 OUTGOING_CONNECTIONS_MAX = 64
 SHORT_CACHE = "public, max-age=300"  # the widget: an update reaches shoppers within five minutes
-LONG_CACHE = "public, max-age=31536000, immutable"  # addresses with a digest (?v=) never change their contents
+# addresses with a digest (?v=) never change their contents
+LONG_CACHE = "public, max-age=31536000, immutable"
 
 
 class Holdfast(Starlette):
-    """/webhooks is answered before all middleware: it takes thousands of requests a second, and does its own part."""
+    """/webhooks is answered before all middleware: it takes thousands of requests a second, and
+    does its own part.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/webhooks":
@@ -42,7 +47,9 @@ class Holdfast(Starlette):
 
 
 def create_app(config: Config) -> Starlette:
-    """The app for `config`; its lifespan opens the stores and yields what handlers find in `request.state`."""
+    """The app for `config`; its lifespan opens the stores and yields what handlers find in
+    `request.state`.
+    """
     routes: list[BaseRoute] = [
         *storefront.routes,
         *operations.routes,
@@ -57,14 +64,17 @@ def create_app(config: Config) -> Starlette:
         exception_handlers={HoldfastError: edge.expected, HTTPException: edge.http_error},
         lifespan=functools.partial(lifespan, config),
     )
-    # a redirect to the address without its slash would be made from the Host header, and lack the checkout's CORS
+    # a redirect to the address without its slash would be made from the Host header, and lack the
+    # checkout's CORS
     app.router.redirect_slashes = False
     return app
 
 
 @asynccontextmanager
 async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, Any]]:
-    """Open what the process needs (nothing has to answer yet), beat while it lives, close it in reverse."""
+    """Open what the process needs (nothing has to answer yet), beat while it lives, close it in
+    reverse.
+    """
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
@@ -91,11 +101,17 @@ async def _beat(stores: db.Stores) -> None:
 
 
 class Static(StaticFiles):
-    """Files under static/, with an ETag; how long they are kept depends on whether the address names the contents."""
+    """Files under static/, with an ETag; how long they are kept depends on whether the address
+    names the contents.
+    """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = LONG_CACHE if b"v=" in scope["query_string"] else SHORT_CACHE
-        response.headers["Access-Control-Allow-Origin"] = "*"  # the widget runs on the shop's own domain
+        response.headers["Cache-Control"] = (
+            LONG_CACHE if b"v=" in scope["query_string"] else SHORT_CACHE
+        )
+        response.headers["Access-Control-Allow-Origin"] = (
+            "*"  # the widget runs on the shop's own domain
+        )
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

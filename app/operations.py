@@ -1,4 +1,6 @@
-"""What operators and their machines ask: /healthz for the load balancer, /metrics for Prometheus."""
+"""What operators and their machines ask: /healthz for the load balancer, /metrics for
+Prometheus.
+"""
 
 import asyncio
 import hmac
@@ -28,7 +30,8 @@ CONSUMERS = {"core": core_handlers.TOPICS, "points": points_handlers.TOPICS}
 QUEUES = ("arq:ingest",)
 WAITING = """
 SELECT (SELECT count(*) FROM outbox) AS outbox_rows,
-       coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM outbox), 0)::float8 AS outbox_age,
+       coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM outbox),
+       0)::float8 AS outbox_age,
        (SELECT count(*) FROM spilled_webhooks) AS spilled,
        (SELECT count(*) FROM dead_letters WHERE state = 'waiting') AS letters_waiting,
        (SELECT count(*) FROM dead_letters WHERE state = 'dead') AS letters_dead
@@ -49,7 +52,9 @@ async def healthz(request: Request) -> Response:
     """`down` (503) only when neither store answers: a webhook could then not be made durable."""
     stores: db.Stores = request.state.stores
     postgres, redis, board = await asyncio.gather(
-        _answers(POSTGRES, _ask_postgres), _answers(REDIS, stores.queue.ping), health.board(stores.queue)
+        _answers(POSTGRES, _ask_postgres),
+        _answers(REDIS, stores.queue.ping),
+        health.board(stores.queue),
     )
     notices = {name: health.service_notice(board, name) for name in board}
     if not postgres and not redis:
@@ -72,7 +77,9 @@ async def healthz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus' text, with what waits counted at this moment. Raises UnauthorizedError for strangers."""
+    """Prometheus' text, with what waits counted at this moment. Raises UnauthorizedError for
+    strangers.
+    """
     _admit_scraper(request)
     stores: db.Stores = request.state.stores
     bus: Bus = request.state.bus
@@ -84,7 +91,9 @@ async def metrics(request: Request) -> Response:
     )
     scraped = [one for group in found for one in group]
     text = await asyncio.to_thread(signals.render, [*scraped, _hit_ratio()])
-    return PlainTextResponse(text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"})
+    return PlainTextResponse(
+        text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
+    )
 
 
 routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
@@ -110,7 +119,8 @@ def _admit_scraper(request: Request) -> None:
         if not hmac.compare_digest(given, f"Bearer {token}".encode()):
             raise UnauthorizedError("Metrics need the token of METRICS_TOKEN as Bearer.")
         return
-    # behind a proxy on this machine everybody seems to come from the loopback: what was forwarded is a stranger
+    # behind a proxy on this machine everybody seems to come from the loopback: what was forwarded
+    # is a stranger
     is_forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
     client = request.client.host if request.client else ""
     if is_forwarded or not _is_loopback(client):
@@ -124,7 +134,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _gather(resource: Resource, count: Callable[[], Awaitable[list[Scraped]]]) -> list[Scraped]:
+async def _gather(
+    resource: Resource, count: Callable[[], Awaitable[list[Scraped]]]
+) -> list[Scraped]:
     async def nothing(_: Exception) -> list[Scraped]:
         return []  # a gauge that cannot be read is absent, which alerts can tell from zero
 
@@ -143,7 +155,12 @@ async def _lanes(stores: db.Stores) -> list[Scraped]:
         Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": stats.depth}),
         Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": stats.lanes}),
         Scraped("holdfast_lane_oldest_age_seconds", "Age of the oldest waiting webhook", {"": age}),
-        Scraped("holdfast_queue_depth", "Jobs in a queue", dict(zip(QUEUES, depths, strict=True)), "queue"),
+        Scraped(
+            "holdfast_queue_depth",
+            "Jobs in a queue",
+            dict(zip(QUEUES, depths, strict=True)),
+            "queue",
+        ),
     ]
 
 
@@ -152,7 +169,9 @@ async def _consumers(bus: Bus) -> list[Scraped]:
     counts = {service: float(lag.count) for service, lag in lags.items()}
     ages = {service: lag.age_seconds for service, lag in lags.items()}
     return [
-        Scraped("holdfast_consumer_lag_events", "Events a service has not handled", counts, "service"),
+        Scraped(
+            "holdfast_consumer_lag_events", "Events a service has not handled", counts, "service"
+        ),
         Scraped("holdfast_consumer_lag_seconds", "Age of the oldest of them", ages, "service"),
     ]
 
@@ -163,8 +182,16 @@ async def _waiting() -> list[Scraped]:
     letters = {"waiting": float(row["letters_waiting"]), "dead": float(row["letters_dead"])}
     return [
         Scraped("holdfast_outbox_depth", "Facts not published yet", {"": row["outbox_rows"]}),
-        Scraped("holdfast_outbox_oldest_age_seconds", "Age of the oldest of them", {"": row["outbox_age"]}),
-        Scraped("holdfast_spilled_webhooks", "Webhooks kept in Postgres while Redis was away", {"": row["spilled"]}),
+        Scraped(
+            "holdfast_outbox_oldest_age_seconds",
+            "Age of the oldest of them",
+            {"": row["outbox_age"]},
+        ),
+        Scraped(
+            "holdfast_spilled_webhooks",
+            "Webhooks kept in Postgres while Redis was away",
+            {"": row["spilled"]},
+        ),
         Scraped("holdfast_dead_letters_waiting", "Dead letters by state", letters, "state"),
     ]
 
@@ -172,12 +199,20 @@ async def _waiting() -> list[Scraped]:
 async def _heartbeats(stores: db.Stores) -> list[Scraped]:
     now = datetime.now(UTC)
     board = await health.board(stores.queue)
-    ages = {name: (now - line.beat_at).total_seconds() for name, line in board.items() if line.beat_at}
-    return [Scraped("holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process")]
+    ages = {
+        name: (now - line.beat_at).total_seconds() for name, line in board.items() if line.beat_at
+    }
+    return [
+        Scraped(
+            "holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process"
+        )
+    ]
 
 
 def _hit_ratio() -> Scraped:
-    """Of this process alone; over all of them it is rate(fresh) / rate(all) of holdfast_cache_total."""
+    """Of this process alone; over all of them it is rate(fresh) / rate(all) of
+    holdfast_cache_total.
+    """
     counted = {
         sample.labels["outcome"]: sample.value
         for metric in signals.CACHE.collect()
@@ -186,4 +221,6 @@ def _hit_ratio() -> Scraped:
     }
     reads = sum(value for outcome, value in counted.items() if outcome != "away")
     ratio = counted.get("fresh", 0.0) / reads if reads else 0.0
-    return Scraped("holdfast_cache_hit_ratio", "Reads served fresh from the cache by this process", {"": ratio})
+    return Scraped(
+        "holdfast_cache_hit_ratio", "Reads served fresh from the cache by this process", {"": ratio}
+    )

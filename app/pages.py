@@ -1,4 +1,6 @@
-"""What all admin pages share: who asks, guarded reads, the sentences above a page that is behind, forms, HTML."""
+"""What all admin pages share: who asks, guarded reads, the sentences above a page that is
+behind, forms, HTML.
+"""
 
 import asyncio
 import functools
@@ -29,8 +31,18 @@ from app.shopify import admin_session
 from app.shopify.admin_session import Staff
 
 T = TypeVar("T")
-NAVIGATION = (("/", "Home"), ("/customers", "Customers"), ("/program", "Program"), ("/status", "Status"))
-CARRIED = ("shop", "host", "embedded", "locale")  # without these Shopify cannot be asked for a new id token
+NAVIGATION = (
+    ("/", "Home"),
+    ("/customers", "Customers"),
+    ("/program", "Program"),
+    ("/status", "Status"),
+)
+CARRIED = (
+    "shop",
+    "host",
+    "embedded",
+    "locale",
+)  # without these Shopify cannot be asked for a new id token
 ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
 STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads")
@@ -38,7 +50,9 @@ PAGES = Resource("page reads")
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of a member of staff; `shop` comes from the id token alone, `timezone` is the shop's."""
+    """One request of a member of staff; `shop` comes from the id token alone, `timezone` is the
+    shop's.
+    """
 
     request: Request
     staff: Staff
@@ -64,10 +78,11 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Let `handler` answer only requests with a valid id token (platform.md §1.3), and its errors as pages.
+    """Let `handler` answer only requests with a valid id token (platform.md §1.3), and its errors
+    as pages.
 
-    A change (anything but GET) must bring the token as Bearer: a token in the address could come from a link. The
-    first valid token of a shop installs the app.
+    A change (anything but GET) must bring the token as Bearer: a token in the address could come
+    from a link. The first valid token of a shop installs the app.
     """
 
     @functools.wraps(handler)
@@ -84,29 +99,58 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await handler(visit)
         except HoldfastError as error:
-            request.state.refused = (error.code, error.message)  # the edge's line of the request says why
-            return render(visit, "error.html", heading=TITLES.get(error.status, TITLES[500]), message=error.message,
-                          status=error.status)  # fmt: skip
+            request.state.refused = (
+                error.code,
+                error.message,
+            )  # the edge's line of the request says why
+            return render(
+                visit,
+                "error.html",
+                heading=TITLES.get(error.status, TITLES[500]),
+                message=error.message,
+                status=error.status,
+            )
 
     return answer
 
 
-TITLES = {404: "Not found", 400: "That did not work", 503: "Not available just now", 500: "Something went wrong"}
+TITLES = {
+    404: "Not found",
+    400: "That did not work",
+    503: "Not available just now",
+    500: "Something went wrong",
+}
 
 
 async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
     shop, board = await asyncio.gather(
-        read(stores, f"shop:{staff.shop}", lambda: core_reads.shop(staff.shop), core_reads.ShopInfo | None),
+        read(
+            stores,
+            f"shop:{staff.shop}",
+            lambda: core_reads.shop(staff.shop),
+            core_reads.ShopInfo | None,
+        ),
         health.board(stores.queue),
     )
     if shop.value is None:
         return Visit(request, staff, stores, "UTC", "USD", is_described=False, board=board)
     known = shop.value
-    return Visit(request, staff, stores, known.timezone, known.currency, is_described=known.name != "", board=board)
+    return Visit(
+        request,
+        staff,
+        stores,
+        known.timezone,
+        known.currency,
+        is_described=known.name != "",
+        board=board,
+    )
 
 
-async def read(stores: db.Stores, key: str, load: Callable[[], Awaitable[T]], kind: Any) -> Reading[T]:
-    """Load what a page shows under the page deadline; when that fails, the last one this page showed.
+async def read(
+    stores: db.Stores, key: str, load: Callable[[], Awaitable[T]], kind: Any
+) -> Reading[T]:
+    """Load what a page shows under the page deadline; when that fails, the last one this page
+    showed.
 
     `key` must contain the shop. Never fresh from the cache: whoever saves a change sees it at once.
     """
@@ -121,7 +165,8 @@ async def read(stores: db.Stores, key: str, load: Callable[[], Awaitable[T]], ki
 
 
 async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = None) -> T | None:
-    """What `call` says, or None when it cannot say it in time and the rest of the page does not depend on it.
+    """What `call` says, or None when it cannot say it in time and the rest of the page does not
+    depend on it.
 
     Errors that are the caller's fault (no such customer) are raised.
     """
@@ -134,29 +179,47 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
 
 
 def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
-    """What to say above a page made from `readings` (DESIGN §2): the worst about the data, then about the road."""
+    """What to say above a page made from `readings` (DESIGN §2): the worst about the data, then
+    about the road.
+    """
     found = []
     stale = [reading.as_of for reading in readings if reading.source == "cached" and reading.as_of]
     if any(reading.source == "unavailable" for reading in readings):
         found.append(Banner("critical", "Some figures cannot be shown just now", f"{AWAY} {SAFE}"))
     elif stale:
-        found.append(Banner("warning", f"Figures as of {wording.clock(min(stale), visit.timezone)}", f"{AWAY} {SAFE}"))
+        found.append(
+            Banner(
+                "warning",
+                f"Figures as of {wording.clock(min(stale), visit.timezone)}",
+                f"{AWAY} {SAFE}",
+            )
+        )
     if visit.board.is_remembered:
         found.append(Banner("warning", "Updates are on their way", QUEUE_AWAY))
         return found
     late = [name for name in ROAD if health.service_notice(visit.board, name) != "healthy"]
     if late:
-        moments = [line.caught_up_at for name in late if (line := visit.board.get(name)) and line.caught_up_at]
-        as_of = f"Balances are as of {wording.clock(min(moments), visit.timezone)}; updates" if moments else "Updates"
+        moments = [
+            line.caught_up_at
+            for name in late
+            if (line := visit.board.get(name)) and line.caught_up_at
+        ]
+        as_of = (
+            f"Balances are as of {wording.clock(min(moments), visit.timezone)}; updates"
+            if moments
+            else "Updates"
+        )
         found.append(Banner("warning", "Points are catching up", f"{as_of} are on their way."))
     return found
 
 
 AWAY = "The database is not answering."
-SAFE = "Nothing is lost and orders are still taken in, but changes cannot be saved until it is back."
+SAFE = (
+    "Nothing is lost and orders are still taken in, but changes cannot be saved until it is back."
+)
 QUEUE_AWAY = (
-    "The queue between Shopify and Holdfast is not answering. Pages are read straight from the ledger and may be "
-    "slower; new orders are kept safe and add their points when it is back."
+    "The queue between Shopify and Holdfast is not answering. Pages are read straight from the "
+    "ledger and may be slower; new orders are kept safe and add their points when it is back."
 )
 
 
@@ -170,9 +233,15 @@ def render(
     toast: str = "",
     **context: Any,
 ) -> HTMLResponse:
-    """The page as HTML with the headers of an embedded document; `toast` is said once, through App Bridge."""
+    """The page as HTML with the headers of an embedded document; `toast` is said once, through
+    App Bridge.
+    """
     config = visit.stores.config
-    carry = {name: visit.request.query_params[name] for name in CARRIED if name in visit.request.query_params}
+    carry = {
+        name: visit.request.query_params[name]
+        for name in CARRIED
+        if name in visit.request.query_params
+    }
     html = environment.get_template(template).render(
         heading=heading,
         banners=banners(visit, readings),
@@ -189,7 +258,9 @@ def render(
     )
     headers = {**admin_session.document_headers(visit.shop, config), "Cache-Control": "no-store"}
     if toast:
-        headers["HX-Toast"] = json.dumps({"message": toast, "isError": status >= HTTP_ERROR})  # JSON keeps it ASCII
+        headers["HX-Toast"] = json.dumps(
+            {"message": toast, "isError": status >= HTTP_ERROR}
+        )  # JSON keeps it ASCII
     return HTMLResponse(html, status, headers)
 
 
@@ -198,12 +269,16 @@ HTTP_ERROR = 400
 
 def error_page(status: int, message: str) -> HTMLResponse:
     """A page for whoever could not even be recognised: no shop, no navigation, no scripts."""
-    html = environment.get_template("stranger.html").render(heading=TITLES.get(status, TITLES[500]), message=message)
+    html = environment.get_template("stranger.html").render(
+        heading=TITLES.get(status, TITLES[500]), message=message
+    )
     return HTMLResponse(html, status, {"Content-Security-Policy": "frame-ancestors 'none'"})
 
 
 def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
-    """`path` with what Shopify needs to recognise the next document, and `query` without its empty values."""
+    """`path` with what Shopify needs to recognise the next document, and `query` without its
+    empty values.
+    """
     pairs = {**carry, **{name: value for name, value in query.items() if value not in {None, ""}}}
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
@@ -216,7 +291,9 @@ def page_number(request: Request) -> int:
 
 @functools.cache
 def static(name: str) -> str:
-    """The address of a file under static/, with its contents' digest, so that browsers may keep it for ever."""
+    """The address of a file under static/, with its contents' digest, so that browsers may keep
+    it for ever.
+    """
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
 
@@ -229,4 +306,6 @@ environment = jinja2.Environment(
     lstrip_blocks=True,
 )
 environment.globals.update(static=static, now=lambda: datetime.now(UTC))
-environment.filters.update(local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}")
+environment.filters.update(
+    local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}"
+)

@@ -1,4 +1,6 @@
-"""What holds for every request, whichever way it comes in: an id that its log lines share, and a largest body."""
+"""What holds for every request, whichever way it comes in: an id that its log lines share, and
+a largest body.
+"""
 
 import os
 import re

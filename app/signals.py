@@ -1,4 +1,6 @@
-"""What the house says about itself: JSON logs, metrics over several processes, and Sentry and PostHog when set."""
+"""What the house says about itself: JSON logs, metrics over several processes, and Sentry and
+PostHog when set.
+"""
 
 import logging
 import os
@@ -12,50 +14,104 @@ from typing import Any
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    values,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
 from app.config import Config
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # By default every increment asks the kernel for the process id, in case of a fork. Our processes never fork after
-    # this import, and on the webhooks' way that question costs more than the increment.
+    # By default every increment asks the kernel for the process id, in case of a fork. Our
+    # processes never fork after this import, and on the webhooks' way that question costs more than
+    # the increment.
     _PID = os.getpid()
     values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call] # not annotated
 
-# Label values come from short fixed lists, never from a request: no shop, customer or address label.
+# Label values come from short fixed lists, never from a request: no shop, customer or address
+# label.
 WEBHOOKS = Counter("holdfast_webhooks_total", "Webhooks by what admission answered", ["outcome"])
-INGESTED = Counter("holdfast_ingested_total", "Webhooks drained from the lanes by outcome", ["outcome"])
-OUTBOX_PUBLISHED = Counter("holdfast_outbox_published_total", "Facts moved from the outbox to the bus")
-CONSUMED = Counter("holdfast_consumed_total", "Events read from the bus by outcome", ["service", "outcome"])
+INGESTED = Counter(
+    "holdfast_ingested_total", "Webhooks drained from the lanes by outcome", ["outcome"]
+)
+OUTBOX_PUBLISHED = Counter(
+    "holdfast_outbox_published_total", "Facts moved from the outbox to the bus"
+)
+CONSUMED = Counter(
+    "holdfast_consumed_total", "Events read from the bus by outcome", ["service", "outcome"]
+)
 POSTINGS = Counter("holdfast_postings_total", "Ledger rows written by effect", ["effect"])
-CACHE = Counter("holdfast_cache_total", "Reads through the cache: fresh, stale, miss, memory, empty", ["outcome"])
+CACHE = Counter(
+    "holdfast_cache_total",
+    "Reads through the cache: fresh, stale, miss, memory, empty",
+    ["outcome"],
+)
 BREAKER = Gauge(
-    "holdfast_breaker_state", "0 closed, 1 half-open, 2 open; the worst of all processes", ["name"],
+    "holdfast_breaker_state",
+    "0 closed, 1 half-open, 2 open; the worst of all processes",
+    ["name"],
     multiprocess_mode="livemax",
-)  # fmt: skip
-TRANSITIONS = Counter("holdfast_breaker_transitions_total", "Circuits that moved, by where to", ["name", "state"])
-GUARD = Counter("holdfast_guard_total", "Guarded calls: ok, failed, slow, refused, busy, rejected", ["name", "outcome"])
+)
+TRANSITIONS = Counter(
+    "holdfast_breaker_transitions_total", "Circuits that moved, by where to", ["name", "state"]
+)
+GUARD = Counter(
+    "holdfast_guard_total",
+    "Guarded calls: ok, failed, slow, refused, busy, rejected",
+    ["name", "outcome"],
+)
 DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set aside", ["service"])
-LIMITS = Counter("holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"])
+LIMITS = Counter(
+    "holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"]
+)
 LOST_SIGNALS = Counter("holdfast_lost_signals_total", "Signals that could not be sent", ["to"])
 REQUEST_SECONDS = Histogram(
-    "holdfast_request_seconds", "Requests by route template", ["route"],
+    "holdfast_request_seconds",
+    "Requests by route template",
+    ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-)  # fmt: skip
+)
 ROAD_SECONDS = Histogram(
-    "holdfast_road_seconds", "The way of a webhook by stage: admit, ingest, consume, total", ["stage"],
+    "holdfast_road_seconds",
+    "The way of a webhook by stage: admit, ingest, consume, total",
+    ["stage"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
-)  # fmt: skip
+)
 
-SECRET_KEYS = frozenset({
-    "access_token", "address", "api_key", "authorization", "code", "cookie", "customer_name", "email", "first_name",
-    "hmac", "id_token", "last_name", "name", "password", "payload", "phone", "refresh_token", "secret", "signature",
-    "token",
-})  # fmt: skip
+SECRET_KEYS = frozenset(
+    {
+        "access_token",
+        "address",
+        "api_key",
+        "authorization",
+        "code",
+        "cookie",
+        "customer_name",
+        "email",
+        "first_name",
+        "hmac",
+        "id_token",
+        "last_name",
+        "name",
+        "password",
+        "payload",
+        "phone",
+        "refresh_token",
+        "secret",
+        "signature",
+        "token",
+    }
+)
 REDACTED = "[redacted]"
-# an exception's text can quote what it choked on: tokens, signatures and addresses are cut out of all free text
+# an exception's text can quote what it choked on: tokens, signatures and addresses are cut out of
+# all free text
 _SECRET_TEXT = re.compile(
     r"shp(?:at|rt|ua|ca|ss)_\w+"
     r"|eyJ[\w-]+\.[\w-]+\.[\w-]*"
@@ -75,7 +131,9 @@ _posthog: Any = None  # a client
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """A gauge computed at the moment of a scrape: `values` by the value of its one `label`, or by "" without one."""
+    """A gauge computed at the moment of a scrape: `values` by the value of its one `label`, or
+    by "" without one.
+    """
 
     name: str
     meaning: str
@@ -84,7 +142,9 @@ class Scraped:
 
 
 def setup(process: str, config: Config) -> None:
-    """Call once at the start of a process: logs to stdout from here on, Sentry and PostHog when their keys are set."""
+    """Call once at the start of a process: logs to stdout from here on, Sentry and PostHog when
+    their keys are set.
+    """
     level = logging.getLevelNamesMapping().get(config.log_level.upper(), logging.INFO)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -107,18 +167,27 @@ def setup(process: str, config: Config) -> None:
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """A logger; request_id, shop and event_id come from `structlog.contextvars.bind_contextvars`."""
+    """A logger; request_id, shop and event_id come from
+    `structlog.contextvars.bind_contextvars`.
+    """
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return log
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: drop the value of every key that can hold a secret or personal data, at any depth."""
-    return {key: REDACTED if key.lower() in SECRET_KEYS else _scrub(value) for key, value in event.items()}
+    """Processor: drop the value of every key that can hold a secret or personal data, at any
+    depth.
+    """
+    return {
+        key: REDACTED if key.lower() in SECRET_KEYS else _scrub(value)
+        for key, value in event.items()
+    }
 
 
 def render(extra: Sequence[Scraped] = ()) -> bytes:
-    """The text of /metrics: all processes together when PROMETHEUS_MULTIPROC_DIR is set, else this one."""
+    """The text of /metrics: all processes together when PROMETHEUS_MULTIPROC_DIR is set, else
+    this one.
+    """
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     registry = REGISTRY
     if directory:
@@ -131,11 +200,15 @@ def render(extra: Sequence[Scraped] = ()) -> bytes:
 
 
 def track(event: str, subject: str, **properties: str | float | bool) -> None:
-    """A product event to PostHog, when its key is set; queued, dropped when the queue is full, never personal."""
+    """A product event to PostHog, when its key is set; queued, dropped when the queue is full,
+    never personal.
+    """
     if _posthog is None:
         return
     try:
-        _posthog.capture(event, distinct_id=subject, properties=dict(redact(None, "", dict(properties))))
+        _posthog.capture(
+            event, distinct_id=subject, properties=dict(redact(None, "", dict(properties)))
+        )
     except Exception:  # noqa: BLE001 - analytics never break what they watch; the loss is counted
         LOST_SIGNALS.labels("posthog").inc()
 
@@ -145,7 +218,9 @@ def flush() -> None:
     if _sentry is not None:
         _sentry.flush(timeout=2)
     if _posthog is not None:
-        closing = threading.Thread(target=_posthog.shutdown, daemon=True)  # it has no deadline of its own
+        closing = threading.Thread(
+            target=_posthog.shutdown, daemon=True
+        )  # it has no deadline of its own
         closing.start()
         closing.join(timeout=2)
 
@@ -158,7 +233,10 @@ def _scrub(value: Any) -> Any:
     if isinstance(value, str):
         return _SECRET_TEXT.sub(REDACTED, value)
     if isinstance(value, Mapping):
-        return {key: REDACTED if str(key).lower() in SECRET_KEYS else _scrub(inner) for key, inner in value.items()}
+        return {
+            key: REDACTED if str(key).lower() in SECRET_KEYS else _scrub(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_scrub(inner) for inner in value]
     return value
@@ -169,19 +247,33 @@ def _adopt_stdlib(shared: list[Any], level: int) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *(step for step in shared if step is not _to_sentry)],
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                *(step for step in shared if step is not _to_sentry),
+            ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 redact,
-                structlog.processors.JSONRenderer(serializer=lambda event, **_: _json(event).decode()),
+                structlog.processors.JSONRenderer(
+                    serializer=lambda event, **_: _json(event).decode()
+                ),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "asyncio", "tortoise", "uvicorn.access", "arq.worker", "posthog", "backoff"):
+    for name in (
+        "httpx",
+        "httpcore",
+        "asyncio",
+        "tortoise",
+        "uvicorn.access",
+        "arq.worker",
+        "posthog",
+        "backoff",
+    ):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
@@ -217,9 +309,13 @@ def _start_posthog(config: Config) -> None:
         from posthog import Posthog  # noqa: PLC0415
 
         _posthog = Posthog(
-            config.posthog_api_key, host="https://us.i.posthog.com", max_queue_size=1_000, max_retries=1, timeout=3,
+            config.posthog_api_key,
+            host="https://us.i.posthog.com",
+            max_queue_size=1_000,
+            max_retries=1,
+            timeout=3,
             on_error=lambda *_: LOST_SIGNALS.labels("posthog").inc(),
-        )  # fmt: skip
+        )
 
 
 def _before_send(event: Any, _hint: Any) -> Any:
@@ -238,7 +334,9 @@ def _scrub_event(value: Any) -> Any:
     return _scrub(value)
 
 
-def _to_sentry(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _to_sentry(
+    _logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     if _sentry is not None and method in {"error", "exception", "critical"}:
         error = event.get("exc_info")
         try:
@@ -269,7 +367,9 @@ class _ScrapedCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for one in self.scraped:
-            family = GaugeMetricFamily(one.name, one.meaning, labels=[one.label] if one.label else [])
+            family = GaugeMetricFamily(
+                one.name, one.meaning, labels=[one.label] if one.label else []
+            )
             for label, value in one.values.items():
                 family.add_metric([label] if one.label else [], value)
             yield family

@@ -1,4 +1,6 @@
-"""The shopper's API: balance, rewards and redemptions, for the widget (app proxy) and for checkout extensions."""
+"""The shopper's API: balance, rewards and redemptions, for the widget (app proxy) and for
+checkout extensions.
+"""
 
 import time
 from collections import OrderedDict
@@ -14,7 +16,13 @@ from tortoise.exceptions import BaseORMException
 from app import signals
 from app.db import Stores
 from app.door import Caller, Door, TooOftenError, read_body
-from app.errors import BadInputError, HoldfastError, RefusedError, UnauthorizedError, UnavailableError
+from app.errors import (
+    BadInputError,
+    HoldfastError,
+    RefusedError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from app.points import actions, reads, redemption
 from app.points.views import Balance, RedemptionView
 from app.resilience import cache, health, limits
@@ -23,7 +31,9 @@ from app.resilience.reading import Reading, live
 from app.shopify import verify
 
 BEHIND = "Updates are on their way."
-AWAY = "Your points cannot be used at this moment. They are safe; please try again in a few minutes."
+AWAY = (
+    "Your points cannot be used at this moment. They are safe; please try again in a few minutes."
+)
 NO_LINK_YET = "Referral links are not offered yet. They come later."
 NOBODY = {"available": 0, "pending": 0, "held": 0, "as_of": None, "source": "unavailable"}
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
@@ -34,7 +44,14 @@ CUSTOMER_PER_SECOND, CUSTOMER_BURST = 20.0, 40
 SHOP_PER_SECOND, SHOP_BURST = 100.0, 400
 COMPLETE_SECONDS = 4.0  # Shopify's app proxy and the shopper's patience both end at about 5
 # InternalClientError: Postgres was killed while a connection went back to the pool
-DATABASE_AWAY = (UnavailableError, OSError, PostgresError, InterfaceError, InternalClientError, BaseORMException)
+DATABASE_AWAY = (
+    UnavailableError,
+    OSError,
+    PostgresError,
+    InterfaceError,
+    InternalClientError,
+    BaseORMException,
+)
 READS = Resource("storefront reads", tickets=32)
 # many at once may wait for the same member's row: the deadline bounds them, not the tickets
 HOLDS = Resource("redemption hold", 4.0, tickets=128)
@@ -46,7 +63,9 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a redemption; the key is the shopper's own, one an intended redemption."""
 
     reward_id: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,18}\Z")]
-    idempotency_key: Annotated[str, msgspec.Meta(min_length=8, max_length=128, pattern=r"\A[!-~]+\Z")]
+    idempotency_key: Annotated[
+        str, msgspec.Meta(min_length=8, max_length=128, pattern=r"\A[!-~]+\Z")
+    ]
 
 
 def by_proxy(request: Request) -> Caller:
@@ -64,7 +83,9 @@ def by_token(request: Request) -> Caller:
 
 
 async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
-    """What a shopper sees (DESIGN §5 `me`); somebody not signed in gets the offer only, never a balance."""
+    """What a shopper sees (DESIGN §5 `me`); somebody not signed in gets the offer only, never a
+    balance.
+    """
     stores: Stores = request.state.stores
     shelf = await _shelf(stores, caller.shop)
     body = {
@@ -80,12 +101,16 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         reading = await _balance(stores, caller.shop, caller.customer_id)
         body["points"] = _points(reading)
         body["notices"] = [] if reading.is_live else [BEHIND]
-        body["redemptions"] = await _redemptions(stores, caller.shop, caller.customer_id, reading.value)
+        body["redemptions"] = await _redemptions(
+            stores, caller.shop, caller.customer_id, reading.value
+        )
     return 200, body
 
 
 async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
-    """Hold the points and get the code: 200 with it, 202 while it is being prepared, 422 when it came to nothing."""
+    """Hold the points and get the code: 200 with it, 202 while it is being prepared, 422 when
+    it came to nothing.
+    """
     if caller.customer_id is None:
         raise UnauthorizedError("Please sign in to use your points.", code="sign_in")
     stores: Stores = request.state.stores
@@ -106,8 +131,9 @@ async def referral_link(_request: Request, _caller: Caller) -> tuple[int, dict[s
 
 
 def _same_origin(request: Request) -> None:
-    """Another site's page can make a browser post forms and plain text to the shop's proxy, but no JSON: for that the
-    browser asks the shop first. (An extension's token cannot be sent unasked at all.)
+    """Another site's page can make a browser post forms and plain text to the shop's proxy, but no
+    JSON: for that the browser asks the shop first. (An extension's token cannot be sent unasked at
+    all.)
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and "authorization" not in request.headers:
@@ -125,13 +151,20 @@ def _ask(body: bytes) -> Ask:
 
 async def _take(stores: Stores, shop: str, customer_id: str) -> None:
     customer = await limits.take(
-        stores.cache, "redemptions_customer", f"{shop}:{customer_id}",
-        rate_per_second=CUSTOMER_PER_SECOND, burst=CUSTOMER_BURST,
-    )  # fmt: skip
+        stores.cache,
+        "redemptions_customer",
+        f"{shop}:{customer_id}",
+        rate_per_second=CUSTOMER_PER_SECOND,
+        burst=CUSTOMER_BURST,
+    )
     allowance = customer
     if customer.is_allowed:
         allowance = await limits.take(
-            stores.cache, "redemptions_shop", shop, rate_per_second=SHOP_PER_SECOND, burst=SHOP_BURST
+            stores.cache,
+            "redemptions_shop",
+            shop,
+            rate_per_second=SHOP_PER_SECOND,
+            burst=SHOP_BURST,
         )
     if not allowance.is_allowed:
         raise TooOftenError(allowance.retry_after_seconds)
@@ -142,33 +175,45 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
     try:
         return await guard(
             HOLDS,
-            lambda: actions.redeem(shop, customer_id, ask.reward_id, ask.idempotency_key, request_id, stores),
+            lambda: actions.redeem(
+                shop, customer_id, ask.reward_id, ask.idempotency_key, request_id, stores
+            ),
         )
     except DATABASE_AWAY as error:
         if is_permanent(error):
             raise
-        # it may have been held all the same: the widget asks again with the same key and gets that redemption
+        # it may have been held all the same: the widget asks again with the same key and gets that
+        # redemption
         raise UnavailableError(AWAY) from error
 
 
 async def _complete(request: Request, held: RedemptionView) -> RedemptionView:
-    """Get the code now when Shopify is quick; else the points worker goes on with what is due in its table."""
+    """Get the code now when Shopify is quick; else the points worker goes on with what is due
+    in its table.
+    """
     try:
         return await guard(
-            COMPLETIONS, lambda: redemption.complete(request.state.stores, request.state.client, held.id)
+            COMPLETIONS,
+            lambda: redemption.complete(request.state.stores, request.state.client, held.id),
         )
     except (*DATABASE_AWAY, HoldfastError) as error:
-        log.warning("redemption goes on in the worker", redemption_id=held.id, reason=type(error).__name__)
+        log.warning(
+            "redemption goes on in the worker", redemption_id=held.id, reason=type(error).__name__
+        )
         return held
 
 
 async def _balance(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
-    """The balance, marked as old when the points service is down or late, whatever the cache says."""
+    """The balance, marked as old when the points service is down or late, whatever the cache
+    says.
+    """
     return await _marked(stores, await reads.balance_reading(stores, shop, customer_id))
 
 
 async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
-    """The balance after a change, past the cache: that may have missed the change, and would say it is current."""
+    """The balance after a change, past the cache: that may have missed the change, and would
+    say it is current.
+    """
     try:
         balance = await guard(READS, lambda: reads.balance(shop, customer_id))
     except DATABASE_AWAY:
@@ -178,7 +223,11 @@ async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading
 
 async def _marked(stores: Stores, reading: Reading[Balance]) -> Reading[Balance]:
     board = await health.board(stores.queue)
-    if health.service_notice(board, "points") == "healthy" or reading.value is None or reading.as_of is None:
+    if (
+        health.service_notice(board, "points") == "healthy"
+        or reading.value is None
+        or reading.as_of is None
+    ):
         return reading
     caught_up_at = board["points"].caught_up_at
     return Reading(reading.value, min(reading.as_of, caught_up_at or reading.as_of), "cached")
@@ -198,12 +247,23 @@ def _points(reading: Reading[Balance]) -> dict[str, Any]:
 
 
 def _redemption(view: RedemptionView, **more: str) -> dict[str, Any]:
-    return {"id": view.id, "state": view.state, "code": view.code, "title": view.title, "points": view.points, **more}
+    return {
+        "id": view.id,
+        "state": view.state,
+        "code": view.code,
+        "title": view.title,
+        "points": view.points,
+        **more,
+    }
 
 
-async def _redemptions(stores: Stores, shop: str, customer_id: str, balance: Balance | None) -> list[dict[str, Any]]:
-    """The newest redemptions. Each of their changes moves points, so that a list is right as long as the balance's
-    sequence is: it is remembered here and in the cache under that number, and costs the warm path nothing."""
+async def _redemptions(
+    stores: Stores, shop: str, customer_id: str, balance: Balance | None
+) -> list[dict[str, Any]]:
+    """The newest redemptions. Each of their changes moves points, so that a list is right as
+    long as the balance's sequence is: it is remembered here and in the cache under that number,
+    and costs the warm path nothing.
+    """
     remembered = _lists.get((shop, customer_id))
     if balance is None or (remembered and remembered[0] == balance.sequence):
         return remembered[1] if remembered else []
@@ -281,8 +341,18 @@ def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
 
 routes: list[BaseRoute] = [
     Route("/storefront/me", Door(by_proxy, {"GET": me}), name="storefront_me"),
-    Route("/storefront/redemptions", Door(by_proxy, {"POST": redeem}), name="storefront_redemptions"),
-    Route("/storefront/referral-link", Door(by_proxy, {"POST": referral_link}), name="storefront_referral_link"),
+    Route(
+        "/storefront/redemptions", Door(by_proxy, {"POST": redeem}), name="storefront_redemptions"
+    ),
+    Route(
+        "/storefront/referral-link",
+        Door(by_proxy, {"POST": referral_link}),
+        name="storefront_referral_link",
+    ),
     Route("/checkout/me", Door(by_token, {"GET": me}, is_open=True), name="checkout_me"),
-    Route("/checkout/redemptions", Door(by_token, {"POST": redeem}, is_open=True), name="checkout_redemptions"),
+    Route(
+        "/checkout/redemptions",
+        Door(by_token, {"POST": redeem}, is_open=True),
+        name="checkout_redemptions",
+    ),
 ]

@@ -1,4 +1,6 @@
-"""POST /webhooks: proves that Shopify sent it, makes it durable, answers; nothing is parsed here."""
+"""POST /webhooks: proves that Shopify sent it, makes it durable, answers; nothing is parsed
+here.
+"""
 
 import re
 import time
@@ -8,7 +10,13 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from app import signals
-from app.errors import BadInputError, HoldfastError, TooLargeError, UnauthorizedError, UnavailableError
+from app.errors import (
+    BadInputError,
+    HoldfastError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from app.flow.admission import Admission
 from app.flow.lane import LaneItem
 from app.request import BODY_BYTES_MAX, sane_id
@@ -24,7 +32,16 @@ log = signals.logger()
 _seconds = signals.REQUEST_SECONDS.labels("/webhooks")
 _outcomes = {
     outcome: signals.WEBHOOKS.labels(outcome)
-    for outcome in ("queued", "duplicate", "spilled", "bad_digest", "bad_headers", "too_large", "unavailable", "failed")
+    for outcome in (
+        "queued",
+        "duplicate",
+        "spilled",
+        "bad_digest",
+        "bad_headers",
+        "too_large",
+        "unavailable",
+        "failed",
+    )
 }
 
 
@@ -37,8 +54,8 @@ class MethodError(HoldfastError):
 async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     """The whole of /webhooks as plain ASGI, its own request ids and errors included.
 
-    It is called before any middleware: thousands of requests a second pass here, and what wraps a request costs
-    as much as handling it. `scope["state"]` holds `admission`, from the lifespan.
+    It is called before any middleware: thousands of requests a second pass here, and what wraps a
+    request costs as much as handling it. `scope["state"]` holds `admission`, from the lifespan.
     """
     began = time.perf_counter()
     headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -46,14 +63,21 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         outcome = await _take(scope, headers, receive, request_id.decode())
     except HoldfastError as error:
-        log.info("webhook refused", status=error.status, reason=error.message, request_id=request_id.decode())
+        log.info(
+            "webhook refused",
+            status=error.status,
+            reason=error.message,
+            request_id=request_id.decode(),
+        )
         await _refusal(error, request_id)(scope, receive, send)
     except ClientDisconnect:
         return
     except Exception as error:
         log.exception("webhook failed", error=type(error).__name__, request_id=request_id.decode())
         _outcomes["failed"].inc()
-        await _refusal(HoldfastError("Something went wrong on our side."), request_id)(scope, receive, send)
+        await _refusal(HoldfastError("Something went wrong on our side."), request_id)(
+            scope, receive, send
+        )
     else:
         _outcomes[outcome].inc()
         answer = [(b"content-length", b"0"), (b"x-request-id", request_id)]
@@ -62,7 +86,9 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     _seconds.observe(time.perf_counter() - began)
 
 
-async def _take(scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str) -> str:
+async def _take(
+    scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str
+) -> str:
     if scope["method"] != "POST":
         raise MethodError("Webhooks are delivered by POST.")
     admission: Admission = scope["state"]["admission"]
@@ -78,7 +104,9 @@ def _refusal(error: HoldfastError, request_id: bytes) -> JSONResponse:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
     elif isinstance(error, MethodError):
         headers["Allow"] = "POST"
-    return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers)
+    return JSONResponse(
+        {"error": {"code": error.code, "message": error.message}}, error.status, headers
+    )
 
 
 async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
@@ -119,7 +147,9 @@ def _prove(headers: dict[bytes, bytes], body: bytes, secrets: tuple[str, ...]) -
 
 
 def _item(headers: dict[bytes, bytes], body: bytes, request_id: str) -> LaneItem:
-    """The webhook as its lane keeps it; only the body is signed, so what the headers say is checked for its form."""
+    """The webhook as its lane keeps it; only the body is signed, so what the headers say is
+    checked for its form.
+    """
     return LaneItem(
         received_ms=int(time.time() * 1000),
         shop=_required(headers, b"X-Shopify-Shop-Domain", SHOP, lower=True),
@@ -133,13 +163,17 @@ def _item(headers: dict[bytes, bytes], body: bytes, request_id: str) -> LaneItem
     )
 
 
-def _required(headers: dict[bytes, bytes], name: bytes, form: re.Pattern[bytes], *, lower: bool = False) -> str:
+def _required(
+    headers: dict[bytes, bytes], name: bytes, form: re.Pattern[bytes], *, lower: bool = False
+) -> str:
     value = headers.get(name.lower(), b"")
     if lower:
         value = value.lower()
     if not form.fullmatch(value):
         _outcomes["bad_headers"].inc()
-        raise BadInputError(f"The header {name.decode()} is {'not usable' if value else 'missing'}.")
+        raise BadInputError(
+            f"The header {name.decode()} is {'not usable' if value else 'missing'}."
+        )
     return value.decode("ascii")
 
 

@@ -18,7 +18,11 @@ def local(moment: datetime, timezone: str, style: str = "minute") -> str:
     if style in {"time", "second"}:
         return f"{there:%H:%M}" if style == "time" else f"{there:%H:%M:%S}"
     is_this_year = there.year == datetime.now(there.tzinfo).year
-    day = f"{there.day} {there:%b}" if is_this_year and style == "minute" else f"{there.day} {there:%b %Y}"
+    day = (
+        f"{there.day} {there:%b}"
+        if is_this_year and style == "minute"
+        else f"{there.day} {there:%b %Y}"
+    )
     return day if style == "day" else f"{day}, {there:%H:%M}"
 
 

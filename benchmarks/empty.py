@@ -6,7 +6,11 @@ from starlette.types import Receive, Scope, Send
 
 from workers.web import serve
 
-ANSWER_START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+ANSWER_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-length", b"0")],
+}
 ANSWER_BODY = {"type": "http.response.body", "body": b""}
 
 

@@ -1,4 +1,6 @@
-"""How long people wait: webhook to balance, one noisy shop beside others, and the widget's own request."""
+"""How long people wait: webhook to balance, one noisy shop beside others, and the widget's own
+request.
+"""
 
 import asyncio
 import base64
@@ -26,12 +28,16 @@ def signed_me(shop: str, customer_id: int) -> str:
         "timestamp": str(int(time.time())),
     }
     message = "".join(f"{name}={value}" for name, value in sorted(fields.items()))
-    fields["signature"] = hmac.new(orders.SECRET.encode(), message.encode(), hashlib.sha256).hexdigest()
+    fields["signature"] = hmac.new(
+        orders.SECRET.encode(), message.encode(), hashlib.sha256
+    ).hexdigest()
     return "/storefront/me?" + urllib.parse.urlencode(fields)
 
 
 async def send_webhook(client: httpx.AsyncClient, shop: str, body: bytes) -> None:
-    digest = base64.b64encode(hmac.new(orders.SECRET.encode(), body, hashlib.sha256).digest()).decode()
+    digest = base64.b64encode(
+        hmac.new(orders.SECRET.encode(), body, hashlib.sha256).digest()
+    ).decode()
     answer = await client.post(
         "/webhooks",
         content=body,
@@ -47,8 +53,12 @@ async def send_webhook(client: httpx.AsyncClient, shop: str, body: bytes) -> Non
     answer.raise_for_status()
 
 
-async def time_to_balance(client: httpx.AsyncClient, shop: str, order_id: int, customer_id: int) -> float:
-    """Seconds from sending a webhook for a new customer until their balance shows in /storefront/me."""
+async def time_to_balance(
+    client: httpx.AsyncClient, shop: str, order_id: int, customer_id: int
+) -> float:
+    """Seconds from sending a webhook for a new customer until their balance shows in
+    /storefront/me.
+    """
     started = time.perf_counter()
     await send_webhook(client, shop, orders.order_body(order_id, customer_id))
     while time.perf_counter() - started < 30:
@@ -59,14 +69,20 @@ async def time_to_balance(client: httpx.AsyncClient, shop: str, order_id: int, c
     raise SystemExit("A balance did not arrive within 30 s.")
 
 
-async def sample(port: int, shops: range, seconds: float, every_seconds: float, first_id: int) -> list[float]:
+async def sample(
+    port: int, shops: range, seconds: float, every_seconds: float, first_id: int
+) -> list[float]:
     """Follow one webhook every `every_seconds` to its balance, round the shops."""
     found: list[float] = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
 
         async def follow(number: int) -> None:
             shop = orders.shop_name(shops[number % len(shops)])
-            found.append(await time_to_balance(client, shop, first_id + number, 10**7 + first_id % 10**6 + number))
+            found.append(
+                await time_to_balance(
+                    client, shop, first_id + number, 10**7 + first_id % 10**6 + number
+                )
+            )
 
         async with asyncio.TaskGroup() as tasks:
             for number in range(int(seconds / every_seconds)):
@@ -76,12 +92,20 @@ async def sample(port: int, shops: range, seconds: float, every_seconds: float, 
 
 
 def background(port: int, rate: float, seconds: float, shops: int, first_id: int) -> Any:
-    job = {"port": port, "count": int(rate * seconds), "shops": shops, "first_id": first_id, "connections": 32}
+    job = {
+        "port": port,
+        "count": int(rate * seconds),
+        "shops": shops,
+        "first_id": first_id,
+        "connections": 32,
+    }
     return sides.start_load({**job, "rate": rate})
 
 
 def webhook_to_balance(_count: int, rounds: int) -> list[Row]:
-    """p99 from webhook to balance at 200/s over 100 shops (190/s in the background, 10/s followed)."""
+    """p99 from webhook to balance at 200/s over 100 shops (190/s in the background, 10/s
+    followed).
+    """
     seconds = 20.0
     with sides.holdfast("web", "ingest", "relay", "points", "core", shops=100) as stack:
         port, found = stack.ports["web"], []
@@ -101,7 +125,9 @@ def webhook_to_balance(_count: int, rounds: int) -> list[Row]:
 
 
 def fairness(_count: int, rounds: int) -> list[Row]:
-    """The others' p99 while one shop sends 100 times its share (1/s a shop; then 100/s from one of them)."""
+    """The others' p99 while one shop sends 100 times its share (1/s a shop; then 100/s from one
+    of them).
+    """
     quiet, noisy = [], []
     with sides.holdfast("web", "ingest", "relay", "points", "core", shops=101) as stack:
         port = stack.ports["web"]
@@ -120,15 +146,21 @@ def fairness(_count: int, rounds: int) -> list[Row]:
 
 
 def others(port: int, first_id: int, *, is_noisy: bool, seconds: float = 20.0) -> list[float]:
-    """Seconds to the balance in 100 shops of one webhook a second each; `is_noisy`: beside one that sends 100."""
+    """Seconds to the balance in 100 shops of one webhook a second each; `is_noisy`: beside one
+    that sends 100.
+    """
     running = [background(port, 90, seconds + 3, 100, first_id)]
     if is_noisy:
         shop, host = orders.shop_name(100), f"127.0.0.1:{port}"
         noise = [
-            orders.request_bytes(shop, orders.order_body(first_id + 10**6 + number, 1), host).decode()
+            orders.request_bytes(
+                shop, orders.order_body(first_id + 10**6 + number, 1), host
+            ).decode()
             for number in range(int(100 * (seconds + 3)))
         ]
-        running.append(sides.start_load({"port": port, "requests": noise, "connections": 16, "rate": 100}))
+        running.append(
+            sides.start_load({"port": port, "requests": noise, "connections": 16, "rate": 100})
+        )
     time.sleep(2)
     found = asyncio.run(sample(port, range(100), seconds, 0.1, first_id + 2 * 10**6))
     for generator in running:
@@ -141,15 +173,24 @@ def me_warm(_count: int, rounds: int) -> list[Row]:
     customers = 200
     with sides.holdfast("web", "ingest", "relay", "points", "core", shops=10) as stack:
         port, p50s, p99s = stack.ports["web"], [], []
-        sides.load({"port": port, "count": customers, "shops": 10, "first_id": 7 * 10**9, "connections": 8})
+        sides.load(
+            {"port": port, "count": customers, "shops": 10, "first_id": 7 * 10**9, "connections": 8}
+        )
         sides.wait_for_rows(stack.environment["DATABASE_URL"], "ledger", customers)
         for _ in range(rounds + 1):  # the first round warms
             requests = []
             for number in range(5000):
                 shop = number % 10
-                path = signed_me(orders.shop_name(shop), shop * orders.CUSTOMERS_PER_SHOP + number // 10 % 20 + 1)
-                requests.append(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\n\r\n")
-            result = sides.load({"port": port, "requests": requests, "connections": 32, "rate": 500})
+                path = signed_me(
+                    orders.shop_name(shop), shop * orders.CUSTOMERS_PER_SHOP + number // 10 % 20 + 1
+                )
+                requests.append(
+                    f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: "
+                    f"application/json\r\n\r\n"
+                )
+            result = sides.load(
+                {"port": port, "requests": requests, "connections": 32, "rate": 500}
+            )
             p50s.append(result["p50_ms"])
             p99s.append(result["p99_ms"])
     return [

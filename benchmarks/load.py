@@ -1,4 +1,6 @@
-"""A small HTTP load generator: prepared requests over kept-alive connections, as fast as answered or at a rate."""
+"""A small HTTP load generator: prepared requests over kept-alive connections, as fast as
+answered or at a rate.
+"""
 
 import asyncio
 import json
@@ -89,8 +91,12 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
-async def run(host: str, port: int, requests: list[bytes], connections: int, rate: float) -> dict[str, object]:
-    """Send all requests; the result counts statuses and gives seconds, rate and latency percentiles (ms)."""
+async def run(
+    host: str, port: int, requests: list[bytes], connections: int, rate: float
+) -> dict[str, object]:
+    """Send all requests; the result counts statuses and gives seconds, rate and latency
+    percentiles (ms).
+    """
     load = Load(requests, rate)
     loop = asyncio.get_running_loop()
     start, started_at = time.perf_counter(), time.time()
@@ -113,7 +119,9 @@ async def run(host: str, port: int, requests: list[bytes], connections: int, rat
 
 
 def main() -> None:
-    """Read a JSON job on stdin ({port, count, shops, first_id, connections, rate} or {requests: [...]})."""
+    """Read a JSON job on stdin ({port, count, shops, first_id, connections, rate} or {requests:
+    [...]}).
+    """
     job = json.load(sys.stdin)
     host = f"127.0.0.1:{job['port']}"
     if "requests" in job:
@@ -122,7 +130,9 @@ def main() -> None:
         requests = list(orders.webhooks(job["count"], job["shops"], job["first_id"], host))
     print(json.dumps({"ready": len(requests)}), flush=True)
     sys.stdin.close()
-    result = uvloop.run(run("127.0.0.1", job["port"], requests, job["connections"], job.get("rate", 0)))
+    result = uvloop.run(
+        run("127.0.0.1", job["port"], requests, job["connections"], job.get("rate", 0))
+    )
     print(json.dumps(result), flush=True)
 
 

@@ -1,4 +1,6 @@
-"""`make bench`: every figure of the README, both sides in one run, printed as a table with ratios."""
+"""`make bench`: every figure of the README, both sides in one run, printed as a table with
+ratios.
+"""
 
 import argparse
 import os
@@ -15,26 +17,50 @@ CONNECTIONS = 128
 
 
 def ingest(count: int, rounds: int) -> list[tuple[str, str, str]]:
-    """Acknowledged webhooks a second, without workers: every one on disk for us, nothing synced by the peer."""
+    """Acknowledged webhooks a second, without workers: every one on disk for us, nothing synced
+    by the peer.
+    """
     ours, theirs = [], []
     for number in range(rounds):
-        job = {"count": count, "shops": sides.SHOPS, "first_id": 10**9 + number * count, "connections": CONNECTIONS}
+        job = {
+            "count": count,
+            "shops": sides.SHOPS,
+            "first_id": 10**9 + number * count,
+            "connections": CONNECTIONS,
+        }
         with sides.holdfast("web", **sides.LIFTED) as stack:
             ours.append(sides.load({**job, "port": stack.ports["web"]})["per_second"])
         with sides.peer(workers=False) as peer:
-            theirs.append(sides.load({**job, "port": peer["port"], "count": count // 3})["per_second"])
-    return [row("Ingest, every acknowledged webhook on disk", ours, "peer, syncing nothing", theirs, "/s")]
+            theirs.append(
+                sides.load({**job, "port": peer["port"], "count": count // 3})["per_second"]
+            )
+    return [
+        row(
+            "Ingest, every acknowledged webhook on disk",
+            ours,
+            "peer, syncing nothing",
+            theirs,
+            "/s",
+        )
+    ]
 
 
 def ingest_against_empty(count: int, rounds: int) -> list[tuple[str, str, str]]:
     """With fsync off, against the same HTTP server answering an empty handler."""
     ours, empty = [], []
     for number in range(rounds):
-        job = {"count": count, "shops": sides.SHOPS, "first_id": 2 * 10**9 + number * count, "connections": CONNECTIONS}
+        job = {
+            "count": count,
+            "shops": sides.SHOPS,
+            "first_id": 2 * 10**9 + number * count,
+            "connections": CONNECTIONS,
+        }
         with sides.holdfast("web", appendfsync="no", **sides.LIFTED) as stack:
             ours.append(sides.load({**job, "port": stack.ports["web"]})["per_second"])
         port = servers.free_port()
-        server = subprocess.Popen([sys.executable, "-m", "benchmarks.empty"], env={**os.environ, "PORT": str(port)})
+        server = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.empty"], env={**os.environ, "PORT": str(port)}
+        )
         try:
             while not servers.is_listening(port):
                 pass
@@ -46,10 +72,17 @@ def ingest_against_empty(count: int, rounds: int) -> list[tuple[str, str, str]]:
 
 
 def sustained(count: int, rounds: int) -> list[tuple[str, str, str]]:
-    """From the first webhook sent to the last ledger row committed, limits lifted, nothing left behind."""
+    """From the first webhook sent to the last ledger row committed, limits lifted, nothing left
+    behind.
+    """
     ours, theirs, memory = [], [], {}
     for number in range(rounds):
-        job = {"count": count, "shops": sides.SHOPS, "first_id": 3 * 10**9 + number * count, "connections": CONNECTIONS}
+        job = {
+            "count": count,
+            "shops": sides.SHOPS,
+            "first_id": 3 * 10**9 + number * count,
+            "connections": CONNECTIONS,
+        }
         with sides.holdfast("web", "ingest", "relay", "points", **sides.LIFTED) as stack:
             sent = sides.load({**job, "port": stack.ports["web"]})
             done_at = sides.wait_for_rows(stack.environment["DATABASE_URL"], "ledger", count)
@@ -59,7 +92,10 @@ def sustained(count: int, rounds: int) -> list[tuple[str, str, str]]:
         with sides.peer(workers=True) as peer:
             small = count // 3
             sent = sides.load({**job, "port": peer["port"], "count": small})
-            theirs.append(small / (sides.wait_for_rows(peer["database_url"], "ledger", small) - sent["started_at"]))
+            theirs.append(
+                small
+                / (sides.wait_for_rows(peer["database_url"], "ledger", small) - sent["started_at"])
+            )
     listed = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in memory.items())
     return [
         row("Sustained, webhook to committed ledger row", ours, "peer", theirs, "/s"),
@@ -67,7 +103,9 @@ def sustained(count: int, rounds: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def row(what: str, ours: list[float], other: str, theirs: list[float], unit: str) -> tuple[str, str, str]:
+def row(
+    what: str, ours: list[float], other: str, theirs: list[float], unit: str
+) -> tuple[str, str, str]:
     mine, its = statistics.median(ours), statistics.median(theirs)
     spread = f"{min(ours):,.0f}-{max(ours):,.0f}"
     return (what, f"{mine:,.0f}{unit} ({spread})", f"{mine / its:.2f}x {other} ({its:,.0f}{unit})")
@@ -75,7 +113,9 @@ def row(what: str, ours: list[float], other: str, theirs: list[float], unit: str
 
 def machine() -> str:
     names = [
-        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+        line.split(":", 1)[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
     ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processor = names[0] if names else platform.machine()
@@ -94,7 +134,9 @@ MEASUREMENTS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", choices=[[], *MEASUREMENTS], help="which measurements (all)")
+    parser.add_argument(
+        "only", nargs="*", choices=[[], *MEASUREMENTS], help="which measurements (all)"
+    )
     parser.add_argument("--count", type=int, default=30_000, help="webhooks a round")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

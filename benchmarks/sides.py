@@ -1,4 +1,6 @@
-"""The two sides of a measurement, each with fresh servers: Holdfast, and the peer made of Node's parts."""
+"""The two sides of a measurement, each with fresh servers: Holdfast, and the peer made of
+Node's parts.
+"""
 
 import asyncio
 import json
@@ -33,7 +35,10 @@ def load(job: dict[str, Any]) -> dict[str, Any]:
 
 def start_load(job: dict[str, Any]) -> subprocess.Popen[str]:
     generator = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.load"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert generator.stdin
     generator.stdin.write(json.dumps(job))
@@ -53,8 +58,12 @@ def finish_load(generator: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def holdfast(*names: str, appendfsync: str = "always", shops: int = SHOPS, **settings: str) -> Iterator[Stack]:
-    """Holdfast with the named processes, `shops` installed shops, and logs kept quiet as in production."""
+def holdfast(
+    *names: str, appendfsync: str = "always", shops: int = SHOPS, **settings: str
+) -> Iterator[Stack]:
+    """Holdfast with the named processes, `shops` installed shops, and logs kept quiet as in
+    production.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         environment = {
@@ -80,7 +89,8 @@ def holdfast(*names: str, appendfsync: str = "always", shops: int = SHOPS, **set
 async def _install_shops(stack: Stack, shops: int) -> None:
     connection = await asyncpg.connect(stack.environment["DATABASE_URL"])
     await connection.execute(
-        """INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version, installed_at)
+        """INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes,
+        token_version, installed_at)
            SELECT unnest($1::text[]), 'Bench', 'USD', 'UTC', 'active', 'standard', '', 0, now()""",
         [orders.shop_name(number) for number in range(shops)],
     )
@@ -89,7 +99,9 @@ async def _install_shops(stack: Stack, shops: int) -> None:
 
 @contextmanager
 def peer(*, workers: bool) -> Iterator[dict[str, Any]]:
-    """The Express + BullMQ peer on PostgreSQL (its default durability) and a Redis that syncs nothing."""
+    """The Express + BullMQ peer on PostgreSQL (its default durability) and a Redis that syncs
+    nothing.
+    """
     install_peer()
     with tempfile.TemporaryDirectory(prefix="bench-peer-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
@@ -108,7 +120,9 @@ def peer(*, workers: bool) -> Iterator[dict[str, Any]]:
             stack.start("postgres", "redis")
             redis.Redis(port=stack.ports["redis"]).config_set("appendonly", "no")
             running.extend(
-                subprocess.Popen(["node", script], cwd=PEER, env=environment, stdout=subprocess.DEVNULL)
+                subprocess.Popen(
+                    ["node", script], cwd=PEER, env=environment, stdout=subprocess.DEVNULL
+                )
                 for script in (("server.js", "worker.js") if workers else ("server.js",))
             )
             deadline = time.monotonic() + 20
@@ -117,7 +131,11 @@ def peer(*, workers: bool) -> Iterator[dict[str, Any]]:
                     raise SystemExit("The peer did not start.")
                 time.sleep(0.1)
             time.sleep(1)
-            yield {"port": stack.ports["web"], "database_url": environment["DATABASE_URL"], "processes": running}
+            yield {
+                "port": stack.ports["web"],
+                "database_url": environment["DATABASE_URL"],
+                "processes": running,
+            }
         finally:
             for process in running:
                 process.terminate()
@@ -150,7 +168,9 @@ def wait_for_rows(database_url: str, table: str, rows: int, seconds: float = 180
 
 
 def memory_megabytes(stack: Stack) -> dict[str, float]:
-    """Memory of every process; PostgreSQL's with its backends, which share most of theirs (proportional set size)."""
+    """Memory of every process; PostgreSQL's with its backends, which share most of theirs
+    (proportional set size).
+    """
     found = {}
     for name, process in stack.running.items():
         parent = psutil.Process(process.pid)

@@ -1,4 +1,6 @@
-"""The merchant's admin: frames the app the way Shopify does, and lets the merchant act on orders and customers."""
+"""The merchant's admin: frames the app the way Shopify does, and lets the merchant act on
+orders and customers.
+"""
 
 from urllib.parse import urlencode
 
@@ -24,7 +26,9 @@ def inner_path(text: str | None) -> str:
 async def frame(request: Request) -> Response:
     """`/store/{handle}?path=/customers`: the admin with the app open at that path."""
     path = inner_path(request.query_params.get("path"))
-    return render(request, "admin_app.html", {"shop": shop_of(request), "path": path, "page": "app"})
+    return render(
+        request, "admin_app.html", {"shop": shop_of(request), "path": path, "page": "app"}
+    )
 
 
 async def open_app(request: Request) -> Response:
@@ -39,25 +43,37 @@ async def open_app(request: Request) -> Response:
 
 
 async def launch(request: Request) -> Response:
-    """Fresh parameters for the App Bridge stand-in; only pages of this origin can read the answer."""
+    """Fresh parameters for the App Bridge stand-in; only pages of this origin can read the
+    answer.
+    """
     world, shop = world_of(request), shop_of(request)
-    parameters = dict(signing.launch_query(world.settings, shop.domain)) if shop.is_installed else {}
+    parameters = (
+        dict(signing.launch_query(world.settings, shop.domain)) if shop.is_installed else {}
+    )
     return JSONResponse(parameters, headers={"Cache-Control": "no-store"})
 
 
 async def order_list(request: Request) -> Response:
     world, shop = world_of(request), shop_of(request)
-    found = sorted(world.state.of_shop("order", shop.domain), key=lambda one: -one.number)[:ROWS_SHOWN]
+    found = sorted(world.state.of_shop("order", shop.domain), key=lambda one: -one.number)[
+        :ROWS_SHOWN
+    ]
     customers = world.state.tables["customer"]
     return render(
-        request, "admin_orders.html", {"shop": shop, "orders": found, "customers": customers, "page": "orders"}
+        request,
+        "admin_orders.html",
+        {"shop": shop, "orders": found, "customers": customers, "page": "orders"},
     )
 
 
 async def customer_list(request: Request) -> Response:
     world, shop = world_of(request), shop_of(request)
-    found = [one for one in world.state.of_shop("customer", shop.domain) if not one.is_deleted][-ROWS_SHOWN:]
-    return render(request, "admin_customers.html", {"shop": shop, "customers": found, "page": "customers"})
+    found = [one for one in world.state.of_shop("customer", shop.domain) if not one.is_deleted][
+        -ROWS_SHOWN:
+    ]
+    return render(
+        request, "admin_customers.html", {"shop": shop, "customers": found, "page": "customers"}
+    )
 
 
 async def add_customer(request: Request) -> Response:
@@ -66,16 +82,23 @@ async def add_customer(request: Request) -> Response:
     return go(f"/store/{shop.handle}/customers", f"{made.name} was added.")
 
 
-def make_customer(world: World, shop: things.Shop, fields: dict[str, str], at: str = "") -> things.Customer:
+def make_customer(
+    world: World, shop: things.Shop, fields: dict[str, str], at: str = ""
+) -> things.Customer:
     """A customer of the shop, told to the app.
 
     Raises RefusedError without a name.
     """
     made = things.Customer(
-        id=world.state.new_id(), shop=shop.domain, first_name=fields.get("first_name", ""),
-        last_name=fields.get("last_name", ""), email=fields.get("email", ""), phone=fields.get("phone") or None,
-        created_at=at or things.now(), updated_at=at or things.now(),
-    )  # fmt: skip
+        id=world.state.new_id(),
+        shop=shop.domain,
+        first_name=fields.get("first_name", ""),
+        last_name=fields.get("last_name", ""),
+        email=fields.get("email", ""),
+        phone=fields.get("phone") or None,
+        created_at=at or things.now(),
+        updated_at=at or things.now(),
+    )
     if not made.name:
         raise RefusedError("A customer needs a name.")
     world.state.put("customer", made.id, made)
@@ -85,8 +108,15 @@ def make_customer(world: World, shop: things.Shop, fields: dict[str, str], at: s
 
 def change_customer(world: World, customer: things.Customer, fields: dict[str, str]) -> None:
     """Raises RefusedError when the name would be gone."""
-    changed = {name: fields[name] for name in ("first_name", "last_name", "email", "phone", "note") if name in fields}
-    first, last = changed.get("first_name", customer.first_name), changed.get("last_name", customer.last_name)
+    changed = {
+        name: fields[name]
+        for name in ("first_name", "last_name", "email", "phone", "note")
+        if name in fields
+    }
+    first, last = (
+        changed.get("first_name", customer.first_name),
+        changed.get("last_name", customer.last_name),
+    )
     if not f"{first}{last}".strip():
         raise RefusedError("A customer needs a name.")
     for name, value in changed.items():
@@ -155,7 +185,11 @@ def send_compliance(world: World, shop: things.Shop, topic: str, customer_id: st
     customer = world.state.find("customer", shop.domain, customer_id)
     if topic not in COMPLIANCE or (customer is None and topic != "shop/redact"):
         raise RefusedError("Choose one of the three topics, and a customer of this shop.")
-    ids = [one.id for one in world.state.of_shop("order", shop.domain) if customer and one.customer_id == customer.id]
+    ids = [
+        one.id
+        for one in world.state.of_shop("order", shop.domain)
+        if customer and one.customer_id == customer.id
+    ]
     body = payload_people.compliance(topic, shop, customer, ids, world.state.new_id())
     world.webhooks.send_anyway(shop.domain, [(topic, body)])
 

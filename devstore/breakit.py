@@ -1,4 +1,6 @@
-"""The "break it" page: stop what you like, and see beside it what the merchant and the shopper see."""
+"""The "break it" page: stop what you like, and see beside it what the merchant and the shopper
+see.
+"""
 
 import msgspec
 from starlette.requests import Request
@@ -48,7 +50,9 @@ async def act(request: Request) -> Response:
 async def change_shopify(request: Request) -> Response:
     world, fields = world_of(request), await form_of(request)
     try:
-        world.trouble.change(fields.get("mode", "normal"), float(fields.get("seconds") or world.trouble.seconds))
+        world.trouble.change(
+            fields.get("mode", "normal"), float(fields.get("seconds") or world.trouble.seconds)
+        )
     except (ValueError, RefusedError) as error:
         return go("/break", str(error))
     return go("/break", f"Shopify: {trouble.EXPLANATIONS[world.trouble.mode]}")

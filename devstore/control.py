@@ -7,7 +7,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import admin, money, order_pages, orders, payload_people, payloads, proxy, signing, things, tokens
+from devstore import (
+    admin,
+    money,
+    order_pages,
+    orders,
+    payload_people,
+    payloads,
+    proxy,
+    signing,
+    things,
+    tokens,
+)
 from devstore.errors import FormError
 from devstore.pages import shop_of
 from devstore.world import World, world_of
@@ -117,7 +128,9 @@ def apply_nuisance(world: World, asked: Nuisance) -> None:
         webhooks.change_time_scale(asked.time_scale)
 
 
-def _customer(world: World, shop: things.Shop, customer_id: int | str | None) -> things.Customer | None:
+def _customer(
+    world: World, shop: things.Shop, customer_id: int | str | None
+) -> things.Customer | None:
     if customer_id is None:
         return None
     found: things.Customer | None = world.state.find("customer", shop.domain, customer_id)
@@ -163,7 +176,14 @@ def _item(world: World, shop: things.Shop, line: NewLine) -> things.Item:
     product: things.Product | None = world.state.find("product", shop.domain, line.product_id)
     if product:
         cents = product.price_cents if line.price is None else money.cents(line.price)
-        return things.Item(product.title, cents, line.quantity, product.is_gift_card, product.id, product.variant_id)
+        return things.Item(
+            product.title,
+            cents,
+            line.quantity,
+            product.is_gift_card,
+            product.id,
+            product.variant_id,
+        )
     return things.Item(line.title, money.cents(line.price), line.quantity, line.gift_card)
 
 
@@ -171,16 +191,27 @@ async def place_order(request: Request) -> Response:
     world, shop, asked = world_of(request), shop_of(request), await _read(request, NewOrder)
     customer = _customer(world, shop, asked.customer_id)
     basket = things.Basket(
-        [_item(world, shop, line) for line in asked.lines], customer, asked.email or "guest@example.com"
+        [_item(world, shop, line) for line in asked.lines],
+        customer,
+        asked.email or "guest@example.com",
     )
-    order = orders.place(world.state, shop, basket, codes=asked.discount_codes, is_test=asked.test, is_paid=asked.paid)
+    order = orders.place(
+        world.state,
+        shop,
+        basket,
+        codes=asked.discount_codes,
+        is_test=asked.test,
+        is_paid=asked.paid,
+    )
     world.tell_order(order, "orders/create", *(["orders/paid"] if asked.paid else []))
     return JSONResponse(payloads.order(world.state, order), status_code=201)
 
 
 async def list_orders(request: Request) -> Response:
     state = world_of(request).state
-    return JSONResponse([payloads.order(state, one) for one in state.of_shop("order", shop_of(request).domain)])
+    return JSONResponse(
+        [payloads.order(state, one) for one in state.of_shop("order", shop_of(request).domain)]
+    )
 
 
 async def pay_order(request: Request) -> Response:
@@ -190,7 +221,9 @@ async def pay_order(request: Request) -> Response:
 
 
 async def refund_order(request: Request) -> Response:
-    """`{"lines": [{"line_id", "quantity"}]}`, `{"lines": "all"}`, or `{"amount": "5.00"}`; answers the last refund."""
+    """`{"lines": [{"line_id", "quantity"}]}`, `{"lines": "all"}`, or `{"amount": "5.00"}`;
+    answers the last refund.
+    """
     world, order, asked = world_of(request), _order(request), await _read(request, NewRefund)
     made: things.Refund | None = None
     if asked.lines == "all":
@@ -222,7 +255,9 @@ async def list_deliveries(request: Request) -> Response:
         {name: value for name, value in msgspec.to_builtins(one).items() if name != "body"}
         for one in reversed(world_of(request).state.tables["delivery"].values())
         if all(
-            getattr(one, name) == wanted for name, wanted in request.query_params.items() if name in {"topic", "shop"}
+            getattr(one, name) == wanted
+            for name, wanted in request.query_params.items()
+            if name in {"topic", "shop"}
         )
     ]
     return JSONResponse(found[:DELIVERIES_SHOWN])
@@ -241,12 +276,16 @@ async def send_webhook(request: Request) -> Response:
 
 
 async def give_id_token(request: Request) -> Response:
-    return JSONResponse({"id_token": signing.id_token(world_of(request).settings, shop_of(request).domain)})
+    return JSONResponse(
+        {"id_token": signing.id_token(world_of(request).settings, shop_of(request).domain)}
+    )
 
 
 async def give_extension_token(request: Request) -> Response:
     asked = await _read(request, Extension)
-    token = signing.extension_token(world_of(request).settings, shop_of(request).domain, asked.customer_id)
+    token = signing.extension_token(
+        world_of(request).settings, shop_of(request).domain, asked.customer_id
+    )
     return JSONResponse({"token": token})
 
 

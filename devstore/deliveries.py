@@ -1,4 +1,6 @@
-"""The page listing webhook deliveries: what was sent, how often, what came back, and "send again"."""
+"""The page listing webhook deliveries: what was sent, how often, what came back, and "send
+again".
+"""
 
 import json
 
@@ -41,9 +43,13 @@ async def page(request: Request) -> Response:
 
 
 async def one_delivery(request: Request) -> Response:
-    found: things.Delivery | None = world_of(request).state.tables["delivery"].get(request.path_params["id"])
+    found: things.Delivery | None = (
+        world_of(request).state.tables["delivery"].get(request.path_params["id"])
+    )
     if found is None:
-        return render(request, "sentence.html", {"sentence": "This delivery is not kept any more."}, 404)
+        return render(
+            request, "sentence.html", {"sentence": "This delivery is not kept any more."}, 404
+        )
     body = json.dumps(json.loads(found.body), indent=2, ensure_ascii=False)
     return render(request, "delivery.html", {"delivery": found, "body": body})
 

@@ -34,26 +34,41 @@ PRODUCTS = (
 )
 WHAT_A_CODE_BUYS = "Wool blanket"
 CUSTOMERS = (
-    ("Bob", "Marsh"), ("Chidi", "Okafor"), ("Dora", "Lindqvist"), ("Emre", "Demir"), ("Fatima", "Haddad"),
-    ("George", "O'Neill"), ("Hana", "Sato"), ("Inés", "García"), ("Jonas", "Weber"), ("Kavya", "Raman"),
-    ("Lucía", "Fernández"), ("Mei", "Chen"),
-)  # fmt: skip
+    ("Bob", "Marsh"),
+    ("Chidi", "Okafor"),
+    ("Dora", "Lindqvist"),
+    ("Emre", "Demir"),
+    ("Fatima", "Haddad"),
+    ("George", "O'Neill"),
+    ("Hana", "Sato"),
+    ("Inés", "García"),
+    ("Jonas", "Weber"),
+    ("Kavya", "Raman"),
+    ("Lucía", "Fernández"),
+    ("Mei", "Chen"),
+)
 
 log = logging.getLogger("devstore.demo")
 
 
 async def run(world: World) -> None:
-    """The history, then some spending of what it earned; each once, however often this is started."""
+    """The history, then some spending of what it earned; each once, however often this is
+    started.
+    """
     await seed(world)
     shop = world.state.shop(SHOP)
     if not shop.has_spent:
         people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
-        blanket = next(one for one in world.state.of_shop("product", SHOP) if one.title == WHAT_A_CODE_BUYS)
+        blanket = next(
+            one for one in world.state.of_shop("product", SHOP) if one.title == WHAT_A_CODE_BUYS
+        )
         await demo_spending.spend(world, shop, people[: len(CUSTOMERS)], blanket)
 
 
 async def seed(world: World) -> None:
-    """Make the history unless there is one: wait for the app, open it once as the merchant would, then send."""
+    """Make the history unless there is one: wait for the app, open it once as the merchant
+    would, then send.
+    """
     shop = world.state.shop(SHOP)
     if shop.is_seeded:
         return
@@ -94,7 +109,9 @@ async def _open_app_once(world: World, shop: things.Shop) -> None:
 
 
 def make_history(world: World, shop: things.Shop) -> None:
-    """Customers, orders, refunds and cancellations of the last two months, each sent as webhooks."""
+    """Customers, orders, refunds and cancellations of the last two months, each sent as
+    webhooks.
+    """
     dice = random.Random(SEED)  # noqa: S311 - a history, not a secret
     state, now = world.state, datetime.now(UTC)
     for title, price_cents, picture, description in PRODUCTS:
@@ -107,12 +124,23 @@ def make_history(world: World, shop: things.Shop) -> None:
         # spread evenly and not to the minute, oldest first
         days_ago = DAYS * (ORDERS - index - 0.9 * dice.random()) / ORDERS
         # a few regulars, many occasional buyers
-        buyer = None if _is(index, BY_A_GUEST) else people[min(int(dice.expovariate(0.28)), len(people) - 1)]
+        buyer = (
+            None
+            if _is(index, BY_A_GUEST)
+            else people[min(int(dice.expovariate(0.28)), len(people) - 1)]
+        )
         chosen = dice.sample(products, dice.choice((1, 1, 2, 3)))
         if _is(index, WITH_A_GIFT_CARD):
             chosen.append(gift_card)
         items = [
-            things.Item(one.title, one.price_cents, dice.choice((1, 1, 1, 2)), one.is_gift_card, one.id, one.variant_id)
+            things.Item(
+                one.title,
+                one.price_cents,
+                dice.choice((1, 1, 1, 2)),
+                one.is_gift_card,
+                one.id,
+                one.variant_id,
+            )
             for one in chosen
         ]
         at = (now - timedelta(days=days_ago)).isoformat(timespec="seconds")
@@ -130,9 +158,14 @@ def _is(index: int, which: tuple[int, int]) -> bool:
 def _customer(world: World, shop: things.Shop, first: str, last: str, at: str) -> things.Customer:
     plain = unicodedata.normalize("NFKD", first.lower()).encode("ascii", "ignore").decode()
     made = things.Customer(
-        id=world.state.new_id(), shop=shop.domain, first_name=first, last_name=last,
-        email=f"{plain}@example.com", created_at=at, updated_at=at,
-    )  # fmt: skip
+        id=world.state.new_id(),
+        shop=shop.domain,
+        first_name=first,
+        last_name=last,
+        email=f"{plain}@example.com",
+        created_at=at,
+        updated_at=at,
+    )
     world.state.put("customer", made.id, made)
     world.tell_customer(made, "customers/create")
     return made
@@ -142,7 +175,9 @@ def _afterwards(world: World, order: things.Order, index: int, moment: datetime)
     """Some orders are refunded in part, wholly, or cancelled."""
     at = moment.isoformat(timespec="seconds")
     if _is(index, REFUNDED_IN_PART):
-        refund = orders.refund_lines(world.state, order, [(order.lines[0].id, 1)], note="Arrived damaged", at=at)
+        refund = orders.refund_lines(
+            world.state, order, [(order.lines[0].id, 1)], note="Arrived damaged", at=at
+        )
         world.tell_order(order, "orders/updated", refunds=[refund])
     elif _is(index, REFUNDED):
         refund = orders.refund_whole(world.state, order, note="Changed their mind", at=at)

@@ -1,4 +1,6 @@
-"""Two customers of the demo shop spend points the way shoppers do: through the app proxy, then one at the checkout."""
+"""Two customers of the demo shop spend points the way shoppers do: through the app proxy, then
+one at the checkout.
+"""
 
 import asyncio
 import logging
@@ -18,8 +20,12 @@ SPENDERS = 2
 log = logging.getLogger("devstore.demo")
 
 
-async def spend(world: World, shop: things.Shop, people: Sequence[things.Customer], product: things.Product) -> None:
-    """The first two who can afford a reward redeem it, once the history has settled; the first uses the code."""
+async def spend(
+    world: World, shop: things.Shop, people: Sequence[things.Customer], product: things.Product
+) -> None:
+    """The first two who can afford a reward redeem it, once the history has settled; the first
+    uses the code.
+    """
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     before: list[int] = []
     while asyncio.get_running_loop().time() < deadline:
@@ -30,7 +36,11 @@ async def spend(world: World, shop: things.Shop, people: Sequence[things.Custome
             before = points  # orders and refunds are still on their way through the app
             continue
         rewards = sorted(offers[0].get("rewards", []), key=lambda one: int(one["cost"]))
-        able = [one for one, has in zip(people, points, strict=True) if rewards and has >= rewards[0]["cost"]]
+        able = [
+            one
+            for one, has in zip(people, points, strict=True)
+            if rewards and has >= rewards[0]["cost"]
+        ]
         for index, customer in enumerate(able[:SPENDERS]):
             code = await _redeem(world, shop, customer, rewards[0]["id"])
             if code and index == 0:
@@ -41,8 +51,12 @@ async def spend(world: World, shop: things.Shop, people: Sequence[things.Custome
     log.warning("Nobody in the demo shop spent points: they did not arrive in time.")
 
 
-async def _redeem(world: World, shop: things.Shop, customer: things.Customer, reward_id: str) -> str:
-    """The code, or nothing when the app cannot give it now; asked again, it is still this one redemption."""
+async def _redeem(
+    world: World, shop: things.Shop, customer: things.Customer, reward_id: str
+) -> str:
+    """The code, or nothing when the app cannot give it now; asked again, it is still this one
+    redemption.
+    """
     body = {"reward_id": reward_id, "idempotency_key": f"demo-{customer.id}"}
     for _ in range(5):
         answer = await _ask(world, shop, customer, "POST", "/redemptions", json=body)
@@ -53,7 +67,9 @@ async def _redeem(world: World, shop: things.Shop, customer: things.Customer, re
     return ""
 
 
-def _order(world: World, shop: things.Shop, customer: things.Customer, product: things.Product, code: str) -> None:
+def _order(
+    world: World, shop: things.Shop, customer: things.Customer, product: things.Product, code: str
+) -> None:
     item = things.Item(product.title, product.price_cents, 1, False, product.id, product.variant_id)
     try:
         order = orders.place(world.state, shop, things.Basket([item], customer), codes=[code])
@@ -64,7 +80,12 @@ def _order(world: World, shop: things.Shop, customer: things.Customer, product: 
 
 
 async def _ask(
-    world: World, shop: things.Shop, customer: things.Customer, method: str, path: str, **options: Any
+    world: World,
+    shop: things.Shop,
+    customer: things.Customer,
+    method: str,
+    path: str,
+    **options: Any,
 ) -> dict[str, Any]:
     url = proxy.proxied_url(world, shop.domain, path, customer.id)
     try:

@@ -1,4 +1,6 @@
-"""Reads a DiscountCodeBasicInput the way the Admin API does: a discount, or user errors with DiscountErrorCode."""
+"""Reads a DiscountCodeBasicInput the way the Admin API does: a discount, or user errors with
+DiscountErrorCode.
+"""
 
 import re
 from datetime import datetime
@@ -13,7 +15,13 @@ TEXT_LIMIT = 255
 
 
 def error(field: list[str], code: str, message: str) -> dict[str, Any]:
-    return {"__typename": "DiscountUserError", "field": field, "code": code, "message": message, "extraInfo": None}
+    return {
+        "__typename": "DiscountUserError",
+        "field": field,
+        "code": code,
+        "message": message,
+        "extraInfo": None,
+    }
 
 
 class _Errors(list[dict[str, Any]]):
@@ -21,7 +29,9 @@ class _Errors(list[dict[str, Any]]):
         self.append(error([ROOT, *path.split(".")], code, message))
 
 
-def read(state: State, shop: things.Shop, given: dict[str, Any]) -> tuple[things.Discount | None, list[dict[str, Any]]]:
+def read(
+    state: State, shop: things.Shop, given: dict[str, Any]
+) -> tuple[things.Discount | None, list[dict[str, Any]]]:
     """A discount that is not stored yet, or None with the reasons."""
     errors = _Errors()
     _check_text(state, shop, given, errors)
@@ -36,14 +46,27 @@ def read(state: State, shop: things.Shop, given: dict[str, Any]) -> tuple[things
         return None, errors
     combines, at = given.get("combinesWith") or {}, things.now()
     made = things.Discount(
-        id=state.new_id(), redeem_code_id=state.new_id(), shop=shop.domain, code=given["code"], title=given["title"],
-        created_at=at, updated_at=at, starts_at=starts_at or at, ends_at=ends_at, amount_cents=amount_cents,
-        percent=percent, on_each_item=on_each_item, customer_ids=customer_ids, usage_limit=usage_limit,
-        once_per_customer=bool(given.get("appliesOncePerCustomer")), minimum_subtotal_cents=subtotal_cents,
-        minimum_quantity=quantity, combines_with_orders=bool(combines.get("orderDiscounts")),
+        id=state.new_id(),
+        redeem_code_id=state.new_id(),
+        shop=shop.domain,
+        code=given["code"],
+        title=given["title"],
+        created_at=at,
+        updated_at=at,
+        starts_at=starts_at or at,
+        ends_at=ends_at,
+        amount_cents=amount_cents,
+        percent=percent,
+        on_each_item=on_each_item,
+        customer_ids=customer_ids,
+        usage_limit=usage_limit,
+        once_per_customer=bool(given.get("appliesOncePerCustomer")),
+        minimum_subtotal_cents=subtotal_cents,
+        minimum_quantity=quantity,
+        combines_with_orders=bool(combines.get("orderDiscounts")),
         combines_with_products=bool(combines.get("productDiscounts")),
         combines_with_shipping=bool(combines.get("shippingDiscounts")),
-    )  # fmt: skip
+    )
     return made, []
 
 
@@ -53,7 +76,9 @@ def _check_text(state: State, shop: things.Shop, given: dict[str, Any], errors: 
         if not value.strip():
             errors.note(name, "BLANK", f"{name.title()} can't be blank")
         elif len(value) > TEXT_LIMIT:
-            errors.note(name, "TOO_LONG", f"{name.title()} is too long (maximum is {TEXT_LIMIT} characters)")
+            errors.note(
+                name, "TOO_LONG", f"{name.title()} is too long (maximum is {TEXT_LIMIT} characters)"
+            )
     code = given.get("code") or ""
     if re.search(r"[\n,]", code):
         errors.note("code", "INVALID", "Code is invalid")
@@ -61,14 +86,18 @@ def _check_text(state: State, shop: things.Shop, given: dict[str, Any], errors: 
         errors.note("code", "TAKEN", "Code must be unique. Please try a different code.")
 
 
-def _customers(state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors) -> list[int] | None:
+def _customers(
+    state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors
+) -> list[int] | None:
     context = given.get("context") or given.get("customerSelection")
     if not context:
         errors.note("context", "BLANK", "Context can't be blank")
         return None
     if "customers" not in context:
         if not context.get("all"):
-            errors.note("context", "INVALID", "The stand-in store knows all customers or named ones only")
+            errors.note(
+                "context", "INVALID", "The stand-in store knows all customers or named ones only"
+            )
         return None
     found = []
     for gid in (context["customers"] or {}).get("add") or []:
@@ -87,10 +116,18 @@ def _value(given: dict[str, Any], errors: _Errors) -> tuple[int | None, float, b
     gets = given.get("customerGets") or {}
     items, value = gets.get("items") or {}, gets.get("value") or {}
     if not items.get("all"):
-        errors.note("customerGets.items", "APPLIES_ON_NOTHING", "Items must be all items in the stand-in store")
+        errors.note(
+            "customerGets.items",
+            "APPLIES_ON_NOTHING",
+            "Items must be all items in the stand-in store",
+        )
     if "percentage" in value and value["percentage"] is not None:
         if not 0 < value["percentage"] <= 1:
-            errors.note("customerGets.value.percentage", "VALUE_OUTSIDE_RANGE", "Value must be between 0.0 and 1.0")
+            errors.note(
+                "customerGets.value.percentage",
+                "VALUE_OUTSIDE_RANGE",
+                "Value must be between 0.0 and 1.0",
+            )
         return None, value["percentage"] * 100, False
     amount = value.get("discountAmount") or {}
     try:
@@ -98,7 +135,11 @@ def _value(given: dict[str, Any], errors: _Errors) -> tuple[int | None, float, b
     except AmountError:
         amount_cents = 0
     if not amount_cents:
-        errors.note("customerGets.value.discountAmount.amount", "GREATER_THAN", "Amount must be greater than 0")
+        errors.note(
+            "customerGets.value.discountAmount.amount",
+            "GREATER_THAN",
+            "Amount must be greater than 0",
+        )
     return amount_cents, 0.0, bool(amount.get("appliesOnEachItem"))
 
 
@@ -125,9 +166,15 @@ def _minimum(given: dict[str, Any], errors: _Errors) -> tuple[int | None, int | 
     subtotal = (minimum.get("subtotal") or {}).get("greaterThanOrEqualToSubtotal")
     quantity = (minimum.get("quantity") or {}).get("greaterThanOrEqualToQuantity")
     if subtotal is not None and quantity is not None:
-        errors.note("minimumRequirement", "MINIMUM_SUBTOTAL_AND_QUANTITY_RANGE_BOTH_PRESENT", "Only one minimum")
+        errors.note(
+            "minimumRequirement",
+            "MINIMUM_SUBTOTAL_AND_QUANTITY_RANGE_BOTH_PRESENT",
+            "Only one minimum",
+        )
     try:
-        return money.cents(subtotal) if subtotal is not None else None, int(quantity) if quantity else None
+        return money.cents(subtotal) if subtotal is not None else None, int(
+            quantity
+        ) if quantity else None
     except ValueError:
         errors.note("minimumRequirement", "INVALID", "Minimum requirement is invalid")
         return None, None

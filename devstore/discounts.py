@@ -10,7 +10,9 @@ from devstore.state import State
 CODES_LIMIT = 5
 
 
-def check_all(state: State, shop: things.Shop, codes: Sequence[str], basket: things.Basket) -> list[things.Discount]:
+def check_all(
+    state: State, shop: things.Shop, codes: Sequence[str], basket: things.Basket
+) -> list[things.Discount]:
     """The discounts behind the codes, all usable together for this purchase.
 
     Raises CodeRefusedError for the first that is not.
@@ -20,7 +22,9 @@ def check_all(state: State, shop: things.Shop, codes: Sequence[str], basket: thi
         discount = check(state, shop, code, basket)
         if any(other.id == discount.id for other in found):
             continue
-        if found and not (discount.combines_with_orders and all(other.combines_with_orders for other in found)):
+        if found and not (
+            discount.combines_with_orders and all(other.combines_with_orders for other in found)
+        ):
             raise CodeRefusedError(f"{discount.code} cannot be combined with {found[-1].code}.")
         found.append(discount)
     if len(found) > CODES_LIMIT:
@@ -31,7 +35,8 @@ def check_all(state: State, shop: things.Shop, codes: Sequence[str], basket: thi
 def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> things.Discount:
     """The discount, when this purchase may use it.
 
-    Raises CodeRefusedError unless it exists, is active, is for this customer, is not used up, and its minimum is met.
+    Raises CodeRefusedError unless it exists, is active, is for this customer, is not used up, and
+    its minimum is met.
     """
     discount = state.discount_by_code(shop.domain, code)
     if discount is None:
@@ -40,10 +45,16 @@ def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> 
     goods = [item for item in basket.items if not item.is_gift_card]
     if not goods:
         raise CodeRefusedError(f"{discount.code} takes nothing off an empty cart or gift cards.")
-    if sum(item.price_cents * item.quantity for item in goods) < (discount.minimum_subtotal_cents or 0):
-        raise CodeRefusedError(f"{discount.code} needs {money.text(discount.minimum_subtotal_cents or 0)} in the cart.")
+    if sum(item.price_cents * item.quantity for item in goods) < (
+        discount.minimum_subtotal_cents or 0
+    ):
+        raise CodeRefusedError(
+            f"{discount.code} needs {money.text(discount.minimum_subtotal_cents or 0)} in the cart."
+        )
     if sum(item.quantity for item in goods) < (discount.minimum_quantity or 0):
-        raise CodeRefusedError(f"{discount.code} needs {discount.minimum_quantity} items in the cart.")
+        raise CodeRefusedError(
+            f"{discount.code} needs {discount.minimum_quantity} items in the cart."
+        )
     return discount
 
 
@@ -51,7 +62,9 @@ def _check_use(discount: things.Discount, basket: things.Basket) -> None:
     if status(discount) != "ACTIVE":
         raise CodeRefusedError(f"{discount.code} is not active.")
     is_for_all = discount.customer_ids is None
-    if not is_for_all and (basket.customer is None or basket.customer.id not in (discount.customer_ids or ())):
+    if not is_for_all and (
+        basket.customer is None or basket.customer.id not in (discount.customer_ids or ())
+    ):
         raise CodeRefusedError(f"{discount.code} is not available to this customer.")
     if discount.usage_limit is not None and discount.uses >= discount.usage_limit:
         raise CodeRefusedError(f"{discount.code} has been used already.")
@@ -62,7 +75,9 @@ def _check_use(discount: things.Discount, basket: things.Basket) -> None:
 def status(discount: things.Discount, at: str | None = None) -> str:
     """ACTIVE, SCHEDULED or EXPIRED, as `DiscountStatus`."""
     moment = datetime.fromisoformat(at or things.now())
-    if not discount.is_active or (discount.ends_at and datetime.fromisoformat(discount.ends_at) <= moment):
+    if not discount.is_active or (
+        discount.ends_at and datetime.fromisoformat(discount.ends_at) <= moment
+    ):
         return "EXPIRED"
     return "SCHEDULED" if datetime.fromisoformat(discount.starts_at) > moment else "ACTIVE"
 
@@ -74,7 +89,9 @@ def apply(discount: things.Discount, lines: list[things.Line]) -> things.CodeUse
     if each is None:
         shares = money.spread(money.percentage(sum(weights), discount.percent), weights)
     elif discount.on_each_item:
-        shares = [min(weight, each * line.quantity) for weight, line in zip(weights, lines, strict=True)]
+        shares = [
+            min(weight, each * line.quantity) for weight, line in zip(weights, lines, strict=True)
+        ]
     else:
         shares = money.spread(min(each, sum(weights)), weights)
     for line, share in zip(lines, shares, strict=True):

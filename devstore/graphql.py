@@ -59,11 +59,15 @@ async def endpoint(request: Request) -> Response:
     try:
         asked = msgspec.json.decode(await request.body(), type=Asked)
     except msgspec.DecodeError:
-        return JSONResponse({"errors": {"query": "Required parameter missing or invalid"}}, status_code=400)
+        return JSONResponse(
+            {"errors": {"query": "Required parameter missing or invalid"}}, status_code=400
+        )
     answer = await _answer(request, shop, version, asked)
     await world.state.saved()
     await world.trouble.after()
-    return JSONResponse(answer, headers={"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())})
+    return JSONResponse(
+        answer, headers={"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
+    )
 
 
 def _version(schemas: Schemas, asked: str) -> str | None:
@@ -74,7 +78,9 @@ def _version(schemas: Schemas, asked: str) -> str | None:
     return asked if not supported or asked in supported else supported[0]
 
 
-async def _answer(request: Request, shop: things.Shop, version: str, asked: Asked) -> dict[str, Any]:
+async def _answer(
+    request: Request, shop: things.Shop, version: str, asked: Asked
+) -> dict[str, Any]:
     schemas: Schemas = request.app.state.schemas
     document, errors = await schemas.check(version, asked.query)
     if errors or document is None:
@@ -85,21 +91,41 @@ async def _answer(request: Request, shop: things.Shop, version: str, asked: Aske
     variables = asked.variables or {}
     if wrong := schemas.check_variables(version, operation, variables):
         return {"errors": [_error(error, "INVALID_VARIABLE") for error in wrong]}
-    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
-    return _execute(world_of(request), request.app.state.budgets, shop, Selection(operation, fragments, variables))
+    fragments = {
+        one.name.value: one
+        for one in document.definitions
+        if isinstance(one, FragmentDefinitionNode)
+    }
+    return _execute(
+        world_of(request),
+        request.app.state.budgets,
+        shop,
+        Selection(operation, fragments, variables),
+    )
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
     found = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    named = [one for one in found if name is None or (one.name is not None and one.name.value == name)]
+    named = [
+        one for one in found if name is None or (one.name is not None and one.name.value == name)
+    ]
     return named[0] if len(named) == 1 else None
 
 
-def _execute(world: World, budgets: Budgets, shop: things.Shop, selection: Selection) -> dict[str, Any]:
+def _execute(
+    world: World, budgets: Budgets, shop: things.Shop, selection: Selection
+) -> dict[str, Any]:
     cost = selection.cost()
     if cost > QUERY_COST_LIMIT:
-        message = f"Query cost is {cost}, which exceeds the single query max cost limit ({QUERY_COST_LIMIT})."
-        return {"errors": [{"message": message, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": cost}}]}
+        message = (
+            f"Query cost is {cost}, which exceeds the single query max cost limit "
+            f"({QUERY_COST_LIMIT})."
+        )
+        return {
+            "errors": [
+                {"message": message, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": cost}}
+            ]
+        }
     is_forced = world.trouble.mode == "throttle"
     available = 0.0 if is_forced else budgets.available(shop.domain)
     if cost > available:
@@ -109,7 +135,11 @@ def _execute(world: World, budgets: Budgets, shop: things.Shop, selection: Selec
     extensions = _cost(cost, cost, budgets.available(shop.domain))
     data: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
-    root = resolvers.Mutations(world, shop) if selection.is_mutation else resolvers.Queries(world, shop)
+    root = (
+        resolvers.Mutations(world, shop)
+        if selection.is_mutation
+        else resolvers.Queries(world, shop)
+    )
     for field in selection.fields(selection.operation.selection_set, None):
         key = field.alias.value if field.alias else field.name.value
         try:

@@ -26,7 +26,7 @@ from devstore import (
     proxy,
     storefront,
     tokens,
-)  # fmt: skip
+)
 from devstore.errors import RefusedError
 from devstore.pages import HERE, render
 from devstore.schema import Schemas
@@ -70,7 +70,9 @@ class Careful:
         request = Request(scope)
         origin = request.headers.get("origin")
         if origin and origin.partition("://")[2] != request.headers.get("host"):
-            await JSONResponse({"error": "Another site may not do this."}, status_code=403)(scope, receive, send)
+            await JSONResponse({"error": "Another site may not do this."}, status_code=403)(
+                scope, receive, send
+            )
             return
 
         async def send_when_saved(message: Message) -> None:
@@ -127,7 +129,9 @@ def make_app(settings: Settings) -> Starlette:
             *breakit.routes,
             *control.routes,
             Route("/shops/{shop}/admin/oauth/access_token", tokens.endpoint, methods=["POST"]),
-            Route("/shops/{shop}/admin/api/{version}/graphql.json", graphql.endpoint, methods=["POST"]),
+            Route(
+                "/shops/{shop}/admin/api/{version}/graphql.json", graphql.endpoint, methods=["POST"]
+            ),
             *proxy.routes,
             *order_pages.routes,
             *storefront.routes,

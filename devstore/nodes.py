@@ -1,4 +1,6 @@
-"""GraphQL objects as dictionaries: `__typename`, and a value (or a function of the arguments) for each field."""
+"""GraphQL objects as dictionaries: `__typename`, and a value (or a function of the arguments)
+for each field.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,13 +21,19 @@ def bag(cents: int, currency: str) -> Node:
 
 
 def connection(
-    kind: str, found: Sequence[tuple[str, Node]], *, has_previous: bool = False, has_next: bool = False
+    kind: str,
+    found: Sequence[tuple[str, Node]],
+    *,
+    has_previous: bool = False,
+    has_next: bool = False,
 ) -> Node:
     """`found` are `(cursor, node)` pairs of one page."""
     return {
         "__typename": f"{kind}Connection",
         "nodes": [node for _, node in found],
-        "edges": [{"__typename": f"{kind}Edge", "cursor": cursor, "node": node} for cursor, node in found],
+        "edges": [
+            {"__typename": f"{kind}Edge", "cursor": cursor, "node": node} for cursor, node in found
+        ],
         "pageInfo": {
             "__typename": "PageInfo",
             "hasNextPage": has_next,
@@ -61,7 +69,11 @@ def shop(it: things.Shop) -> Node:
 
 
 def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
-    bought = [one for one in state.of_shop("order", shop_.domain) if one.customer_id == it.id and one.is_paid]
+    bought = [
+        one
+        for one in state.of_shop("order", shop_.domain)
+        if one.customer_id == it.id and one.is_paid
+    ]
     return {
         "__typename": "Customer",
         "id": f"gid://shopify/Customer/{it.id}",
@@ -114,7 +126,8 @@ def order(state: State, shop_: things.Shop, it: things.Order) -> Node:
         "discountCodes": [use.code for use in it.codes],
         "customer": customer(state, shop_, buyer) if buyer and not buyer.is_deleted else None,
         "lineItems": lambda arguments: connection(
-            "LineItem", [(str(line.id), _line(it, line)) for line in it.lines[: arguments.get("first") or 0]]
+            "LineItem",
+            [(str(line.id), _line(it, line)) for line in it.lines[: arguments.get("first") or 0]],
         ),
         "refunds": [_refund(it, one) for one in it.refunds],
         **sets,
@@ -192,13 +205,19 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         },
         "minimumRequirement": _minimum(shop_, it),
     }
-    return {"__typename": "DiscountCodeNode", "id": f"gid://shopify/DiscountCodeNode/{it.id}", "codeDiscount": basic}
+    return {
+        "__typename": "DiscountCodeNode",
+        "id": f"gid://shopify/DiscountCodeNode/{it.id}",
+        "codeDiscount": basic,
+    }
 
 
 def _context(it: things.Discount) -> Node:
     if it.customer_ids is None:
         return {"__typename": "DiscountBuyerSelectionAll", "all": "ALL"}
-    customers = [{"__typename": "Customer", "id": f"gid://shopify/Customer/{one}"} for one in it.customer_ids]
+    customers = [
+        {"__typename": "Customer", "id": f"gid://shopify/Customer/{one}"} for one in it.customer_ids
+    ]
     return {"__typename": "DiscountCustomers", "customers": customers}
 
 
@@ -215,5 +234,8 @@ def _minimum(shop_: things.Shop, it: things.Discount) -> Node | None:
         return {"__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": least}
     if it.minimum_quantity is not None:
         least_count = str(it.minimum_quantity)
-        return {"__typename": "DiscountMinimumQuantity", "greaterThanOrEqualToQuantity": least_count}
+        return {
+            "__typename": "DiscountMinimumQuantity",
+            "greaterThanOrEqualToQuantity": least_count,
+        }
     return None

@@ -17,7 +17,9 @@ async def page(request: Request) -> Response:
     world, shop = world_of(request), shop_of(request)
     order = world.state.find("order", shop.domain, request.path_params["id"])
     if order is None:
-        return render(request, "sentence.html", {"sentence": "There is no such order in this shop."}, 404)
+        return render(
+            request, "sentence.html", {"sentence": "There is no such order in this shop."}, 404
+        )
     return show(
         request,
         "shop_order.html",
@@ -33,7 +35,9 @@ async def act(request: Request) -> Response:
     world, shop = world_of(request), shop_of(request)
     order = world.state.find("order", shop.domain, request.path_params["id"])
     if order is None:
-        return render(request, "sentence.html", {"sentence": "There is no such order in this shop."}, 404)
+        return render(
+            request, "sentence.html", {"sentence": "There is no such order in this shop."}, 404
+        )
     fields = await form_of(request)
     try:
         said = _act(world, order, fields)
@@ -74,7 +78,11 @@ def mark_paid(world: World, order: things.Order) -> None:
 
 
 def refund(
-    world: World, order: things.Order, lines: Sequence[tuple[int, int]] | None, *, note: str | None = None
+    world: World,
+    order: things.Order,
+    lines: Sequence[tuple[int, int]] | None,
+    *,
+    note: str | None = None,
 ) -> things.Refund:
     """Lines, or everything when `lines` is None."""
     made = (
@@ -86,7 +94,9 @@ def refund(
     return made
 
 
-def refund_amount(world: World, order: things.Order, amount_cents: int, *, note: str | None = None) -> things.Refund:
+def refund_amount(
+    world: World, order: things.Order, amount_cents: int, *, note: str | None = None
+) -> things.Refund:
     made = orders.refund_amount(world.state, order, amount_cents, note=note)
     world.tell_order(order, "orders/updated", refunds=[made])
     return made
@@ -96,7 +106,11 @@ def cancel(world: World, order: things.Order, *, with_refund: bool) -> None:
     """Cancelling refunds what was paid, unless the merchant does that later."""
     orders.cancel(world.state, order)
     is_refundable = order.is_paid and any(orders.refundable(order, line) for line in order.lines)
-    refunds = [orders.refund_whole(world.state, order, note="Order cancelled")] if with_refund and is_refundable else []
+    refunds = (
+        [orders.refund_whole(world.state, order, note="Order cancelled")]
+        if with_refund and is_refundable
+        else []
+    )
     world.tell_order(order, "orders/cancelled", "orders/updated", refunds=refunds)
 
 

@@ -34,16 +34,25 @@ class Quote:
         return self.subtotal_cents + self.tax_cents + self.shipping_cents
 
 
-def quote(items: Sequence[things.Item], used: Sequence[things.Discount], new_id: Iterable[int]) -> Quote:
-    """Lines with the discounts spread over them, taxes, and shipping: what the checkout shows and the order keeps."""
+def quote(
+    items: Sequence[things.Item], used: Sequence[things.Discount], new_id: Iterable[int]
+) -> Quote:
+    """Lines with the discounts spread over them, taxes, and shipping: what the checkout shows
+    and the order keeps.
+    """
     ids = iter(new_id)
     lines = [
         things.Line(
-            id=next(ids), product_id=item.product_id, variant_id=item.variant_id, title=item.title,
-            price_cents=item.price_cents, quantity=item.quantity, is_gift_card=item.is_gift_card,
+            id=next(ids),
+            product_id=item.product_id,
+            variant_id=item.variant_id,
+            title=item.title,
+            price_cents=item.price_cents,
+            quantity=item.quantity,
+            is_gift_card=item.is_gift_card,
         )
         for item in items
-    ]  # fmt: skip
+    ]
     codes = [discounts.apply(discount, lines) for discount in used]
     for line in lines:
         line.tax_cents = 0 if line.is_gift_card else money.percentage(line.net_cents, TAX_PERCENT)
@@ -75,12 +84,24 @@ def place(
     customer = basket.customer
     at = processed_at or things.now()
     order = things.Order(
-        id=state.new_id(), shop=shop.domain, number=shop.next_order_number, token=uuid.uuid4().hex,
-        customer_id=customer.id if customer else None, email=customer.email if customer else basket.email,
-        currency=shop.currency, created_at=at, processed_at=at, updated_at=at, lines=quoted.lines, codes=quoted.codes,
-        shipping_cents=quoted.shipping_cents, transaction_id=state.new_id(), shipping_line_id=state.new_id(),
-        is_paid=is_paid, is_test=is_test,
-    )  # fmt: skip
+        id=state.new_id(),
+        shop=shop.domain,
+        number=shop.next_order_number,
+        token=uuid.uuid4().hex,
+        customer_id=customer.id if customer else None,
+        email=customer.email if customer else basket.email,
+        currency=shop.currency,
+        created_at=at,
+        processed_at=at,
+        updated_at=at,
+        lines=quoted.lines,
+        codes=quoted.codes,
+        shipping_cents=quoted.shipping_cents,
+        transaction_id=state.new_id(),
+        shipping_line_id=state.new_id(),
+        is_paid=is_paid,
+        is_test=is_test,
+    )
     shop.next_order_number += 1
     state.put("shop", shop.domain, shop)
     state.put("order", order.id, order)
@@ -101,7 +122,12 @@ def pay(state: State, order: things.Order) -> None:
 
 def refundable(order: things.Order, line: things.Line) -> int:
     """How many pieces of the line have not been refunded."""
-    back = sum(item.quantity for refund in order.refunds for item in refund.items if item.line_id == line.id)
+    back = sum(
+        item.quantity
+        for refund in order.refunds
+        for item in refund.items
+        if item.line_id == line.id
+    )
     return line.quantity - back
 
 
@@ -115,9 +141,15 @@ def paid_cents(order: things.Order) -> int:
 
 
 def refund_lines(
-    state: State, order: things.Order, wanted: Sequence[tuple[int, int]], *, note: str | None = None, at: str = ""
+    state: State,
+    order: things.Order,
+    wanted: Sequence[tuple[int, int]],
+    *,
+    note: str | None = None,
+    at: str = "",
 ) -> things.Refund:
-    """Refund `(line id, quantity)` pairs; over several refunds of a line the parts sum to the line exactly.
+    """Refund `(line id, quantity)` pairs; over several refunds of a line the parts sum to the line
+    exactly.
 
     Raises RefusedError for an unknown line, or more than is left.
     """
@@ -127,13 +159,17 @@ def refund_lines(
         if line_id not in by_id:
             raise RefusedError("That line is not part of this order.")
         asked[line_id] = asked.get(line_id, 0) + quantity
-    items = [_refund_item(state, order, by_id[line_id], quantity) for line_id, quantity in asked.items()]
+    items = [
+        _refund_item(state, order, by_id[line_id], quantity) for line_id, quantity in asked.items()
+    ]
     if not items:
         raise RefusedError("Nothing to refund.")
     return _refund(state, order, items, note=note, at=at)
 
 
-def _refund_item(state: State, order: things.Order, line: things.Line, quantity: int) -> things.RefundItem:
+def _refund_item(
+    state: State, order: things.Order, line: things.Line, quantity: int
+) -> things.RefundItem:
     left = refundable(order, line)
     if not 1 <= quantity <= left:
         raise RefusedError(f"Of “{line.title}” only {left} can still be refunded.")
@@ -145,7 +181,9 @@ def _refund_item(state: State, order: things.Order, line: things.Line, quantity:
     return things.RefundItem(state.new_id(), line.id, quantity, subtotal, tax)
 
 
-def refund_whole(state: State, order: things.Order, *, note: str | None = None, at: str = "") -> things.Refund:
+def refund_whole(
+    state: State, order: things.Order, *, note: str | None = None, at: str = ""
+) -> things.Refund:
     """Everything that is left, with the shipping.
 
     Raises RefusedError when nothing is left.
@@ -166,7 +204,9 @@ def refund_amount(
     Raises RefusedError when it is more than what is left.
     """
     if not 0 < amount_cents <= refundable_cents(order):
-        raise RefusedError(f"Between 0.01 and {money.text(refundable_cents(order))} can be refunded.")
+        raise RefusedError(
+            f"Between 0.01 and {money.text(refundable_cents(order))} can be refunded."
+        )
     return _refund(state, order, [], adjustment_cents=amount_cents, note=note, at=at)
 
 
@@ -192,9 +232,15 @@ def _refund(
     if not order.is_paid:
         raise RefusedError("An order that is not paid cannot be refunded.")
     refund = things.Refund(
-        id=state.new_id(), transaction_id=state.new_id(), created_at=at or things.now(), note=note, items=items,
-        shipping_cents=shipping_cents, adjustment_cents=adjustment_cents, adjustment_id=state.new_id(),
-    )  # fmt: skip
+        id=state.new_id(),
+        transaction_id=state.new_id(),
+        created_at=at or things.now(),
+        note=note,
+        items=items,
+        shipping_cents=shipping_cents,
+        adjustment_cents=adjustment_cents,
+        adjustment_id=state.new_id(),
+    )
     # what was given back as an amount earlier is not given back again with its lines
     refund.adjustment_cents -= max(0, refund.amount_cents - refundable_cents(order))
     order.refunds.append(refund)

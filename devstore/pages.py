@@ -16,7 +16,9 @@ from devstore.world import world_of
 HERE = Path(__file__).parent
 TEXT_LIMIT = 200
 
-_environment = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape())
+_environment = Environment(
+    loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape()
+)
 _environment.filters["money"] = lambda cents: f"${money.text(cents)}"
 _environment.filters["when"] = lambda at: at[:16].replace("T", " ") if at else ""
 _environment.globals["status_of"] = orders.financial_status
@@ -27,16 +29,22 @@ templates = Jinja2Templates(env=_environment)
 def shop_of(request: Request) -> things.Shop:
     """The shop of the address, by its full name or its handle."""
     parameters = request.path_params
-    return world_of(request).state.shop(parameters.get("shop") or f"{parameters['handle']}.myshopify.com")
+    return world_of(request).state.shop(
+        parameters.get("shop") or f"{parameters['handle']}.myshopify.com"
+    )
 
 
-def render(request: Request, template: str, context: dict[str, Any], status_code: int = 200) -> Response:
+def render(
+    request: Request, template: str, context: dict[str, Any], status_code: int = 200
+) -> Response:
     shared = {
         "settings": world_of(request).settings,
         "said": request.query_params.get("said", ""),
         "root": request.scope.get("root_path", ""),
     }
-    return templates.TemplateResponse(request, template, {**shared, **context}, status_code=status_code)
+    return templates.TemplateResponse(
+        request, template, {**shared, **context}, status_code=status_code
+    )
 
 
 def go(address: str, said: str = "") -> Response:
@@ -49,7 +57,9 @@ def go(address: str, said: str = "") -> Response:
 async def form_of(request: Request) -> dict[str, str]:
     """The text fields of a form, trimmed and cut to a sane length."""
     form = await request.form()
-    return {name: value.strip()[:TEXT_LIMIT] for name, value in form.items() if isinstance(value, str)}
+    return {
+        name: value.strip()[:TEXT_LIMIT] for name, value in form.items() if isinstance(value, str)
+    }
 
 
 def whole_number(fields: dict[str, str], name: str, default: int = 0) -> int:

@@ -1,4 +1,6 @@
-"""The small pieces webhook bodies are made of: money in two spellings, times, addresses, tax lines."""
+"""The small pieces webhook bodies are made of: money in two spellings, times, addresses, tax
+lines.
+"""
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,7 +13,11 @@ SHOP_OFFSET = timezone(timedelta(hours=-5))
 
 
 def rfc3339(at: str | None) -> str | None:
-    return datetime.fromisoformat(at).astimezone(SHOP_OFFSET).isoformat(timespec="seconds") if at else None
+    return (
+        datetime.fromisoformat(at).astimezone(SHOP_OFFSET).isoformat(timespec="seconds")
+        if at
+        else None
+    )
 
 
 def money_set(amount_cents: int, currency: str) -> dict[str, Any]:

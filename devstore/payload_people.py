@@ -1,4 +1,6 @@
-"""Webhook bodies about customers and the shop, and those of the compliance topics (platform.md §4.4, §4.5)."""
+"""Webhook bodies about customers and the shop, and those of the compliance topics (platform.md
+§4.4, §4.5).
+"""
 
 from typing import Any
 
@@ -13,7 +15,11 @@ def customer(it: things.Customer, currency: str, *, with_addresses: bool = True)
     home = {
         "id": it.id,
         "customer_id": it.id,
-        **{name: value for name, value in address(it.id, it).items() if name not in {"latitude", "longitude"}},
+        **{
+            name: value
+            for name, value in address(it.id, it).items()
+            if name not in {"latitude", "longitude"}
+        },
         "country_name": "United States",
         "default": True,
     }
@@ -39,7 +45,11 @@ def customer(it: things.Customer, currency: str, *, with_addresses: bool = True)
 
 
 def customer_deleted(it: things.Customer) -> Json:
-    return {"id": it.id, "tax_exemptions": [], "admin_graphql_api_id": f"gid://shopify/Customer/{it.id}"}
+    return {
+        "id": it.id,
+        "tax_exemptions": [],
+        "admin_graphql_api_id": f"gid://shopify/Customer/{it.id}",
+    }
 
 
 def compliance(
@@ -56,14 +66,26 @@ def compliance(
 
 
 def shop(it: things.Shop) -> Json:
-    """`app/uninstalled` and `shop/update`; both domain fields are null, as in Shopify's own sample."""
+    """`app/uninstalled` and `shop/update`; both domain fields are null, as in Shopify's own
+    sample.
+    """
     empty = dict.fromkeys(
         (
-            "domain", "source", "latitude", "longitude", "address2", "taxes_included",
-            "auto_configure_tax_inclusivity", "tax_shipping", "county_taxes", "myshopify_domain",
-            "google_apps_domain", "google_apps_login_enabled", "password_enabled",
+            "domain",
+            "source",
+            "latitude",
+            "longitude",
+            "address2",
+            "taxes_included",
+            "auto_configure_tax_inclusivity",
+            "tax_shipping",
+            "county_taxes",
+            "myshopify_domain",
+            "google_apps_domain",
+            "google_apps_login_enabled",
+            "password_enabled",
         )
-    )  # fmt: skip
+    )
     return {
         "id": it.id,
         "name": it.name,

@@ -1,4 +1,6 @@
-"""Webhook bodies in the shape of API version 2026-07: every key that real ones have, whether we use it or not."""
+"""Webhook bodies in the shape of API version 2026-07: every key that real ones have, whether we
+use it or not.
+"""
 
 from typing import Any
 
@@ -40,7 +42,8 @@ def order(state: State, it: things.Order) -> Json:
         "customer_locale": "en",
         "device_id": None,
         "discount_codes": [
-            {"code": use.code, "amount": money.text(use.amount_cents), "type": use.value_type} for use in it.codes
+            {"code": use.code, "amount": money.text(use.amount_cents), "type": use.value_type}
+            for use in it.codes
         ],
         "duties_included": False,
         "email": it.email,
@@ -111,7 +114,9 @@ def _amounts(it: things.Order) -> Json:
         "current_total_additional_fees_set": None,
         **pair("current_total_discounts", off - (gross_back - net_back), code),
         "current_total_duties_set": None,
-        **pair("current_total_price", 0 if it.cancelled_at and not it.is_paid else current_total, code),
+        **pair(
+            "current_total_price", 0 if it.cancelled_at and not it.is_paid else current_total, code
+        ),
         **pair("current_total_tax", tax - tax_back, code),
         "original_total_additional_fees_set": None,
         "original_total_duties_set": None,
@@ -233,7 +238,9 @@ def refund(it: things.Order, one: things.Refund) -> Json:
 
 
 def _adjustments(it: things.Order, one: things.Refund) -> list[Json]:
-    """Negative amounts go to the customer; "shipping_refund" is shipping, "refund_discrepancy" an amount as such."""
+    """Negative amounts go to the customer; "shipping_refund" is shipping, "refund_discrepancy"
+    an amount as such.
+    """
     kinds = (
         ("shipping_refund", "Shipping refund", one.shipping_cents, one.id),
         ("refund_discrepancy", "Refund discrepancy", one.adjustment_cents, one.adjustment_id),

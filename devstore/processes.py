@@ -71,9 +71,14 @@ def _list(path: Path) -> list[dict[str, Any]]:
 
 
 async def list_all(path: Path | None) -> list[dict[str, Any]]:
-    """Name, state and pid of each process but our own; raises ProcessError when there is no supervisor."""
+    """Name, state and pid of each process but our own; raises ProcessError when there is no
+    supervisor.
+    """
     if path is None:
-        raise ProcessError("The processes are not under a supervisor here, so they cannot be stopped from this page.")
+        raise ProcessError(
+            "The processes are not under a supervisor here, so they cannot be stopped from this "
+            "page."
+        )
     return await asyncio.to_thread(_list, path)
 
 
@@ -101,7 +106,9 @@ def _act(path: Path, name: str, action: str) -> None:
     if action == "stop":
         if is_running:
             if pid:
-                _signal(pid, psutil.Process.resume)  # a paused process would not hear that it shall stop
+                _signal(
+                    pid, psutil.Process.resume
+                )  # a paused process would not hear that it shall stop
             _call(path, lambda control: control.stopProcess(name, False))
         return
     steps: dict[str, Callable[[psutil.Process], None]] = {
@@ -113,7 +120,8 @@ def _act(path: Path, name: str, action: str) -> None:
 
 
 async def act(path: Path | None, name: str, action: str) -> None:
-    """Start, stop, kill (the supervisor starts it again), pause or resume one process with its children.
+    """Start, stop, kill (the supervisor starts it again), pause or resume one process with its
+    children.
 
     Raises ProcessError for an unknown process or action, or when there is no supervisor.
     """

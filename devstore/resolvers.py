@@ -36,7 +36,9 @@ class Root:
         return method(arguments)
 
     def discount(self, gid: object) -> things.Discount | None:
-        found: things.Discount | None = self.state.find("discount", self.shop.domain, number(gid, "DiscountCodeNode"))
+        found: things.Discount | None = self.state.find(
+            "discount", self.shop.domain, number(gid, "DiscountCodeNode")
+        )
         return found
 
 
@@ -54,21 +56,31 @@ class Queries(Root):
 
     def field_customer(self, arguments: dict[str, Any]) -> Any:
         found = self.state.find("customer", self.shop.domain, number(arguments["id"], "Customer"))
-        return nodes.customer(self.state, self.shop, found) if found and not found.is_deleted else None
+        return (
+            nodes.customer(self.state, self.shop, found) if found and not found.is_deleted else None
+        )
 
     def field_order(self, arguments: dict[str, Any]) -> Any:
         found = self.state.find("order", self.shop.domain, number(arguments["id"], "Order"))
         return nodes.order(self.state, self.shop, found) if found else None
 
     def field_orders(self, arguments: dict[str, Any]) -> Any:
-        """Sorted and filtered by time (platform.md §5.4); other search terms are refused rather than ignored."""
+        """Sorted and filtered by time (platform.md §5.4); other search terms are refused rather
+        than ignored.
+        """
         first = int(arguments.get("first") or 0)
         if not 1 <= first <= PAGE_LIMIT:
             raise GraphQLError(f"`first` is between 1 and {PAGE_LIMIT}.")
         sort_key = str(arguments.get("sortKey") or "PROCESSED_AT").lower()
         by = sort_key if sort_key in ORDER_TIMES else "id"
-        found = [one for one in self.state.of_shop("order", self.shop.domain) if _matches(one, arguments.get("query"))]
-        found.sort(key=lambda one: (getattr(one, by), one.id), reverse=bool(arguments.get("reverse")))
+        found = [
+            one
+            for one in self.state.of_shop("order", self.shop.domain)
+            if _matches(one, arguments.get("query"))
+        ]
+        found.sort(
+            key=lambda one: (getattr(one, by), one.id), reverse=bool(arguments.get("reverse"))
+        )
         keys = [base64.b64encode(str(one.id).encode()).decode() for one in found]
         after = arguments.get("after")
         start = keys.index(after) + 1 if after in keys else 0
@@ -88,7 +100,12 @@ def _matches(order: things.Order, query: object) -> bool:
         try:
             wanted = datetime.fromisoformat("".join(values))
             actual = datetime.fromisoformat(getattr(order, name))
-            outcomes = {">=": actual >= wanted, "<=": actual <= wanted, ">": actual > wanted, "<": actual < wanted}
+            outcomes = {
+                ">=": actual >= wanted,
+                "<=": actual <= wanted,
+                ">": actual > wanted,
+                "<": actual < wanted,
+            }
         except (ValueError, TypeError):
             raise GraphQLError(f"{name} is compared with an ISO time with its offset.") from None
         if not outcomes.get(operator, actual == wanted):

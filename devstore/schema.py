@@ -1,4 +1,6 @@
-"""Checks GraphQL documents and their variables against Shopify's real schema, when that is on this machine."""
+"""Checks GraphQL documents and their variables against Shopify's real schema, when that is on
+this machine.
+"""
 
 import asyncio
 import functools
@@ -28,11 +30,15 @@ log = logging.getLogger("devstore.schema")
 @functools.cache
 def build(path: Path) -> GraphQLSchema:
     """Takes half a second; the schema of a file never changes, so once a process is enough."""
-    return build_client_schema(json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True)
+    return build_client_schema(
+        json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True
+    )
 
 
 class Schemas:
-    """The schema of each API version that has a file in `directory`, built once, when first needed."""
+    """The schema of each API version that has a file in `directory`, built once, when first
+    needed.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -42,18 +48,27 @@ class Schemas:
 
     def versions(self) -> list[str]:
         """Versions that can be checked, oldest first."""
-        files = self.directory.glob("admin-*.introspection.json.gz") if self.directory.is_dir() else ()
-        return sorted(file.name.removeprefix("admin-").removesuffix(".introspection.json.gz") for file in files)
+        files = (
+            self.directory.glob("admin-*.introspection.json.gz") if self.directory.is_dir() else ()
+        )
+        return sorted(
+            file.name.removeprefix("admin-").removesuffix(".introspection.json.gz")
+            for file in files
+        )
 
     def get(self, version: str) -> GraphQLSchema | None:
-        """Takes half a second the first time, so call it in a thread; None when documents cannot be checked."""
+        """Takes half a second the first time, so call it in a thread; None when documents
+        cannot be checked.
+        """
         with self._lock:
             if version not in self._built:
                 path = self.directory / f"admin-{version}.introspection.json.gz"
                 if path.exists():
                     self._built[version] = build(path)
                 else:
-                    log.warning("No schema of version %s: GraphQL documents are not checked.", version)
+                    log.warning(
+                        "No schema of version %s: GraphQL documents are not checked.", version
+                    )
                     self._built[version] = None
             return self._built[version]
 
@@ -65,18 +80,28 @@ class Schemas:
         schema = self.get(version)
         return document, validate(schema, document) if schema else []
 
-    async def check(self, version: str, text: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
+    async def check(
+        self, version: str, text: str
+    ) -> tuple[DocumentNode | None, list[GraphQLError]]:
         """The parsed document and what is wrong with it."""
         return await asyncio.to_thread(self.errors_of, version, text)
 
     def check_variables(
         self, version: str, operation: OperationDefinitionNode, variables: dict[str, Any]
     ) -> list[GraphQLError]:
-        """What is wrong with the variables: an unknown, missing or mistyped input field hides from the document."""
+        """What is wrong with the variables: an unknown, missing or mistyped input field hides
+        from the document.
+        """
         schema = self._built.get(version)
         if schema is None:
             return []
-        declared = {definition.variable.name.value for definition in operation.variable_definitions or ()}
-        unknown = [GraphQLError(f"Variable ${name} is not declared.") for name in variables if name not in declared]
+        declared = {
+            definition.variable.name.value for definition in operation.variable_definitions or ()
+        }
+        unknown = [
+            GraphQLError(f"Variable ${name} is not declared.")
+            for name in variables
+            if name not in declared
+        ]
         found = get_variable_values(schema, operation.variable_definitions or (), variables)
         return unknown + (list(found) if isinstance(found, list) else [])

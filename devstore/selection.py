@@ -1,4 +1,6 @@
-"""Cuts a resolved value down to what a GraphQL selection asks for, and estimates what that costs."""
+"""Cuts a resolved value down to what a GraphQL selection asks for, and estimates what that
+costs.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +19,9 @@ from graphql import (
 from graphql.utilities import value_from_ast_untyped
 
 MUTATION_COST = 10
-INTERFACES = frozenset({"Node", "HasMetafields", "HasEvents", "DiscountCode", "Discount", "DisplayableError"})
+INTERFACES = frozenset(
+    {"Node", "HasMetafields", "HasEvents", "DiscountCode", "Discount", "DisplayableError"}
+)
 
 
 class Selection:
@@ -42,17 +46,24 @@ class Selection:
         return self.operation.operation is OperationType.MUTATION
 
     def arguments(self, field: FieldNode) -> dict[str, Any]:
-        return {one.name.value: value_from_ast_untyped(one.value, self.variables) for one in field.arguments or ()}
+        return {
+            one.name.value: value_from_ast_untyped(one.value, self.variables)
+            for one in field.arguments or ()
+        }
 
     def fields(self, selections: SelectionSetNode, type_name: str | None) -> Iterator[FieldNode]:
-        """The fields that apply to an object of that type, fragments opened; None: to whatever type."""
+        """The fields that apply to an object of that type, fragments opened; None: to whatever
+        type.
+        """
         for node in selections.selections:
             if self._is_left_out(node):
                 continue
             if isinstance(node, FieldNode):
                 yield node
             elif isinstance(node, InlineFragmentNode):
-                if node.type_condition is None or self._applies(node.type_condition.name.value, type_name):
+                if node.type_condition is None or self._applies(
+                    node.type_condition.name.value, type_name
+                ):
                     yield from self.fields(node.selection_set, type_name)
             elif isinstance(node, FragmentSpreadNode):
                 fragment = self.fragments[node.name.value]
@@ -65,7 +76,11 @@ class Selection:
 
     def _is_left_out(self, node: Any) -> bool:
         for directive in node.directives or ():
-            condition = directive.arguments[0].value if directive.arguments else BooleanValueNode(value=True)
+            condition = (
+                directive.arguments[0].value
+                if directive.arguments
+                else BooleanValueNode(value=True)
+            )
             is_true = bool(value_from_ast_untyped(condition, self.variables))
             if (directive.name.value, is_true) in {("skip", True), ("include", False)}:
                 return True
@@ -86,14 +101,20 @@ class Selection:
         for inner in self.fields(field.selection_set, value["__typename"]):
             name = inner.name.value
             if name not in value:
-                raise GraphQLError(f"The stand-in store has no {value['__typename']}.{name}.", inner)
+                raise GraphQLError(
+                    f"The stand-in store has no {value['__typename']}.{name}.", inner
+                )
             key = inner.alias.value if inner.alias else name
             found = self.project(value[name], inner)
-            answer[key] = {**answer[key], **found} if isinstance(found, dict) and key in answer else found
+            answer[key] = (
+                {**answer[key], **found} if isinstance(found, dict) and key in answer else found
+            )
         return answer
 
     def cost(self) -> int:
-        """Requested cost (platform.md §5.2): 10 a mutation, 1 an object, a connection as many as it asks for."""
+        """Requested cost (platform.md §5.2): 10 a mutation, 1 an object, a connection as many
+        as it asks for.
+        """
         fields = self.fields(self.operation.selection_set, None)
         return sum(MUTATION_COST if self.is_mutation else self._cost(one) for one in fields)
 

@@ -1,4 +1,6 @@
-"""Where the stand-in store listens, which app it frames, and where it keeps its state; read once."""
+"""Where the stand-in store listens, which app it frames, and where it keeps its state; read
+once.
+"""
 
 import os
 from collections.abc import Mapping
@@ -33,7 +35,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         api_secret=env.get("SHOPIFY_API_SECRET", "") or DEVELOPMENT_SECRET,
         api_version=env.get("SHOPIFY_API_VERSION", "2026-07"),
         data=Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")),
-        schema_directory=Path(env.get("SHOPIFY_SCHEMA_DIR", "") or ROOT.parent / "shared" / "shopify" / "schema"),
+        schema_directory=Path(
+            env.get("SHOPIFY_SCHEMA_DIR", "") or ROOT.parent / "shared" / "shopify" / "schema"
+        ),
         supervisor_socket=Path(socket) if socket else None,
         with_demo=env.get("DEVSTORE_DEMO", "on") != "off",
     )

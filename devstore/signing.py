@@ -17,7 +17,9 @@ ID_TOKEN_SECONDS = 60
 EXTENSION_TOKEN_SECONDS = 300
 STAFF_USER = "902541635"
 PROXY_PREFIX = "/apps/holdfast"
-PROXY_PARAMETERS = frozenset({"shop", "logged_in_customer_id", "path_prefix", "timestamp", "signature", "hmac"})
+PROXY_PARAMETERS = frozenset(
+    {"shop", "logged_in_customer_id", "path_prefix", "timestamp", "signature", "hmac"}
+)
 
 
 def _hex(secret: str, message: str) -> str:
@@ -32,21 +34,31 @@ def webhook_hmac(secret: str, body: bytes) -> str:
 def query_hmac(secret: str, parameters: Iterable[tuple[str, str]]) -> str:
     """`hmac` of a launch (§3.1): sorted, percent-encoded with %20, never +."""
     kept = sorted((key, value) for key, value in parameters if key not in {"hmac", "signature"})
-    return _hex(secret, "&".join(f"{quote(key, safe='[]')}={quote(value, safe='')}" for key, value in kept))
+    return _hex(
+        secret, "&".join(f"{quote(key, safe='[]')}={quote(value, safe='')}" for key, value in kept)
+    )
 
 
 def proxy_signature(secret: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """`signature` of an app proxy request (§3.2): values of a repeated key joined by commas, no separator."""
+    """`signature` of an app proxy request (§3.2): values of a repeated key joined by commas, no
+    separator.
+    """
     values: dict[str, list[str]] = {}
     for key, value in parameters:
         if key != "signature":
             values.setdefault(key, []).append(value)
-    return _hex(secret, "".join(sorted(f"{key}={','.join(found)}" for key, found in values.items())))
+    return _hex(
+        secret, "".join(sorted(f"{key}={','.join(found)}" for key, found in values.items()))
+    )
 
 
-def proxy_query(settings: Settings, shop: str, customer_id: int | str | None, query: str = "") -> str:
+def proxy_query(
+    settings: Settings, shop: str, customer_id: int | str | None, query: str = ""
+) -> str:
     """The query of a request as the app proxy forwards it; what the caller forged is dropped."""
-    own = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in PROXY_PARAMETERS]
+    own = [
+        pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in PROXY_PARAMETERS
+    ]
     own += [
         ("shop", shop),
         ("logged_in_customer_id", str(customer_id or "")),
@@ -56,7 +68,9 @@ def proxy_query(settings: Settings, shop: str, customer_id: int | str | None, qu
     return urlencode([*own, ("signature", proxy_signature(settings.api_secret, own))])
 
 
-def id_token(settings: Settings, shop: str, *, user: str = STAFF_USER, seconds: int = ID_TOKEN_SECONDS) -> str:
+def id_token(
+    settings: Settings, shop: str, *, user: str = STAFF_USER, seconds: int = ID_TOKEN_SECONDS
+) -> str:
     """The token of an admin page (§1.2), good for one minute."""
     now = int(time.time())
     claims = {
@@ -75,7 +89,9 @@ def id_token(settings: Settings, shop: str, *, user: str = STAFF_USER, seconds: 
 
 
 def extension_token(settings: Settings, shop: str, customer_id: int | str | None) -> str:
-    """The token of checkout and customer-account extensions (§9.3): no `iss`, no `sid`, `dest` without scheme."""
+    """The token of checkout and customer-account extensions (§9.3): no `iss`, no `sid`, `dest`
+    without scheme.
+    """
     now = int(time.time())
     claims = {
         "dest": shop,

@@ -59,8 +59,13 @@ class State:
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
-        database.execute("CREATE TABLE IF NOT EXISTS things (kind TEXT, key TEXT, body BLOB, PRIMARY KEY (kind, key))")
-        for kind, key, body in database.execute("SELECT kind, key, body FROM things ORDER BY rowid"):
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS things (kind TEXT, key TEXT, body BLOB, PRIMARY KEY "
+            "(kind, key))"
+        )
+        for kind, key, body in database.execute(
+            "SELECT kind, key, body FROM things ORDER BY rowid"
+        ):
             self.tables[kind][key] = msgspec.json.decode(body, type=KINDS[kind])
         return database
 
@@ -72,13 +77,16 @@ class State:
                 self._database.execute("DELETE FROM things WHERE kind = ? AND key = ?", (kind, key))
             else:
                 self._database.execute(
-                    "INSERT INTO things VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
+                    "INSERT INTO things VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
+                    "body = excluded.body",
                     (kind, key, body),
                 )
         self._database.execute("COMMIT")
 
     async def saved(self) -> None:
-        """Return once everything changed so far is on disk; those who wait at the same time share one write."""
+        """Return once everything changed so far is on disk; those who wait at the same time
+        share one write.
+        """
         while self._dirty or (self._saving and not self._saving.done()):
             if self._saving is None or self._saving.done():
                 self._saving = asyncio.create_task(self._save())
@@ -116,7 +124,9 @@ class State:
             self.drop(kind, next(iter(table)))
 
     def new_id(self) -> int:
-        """A 64-bit id, larger than all before it, also across restarts, and too large for a JavaScript number."""
+        """A 64-bit id, larger than all before it, also across restarts, and too large for a
+        JavaScript number.
+        """
         with self._id_lock:
             self._last_id = max(self._last_id + 1, time.time_ns())
             return self._last_id
@@ -138,16 +148,31 @@ class State:
         made = things.Shop(domain=domain, id=self.new_id(), name=name, created_at=things.now())
         self.put("shop", domain, made)
         for title, price_cents, picture, description, is_gift_card in FIRST_PRODUCTS:
-            self.add_product(domain, title, price_cents, picture, description, is_gift_card=is_gift_card)
+            self.add_product(
+                domain, title, price_cents, picture, description, is_gift_card=is_gift_card
+            )
         return made
 
     def add_product(
-        self, shop: str, title: str, price_cents: int, picture: str, description: str, *, is_gift_card: bool = False
+        self,
+        shop: str,
+        title: str,
+        price_cents: int,
+        picture: str,
+        description: str,
+        *,
+        is_gift_card: bool = False,
     ) -> things.Product:
         made = things.Product(
-            id=self.new_id(), shop=shop, variant_id=self.new_id(), title=title, price_cents=price_cents,
-            picture=picture, description=description, is_gift_card=is_gift_card,
-        )  # fmt: skip
+            id=self.new_id(),
+            shop=shop,
+            variant_id=self.new_id(),
+            title=title,
+            price_cents=price_cents,
+            picture=picture,
+            description=description,
+            is_gift_card=is_gift_card,
+        )
         self.put("product", made.id, made)
         return made
 
@@ -159,10 +184,14 @@ class State:
     def discount_by_code(self, shop: str, code: str) -> things.Discount | None:
         """Codes are not case sensitive."""
         wanted = code.strip().lower()
-        return next((one for one in self.of_shop("discount", shop) if one.code.lower() == wanted), None)
+        return next(
+            (one for one in self.of_shop("discount", shop) if one.code.lower() == wanted), None
+        )
 
     def session(self, shop: str, session_id: str | None) -> things.Session:
-        found: things.Session | None = self.find("session", shop, session_id) if session_id else None
+        found: things.Session | None = (
+            self.find("session", shop, session_id) if session_id else None
+        )
         if found:
             return found
         made = things.Session(id=uuid.uuid4().hex, shop=shop)
@@ -171,7 +200,9 @@ class State:
         return made
 
     def trim_deliveries(self) -> None:
-        """Forget the oldest finished deliveries above the limit; one that is still to be sent is kept."""
+        """Forget the oldest finished deliveries above the limit; one that is still to be sent
+        is kept.
+        """
         table = self.tables["delivery"]
         if len(table) <= DELIVERIES_KEPT:
             return

@@ -1,4 +1,6 @@
-"""The shop as its customers see it: products, signing in, a cart, and a checkout that takes discount codes."""
+"""The shop as its customers see it: products, signing in, a cart, and a checkout that takes
+discount codes.
+"""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +25,12 @@ def keep(request: Request, session: things.Session, response: Response) -> Respo
     """Store the session and let the browser remember it, for this shop only."""
     world_of(request).state.put("session", session.id, session)
     response.set_cookie(
-        COOKIE, session.id, max_age=COOKIE_SECONDS, path=f"/shops/{session.shop}", httponly=True, samesite="lax"
+        COOKIE,
+        session.id,
+        max_age=COOKIE_SECONDS,
+        path=f"/shops/{session.shop}",
+        httponly=True,
+        samesite="lax",
     )
     return response
 
@@ -40,13 +47,20 @@ def basket_of(world: World, session: things.Session, email: str | None = None) -
         if product:
             items.append(
                 things.Item(
-                    product.title, product.price_cents, quantity, product.is_gift_card, product.id, product.variant_id
+                    product.title,
+                    product.price_cents,
+                    quantity,
+                    product.is_gift_card,
+                    product.id,
+                    product.variant_id,
                 )
             )
     return things.Basket(items, signed_in(world, session), email)
 
 
-def usable_codes(world: World, shop: things.Shop, codes: list[str], basket: things.Basket) -> tuple[list[str], str]:
+def usable_codes(
+    world: World, shop: things.Shop, codes: list[str], basket: things.Basket
+) -> tuple[list[str], str]:
     """The codes that can be used together, and why the first other one cannot."""
     kept: list[str] = []
     why = ""
@@ -108,7 +122,10 @@ async def change_cart(request: Request) -> Response:
         return go(f"/shops/{shop.domain}/", "There is no such product.")
     key = str(product.id)
     before = session.cart.get(key, 0) if "add" in fields else 0
-    quantity = min(before + whole_number(fields, "add" if "add" in fields else "quantity", 1), orders.QUANTITY_LIMIT)
+    quantity = min(
+        before + whole_number(fields, "add" if "add" in fields else "quantity", 1),
+        orders.QUANTITY_LIMIT,
+    )
     session.cart.pop(key, None)
     if quantity and len(session.cart) < CART_LIMIT:
         session.cart[key] = quantity
@@ -119,7 +136,9 @@ async def apply_code(request: Request) -> Response:
     """`/discount/{code}`: remember the code for this browser's cart, as a shared link does."""
     shop, session = shop_of(request), session_of(request)
     code = request.path_params["code"][:255]
-    session.codes = [*[one for one in session.codes if one.lower() != code.lower()], code][-discounts.CODES_LIMIT :]
+    session.codes = [*[one for one in session.codes if one.lower() != code.lower()], code][
+        -discounts.CODES_LIMIT :
+    ]
     where = request.query_params.get("redirect", "/cart")
     base = f"/shops/{shop.domain}"
     is_plain = where.startswith("/") and not where.startswith(("//", "/\\"))
@@ -152,10 +171,16 @@ async def place_order(request: Request) -> Response:
         session.codes = codes
         return keep(request, session, go(f"/shops/{shop.domain}/checkout", why))
     is_paid = fields.get("payment") != "later"
-    order = orders.place(world.state, shop, basket, codes=codes, is_paid=is_paid, is_test=fields.get("test") == "on")
+    order = orders.place(
+        world.state, shop, basket, codes=codes, is_paid=is_paid, is_test=fields.get("test") == "on"
+    )
     world.tell_order(order, "orders/create", *(["orders/paid"] if is_paid else []))
     session.cart, session.codes = {}, []
-    return keep(request, session, go(f"/shops/{shop.domain}/orders/{order.id}", "Thank you, your order was placed."))
+    return keep(
+        request,
+        session,
+        go(f"/shops/{shop.domain}/orders/{order.id}", "Thank you, your order was placed."),
+    )
 
 
 BASE = "/shops/{shop}"

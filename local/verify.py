@@ -1,4 +1,6 @@
-"""`make verify`: recomputes every balance of the local store (or of DATABASE_URL) and checks the hash chains."""
+"""`make verify`: recomputes every balance of the local store (or of DATABASE_URL) and checks
+the hash chains.
+"""
 
 import os
 import sys
@@ -14,7 +16,9 @@ def main() -> None:
         data = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast"))
         port = known_ports(data).get("postgres")
         if not port or not servers.is_listening(port):
-            raise SystemExit("There is no local store running. Start it with `make run`, or set DATABASE_URL.")
+            raise SystemExit(
+                "There is no local store running. Start it with `make run`, or set DATABASE_URL."
+            )
         os.environ["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{port}/postgres"
     os.execv(sys.executable, [sys.executable, "-m", "workers.verify", *sys.argv[1:]])
 

@@ -33,7 +33,9 @@ SELECT format('SELECT setval(%L, 1, false)', sequencename)
 
 @dataclass
 class Servers:
-    """The embedded servers of this test session; a test may stop and start them through `local.servers`."""
+    """The embedded servers of this test session; a test may stop and start them through
+    `local.servers`.
+    """
 
     directory: Path
     postgres_port: int
@@ -64,7 +66,14 @@ def embedded() -> Iterator[Servers]:
         found.directory.chmod(0o755)
         started = [
             subprocess.Popen(
-                [sys.executable, "-m", "local.servers", kind, str(found.directory / kind), str(port)],
+                [
+                    sys.executable,
+                    "-m",
+                    "local.servers",
+                    kind,
+                    str(found.directory / kind),
+                    str(port),
+                ],
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -114,7 +123,9 @@ async def stores(open_session: db.Stores) -> db.Stores:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """Every process of Holdfast, with a stand-in store: started once, for tests of the whole road."""
+    """Every process of Holdfast, with a stand-in store: started once, for tests of the whole
+    road.
+    """
     with tempfile.TemporaryDirectory(prefix="holdfast-stack-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         started = Stack(Path(name))

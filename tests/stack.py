@@ -1,4 +1,6 @@
-"""All processes of Holdfast with servers and a stand-in store of their own, for tests that stop and kill them."""
+"""All processes of Holdfast with servers and a stand-in store of their own, for tests that stop
+and kill them.
+"""
 
 import json
 import os
@@ -23,11 +25,15 @@ SHOP = "alice.myshopify.com"
 
 
 class Stack:
-    """Starts, stops, kills and pauses each process by its name; talks to the stand-in store's control API."""
+    """Starts, stops, kills and pauses each process by its name; talks to the stand-in store's
+    control API.
+    """
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
-        self.ports = {name: servers.free_port() for name in ("postgres", "redis", "web", "web2", "devstore")}
+        self.ports = {
+            name: servers.free_port() for name in ("postgres", "redis", "web", "web2", "devstore")
+        }
         self.environment = {
             **os.environ,
             "HOLDFAST_ENV": "development",
@@ -76,12 +82,20 @@ class Stack:
         command, extra = self.command(name)
         with (self.directory / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                command, cwd=processes.ROOT, env={**self.environment, **extra}, stdout=log, stderr=log
+                command,
+                cwd=processes.ROOT,
+                env={**self.environment, **extra},
+                stdout=log,
+                stderr=log,
             )
 
     def _listens(self, name: str) -> bool:
         if self.running[name].poll() is not None:
-            self._spawn(name)  # as a supervisor does; Postgres starts only after the children of a killed one are gone
+            self._spawn(
+                name
+                # as a supervisor does; Postgres starts only after the children of a killed one are
+                # gone
+            )
         return servers.is_listening(self.ports[name])
 
     def stop(self, *names: str, kill: bool = False) -> None:
@@ -104,7 +118,9 @@ class Stack:
         self.stop(*names, kill=True)
 
     def stop_long_ago(self, name: str) -> None:
-        """Stop it, and let its last heartbeat be a minute old, so that nobody waits for what time alone does."""
+        """Stop it, and let its last heartbeat be a minute old, so that nobody waits for what
+        time alone does.
+        """
         self.stop(name)
         with redis.Redis(port=self.ports["redis"]) as client:
             beat = json.loads(client.hget("health", name) or b"{}")
@@ -172,18 +188,25 @@ class Stack:
     def open_admin(self, path: str, shop: str = SHOP) -> httpx.Response:
         token = self.control("GET", f"shops/{shop}/id-token")["id_token"]
         return self.http.get(
-            f"{self.app_url}{path}", params={"id_token": token, "shop": shop, "embedded": "1", "locale": "en"}
+            f"{self.app_url}{path}",
+            params={"id_token": token, "shop": shop, "embedded": "1", "locale": "en"},
         )
 
     def customer(self, first_name: str = "Bob", shop: str = SHOP) -> str:
         made = self.control(
             "POST",
             f"shops/{shop}/customers",
-            {"first_name": first_name, "last_name": "Buyer", "email": f"{first_name.lower()}@example.com"},
+            {
+                "first_name": first_name,
+                "last_name": "Buyer",
+                "email": f"{first_name.lower()}@example.com",
+            },
         )
         return str(made["id"])
 
-    def order(self, customer_id: str | None, price: str = "100.00", shop: str = SHOP, **fields: Any) -> dict[str, Any]:
+    def order(
+        self, customer_id: str | None, price: str = "100.00", shop: str = SHOP, **fields: Any
+    ) -> dict[str, Any]:
         lines = fields.pop("lines", [{"title": "Mug", "price": price, "quantity": 1}])
         body = {"customer_id": customer_id, "lines": lines, "paid": True, **fields}
         made: dict[str, Any] = self.control("POST", f"shops/{shop}/orders", body)
@@ -194,7 +217,9 @@ class Stack:
     ) -> httpx.Response:
         """A request as the app proxy would send it; `web2` asks the second web process."""
         second = options.pop("web2", False)
-        url = self.control("POST", f"shops/{shop}/proxy-url", {"path": path, "customer_id": customer_id})["url"]
+        url = self.control(
+            "POST", f"shops/{shop}/proxy-url", {"path": path, "customer_id": customer_id}
+        )["url"]
         if second:
             url = url.replace(f":{self.ports['web']}/", f":{self.ports['web2']}/")
         return self.http.request(method, url, **options)
@@ -230,7 +255,9 @@ class Stack:
         return done.stdout
 
 
-def wait_for(what: str, ready: Callable[[], bool], seconds: float, detail: Callable[[], str] = str) -> None:
+def wait_for(
+    what: str, ready: Callable[[], bool], seconds: float, detail: Callable[[], str] = str
+) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s {detail()}"

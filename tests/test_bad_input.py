@@ -1,4 +1,6 @@
-"""Bad input at every door: the right status, a plain sentence, one log line, nothing lost and nothing half-written."""
+"""Bad input at every door: the right status, a plain sentence, one log line, nothing lost and
+nothing half-written.
+"""
 
 import json
 import time
@@ -26,12 +28,23 @@ from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 from tests.webhook import signed_headers
 
 CHARLIES = "charlie.myshopify.com"
-ODD = '"O\'Brien" <script>alert(1)</script> \u202e\u0645\u0631\u062d\u0628\u0627\u202c 𝄞🛍 {{7*7}} %s \\'
+ODD = (
+    '"O\'Brien" <script>alert(1)</script> '
+    "\u202e\u0645\u0631\u062d\u0628\u0627\u202c 𝄞🛍 {{7*7}} %s \\"
+)
 GOOD: dict[str, Any] = {
-    "id": 1001, "name": "#1001", "currency": "USD", "processed_at": "2026-07-01T10:00:00Z",
-    "customer": {"id": int(BOB), "first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"},
+    "id": 1001,
+    "name": "#1001",
+    "currency": "USD",
+    "processed_at": "2026-07-01T10:00:00Z",
+    "customer": {
+        "id": int(BOB),
+        "first_name": "Bob",
+        "last_name": "Buyer",
+        "email": "bob@example.com",
+    },
     "line_items": [{"id": 1, "quantity": 1, "price": "49.90"}],
-}  # fmt: skip
+}
 Lines = Sequence[MutableMapping[str, Any]]
 
 
@@ -58,7 +71,9 @@ async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
         async def with_state(scope, receive, send) -> None:
             await app({**scope, "state": dict(state)}, receive, send)
 
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=with_state), base_url="http://app") as asking:
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=with_state), base_url="http://app"
+        ) as asking:
             yield asking
 
 
@@ -70,8 +85,12 @@ def line(**changed: Any) -> list[dict[str, Any]]:
     return [{**GOOD["line_items"][0], **changed}]
 
 
-async def deliver(http: httpx2.AsyncClient, body: bytes, topic: str = "orders/paid", shop: str = ALICE) -> None:
-    answer = await http.post("/webhooks", content=body, headers=signed_headers(body, topic, shop, SECRET))
+async def deliver(
+    http: httpx2.AsyncClient, body: bytes, topic: str = "orders/paid", shop: str = ALICE
+) -> None:
+    answer = await http.post(
+        "/webhooks", content=body, headers=signed_headers(body, topic, shop, SECRET)
+    )
     assert answer.status_code == 200, "what Shopify signed is kept, and judged later"
 
 
@@ -97,22 +116,40 @@ def only(lines: Lines, status: int) -> MutableMapping[str, Any]:
 
 
 BAD_PAYLOADS = {
-    "not JSON": b"not json", "cut off": order()[:-5], "no text": b"\xff\xfe", "nested without end": b"[" * 100_000,
-    "a list": b"[]", "a number": b"7", "nothing": b"null", "no id": b"{}", "id as text": order(id="1001"),
-    "id below 1": order(id=-1), "id too large": order(id=2**63), "lines as text": order(line_items="none"),
-    "customer as text": order(customer="Bob"), "no currency": order(currency=None),
-    "price no number": order(line_items=line(price="abc")), "price NaN": order(line_items=line(price="NaN")),
-    "price without end": order(line_items=line(price="Infinity")), "price huge": order(line_items=line(price="1e400")),
-    "price negative": order(line_items=line(price="-1.00")), "price empty": order(line_items=line(price="")),
-    "price too fine": order(line_items=line(price="0.0000001")), "price missing": order(line_items=line(price=None)),
-    "quantity negative": order(line_items=line(quantity=-1)), "quantity huge": order(line_items=line(quantity=10**9)),
-    "quantity broken": order(line_items=line(quantity=1.5)), "no date": order(processed_at="yesterday"),
+    "not JSON": b"not json",
+    "cut off": order()[:-5],
+    "no text": b"\xff\xfe",
+    "nested without end": b"[" * 100_000,
+    "a list": b"[]",
+    "a number": b"7",
+    "nothing": b"null",
+    "no id": b"{}",
+    "id as text": order(id="1001"),
+    "id below 1": order(id=-1),
+    "id too large": order(id=2**63),
+    "lines as text": order(line_items="none"),
+    "customer as text": order(customer="Bob"),
+    "no currency": order(currency=None),
+    "price no number": order(line_items=line(price="abc")),
+    "price NaN": order(line_items=line(price="NaN")),
+    "price without end": order(line_items=line(price="Infinity")),
+    "price huge": order(line_items=line(price="1e400")),
+    "price negative": order(line_items=line(price="-1.00")),
+    "price empty": order(line_items=line(price="")),
+    "price too fine": order(line_items=line(price="0.0000001")),
+    "price missing": order(line_items=line(price=None)),
+    "quantity negative": order(line_items=line(quantity=-1)),
+    "quantity huge": order(line_items=line(quantity=10**9)),
+    "quantity broken": order(line_items=line(quantity=1.5)),
+    "no date": order(processed_at="yesterday"),
     "worth more than the world": order(line_items=line(price="999999999999", quantity=1_000_000)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD_PAYLOADS)
-async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(http, stores, name: str) -> None:
+async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(
+    http, stores, name: str
+) -> None:
     await deliver(http, BAD_PAYLOADS[name])
     await deliver(http, order(id=1002))
     with capture_logs() as lines:
@@ -124,7 +161,9 @@ async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(ht
     assert letter.reason.endswith((".", "`"))
     assert "Traceback" not in letter.reason
     assert dead_letters.readable(letter.payload), "nothing is lost: it can be read, and replayed"
-    assert await figures() == {"available": 49}, "the good order beside it counts, and nothing of the bad one"
+    assert await figures() == {"available": 49}, (
+        "the good order beside it counts, and nothing of the bad one"
+    )
     assert await one("SELECT count(*) FROM awards") == 1
     assert (await verify()).is_sound
 
@@ -134,11 +173,17 @@ async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(ht
     [
         {"id": 5, "order_id": 1001, "refund_line_items": [{"line_item_id": 1, "quantity": -1}]},
         {"id": 5, "order_id": 1001, "refund_line_items": [{"line_item_id": 1, "quantity": 10**12}]},
-        {"id": 5, "order_id": 1001, "order_adjustments": [{"kind": "refund_discrepancy", "amount": "lots"}]},
+        {
+            "id": 5,
+            "order_id": 1001,
+            "order_adjustments": [{"kind": "refund_discrepancy", "amount": "lots"}],
+        },
         {"id": 5, "order_id": "1001"},
     ],
 )
-async def test_a_refund_that_makes_no_sense_takes_nothing_back(http, stores, body: dict[str, Any]) -> None:
+async def test_a_refund_that_makes_no_sense_takes_nothing_back(
+    http, stores, body: dict[str, Any]
+) -> None:
     await deliver(http, order())
     await deliver(http, json.dumps(body).encode(), "refunds/create")
     await drive(stores)
@@ -148,7 +193,11 @@ async def test_a_refund_that_makes_no_sense_takes_nothing_back(http, stores, bod
 
 async def test_a_refund_of_more_than_was_bought_takes_back_what_was_earned(http, stores) -> None:
     await deliver(http, order())
-    refund = {"id": 5, "order_id": 1001, "refund_line_items": [{"line_item_id": 1, "quantity": 1_000}]}
+    refund = {
+        "id": 5,
+        "order_id": 1001,
+        "refund_line_items": [{"line_item_id": 1, "quantity": 1_000}],
+    }
     await deliver(http, json.dumps(refund).encode(), "refunds/create")
     await drive(stores)
     assert await figures() == {"reversed": 49}
@@ -208,7 +257,9 @@ async def rewards(shop: str = ALICE) -> dict[int, str]:
         (lambda: proxied("/storefront/me", shop="alice.myshopify.com.evil.example"), "shop"),
     ],
 )
-async def test_a_proxy_request_that_proves_nothing_is_one_line_and_tells_nothing(http, made, reason: str) -> None:
+async def test_a_proxy_request_that_proves_nothing_is_one_line_and_tells_nothing(
+    http, made, reason: str
+) -> None:
     await earn("49.90")
     with capture_logs() as lines:
         answer = await http.get(made())
@@ -217,12 +268,20 @@ async def test_a_proxy_request_that_proves_nothing_is_one_line_and_tells_nothing
     assert "points" not in answer.json()
 
 
-async def test_the_previous_secret_proves_and_an_older_one_does_not(http, stores, monkeypatch) -> None:
+async def test_the_previous_secret_proves_and_an_older_one_does_not(
+    http, stores, monkeypatch
+) -> None:
     rotated = replace(stores, config=replace(stores.config, api_secrets=("the new secret", SECRET)))
-    monkeypatch.setattr(storefront.verify, "verify_proxy", _with(storefront.verify.verify_proxy, rotated))
+    monkeypatch.setattr(
+        storefront.verify, "verify_proxy", _with(storefront.verify.verify_proxy, rotated)
+    )
     assert (await http.get(proxied("/storefront/me"))).status_code == 200
-    gone = replace(stores, config=replace(stores.config, api_secrets=("the newest", "the new secret")))
-    monkeypatch.setattr(storefront.verify, "verify_proxy", _with(storefront.verify.verify_proxy, gone))
+    gone = replace(
+        stores, config=replace(stores.config, api_secrets=("the newest", "the new secret"))
+    )
+    monkeypatch.setattr(
+        storefront.verify, "verify_proxy", _with(storefront.verify.verify_proxy, gone)
+    )
     assert (await http.get(proxied("/storefront/me"))).status_code == 401
 
 
@@ -244,7 +303,9 @@ def _with(real: Any, stores: db.Stores) -> Any:
         ("x", 100, 400, "bad_input"),
     ],
 )
-async def test_a_redemption_that_cannot_be_is_one_line_and_moves_nothing(http, key, cost, status, code) -> None:
+async def test_a_redemption_that_cannot_be_is_one_line_and_moves_nothing(
+    http, key, cost, status, code
+) -> None:
     await earn("250.00")
     known = await rewards()
     held = await actions.redeem(ALICE, BOB, known[100], "first-key", "r")

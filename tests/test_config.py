@@ -7,7 +7,10 @@ import pytest
 
 from app import config as settings
 
-FIRST_KEY, SECOND_KEY = ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "MTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+FIRST_KEY, SECOND_KEY = (
+    "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    "MTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+)
 COMPLETE = {
     "HOLDFAST_ENV": "production",
     "SHOPIFY_API_KEY": "key",
@@ -48,7 +51,9 @@ def test_refusing_ends_the_process_with_the_sentence_and_no_traceback() -> None:
     assert issubclass(settings.MissingSettingsError, SystemExit)
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("LANE_BURST", "many"), ("LANE_RATE_PER_SECOND", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "http"), ("LANE_BURST", "many"), ("LANE_RATE_PER_SECOND", "0")]
+)
 def test_a_number_that_is_none_gets_a_sentence(name: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=name):
         settings.load({"HOLDFAST_DATA": str(tmp_path), name: value})
@@ -80,7 +85,9 @@ def test_lists_are_split_and_the_first_is_the_current_one() -> None:
 def test_one_redis_is_enough_and_three_are_possible() -> None:
     one = settings.load(COMPLETE)
     assert one.cache_redis_url == one.bus_url == "redis://queue/0"
-    three = settings.load({**COMPLETE, "CACHE_REDIS_URL": "redis://cache/0", "BUS_URL": "redis://bus/0"})
+    three = settings.load(
+        {**COMPLETE, "CACHE_REDIS_URL": "redis://cache/0", "BUS_URL": "redis://bus/0"}
+    )
     assert (three.redis_url, three.cache_redis_url, three.bus_url) == (
         "redis://queue/0",
         "redis://cache/0",
@@ -91,14 +98,18 @@ def test_one_redis_is_enough_and_three_are_possible() -> None:
 def test_production_talks_to_shopify_and_never_to_the_stand_in() -> None:
     config = settings.load(COMPLETE)
     assert config.shopify_url == "https://{shop}"
-    assert "127.0.0.1" not in " ".join((config.app_bridge_url, config.polaris_url, *config.admin_origins))
+    assert "127.0.0.1" not in " ".join(
+        (config.app_bridge_url, config.polaris_url, *config.admin_origins)
+    )
 
 
 def test_development_makes_its_secrets_once_and_keeps_them(tmp_path: Path) -> None:
     first, second = (settings.load({"HOLDFAST_DATA": str(tmp_path)}) for _ in range(2))
     assert first.event_secrets == second.event_secrets
     assert first.token_keys == second.token_keys
-    assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0, "others on the machine may not read it"
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0, (
+        "others on the machine may not read it"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.json"]
 
 
@@ -111,10 +122,14 @@ def test_settings_never_change_after_they_were_read() -> None:
 
 def test_nothing_secret_is_in_the_settings_as_text() -> None:
     environment = {
-        **COMPLETE, "SHOPIFY_API_SECRET_PREVIOUS": "an earlier secret", "CACHE_REDIS_URL": "redis://:secret@cache/0",
-        "BUS_URL": "redis://:secret@bus/0", "SENTRY_DSN": "https://secret@sentry/1", "POSTHOG_API_KEY": "phc_secret",
+        **COMPLETE,
+        "SHOPIFY_API_SECRET_PREVIOUS": "an earlier secret",
+        "CACHE_REDIS_URL": "redis://:secret@cache/0",
+        "BUS_URL": "redis://:secret@bus/0",
+        "SENTRY_DSN": "https://secret@sentry/1",
+        "POSTHOG_API_KEY": "phc_secret",
         "METRICS_TOKEN": "secret of the scraper",
-    }  # fmt: skip
+    }
     text = repr(settings.load(environment))
     assert "secret" not in text
     assert not any(value in text for value in (FIRST_KEY, SECOND_KEY, "new", "old"))

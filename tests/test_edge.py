@@ -63,7 +63,9 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
     async def app(scope, receive, send) -> None:
         await inner({**scope, "state": dict(state)}, receive, send)
 
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://app") as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url="http://app"
+    ) as client:
         yield client
 
 
@@ -72,7 +74,9 @@ async def test_a_sane_request_id_is_carried_and_answered(http) -> None:
     assert response.headers["x-request-id"] == response.text == "order-1001.retry_2"
 
 
-@pytest.mark.parametrize("given", ["", "short", "x" * 129, "with space in it", 'with"quotes"inside', "-starts-badly"])
+@pytest.mark.parametrize(
+    "given", ["", "short", "x" * 129, "with space in it", 'with"quotes"inside', "-starts-badly"]
+)
 async def test_a_strange_request_id_is_replaced(http, given: str) -> None:
     response = await http.get("/things/1", headers={"x-request-id": given})
     assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
@@ -93,8 +97,12 @@ async def test_every_request_is_one_line_and_one_measurement_by_its_template(htt
 
 
 def counted(route: str) -> float:
-    found = [s.value for m in signals.REQUEST_SECONDS.collect() for s in m.samples
-             if s.name.endswith("_count") and s.labels["route"] == route]  # fmt: skip
+    found = [
+        s.value
+        for m in signals.REQUEST_SECONDS.collect()
+        for s in m.samples
+        if s.name.endswith("_count") and s.labels["route"] == route
+    ]
     return found[0] if found else 0.0
 
 
@@ -102,7 +110,9 @@ async def test_a_health_check_that_went_well_is_no_news(http) -> None:
     with capture_logs() as lines:
         await http.get("/healthz")
         await http.post("/healthz")
-    assert [(line["log_level"], line["status"]) for line in lines if line["event"] == "request"] == [
+    assert [
+        (line["log_level"], line["status"]) for line in lines if line["event"] == "request"
+    ] == [
         ("debug", 200),
         ("info", 405),
     ]
@@ -117,13 +127,17 @@ async def test_unknown_addresses_share_one_label(http) -> None:
 async def test_our_own_errors_answer_with_their_status_code_and_sentence(http) -> None:
     response = await http.get("/storefront/conflict")
     assert response.status_code == 409
-    assert response.json() == {"error": {"code": "conflict", "message": "This key was used for something else."}}
+    assert response.json() == {
+        "error": {"code": "conflict", "message": "This key was used for something else."}
+    }
 
 
 async def test_a_refusal_is_one_line_that_says_why(http) -> None:
     with capture_logs() as lines:
         await http.get("/storefront/conflict")
-    assert [(line["event"], line["status"], line["error_code"]) for line in lines] == [("request", 409, "conflict")]
+    assert [(line["event"], line["status"], line["error_code"]) for line in lines] == [
+        ("request", 409, "conflict")
+    ]
     assert lines[0]["reason"] == "This key was used for something else."
 
 
@@ -152,16 +166,24 @@ async def test_people_get_a_page_and_programs_get_json(http) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["content-security-policy"] == "frame-ancestors https://admin.example"
     answer = await http.get("/nothing-here", headers={"accept": "application/json"})
-    assert answer.json()["error"] == {"code": "not_found", "message": "There is nothing at this address."}
+    assert answer.json()["error"] == {
+        "code": "not_found",
+        "message": "There is nothing at this address.",
+    }
 
 
 async def test_a_body_over_five_megabytes_is_refused(http) -> None:
     path = "/size"
     limit = 5 * 1024 * 1024
     assert (await http.post(path, content=b"x" * limit)).text == str(limit)
-    announced = await http.post(path, content=b"x" * (limit + 1), headers={"accept": "application/json"})
+    announced = await http.post(
+        path, content=b"x" * (limit + 1), headers={"accept": "application/json"}
+    )
     assert announced.status_code == 413
-    assert announced.json()["error"] == {"code": "too_large", "message": "The request is larger than 5 MB."}
+    assert announced.json()["error"] == {
+        "code": "too_large",
+        "message": "The request is larger than 5 MB.",
+    }
 
     async def unannounced() -> AsyncIterator[bytes]:
         for _ in range(6):

@@ -18,12 +18,22 @@ from local import servers
 
 ROOT_MODULES = ["app", "starlette", "redis", "asyncpg"]
 GAUGES = (
-    "holdfast_lane_depth", "holdfast_lane_oldest_age_seconds", "holdfast_queue_depth", "holdfast_consumer_lag_events",
-    "holdfast_consumer_lag_seconds", "holdfast_outbox_depth", "holdfast_outbox_oldest_age_seconds",
-    "holdfast_spilled_webhooks", "holdfast_dead_letters_waiting", "holdfast_heartbeat_age_seconds",
-    "holdfast_cache_hit_ratio", "holdfast_webhooks_total", "holdfast_breaker_state", "holdfast_request_seconds",
+    "holdfast_lane_depth",
+    "holdfast_lane_oldest_age_seconds",
+    "holdfast_queue_depth",
+    "holdfast_consumer_lag_events",
+    "holdfast_consumer_lag_seconds",
+    "holdfast_outbox_depth",
+    "holdfast_outbox_oldest_age_seconds",
+    "holdfast_spilled_webhooks",
+    "holdfast_dead_letters_waiting",
+    "holdfast_heartbeat_age_seconds",
+    "holdfast_cache_hit_ratio",
+    "holdfast_webhooks_total",
+    "holdfast_breaker_state",
+    "holdfast_request_seconds",
     "holdfast_postings_total",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +55,25 @@ def app(config: settings.Config) -> Starlette:
 
 
 @pytest.fixture
-async def http(app: Starlette, stores: db.Stores, config: settings.Config) -> AsyncIterator[httpx2.AsyncClient]:
-    """The app with the stores of the test session; its own lifespan is what `test_the_lifespan...` is about."""
+async def http(
+    app: Starlette, stores: db.Stores, config: settings.Config
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """The app with the stores of the test session; its own lifespan is what
+    `test_the_lifespan...` is about.
+    """
     async with outgoing(config) as client:
         yield talking_to(app, main.state(config, stores, client))
 
 
-def talking_to(app: Starlette, state: dict[str, object], host: str = "127.0.0.1") -> httpx2.AsyncClient:
+def talking_to(
+    app: Starlette, state: dict[str, object], host: str = "127.0.0.1"
+) -> httpx2.AsyncClient:
     async def with_state(scope, receive, send) -> None:
         await app({**scope, "state": dict(state)}, receive, send)
 
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=with_state, client=(host, 123)), base_url="http://app")
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=with_state, client=(host, 123)), base_url="http://app"
+    )
 
 
 async def all_beat(stores: db.Stores) -> None:
@@ -137,12 +155,16 @@ async def test_metrics_are_for_this_machine_unless_a_token_is_set(app, stores, c
         assert (await talking_to(app, state, host="127.0.0.1").get("/metrics")).status_code == 200
         assert (await talking_to(app, state, host="::1").get("/metrics")).status_code == 200
         assert (await talking_to(app, state, host="203.0.113.9").get("/metrics")).status_code == 401
-        forwarded = await talking_to(app, state).get("/metrics", headers={"x-forwarded-for": "203.0.113.9"})
+        forwarded = await talking_to(app, state).get(
+            "/metrics", headers={"x-forwarded-for": "203.0.113.9"}
+        )
         assert forwarded.status_code == 401
         closed = {**state, "config": replace(config, metrics_token="of the scraper")}
         assert (await talking_to(app, closed).get("/metrics")).status_code == 401
         bearer = {"authorization": "Bearer of the scraper"}
-        assert (await talking_to(app, closed, host="203.0.113.9").get("/metrics", headers=bearer)).status_code == 200
+        assert (
+            await talking_to(app, closed, host="203.0.113.9").get("/metrics", headers=bearer)
+        ).status_code == 200
 
 
 async def test_static_files_are_kept_short_or_for_ever_and_have_an_etag(http) -> None:
@@ -155,7 +177,9 @@ async def test_static_files_are_kept_short_or_for_ever_and_have_an_etag(http) ->
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/static/../app/config.py", "/static/%2e%2e/pyproject.toml", "/static/none.js"])
+@pytest.mark.parametrize(
+    "path", ["/static/../app/config.py", "/static/%2e%2e/pyproject.toml", "/static/none.js"]
+)
 async def test_nothing_outside_static_is_served_and_no_absence_is_kept(http, path: str) -> None:
     response = await http.get(path)
     assert response.status_code == 404
@@ -173,7 +197,13 @@ async def test_unsigned_webhooks_and_shoppers_get_json_and_a_request_id(http) ->
 async def test_what_is_asked_all_the_time_never_blocks_the_loop(http, stores) -> None:
     await all_beat(stores)
     with blockbuster_ctx(ROOT_MODULES):
-        for path in ("/healthz", "/metrics", "/webhooks", "/storefront/me", "/static/vendor/htmx.min.js"):
+        for path in (
+            "/healthz",
+            "/metrics",
+            "/webhooks",
+            "/storefront/me",
+            "/static/vendor/htmx.min.js",
+        ):
             await http.request("POST" if path == "/webhooks" else "GET", path)
 
 
@@ -209,8 +239,12 @@ async def in_a_process(program: str) -> tuple[int, str]:
     import sys
 
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, cwd=settings.ROOT,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        sys.executable,
+        "-c",
+        program,
+        cwd=settings.ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode()

@@ -1,4 +1,6 @@
-"""What leaves the process about itself: logs without secrets, and metrics of all processes together."""
+"""What leaves the process about itself: logs without secrets, and metrics of all processes
+together.
+"""
 
 import json
 import os
@@ -16,11 +18,19 @@ TOKEN = "shpat_0123456789abcdef"
 
 def run(program: str, **environment: str) -> list[str]:
     """The lines a fresh process prints, for `setup` changes the whole process."""
-    start = "import logging, structlog\nfrom app import config, signals\nsignals.setup('web', config.load())\n"
+    start = (
+        "import logging, structlog\nfrom app import config, signals\nsignals.setup('web', "
+        "config.load())\n"
+    )
     done = subprocess.run(
         [sys.executable, "-c", start + program],
-        cwd=settings.ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
+        cwd=settings.ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     return done.stdout.splitlines()
@@ -51,18 +61,31 @@ def test_a_log_line_is_json_with_its_context() -> None:
 def test_libraries_that_use_logging_say_it_in_the_same_json() -> None:
     lines = run("logging.getLogger('uvicorn.error').warning('port %s is odd', 8000)")
     line = json.loads(lines[0])
-    assert (line["event"], line["logger"], line["level"]) == ("port 8000 is odd", "uvicorn.error", "warning")
+    assert (line["event"], line["logger"], line["level"]) == (
+        "port 8000 is odd",
+        "uvicorn.error",
+        "warning",
+    )
 
 
 def test_nothing_below_the_level_is_written() -> None:
-    assert run("signals.logger().info('quiet')\nlogging.getLogger('x').info('quiet')", LOG_LEVEL="WARNING") == []
+    assert (
+        run(
+            "signals.logger().info('quiet')\nlogging.getLogger('x').info('quiet')",
+            LOG_LEVEL="WARNING",
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
-    "key", ["token", "authorization", "email", "name", "hmac", "signature", "code", "Email", "id_token"]
+    "key",
+    ["token", "authorization", "email", "name", "hmac", "signature", "code", "Email", "id_token"],
 )
 def test_values_of_keys_that_hold_secrets_or_people_are_dropped_at_any_depth(key: str) -> None:
-    redacted = signals.redact(None, "info", {"event": "x", key: "bob", "inner": {key: ["bob"]}, "many": [{key: "bob"}]})
+    redacted = signals.redact(
+        None, "info", {"event": "x", key: "bob", "inner": {key: ["bob"]}, "many": [{key: "bob"}]}
+    )
     assert "bob" not in json.dumps(redacted)
     assert redacted["event"] == "x"
 
@@ -80,33 +103,53 @@ def test_values_of_keys_that_hold_secrets_or_people_are_dropped_at_any_depth(key
         "value too long\nDETAIL:  Failing row contains (7, Bob Buyer, =77).",
         "invalid input for query argument $3: ['Bob Buyer', '=77'] (a list is no text)",
     ],
-)  # fmt: skip
+)
 def test_free_text_loses_tokens_signatures_passwords_and_addresses(text: str) -> None:
     said = signals.redact(None, "info", {"event": text, "reason": {"list": [text]}})
-    for secret in (TOKEN, "abc.def-ghi", "ab12cd", "=77", "eyJ", "hunter2", "bob.buyer", "Bob Buyer"):
+    for secret in (
+        TOKEN,
+        "abc.def-ghi",
+        "ab12cd",
+        "=77",
+        "eyJ",
+        "hunter2",
+        "bob.buyer",
+        "Bob Buyer",
+    ):
         assert secret not in json.dumps(said)
 
 
 def test_a_traceback_is_kept_but_not_its_secrets() -> None:
-    lines = run(f"try:\n    raise ValueError('{TOKEN}')\nexcept ValueError:\n    signals.logger().exception('broken')")
+    lines = run(
+        f"try:\n    raise ValueError('{TOKEN}')\nexcept ValueError:\n    "
+        f"signals.logger().exception('broken')"
+    )
     line = json.loads(lines[0])
     assert "ValueError" in line["exception"]
     assert TOKEN not in lines[0]
 
 
 def test_a_value_json_does_not_know_is_no_error() -> None:
-    line = json.loads(run("import pathlib\nsignals.logger().info('x', path=pathlib.Path('a'), raw=b'b', many={1})")[0])
+    line = json.loads(
+        run(
+            "import pathlib\nsignals.logger().info('x', path=pathlib.Path('a'), raw=b'b', many={1})"
+        )[0]
+    )
     assert "a" in line["path"]
 
 
 def test_sentry_gets_nothing_of_the_request_or_the_person() -> None:
     event = signals._before_send(
         {
-            "request": {"headers": {"authorization": "x"}}, "user": {"email": "x"}, "server_name": "x",
-            "exception": {"values": [{"type": "ValueError", "value": f"{TOKEN} of bob@example.com"}]},
+            "request": {"headers": {"authorization": "x"}},
+            "user": {"email": "x"},
+            "server_name": "x",
+            "exception": {
+                "values": [{"type": "ValueError", "value": f"{TOKEN} of bob@example.com"}]
+            },
         },
         None,
-    )  # fmt: skip
+    )
     assert set(event) == {"exception"}
     assert TOKEN not in json.dumps(event)
     assert "bob@" not in json.dumps(event)
@@ -140,14 +183,17 @@ def test_a_wrong_dsn_is_logged_and_counted_and_the_process_starts() -> None:
 
 
 def test_without_keys_nobody_is_called() -> None:
-    assert run("signals.track('opened', 'alice.myshopify.com')\nsignals.flush()\nprint(signals._posthog)") == ["None"]
+    assert run(
+        "signals.track('opened', 'alice.myshopify.com')\nsignals.flush()\nprint(signals._posthog)"
+    ) == ["None"]
 
 
 def test_analytics_that_cannot_be_sent_cost_nothing_but_a_count() -> None:
     lines = run(
         "signals._posthog.capture = lambda *_, **__: 1 / 0\n"
         "signals.track('opened', 'alice.myshopify.com')\n"
-        "import time; began = time.monotonic(); signals.flush(); assert time.monotonic() - began < 3\n"
+        "import time; began = time.monotonic(); signals.flush()\n"
+        "assert time.monotonic() - began < 3\n"
         "print(signals.render().decode())",
         POSTHOG_API_KEY="phc_test",
     )
@@ -169,15 +215,15 @@ def test_metrics_of_all_processes_are_one_and_the_dead_leave_the_gauges(tmp_path
     )
     assert 'holdfast_webhooks_total{outcome="queued"} 20.0' in lines
     assert 'holdfast_webhooks_total{outcome="spilled"} 10.0' in lines
-    assert 'holdfast_breaker_state{name="points"} 1.0' in lines, "the open circuits died with their processes"
+    assert 'holdfast_breaker_state{name="points"} 1.0' in lines, (
+        "the open circuits died with their processes"
+    )
     assert 'holdfast_depth{queue="b"} 4.0' in lines
     assert "holdfast_rows 5.0" in lines
 
 
 def test_no_metric_is_labelled_by_shop_or_person() -> None:
     labels = {
-        name
-        for metric in vars(signals).values()
-        for name in getattr(metric, "_labelnames", ())
-    }  # fmt: skip
+        name for metric in vars(signals).values() for name in getattr(metric, "_labelnames", ())
+    }
     assert labels == {"outcome", "service", "effect", "name", "state", "to", "route", "stage"}

@@ -25,9 +25,11 @@ def web(embedded: Servers, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[by
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "workers.web"],
-            cwd=settings.ROOT, stdout=output, stderr=subprocess.STDOUT,
+            cwd=settings.ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             env={**os.environ, **embedded.environment, "PORT": str(port)},
-        )  # fmt: skip
+        )
     try:
         wait_for_port(port)
         yield process, f"http://127.0.0.1:{port}", log
@@ -54,14 +56,20 @@ def test_it_answers_logs_json_alone_and_ends_within_five_seconds(web) -> None:
     assert time.monotonic() - began < 6
     assert process.returncode == 0, "it ended by itself, after sending what waited"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    answered = {(line["event"], line.get("route"), line["status"]) for line in lines if "status" in line}
+    answered = {
+        (line["event"], line.get("route"), line["status"]) for line in lines if "status" in line
+    }
     assert answered >= {
         ("webhook refused", None, 400),
         ("webhook refused", None, 413),
         ("request", "/storefront/me", 401),
     }
-    assert not any(line.get("route") == "/healthz" for line in lines), "a health check that went well is no news"
-    assert {line["request_id"] for line in lines if line["event"] == "webhook refused"} >= {"delivery-1"}
+    assert not any(line.get("route") == "/healthz" for line in lines), (
+        "a health check that went well is no news"
+    )
+    assert {line["request_id"] for line in lines if line["event"] == "webhook refused"} >= {
+        "delivery-1"
+    }
     assert not [line for line in lines if line["level"] in {"error", "critical"}]
 
 
@@ -70,7 +78,10 @@ def test_it_listens_on_the_loopback_alone(web) -> None:
     port = int(url.rsplit(":", 1)[1])
     with socket.socket() as probe:
         probe.bind(("0.0.0.0", 0))
-    others = [address for *_, (address, *_) in socket.getaddrinfo(socket.gethostname(), port, socket.AF_INET)]
+    others = [
+        address
+        for *_, (address, *_) in socket.getaddrinfo(socket.gethostname(), port, socket.AF_INET)
+    ]
     for address in {one for one in others if not str(one).startswith("127.")}:
         with socket.socket() as probe:
             assert probe.connect_ex((address, port)) != 0
@@ -79,9 +90,13 @@ def test_it_listens_on_the_loopback_alone(web) -> None:
 def test_in_production_without_settings_it_refuses_with_a_sentence(embedded: Servers) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "workers.web"],
-        cwd=settings.ROOT, env={"PATH": os.environ["PATH"], "HOLDFAST_ENV": "production"},
-        capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
+        cwd=settings.ROOT,
+        env={"PATH": os.environ["PATH"], "HOLDFAST_ENV": "production"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     assert done.returncode != 0
     assert "SHOPIFY_API_SECRET" in done.stderr
     assert "Traceback" not in done.stderr

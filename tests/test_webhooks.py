@@ -28,7 +28,9 @@ async def client_of(stores: db.Stores):
         # what uvicorn does with what the lifespan yields
         await webhooks.endpoint({**scope, "state": {"admission": Admission(stores)}}, receive, send)
 
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(with_state), base_url="http://app") as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(with_state), base_url="http://app"
+    ) as client:
         yield client
 
 
@@ -56,9 +58,13 @@ def error(answer) -> tuple[int, str]:
     return answer.status_code, found["code"]
 
 
-async def test_a_signed_webhook_is_in_its_lane_with_all_its_headers_when_200_is_answered(client, stores):
+async def test_a_signed_webhook_is_in_its_lane_with_all_its_headers_when_200_is_answered(
+    client, stores
+):
     before = int(time.time() * 1000)
-    answer = await client.post("/webhooks", content=BODY, headers={**headers(), "X-Request-Id": "follow-me-1"})
+    answer = await client.post(
+        "/webhooks", content=BODY, headers={**headers(), "X-Request-Id": "follow-me-1"}
+    )
     assert (answer.status_code, answer.headers["x-request-id"]) == (200, "follow-me-1")
     (item,) = await waiting(stores)
     assert (item.shop, item.topic, item.webhook_id, item.body) == (ALICE, "orders/paid", "w1", BODY)
@@ -80,35 +86,50 @@ async def test_a_repeated_delivery_gets_200_and_is_kept_once(client, stores):
     assert len(await waiting(stores)) == 1
 
 
-async def test_a_webhook_signed_by_the_previous_secret_is_taken_while_secrets_rotate(stores: db.Stores):
+async def test_a_webhook_signed_by_the_previous_secret_is_taken_while_secrets_rotate(
+    stores: db.Stores,
+):
     rotated = replace(stores, config=replace(stores.config, api_secrets=("a-new-secret", SECRET)))
     async with client_of(rotated) as client:
         assert (await client.post("/webhooks", content=BODY, headers=headers())).status_code == 200
-        assert error(await client.post("/webhooks", content=BODY, headers=headers(secret="older"))) == (
+        assert error(
+            await client.post("/webhooks", content=BODY, headers=headers(secret="older"))
+        ) == (
             401,
             "unauthorized",
         )
 
 
-@pytest.mark.parametrize("digest", ["", "x", "é", base64.b64encode(b"0" * 32).decode(), "=" * 44, "A" * 10_000])
+@pytest.mark.parametrize(
+    "digest", ["", "x", "é", base64.b64encode(b"0" * 32).decode(), "=" * 44, "A" * 10_000]
+)
 async def test_a_wrong_digest_gets_401_and_nothing_is_kept(client, stores, digest):
     signed = {**headers(), "X-Shopify-Hmac-Sha256": digest.encode("latin-1")}
-    assert error(await client.post("/webhooks", content=BODY, headers=signed)) == (401, "unauthorized")
+    assert error(await client.post("/webhooks", content=BODY, headers=signed)) == (
+        401,
+        "unauthorized",
+    )
     assert await stores.queue.keys("*") == []
 
 
 async def test_a_changed_body_gets_401(client):
-    assert error(await client.post("/webhooks", content=BODY + b" ", headers=headers())) == (401, "unauthorized")
+    assert error(await client.post("/webhooks", content=BODY + b" ", headers=headers())) == (
+        401,
+        "unauthorized",
+    )
 
 
 async def test_a_digest_in_hex_is_not_a_digest(client):
     digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
-    answer = await client.post("/webhooks", content=BODY, headers=headers(X_Shopify_Hmac_Sha256=digest))
+    answer = await client.post(
+        "/webhooks", content=BODY, headers=headers(X_Shopify_Hmac_Sha256=digest)
+    )
     assert error(answer) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Shopify-Hmac-Sha256", "X-Shopify-Shop-Domain", "X-Shopify-Topic", "X-Shopify-Webhook-Id"]
+    "name",
+    ["X-Shopify-Hmac-Sha256", "X-Shopify-Shop-Domain", "X-Shopify-Topic", "X-Shopify-Webhook-Id"],
 )
 async def test_a_missing_header_gets_400_and_is_named(client, stores, name):
     answer = await client.post("/webhooks", content=BODY, headers=headers(**{name: None}))
@@ -137,7 +158,9 @@ async def test_a_header_that_is_not_usable_gets_400(client, stores, name, value)
 
 
 async def test_a_shop_is_the_same_in_capitals(client, stores):
-    await client.post("/webhooks", content=BODY, headers=headers(X_Shopify_Shop_Domain="Alice.MyShopify.com"))
+    await client.post(
+        "/webhooks", content=BODY, headers=headers(X_Shopify_Shop_Domain="Alice.MyShopify.com")
+    )
     assert len(await waiting(stores)) == 1
 
 
@@ -153,13 +176,19 @@ async def test_a_body_of_five_megabytes_is_taken_and_a_larger_one_refused_unread
     assert (await client.post("/webhooks", content=fits, headers=headers(fits))).status_code == 200
     assert len((await waiting(stores))[0].body) == len(fits)
     large = fits + b" "
-    assert error(await client.post("/webhooks", content=large, headers=headers(large))) == (413, "too_large")
+    assert error(await client.post("/webhooks", content=large, headers=headers(large))) == (
+        413,
+        "too_large",
+    )
 
     async def chunks():
         for _ in range(6):
             yield b" " * 1024 * 1024
 
-    assert error(await client.post("/webhooks", content=chunks(), headers=headers())) == (413, "too_large")
+    assert error(await client.post("/webhooks", content=chunks(), headers=headers())) == (
+        413,
+        "too_large",
+    )
 
 
 async def test_a_body_in_pieces_is_put_together_again(client, stores):
@@ -171,7 +200,9 @@ async def test_a_body_in_pieces_is_put_together_again(client, stores):
     assert (await waiting(stores))[0].body == BODY
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"\xff\x00\xfe", json.dumps({"name": "𝄞 مرحبا <script>"}).encode()])
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", b"\xff\x00\xfe", json.dumps({"name": "𝄞 مرحبا <script>"}).encode()]
+)
 async def test_nothing_is_parsed_before_it_is_durable(client, stores, body):
     assert (await client.post("/webhooks", content=body, headers=headers(body))).status_code == 200
     assert (await waiting(stores))[0].body == body
@@ -186,7 +217,9 @@ async def test_with_redis_away_the_answer_is_200_and_postgres_has_the_webhook(st
     await lost.queue.aclose()
 
 
-async def test_an_unexpected_failure_gets_500_without_its_inside_and_one_log_line(client, monkeypatch):
+async def test_an_unexpected_failure_gets_500_without_its_inside_and_one_log_line(
+    client, monkeypatch
+):
     async def bug(_self, _item):
         raise KeyError("a secret of the inside")
 
@@ -200,7 +233,9 @@ async def test_an_unexpected_failure_gets_500_without_its_inside_and_one_log_lin
 
 async def test_a_refusal_is_one_log_line_with_its_request_id(client):
     with capture_logs() as lines:
-        await client.post("/webhooks", content=BODY + b" ", headers={**headers(), "X-Request-Id": "follow-me-1"})
+        await client.post(
+            "/webhooks", content=BODY + b" ", headers={**headers(), "X-Request-Id": "follow-me-1"}
+        )
     assert [(line["event"], line["status"], line["request_id"]) for line in lines] == [
         ("webhook refused", 401, "follow-me-1")
     ]
@@ -208,7 +243,9 @@ async def test_a_refusal_is_one_log_line_with_its_request_id(client):
 
 @pytest.mark.parametrize("given", ["short", "x" * 129, "has space", "<script>alert(1)</script>"])
 async def test_a_request_id_that_is_not_sane_is_replaced(client, given):
-    answer = await client.post("/webhooks", content=BODY, headers={**headers(), "X-Request-Id": given})
+    answer = await client.post(
+        "/webhooks", content=BODY, headers={**headers(), "X-Request-Id": given}
+    )
     assert len(answer.headers["x-request-id"]) == 32
 
 
@@ -219,5 +256,8 @@ async def test_with_both_stores_away_the_answer_is_503(stores: db.Stores, monkey
     monkeypatch.setattr(spill, "spill", down)
     lost = replace(stores, queue=db.redis_client("redis://127.0.0.1:9/0"))
     async with client_of(lost) as client:
-        assert error(await client.post("/webhooks", content=BODY, headers=headers())) == (503, "unavailable")
+        assert error(await client.post("/webhooks", content=BODY, headers=headers())) == (
+            503,
+            "unavailable",
+        )
     await lost.queue.aclose()

@@ -7,7 +7,9 @@ import uuid
 from datetime import UTC, datetime
 
 
-def signed_headers(body: bytes, topic: str, shop: str, secret: str, webhook_id: str | None = None) -> dict[str, str]:
+def signed_headers(
+    body: bytes, topic: str, shop: str, secret: str, webhook_id: str | None = None
+) -> dict[str, str]:
     digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
     return {
         "Content-Type": "application/json",

@@ -1,4 +1,6 @@
-"""Core: shops that leave, compliance requests, tokens of quiet shops, and forgetting what was consumed long ago."""
+"""Core: shops that leave, compliance requests, tokens of quiet shops, and forgetting what was
+consumed long ago.
+"""
 
 import asyncio
 

@@ -1,4 +1,6 @@
-"""Ingest: drains the merchants' lanes into facts, brings spilled webhooks back, and tries dead letters again."""
+"""Ingest: drains the merchants' lanes into facts, brings spilled webhooks back, and tries dead
+letters again.
+"""
 
 import asyncio
 import time
@@ -22,9 +24,19 @@ log = signals.logger()
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    ctx: dict[str, Any] = {"stores": stores, "stop": stop, "pool": jobs.sharing(stores), "shops": KnownShops()}
+    ctx: dict[str, Any] = {
+        "stores": stores,
+        "stop": stop,
+        "pool": jobs.sharing(stores),
+        "shops": KnownShops(),
+    }
     settings = worker_settings(
-        stores.config, QUEUE, [drain], [every(LOOK_EVERY_SECONDS, look_after)], ctx=ctx, on_startup=wake
+        stores.config,
+        QUEUE,
+        [drain],
+        [every(LOOK_EVERY_SECONDS, look_after)],
+        ctx=ctx,
+        on_startup=wake,
     )
 
     async def unspill() -> None:
@@ -45,9 +57,13 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
 
 async def drain(ctx: dict[str, Any]) -> None:
-    """The job admission wakes: drain what is due, then book the next drain for when something will be."""
+    """The job admission wakes: drain what is due, then book the next drain for when something
+    will be.
+    """
     try:
-        due = await ingest.drain(ctx["stores"], payloads.translate, ctx["shops"].known, stop=ctx["stop"])
+        due = await ingest.drain(
+            ctx["stores"], payloads.translate, ctx["shops"].known, stop=ctx["stop"]
+        )
     except Exception as error:
         if not failures.is_passing(error):
             raise
@@ -58,7 +74,9 @@ async def drain(ctx: dict[str, Any]) -> None:
 
 
 async def look_after(ctx: dict[str, Any]) -> None:
-    """Drain here when the drain that should have is lost; waking another job could be lost the same way."""
+    """Drain here when the drain that should have is lost; waking another job could be lost the
+    same way.
+    """
     if await lane.is_neglected(ctx["stores"].queue, time.time()):
         await drain(ctx)
 
@@ -69,7 +87,9 @@ async def wake(ctx: dict[str, Any]) -> None:
 
 
 async def lag_seconds(stores: db.Stores) -> float:
-    """How long what may be drained now has been waiting for it; a merchant's own pace is no lag of ours."""
+    """How long what may be drained now has been waiting for it; a merchant's own pace is no lag
+    of ours.
+    """
     now = time.time()
     due_ms = (await lane.lane_stats(stores.queue)).due_ms
     _, spilled_seconds = await spill.waiting()
@@ -77,7 +97,9 @@ async def lag_seconds(stores: db.Stores) -> float:
 
 
 class KnownShops:
-    """Which shops there are, remembered for a minute; a shop that is not known is asked for again each time."""
+    """Which shops there are, remembered for a minute; a shop that is not known is asked for
+    again each time.
+    """
 
     def __init__(self) -> None:
         self.seen: dict[str, float] = {}

@@ -11,7 +11,9 @@ from app.shopify.client import outgoing
 from workers import service
 
 SERVICE = "points"
-SWEEP_EVERY_SECONDS = 2.0  # redemptions wait in their table, not in a queue: they go on while Redis is away, too
+SWEEP_EVERY_SECONDS = (
+    2.0  # redemptions wait in their table, not in a queue: they go on while Redis is away, too
+)
 TIME_EVERY_SECONDS = 5.0
 
 

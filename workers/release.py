@@ -24,7 +24,9 @@ async def release(config: settings.Config) -> None:
     """
     tables = db.tortoise_config(config)
     credentials: dict[str, Any] = tables["connections"]["default"]["credentials"]
-    credentials["server_settings"] = {"jit": "off"}  # no statement timeout: an index on a big table takes long
+    credentials["server_settings"] = {
+        "jit": "off"
+    }  # no statement timeout: an index on a big table takes long
     lock = await _connect(credentials)
     try:
         await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
@@ -37,7 +39,10 @@ async def release(config: settings.Config) -> None:
 
 async def _connect(credentials: dict[str, Any]) -> Any:
     connect: Any = asyncpg.connect  # not annotated
-    where = {name: credentials[name] for name in ("host", "port", "user", "password", "database", "timeout")}
+    where = {
+        name: credentials[name]
+        for name in ("host", "port", "user", "password", "database", "timeout")
+    }
     patient = stamina.retry_context(
         on=(OSError, TimeoutError, PostgresError), attempts=None, timeout=WAIT_SECONDS, wait_max=1.0
     )

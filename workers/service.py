@@ -23,7 +23,9 @@ Work = Callable[[db.Stores, asyncio.Event], Awaitable[None]]
 
 
 def start(process: str, work: Work) -> None:
-    """Run `work(stores, stop)` as the process named `process` until SIGTERM or SIGINT sets `stop`."""
+    """Run `work(stores, stop)` as the process named `process` until SIGTERM or SIGINT sets
+    `stop`.
+    """
     config = settings.load()
     signals.setup(process, config)
     collect_garbage_less_often()
@@ -32,8 +34,9 @@ def start(process: str, work: Work) -> None:
 
 
 def collect_garbage_less_often() -> None:
-    """A batch makes tens of thousands of objects that all die young: Python's defaults would walk the whole program
-    for them again and again (measured: a quarter of the time of the points worker).
+    """A batch makes tens of thousands of objects that all die young: Python's defaults would walk
+    the whole program for them again and again (measured: a quarter of the time of the points
+    worker).
     """
     gc.collect()
     gc.freeze()
@@ -60,7 +63,9 @@ async def _run(config: settings.Config, work: Work) -> None:
 
 
 async def together(*parts: Awaitable[None]) -> None:
-    """Run the parts of a worker side by side; when one fails the others are stopped and the process ends."""
+    """Run the parts of a worker side by side; when one fails the others are stopped and the
+    process ends.
+    """
     async with asyncio.TaskGroup() as group:
         for part in parts:
             group.create_task(_awaited(part))
@@ -71,7 +76,10 @@ async def _awaited(part: Awaitable[None]) -> None:
 
 
 async def beat(
-    stores: db.Stores, service: str, lag_seconds: Callable[[], Coroutine[Any, Any, float]], stop: asyncio.Event
+    stores: db.Stores,
+    service: str,
+    lag_seconds: Callable[[], Coroutine[Any, Any, float]],
+    stop: asyncio.Event,
 ) -> None:
     """Tell the health board every 2 s that this service lives, and how far behind it is."""
     known = 0.0

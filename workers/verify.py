@@ -1,4 +1,6 @@
-"""`python -m workers.verify [shop]`: prints what verification found; exits with 1 when anything does not add up."""
+"""`python -m workers.verify [shop]`: prints what verification found; exits with 1 when anything
+does not add up.
+"""
 
 import asyncio
 import sys

@@ -28,7 +28,8 @@ def main() -> None:
 def serve(app: ASGIApp, port: int) -> None:
     """Serve `app` until SIGTERM; the benchmark serves an empty handler the same way."""
     collect_garbage_less_often()
-    # our own line a request has its id and route; a proxy in front ends TLS and needs nothing forwarded
+    # our own line a request has its id and route; a proxy in front ends TLS and needs nothing
+    # forwarded
     uvicorn.run(
         app,
         host=os.environ.get("HOST", "127.0.0.1"),

@@ -34,7 +34,11 @@ class ComplianceFact(msgspec.Struct, frozen=True):
 
 async def handle(connection: Any, events: list[Event]) -> None:
     """Write the effect of all `events`: at most one statement a topic."""
-    left = [(event.shop, datetime.fromisoformat(event.occurred_at)) for event in events if event.topic == TOPICS[0]]
+    left = [
+        (event.shop, datetime.fromisoformat(event.occurred_at))
+        for event in events
+        if event.topic == TOPICS[0]
+    ]
     if left:
         for shop in await actions.uninstall(connection, left):
             log.info("shop uninstalled", shop=shop)
@@ -53,7 +57,8 @@ def _reference(fact: ComplianceFact, event: Event) -> str:
     payload = msgspec.json.decode(fact.payload, type=RequestPayload)
     if payload.data_request:
         return f"data_request:{payload.data_request.id}"
-    # Redactions have no id of their own. The same one sent twice was triggered at the same moment; the same customer
-    # redacted again next year is another request, and must not be taken for the old one.
+    # Redactions have no id of their own. The same one sent twice was triggered at the same moment;
+    # the same customer redacted again next year is another request, and must not be taken for the
+    # old one.
     subject = f"customer:{payload.customer.id}" if payload.customer else "shop"
     return f"{subject}@{event.occurred_at}"

@@ -1,4 +1,6 @@
-"""What opening the app does for a shop: with Shopify-managed installation the first valid id token is the install."""
+"""What opening the app does for a shop: with Shopify-managed installation the first valid id
+token is the install.
+"""
 
 import time
 from collections import OrderedDict
@@ -24,11 +26,14 @@ AGAIN_SECONDS = 30.0
 SHOPS_MAX = 10_000
 
 log = signals.logger()
-_failed_at: OrderedDict[str, float] = OrderedDict()  # so that a page does not wait for Shopify again and again
+_failed_at: OrderedDict[str, float] = (
+    OrderedDict()
+)  # so that a page does not wait for Shopify again and again
 
 # Details are forgotten with a reinstall: `name` stays empty until Shopify has told them again.
 INSTALL = """
-INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version, installed_at)
+INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version,
+                   installed_at)
 VALUES ($1, '', 'USD', 'UTC', 'active', 'standard', '', 0, now())
 ON CONFLICT (domain) DO UPDATE
    SET status = 'active', name = '', installed_at = now(), uninstalled_at = NULL, scopes = '',
@@ -37,17 +42,20 @@ ON CONFLICT (domain) DO UPDATE
 RETURNING domain
 """
 DESCRIBE = """
-UPDATE shops SET name = $2, currency = $3, timezone = $4 WHERE domain = $1 AND name = '' AND status <> 'uninstalled'
+UPDATE shops SET name = $2, currency = $3,
+                 timezone = $4 WHERE domain = $1 AND name = '' AND status <> 'uninstalled'
 RETURNING domain
 """
 
 
 async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config: Config) -> bool:
-    """Make sure that the shop is installed, has tokens and is described; one read when all of that is so.
+    """Make sure that the shop is installed, has tokens and is described; one read when all of that
+    is so.
 
-    A valid token for an unknown shop installs it, for an uninstalled one installs it again (platform.md §1.4). While
-    Postgres or Shopify are away the page opens all the same, and a later opening brings what is missing. False when
-    Shopify did not take the id token: ask the browser for a fresh one (§1.3).
+    A valid token for an unknown shop installs it, for an uninstalled one installs it again
+    (platform.md §1.4). While Postgres or Shopify are away the page opens all the same, and a later
+    opening brings what is missing. False when Shopify did not take the id token: ask the browser
+    for a fresh one (§1.3).
     """
     try:
         found = await guard(ROWS, lambda: _installed(staff.shop))
@@ -55,12 +63,19 @@ async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config:
             return True
         await guard(OPENINGS, lambda: _complete(found, id_token, client, config))
     except InvalidSubjectError:
-        _remember_failure(staff.shop)  # the next token opens the page even if Shopify takes that one neither
+        _remember_failure(
+            staff.shop
+        )  # the next token opens the page even if Shopify takes that one neither
         return False
     except Exception as error:
         _remember_failure(staff.shop)
         is_known = isinstance(error, HoldfastError) or is_passing(error)
-        log.warning("shop not set up yet", shop=staff.shop, reason=type(error).__name__, exc_info=not is_known)
+        log.warning(
+            "shop not set up yet",
+            shop=staff.shop,
+            reason=type(error).__name__,
+            exc_info=not is_known,
+        )
     return True
 
 
@@ -102,8 +117,16 @@ async def _complete(found: Held, id_token: str, client: httpx.AsyncClient, confi
 
 async def _describe(shop: str, details: dict[str, Any]) -> None:
     """Keep the details and tell the services, once an installation."""
-    told = {"currency": details["currencyCode"], "timezone": details["ianaTimezone"], "name": details["name"] or shop}
+    told = {
+        "currency": details["currencyCode"],
+        "timezone": details["ianaTimezone"],
+        "name": details["name"] or shop,
+    }
     trace = str(structlog.contextvars.get_contextvars().get("request_id", ""))
     async with db.transaction() as connection:
-        if await connection.fetchval(DESCRIBE, shop, told["name"], told["currency"], told["timezone"]):
-            await outbox.emit(connection, [event.new("shop.installed", shop, shop, told, trace=trace)])
+        if await connection.fetchval(
+            DESCRIBE, shop, told["name"], told["currency"], told["timezone"]
+        ):
+            await outbox.emit(
+                connection, [event.new("shop.installed", shop, shop, told, trace=trace)]
+            )

@@ -13,7 +13,9 @@ class Shop(Model):
     name = fields.CharField(max_length=255, default="")
     currency = fields.CharField(max_length=3, default="USD")
     timezone = fields.CharField(max_length=64, default="UTC")
-    status = fields.CharField(max_length=16, default="active")  # active | needs_reopen | uninstalled
+    status = fields.CharField(
+        max_length=16, default="active"
+    )  # active | needs_reopen | uninstalled
     plan = fields.CharField(max_length=32, default="standard")
     access_token = fields.BinaryField(null=True)
     access_expires_at = fields.DatetimeField(null=True)
@@ -21,7 +23,9 @@ class Shop(Model):
     refresh_expires_at = fields.DatetimeField(null=True)
     scopes = fields.TextField(default="")
     token_version = fields.IntField(default=0)
-    token_claimed_until = fields.DatetimeField(null=True)  # who renews the tokens has the claim; it lapses by itself
+    token_claimed_until = fields.DatetimeField(
+        null=True
+    )  # who renews the tokens has the claim; it lapses by itself
     installed_at = fields.DatetimeField(auto_now_add=True)
     uninstalled_at = fields.DatetimeField(null=True)
 

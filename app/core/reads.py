@@ -28,12 +28,23 @@ async def shop(domain: str) -> ShopInfo | None:
     if row is None:
         return None
     return ShopInfo(
-        row.domain, row.name, row.currency, row.timezone, row.status, row.plan, row.installed_at, row.uninstalled_at
+        row.domain,
+        row.name,
+        row.currency,
+        row.timezone,
+        row.status,
+        row.plan,
+        row.installed_at,
+        row.uninstalled_at,
     )
 
 
 async def known_shops(shops: Iterable[str]) -> set[str]:
-    """Those of `shops` that ever installed the app, uninstalled ones too: their last webhooks come afterwards."""
+    """Those of `shops` that ever installed the app, uninstalled ones too: their last webhooks
+    come afterwards.
+    """
     async with db.connection() as connection:
-        rows = await connection.fetch("SELECT domain FROM shops WHERE domain = ANY($1::text[])", list(shops))
+        rows = await connection.fetch(
+            "SELECT domain FROM shops WHERE domain = ANY($1::text[])", list(shops)
+        )
     return {row["domain"] for row in rows}

@@ -1,9 +1,10 @@
 """A shop's access token: kept encrypted, renewed before it ends, by one process at a time.
 
-Whoever renews first takes a claim on the shop's row: one short statement, no transaction and no connection held over
-the network call. The claim lapses by itself, so a killed process leaves nothing locked. It lives in Postgres because
-the tokens do: Redis being away must not let two processes renew at once. What a claimant that was paused for too long
-brings home is fenced off by `token_version`, which every change of the tokens raises.
+Whoever renews first takes a claim on the shop's row: one short statement, no transaction and no
+connection held over the network call. The claim lapses by itself, so a killed process leaves
+nothing locked. It lives in Postgres because the tokens do: Redis being away must not let two
+processes renew at once. What a claimant that was paused for too long brings home is fenced off by
+`token_version`, which every change of the tokens raises.
 """
 
 import asyncio
@@ -30,18 +31,21 @@ NEEDS_REOPEN = "Holdfast has no access to the shop any more. Please open it once
 log = signals.logger()
 
 READ = """
-SELECT domain, status, name, access_token, access_expires_at, refresh_token, refresh_expires_at, token_version
+SELECT domain, status, name, access_token, access_expires_at, refresh_token, refresh_expires_at,
+       token_version
   FROM shops WHERE domain = $1
 """
 CLAIM = """
 UPDATE shops SET token_claimed_until = now() + make_interval(secs => $3)
- WHERE domain = $1 AND token_version = $2 AND (token_claimed_until IS NULL OR token_claimed_until < now())
+ WHERE domain = $1 AND token_version = $2 AND (token_claimed_until IS NULL OR token_claimed_until <
+       now())
 RETURNING domain
 """
 UNCLAIM = "UPDATE shops SET token_claimed_until = NULL WHERE domain = $1 AND token_version = $2"
 STORE = """
 UPDATE shops
-   SET access_token = $3, access_expires_at = $4, refresh_token = $5, refresh_expires_at = $6, scopes = $7,
+   SET access_token = $3, access_expires_at = $4, refresh_token = $5, refresh_expires_at = $6,
+       scopes = $7,
        status = 'active', token_version = token_version + 1, token_claimed_until = NULL
  WHERE domain = $1 AND token_version = $2 AND status <> 'uninstalled'
 RETURNING domain
@@ -54,7 +58,8 @@ UPDATE shops
 """
 IDLE = """
 SELECT domain FROM shops
- WHERE status = 'active' AND refresh_token IS NOT NULL AND access_expires_at < now() - make_interval(days => $1)
+ WHERE status = 'active' AND refresh_token IS NOT NULL AND access_expires_at < now() -
+       make_interval(days => $1)
  ORDER BY access_expires_at LIMIT $2
 """
 
@@ -95,10 +100,11 @@ async def held(shop: str) -> Held | None:
 
 
 async def access_token(shop: str, client: httpx.AsyncClient, config: Config) -> str:
-    """A token that is good for the next calls of Shopify's Admin API; take it at the moment of the call.
+    """A token that is good for the next calls of Shopify's Admin API; take it at the moment of the
+    call.
 
-    Raises NotFoundError for a shop without the app, GrantLostError (permanent) when its merchant must open the app
-    first, UnavailableError when Shopify does not answer.
+    Raises NotFoundError for a shop without the app, GrantLostError (permanent) when its merchant
+    must open the app first, UnavailableError when Shopify does not answer.
     """
     found = await _installed(shop)
     if found.is_usable(REFRESH_BEFORE_SECONDS) and found.access_token:
@@ -115,7 +121,9 @@ async def renew(shop: str, client: httpx.AsyncClient, config: Config, refused: s
 
 
 async def renew_idle(client: httpx.AsyncClient, config: Config) -> int:
-    """Renew grants unused for a week, so that a quiet shop's does not end; how many were renewed."""
+    """Renew grants unused for a week, so that a quiet shop's does not end; how many were
+    renewed.
+    """
     async with db.connection() as connection:
         rows = await connection.fetch(IDLE, IDLE_DAYS, IDLE_BATCH)
     renewed = unanswered = 0
@@ -132,7 +140,8 @@ async def renew_idle(client: httpx.AsyncClient, config: Config) -> int:
 
 
 async def acquire(found: Held, id_token: str, client: httpx.AsyncClient, config: Config) -> bool:
-    """Exchange a member of staff's id token for the shop's tokens; False when another process is at it.
+    """Exchange a member of staff's id token for the shop's tokens; False when another process is at
+    it.
 
     Raises InvalidSubjectError, GrantRefusedError (permanent), UnavailableError.
     """
@@ -156,10 +165,14 @@ async def _installed(shop: str) -> Held:
 
 
 async def _renewed(found: Held, client: httpx.AsyncClient, config: Config, *, keep: bool) -> str:
-    """The token after a renewal; with `keep`, the present one while Shopify or another process is at it."""
+    """The token after a renewal; with `keep`, the present one while Shopify or another process
+    is at it.
+    """
     if found.refresh_token is None:
         raise GrantLostError(NEEDS_REOPEN)
-    present = await _open(found, found.access_token, config) if keep and found.access_token else None
+    present = (
+        await _open(found, found.access_token, config) if keep and found.access_token else None
+    )
     refresh_token = await _open(found, found.refresh_token, config)
     if not await _claim(found):
         return present or await _by_another(found, config)
@@ -183,7 +196,9 @@ async def _renewed(found: Held, client: httpx.AsyncClient, config: Config, *, ke
 
 
 async def _open(found: Held, stored: bytes, config: Config) -> str:
-    """The token in plain text. One that no key of ours opens is lost, and the next opening of the app replaces it."""
+    """The token in plain text. One that no key of ours opens is lost, and the next opening of
+    the app replaces it.
+    """
     try:
         return tokens.decrypt(config, stored)
     except GrantLostError:
@@ -209,7 +224,9 @@ async def _claim(found: Held) -> bool:
 
 
 async def _store(found: Held, grant: Grant, config: Config) -> bool:
-    """Both tokens with their ends in one statement; False when the row went on without us, as by an uninstall."""
+    """Both tokens with their ends in one statement; False when the row went on without us, as
+    by an uninstall.
+    """
     refresh_token = tokens.encrypt(config, grant.refresh_token) if grant.refresh_token else None
     values: tuple[Any, ...] = (
         tokens.encrypt(config, grant.access_token),

@@ -1,4 +1,6 @@
-"""Admission: webhooks that arrive together are made durable together, in Redis, or in Postgres when Redis is away."""
+"""Admission: webhooks that arrive together are made durable together, in Redis, or in Postgres
+when Redis is away.
+"""
 
 import asyncio
 import time
@@ -36,7 +38,9 @@ _Waiting = tuple[_Row, "asyncio.Future[Outcome]"]
 
 
 class Admission:
-    """The group commit of one web process: while one call to Redis is in flight, the next webhooks gather."""
+    """The group commit of one web process: while one call to Redis is in flight, the next
+    webhooks gather.
+    """
 
     def __init__(self, stores: db.Stores) -> None:
         self.stores = stores
@@ -50,11 +54,17 @@ class Admission:
     async def admit(self, item: LaneItem) -> Outcome:
         """Make a webhook durable; returns once it is on disk.
 
-        Raises UnavailableError (503) when neither Redis nor Postgres takes it, or too many are waiting already.
+        Raises UnavailableError (503) when neither Redis nor Postgres takes it, or too many are
+        waiting already.
         """
         encoded = lane.encode_item(item)
-        if len(self.waiting) >= WAITING_MAX or self.waiting_bytes + len(encoded) > WAITING_BYTES_MAX:
-            raise UnavailableError("Too many webhooks are waiting to be stored; please deliver this one again.")
+        if (
+            len(self.waiting) >= WAITING_MAX
+            or self.waiting_bytes + len(encoded) > WAITING_BYTES_MAX
+        ):
+            raise UnavailableError(
+                "Too many webhooks are waiting to be stored; please deliver this one again."
+            )
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.waiting.append(((item.shop, item.webhook_id, encoded), answer))
         self.waiting_bytes += len(encoded)
@@ -98,7 +108,11 @@ class Admission:
                 )
         except (RedisError, OSError) as error:  # TimeoutError is an OSError: slow counts as down
             self.avoid_redis_until = time.monotonic() + AVOID_REDIS_SECONDS
-            log.warning("Redis does not take webhooks, Postgres keeps them", webhooks=len(batch), error=repr(error))
+            log.warning(
+                "Redis does not take webhooks, Postgres keeps them",
+                webhooks=len(batch),
+                error=repr(error),
+            )
             await self._spill(batch)
             return
         full = []
@@ -110,7 +124,10 @@ class Admission:
         if admitted.wake_at_ms is not None:
             self._wake(admitted.wake_at_ms)
         if full:
-            log.warning("lane is full, Postgres keeps what comes", shops=sorted({row[0] for row, _ in full})[:5])
+            log.warning(
+                "lane is full, Postgres keeps what comes",
+                shops=sorted({row[0] for row, _ in full})[:5],
+            )
             await self._spill(full)
 
     async def _spill(self, batch: Sequence[_Waiting]) -> None:
@@ -134,7 +151,9 @@ class Admission:
 
 
 async def enqueue_drain(pool: jobs.Pool, at_ms: float) -> None:
-    """Book a drain for `at_ms` (milliseconds since 1970). A failure is logged: the ingest worker looks by itself."""
+    """Book a drain for `at_ms` (milliseconds since 1970). A failure is logged: the ingest
+    worker looks by itself.
+    """
     defer_until = datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms > time.time() * 1000 else None
     try:
         await jobs.enqueue(pool, QUEUE, DRAIN, defer_until=defer_until)

@@ -1,4 +1,6 @@
-"""Reads a service's events from the bus: each batch in one transaction, each event once, poison set aside."""
+"""Reads a service's events from the bus: each batch in one transaction, each event once, poison
+set aside.
+"""
 
 import asyncio
 import time
@@ -15,12 +17,16 @@ from app.flow.dead_letters import AfterCommit
 from app.flow.event import BadEventError, BadSignatureError, Event
 from app.flow.models import DeadLetter
 
-BLOCK_MILLISECONDS = 1_000  # also how long a stop may have to wait; below the client's socket timeout
+BLOCK_MILLISECONDS = (
+    1_000  # also how long a stop may have to wait; below the client's socket timeout
+)
 CLAIM_IDLE_MILLISECONDS = 15_000
 CLAIM_EVERY_SECONDS = 5.0
 RETRY_EVERY_SECONDS = 1.0
 SETBACKS_MAX = 10  # about ten seconds of trying
-CONSUMED_KEEP_DAYS = 14  # twice as long as the bus keeps events: what is forgotten here cannot come again
+CONSUMED_KEEP_DAYS = (
+    14  # twice as long as the bus keeps events: what is forgotten here cannot come again
+)
 
 Handle = Callable[[Any, list[Event]], Awaitable[AfterCommit | None]]
 
@@ -40,20 +46,30 @@ DELETE FROM consumed
 
 
 async def run(
-    service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores, stop: asyncio.Event
+    service: str,
+    topics: Sequence[str],
+    handle: Handle,
+    bus: Bus,
+    stores: db.Stores,
+    stop: asyncio.Event,
 ) -> None:
     """Handle events of `topics` until `stop` is set.
 
-    `handle(connection, events)` writes the effect of all `events` in the transaction open on `connection` (asyncpg;
-    ORM calls join it), calls nothing over the network, and may return what to do after the commit. It is called
-    again for the same events when that transaction does not commit. An event it cannot handle it raises for: with
-    a `permanent` error the event is dead at once, with any other it is tried again later.
+    `handle(connection, events)` writes the effect of all `events` in the transaction open on
+    `connection` (asyncpg; ORM calls join it), calls nothing over the network, and may return what
+    to do after the commit. It is called again for the same events when that transaction does not
+    commit. An event it cannot handle it raises for: with a `permanent` error the event is dead at
+    once, with any other it is tried again later.
     """
     await Consumer(service, topics, handle, bus, stores).run(stop)
 
 
-async def run_once(service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores) -> int:
-    """Handle what there is now, without waiting; how many events and due dead letters were dealt with (for tests)."""
+async def run_once(
+    service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores
+) -> int:
+    """Handle what there is now, without waiting; how many events and due dead letters were
+    dealt with (for tests).
+    """
     consumer = Consumer(service, topics, handle, bus, stores)
     dealt_with = 0
     while found := await consumer.run_once():
@@ -62,9 +78,13 @@ async def run_once(service: str, topics: Sequence[str], handle: Handle, bus: Bus
 
 
 class Consumer:
-    """One consumer of a service's group; its name outlives a restart, so that it finds again what it left."""
+    """One consumer of a service's group; its name outlives a restart, so that it finds again
+    what it left.
+    """
 
-    def __init__(self, service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores) -> None:
+    def __init__(
+        self, service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores
+    ) -> None:
         self.service = service
         self.topics = list(topics)
         self.handle = handle
@@ -94,7 +114,9 @@ class Consumer:
                 backoff.over()
 
     async def run_once(self, block_milliseconds: int = 0) -> int:
-        """One round; how many events and due dead letters were dealt with. Raises what is wrong with the stores."""
+        """One round; how many events and due dead letters were dealt with. Raises what is wrong
+        with the stores.
+        """
         if not self.has_joined:
             await self.bus.ensure(self.service, self.topics)
             self.has_joined = True
@@ -114,36 +136,58 @@ class Consumer:
                 return found
             self.has_unfinished = False
         if time.monotonic() >= self.claim_at:
-            found = await self.bus.claim(self.service, self.name, self.topics, CLAIM_IDLE_MILLISECONDS, self.batch)
+            found = await self.bus.claim(
+                self.service, self.name, self.topics, CLAIM_IDLE_MILLISECONDS, self.batch
+            )
             if found:
                 return found
             self.claim_at = time.monotonic() + CLAIM_EVERY_SECONDS
-        return await self.bus.read(self.service, self.name, self.topics, self.batch, block_milliseconds)
+        return await self.bus.read(
+            self.service, self.name, self.topics, self.batch, block_milliseconds
+        )
 
     async def _settle(self, deliveries: list[Delivery]) -> None:
-        """Every delivery is handled, known, or a dead letter when this returns, and only then acknowledged."""
-        events = [event for delivery in deliveries if (event := await self._open(delivery)) is not None]
+        """Every delivery is handled, known, or a dead letter when this returns, and only then
+        acknowledged.
+        """
+        events = [
+            event for delivery in deliveries if (event := await self._open(delivery)) is not None
+        ]
         if events:
             try:
                 await self._commit(events)
             except Exception as error:
                 if not await self._is_their_fault(error):
                     raise
-                log.warning("batch failed, going event by event", service=self.service, count=len(events),
-                            reason=failures.reason(error))  # fmt: skip
+                log.warning(
+                    "batch failed, going event by event",
+                    service=self.service,
+                    count=len(events),
+                    reason=failures.reason(error),
+                )
                 await self._one_by_one(events)
         self.setbacks = 0
         await self.bus.ack(self.service, deliveries)
 
     async def _open(self, delivery: Delivery) -> Event | None:
-        """The event of a delivery, or None when it was set aside: badly signed, or unreadable here."""
+        """The event of a delivery, or None when it was set aside: badly signed, or unreadable
+        here.
+        """
         place = f"{delivery.topic}@{delivery.position}"
         try:
-            envelope.verify(delivery.event_id, delivery.timestamp, delivery.body, delivery.signature, self.secrets)
+            envelope.verify(
+                delivery.event_id,
+                delivery.timestamp,
+                delivery.body,
+                delivery.signature,
+                self.secrets,
+            )
             event = envelope.parse(delivery.body)
         except BadEventError as error:
             # what it says of itself is not to be believed, so it is shown to no shop
-            proof = f"{delivery.event_id} {delivery.timestamp} {delivery.signature}".replace("\x00", "")
+            proof = f"{delivery.event_id} {delivery.timestamp} {delivery.signature}".replace(
+                "\x00", ""
+            )
             await self._set_aside(error, "", delivery.topic, place, delivery.body, proof=proof)
             return None
         try:
@@ -154,25 +198,36 @@ class Consumer:
 
     async def _one_by_one(self, events: Iterable[Event]) -> None:
         for event in events:
-            with structlog.contextvars.bound_contextvars(request_id=event.trace, shop=event.shop, event_id=event.id):
+            with structlog.contextvars.bound_contextvars(
+                request_id=event.trace, shop=event.shop, event_id=event.id
+            ):
                 try:
                     await self._commit([event])
                 except Exception as error:
                     if not await self._is_their_fault(error):
                         raise
                     if not failures.is_permanent(error):
-                        log.warning("event failed", service=self.service, topic=event.topic, exc_info=error)
-                    await self._set_aside(error, event.shop, event.topic, event.id, envelope.encode(event))
+                        log.warning(
+                            "event failed", service=self.service, topic=event.topic, exc_info=error
+                        )
+                    await self._set_aside(
+                        error, event.shop, event.topic, event.id, envelope.encode(event)
+                    )
 
     async def _is_their_fault(self, error: Exception) -> bool:
         """Whether an event has to answer for the failure, rather than a store that is away or busy.
 
-        One that breaks its connection every time, while Postgres answers everybody else, is found out in the end.
+        One that breaks its connection every time, while Postgres answers everybody else, is found
+        out in the end.
         """
         if not failures.is_passing(error):
             return True
         self.setbacks += 1
-        return self.setbacks > SETBACKS_MAX and not failures.is_conflict(error) and await _postgres_answers()
+        return (
+            self.setbacks > SETBACKS_MAX
+            and not failures.is_conflict(error)
+            and await _postgres_answers()
+        )
 
     async def _commit(self, events: list[Event]) -> None:
         started = time.perf_counter()
@@ -183,10 +238,17 @@ class Consumer:
         signals.CONSUMED.labels(self.service, "handled").inc(len(fresh))
         signals.CONSUMED.labels(self.service, "repeated").inc(len(events) - len(fresh))
         if fresh:
-            oldest = min(event.id for event in fresh)  # ids are ordered by time; one reading a batch is enough
+            oldest = min(
+                event.id for event in fresh
+            )  # ids are ordered by time; one reading a batch is enough
             signals.ROAD_SECONDS.labels("consume").observe(envelope.age_seconds(oldest))
-        log.debug("batch handled", service=self.service, count=len(fresh), repeated=len(events) - len(fresh),
-                  milliseconds=round((time.perf_counter() - started) * 1000, 1))  # fmt: skip
+        log.debug(
+            "batch handled",
+            service=self.service,
+            count=len(fresh),
+            repeated=len(events) - len(fresh),
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        )
 
     async def _consume(self, connection: Any, events: Sequence[Event]) -> list[Event]:
         """Those of `events` this service has not handled before, each once."""
@@ -204,13 +266,26 @@ class Consumer:
         return await self.handle(connection, events) if events else None
 
     async def _set_aside(
-        self, error: Exception, shop: str, topic: str, reference: str, body: bytes, *, proof: str = ""
+        self,
+        error: Exception,
+        shop: str,
+        topic: str,
+        reference: str,
+        body: bytes,
+        *,
+        proof: str = "",
     ) -> None:
         async with db.transaction() as connection:
             await dead_letters.add(
-                connection, error, service=self.service, shop=shop, topic=topic, reference=reference, payload=body,
+                connection,
+                error,
+                service=self.service,
+                shop=shop,
+                topic=topic,
+                reference=reference,
+                payload=body,
                 proof=proof,
-            )  # fmt: skip
+            )
         outcome = "rejected" if isinstance(error, BadSignatureError) else "failed"
         signals.CONSUMED.labels(self.service, outcome).inc()
 
@@ -225,7 +300,9 @@ async def _postgres_answers() -> bool:
 
 
 async def prune(keep_days: int = CONSUMED_KEEP_DAYS, step: int = 5_000) -> int:
-    """Forget the oldest `step` of what was consumed, as far as it is older than `keep_days`; how many went."""
+    """Forget the oldest `step` of what was consumed, as far as it is older than `keep_days`;
+    how many went.
+    """
     async with db.transaction() as connection:
         done: str = await connection.execute(PRUNE, step, keep_days)
     return int(done.removeprefix("DELETE "))

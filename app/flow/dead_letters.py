@@ -1,4 +1,6 @@
-"""Dead letters: events and webhooks that could not be handled, kept with reason and history until a try succeeds."""
+"""Dead letters: events and webhooks that could not be handled, kept with reason and history
+until a try succeeds.
+"""
 
 import json
 import random
@@ -22,7 +24,9 @@ DELAY_FACTOR = 4
 POSTPONED_SECONDS = 5.0
 HISTORY_LENGTH_MAX = 20
 ID_MAX = 2**63 - 1
-SHOWN_LENGTH_MAX = 20_000  # characters of a payload on a page: a webhook may have 5 MB, and a page 20 letters
+SHOWN_LENGTH_MAX = (
+    20_000  # characters of a payload on a page: a webhook may have 5 MB, and a page 20 letters
+)
 PARSED_BYTES_MAX = 200_000  # parsing and indenting 20 larger ones would keep everybody else waiting
 OPEN_STATES = ("waiting", "dead")
 
@@ -32,7 +36,8 @@ AfterCommit = Callable[[], Awaitable[None]]
 Attempt = Callable[[Any, DeadLetter], Awaitable[AfterCommit | None]]
 
 INSERT = """
-INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, attempts, history, next_attempt_at,
+INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, attempts,
+                          history, next_attempt_at,
                           proof, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8::jsonb, $9, $10, now(), now())
 ON CONFLICT (service, shop, reference) DO NOTHING
@@ -40,14 +45,18 @@ RETURNING id
 """
 MARK_FAILED = """
 UPDATE dead_letters
-   SET attempts = attempts + 1, state = $3, reason = $4, history = $5::jsonb, next_attempt_at = $6, updated_at = now()
+   SET attempts = attempts + 1, state = $3, reason = $4, history = $5::jsonb,
+       next_attempt_at = $6, updated_at = now()
  WHERE id = $1 AND attempts = $2 AND state = 'waiting'
 """
 POSTPONE = """
 UPDATE dead_letters SET next_attempt_at = now() + make_interval(secs => $3)
  WHERE id = $1 AND attempts = $2 AND state = 'waiting'
 """
-MARK_DONE = "UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now() WHERE id = $1"
+MARK_DONE = (
+    "UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now() "
+    "WHERE id = $1"
+)
 # A letter that waits already is only hurried, so asking twice is asking once.
 REPLAY = """
 UPDATE dead_letters
@@ -80,21 +89,41 @@ async def add(
     payload: bytes,
     proof: str = "",
 ) -> bool:
-    """Set aside what `service` failed to handle with `error`; one statement on `connection` (asyncpg).
+    """Set aside what `service` failed to handle with `error`; one statement on `connection`
+    (asyncpg).
 
-    It waits for its next try, or is dead at once when the error is permanent. `reference` (event id, webhook id)
-    makes it unique within service and shop: a repeat changes nothing and answers False. `proof` is the signature
-    of an event that could not be verified, to be checked again when it is replayed.
+    It waits for its next try, or is dead at once when the error is permanent. `reference` (event
+    id, webhook id) makes it unique within service and shop: a repeat changes nothing and answers
+    False. `proof` is the signature of an event that could not be verified, to be checked again when
+    it is replayed.
     """
     reason = failures.reason(error)
     state, next_attempt_at = _next(1, is_permanent=failures.is_permanent(error))
     made = await connection.fetchval(
-        INSERT, service, shop, topic, reference, payload, state, reason, _history([], reason), next_attempt_at, proof
+        INSERT,
+        service,
+        shop,
+        topic,
+        reference,
+        payload,
+        state,
+        reason,
+        _history([], reason),
+        next_attempt_at,
+        proof,
     )
     if made is None:
         return False
     signals.DEAD_LETTERS.labels(service).inc()
-    log.warning("set aside", service=service, shop=shop, topic=topic, reference=reference, state=state, reason=reason)
+    log.warning(
+        "set aside",
+        service=service,
+        shop=shop,
+        topic=topic,
+        reference=reference,
+        state=state,
+        reason=reason,
+    )
     return True
 
 
@@ -104,12 +133,16 @@ async def due(service: str, now: datetime, limit: int = 50) -> list[DeadLetter]:
     return await letters.order_by("next_attempt_at", "id").limit(limit)
 
 
-async def retry_due(service: str, attempt: Attempt, *, now: datetime | None = None, limit: int = 50) -> int:
-    """Try the due letters of `service` again, each in a transaction of its own; returns how many succeeded.
+async def retry_due(
+    service: str, attempt: Attempt, *, now: datetime | None = None, limit: int = 50
+) -> int:
+    """Try the due letters of `service` again, each in a transaction of its own; returns how many
+    succeeded.
 
-    `attempt(connection, letter)` does the work in that transaction, which also marks the letter done, and may
-    return what to do after the commit. A letter that fails waits longer, or is dead after the last try; a failure
-    of the infrastructure costs no try. Raises when Postgres does not answer.
+    `attempt(connection, letter)` does the work in that transaction, which also marks the letter
+    done, and may return what to do after the commit. A letter that fails waits longer, or is dead
+    after the last try; a failure of the infrastructure costs no try. Raises when Postgres does not
+    answer.
     """
     done = 0
     for letter in await due(service, now or datetime.now(UTC), limit):
@@ -121,8 +154,16 @@ async def _retry(letter: DeadLetter, attempt: Attempt) -> bool:
     with structlog.contextvars.bound_contextvars(shop=letter.shop, event_id=letter.reference):
         try:
             async with db.transaction() as connection:
-                mine = "SELECT id FROM dead_letters WHERE id = $1 AND attempts = $2 AND state = 'waiting'"
-                if await connection.fetchval(f"{mine} FOR UPDATE SKIP LOCKED", letter.id, letter.attempts) is None:
+                mine = (
+                    "SELECT id FROM dead_letters WHERE id = $1 AND attempts = $2 AND state = "
+                    "'waiting'"
+                )
+                if (
+                    await connection.fetchval(
+                        f"{mine} FOR UPDATE SKIP LOCKED", letter.id, letter.attempts
+                    )
+                    is None
+                ):
                     return False  # another process has it in hand, or is done with it
                 after_commit = await attempt(connection, letter)
                 await connection.execute(MARK_DONE, letter.id)
@@ -132,13 +173,20 @@ async def _retry(letter: DeadLetter, attempt: Attempt) -> bool:
             else:
                 await _mark_failed(letter, error)
             return False
-        log.info("dead letter handled", service=letter.service, topic=letter.topic, attempts=letter.attempts + 1)
+        log.info(
+            "dead letter handled",
+            service=letter.service,
+            topic=letter.topic,
+            attempts=letter.attempts + 1,
+        )
         await finish(after_commit)
         return True
 
 
 async def finish(after_commit: AfterCommit | None) -> None:
-    """What follows a commit (caches) can fail without undoing it: logged, and healed by the caches' own age."""
+    """What follows a commit (caches) can fail without undoing it: logged, and healed by the
+    caches' own age.
+    """
     if after_commit is None:
         return
     try:
@@ -148,8 +196,12 @@ async def finish(after_commit: AfterCommit | None) -> None:
 
 
 async def _postpone(letter: DeadLetter, error: Exception) -> None:
-    """Let others go first: whatever it is that goes on failing for this one must not hold them up."""
-    log.warning("held up", service=letter.service, topic=letter.topic, reason=failures.reason(error))
+    """Let others go first: whatever it is that goes on failing for this one must not hold them
+    up.
+    """
+    log.warning(
+        "held up", service=letter.service, topic=letter.topic, reason=failures.reason(error)
+    )
     async with db.transaction() as connection:
         await connection.execute(POSTPONE, letter.id, letter.attempts, POSTPONED_SECONDS)
 
@@ -157,14 +209,20 @@ async def _postpone(letter: DeadLetter, error: Exception) -> None:
 async def _mark_failed(letter: DeadLetter, error: Exception) -> None:
     reason = failures.reason(error)
     state, next_attempt_at = _next(letter.attempts + 1, is_permanent=failures.is_permanent(error))
-    log.warning("failed again", service=letter.service, topic=letter.topic, state=state, reason=reason)
+    log.warning(
+        "failed again", service=letter.service, topic=letter.topic, state=state, reason=reason
+    )
     async with db.transaction() as connection:
         history = _history(letter.history, reason)
-        await connection.execute(MARK_FAILED, letter.id, letter.attempts, state, reason, history, next_attempt_at)
+        await connection.execute(
+            MARK_FAILED, letter.id, letter.attempts, state, reason, history, next_attempt_at
+        )
 
 
 def _next(attempts: int, *, is_permanent: bool) -> tuple[str, datetime | None]:
-    """State and time of the next try after `attempts` failed ones: 2 s, 8 s, 32 s, 2 min, 8.5 min, then dead."""
+    """State and time of the next try after `attempts` failed ones: 2 s, 8 s, 32 s, 2 min, 8.5
+    min, then dead.
+    """
     if is_permanent or attempts >= TRIES_MAX:
         return "dead", None
     delay = FIRST_DELAY_SECONDS * DELAY_FACTOR ** (attempts - 1) * random.uniform(1.0, 1.1)  # noqa: S311 - jitter
@@ -177,12 +235,16 @@ def _history(before: list[dict[str, str]], reason: str) -> str:
 
 
 async def list_for_shop(shop: str, page: int = 1, size: int = 20) -> LetterPage:
-    """The waiting and dead letters of `shop`, newest first, a page at a time; a page past the end is the last one."""
+    """The waiting and dead letters of `shop`, newest first, a page at a time; a page past the
+    end is the last one.
+    """
     letters = DeadLetter.filter(shop=shop, state__in=OPEN_STATES)
     total = await letters.count()
     pages = max(1, -(-total // size))
     page = min(max(1, page), pages)
-    return LetterPage(await letters.order_by("-id").offset((page - 1) * size).limit(size), total, page, pages)
+    return LetterPage(
+        await letters.order_by("-id").offset((page - 1) * size).limit(size), total, page, pages
+    )
 
 
 async def count_for_shop(shop: str) -> int:
@@ -193,11 +255,13 @@ async def count_for_shop(shop: str) -> int:
 async def replay(shop: str, letter_id: int) -> None:
     """Ask for another try of one letter now; its service takes it up within a second or two.
 
-    Asking again changes nothing, nor does asking for one that was handled. Raises NotFoundError when the shop has
-    no such letter.
+    Asking again changes nothing, nor does asking for one that was handled. Raises NotFoundError
+    when the shop has no such letter.
     """
     is_id = 0 < letter_id <= ID_MAX
-    if not is_id or (not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id)):
+    if not is_id or (
+        not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id)
+    ):
         raise NotFoundError("There is no such dead letter in this shop.")
 
 
@@ -214,8 +278,9 @@ async def _replay(shop: str, letter_id: int | None) -> int:
 
 
 def readable(payload: bytes) -> str:
-    """A letter's payload as indented text for people: JSON as it is, a lane item with its body unfolded; its
-    beginning, where it is long."""
+    """A letter's payload as indented text for people: JSON as it is, a lane item with its body
+    unfolded; its beginning, where it is long.
+    """
     text = _readable(payload)
     if len(text) <= SHOWN_LENGTH_MAX:
         return text
@@ -234,7 +299,9 @@ def _readable(payload: bytes) -> str:
 
 
 def _lane_item(payload: bytes) -> dict[str, Any]:
-    """The fields of a webhook by their names, with what it says first, because people look for that."""
+    """The fields of a webhook by their names, with what it says first, because people look for
+    that.
+    """
     fields = msgspec.structs.asdict(msgspec.msgpack.decode(payload, type=LaneItem))
     return {"body": _unfold(fields.pop("body")), **fields}
 

@@ -1,4 +1,6 @@
-"""A deadline that holds even for a driver that cleans up after its cancellation, which asyncio's own waits for."""
+"""A deadline that holds even for a driver that cleans up after its cancellation, which
+asyncio's own waits for.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,10 +11,12 @@ _left_behind: set[asyncio.Task[Any]] = set()  # asyncio itself keeps only weak r
 
 
 async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
-    """What `call` returns or raises; TimeoutError after `seconds`, whatever it does about being cancelled.
+    """What `call` returns or raises; TimeoutError after `seconds`, whatever it does about being
+    cancelled.
 
-    asyncpg asks the server to cancel the statement and waits for that: for ever, when the server has been stopped.
-    Such a call goes on by itself, and may still have its effect; the connections of the pool bound how many do.
+    asyncpg asks the server to cancel the statement and waits for that: for ever, when the server
+    has been stopped. Such a call goes on by itself, and may still have its effect; the connections
+    of the pool bound how many do.
     """
     task = asyncio.create_task(call)
     _left_behind.add(task)
@@ -30,4 +34,5 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
 def _ended(task: asyncio.Task[Any]) -> None:
     _left_behind.discard(task)
     if not task.cancelled():
-        task.exception()  # retrieved, so that asyncio does not complain about what nobody waits for any more
+        # retrieved, so that asyncio does not complain about what nobody waits for any more
+        task.exception()

@@ -1,4 +1,6 @@
-"""A fact on its way between services: its envelope, its bytes, its signature and its schema version."""
+"""A fact on its way between services: its envelope, its bytes, its signature and its schema
+version.
+"""
 
 import hmac
 import os
@@ -13,8 +15,9 @@ import msgspec
 
 from app.errors import HoldfastError
 
-# (topic, version it turns from) -> function giving the data of the next version; the current version of a topic is
-# the one no entry starts from. Old events live seven days on the bus, so an entry may go a week after its deploy.
+# (topic, version it turns from) -> function giving the data of the next version; the current
+# version of a topic is the one no entry starts from. Old events live seven days on the bus, so an
+# entry may go a week after its deploy.
 UPCASTS: dict[tuple[str, int], Callable[[Any], Any]] = {}
 
 
@@ -54,8 +57,12 @@ def current_version(topic: str) -> int:
     return version
 
 
-def new(topic: str, shop: str, key: str, data: object, *, trace: str, occurred_at: str | None = None) -> Event:
-    """An event of the topic's current version; `data` is anything msgspec encodes, `occurred_at` defaults to now."""
+def new(
+    topic: str, shop: str, key: str, data: object, *, trace: str, occurred_at: str | None = None
+) -> Event:
+    """An event of the topic's current version; `data` is anything msgspec encodes,
+    `occurred_at` defaults to now.
+    """
     return Event(
         id=new_id(),
         topic=topic,
@@ -78,7 +85,9 @@ def new_id() -> str:
 
 
 def age_seconds(event_id: str) -> float:
-    """How long ago the event was made, as its id tells; 0 for an id made elsewhere, and when clocks disagree."""
+    """How long ago the event was made, as its id tells; 0 for an id made elsewhere, and when
+    clocks disagree.
+    """
     try:
         milliseconds = int(event_id[:8] + event_id[9:13], 16)
     except ValueError:
@@ -93,7 +102,8 @@ def encode(event: Event) -> bytes:
 def decode(body: bytes) -> Event:
     """The event in `body`, its data brought to the current version of its topic.
 
-    Raises BadEventError when the bytes are no event, or are of a version this program does not know yet.
+    Raises BadEventError when the bytes are no event, or are of a version this program does not know
+    yet.
     """
     return upcast(parse(body))
 
@@ -107,13 +117,16 @@ def parse(body: bytes) -> Event:
 
 
 def upcast(event: Event) -> Event:
-    """The event with its data brought to the current version. Raises BadEventError for a version not known here."""
+    """The event with its data brought to the current version. Raises BadEventError for a
+    version not known here.
+    """
     if event.version == 1 and not UPCASTS:
         return event
     current = current_version(event.topic)
     if not 1 <= event.version <= current:
         raise BadEventError(
-            f"{event.topic} version {event.version} is not known here; the newest known is {current}.",
+            f"{event.topic} version {event.version} is not known here; the newest known is "
+            f"{current}.",
             code="unknown_version",
         )
     if event.version == current:
@@ -127,20 +140,29 @@ def upcast(event: Event) -> Event:
 @lru_cache(maxsize=16)
 def _key(secret: str) -> bytes:
     # Standard Webhooks writes secrets as whsec_<base64>; any other text is used as it is
-    return b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
+    return (
+        b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
+    )
 
 
 def sign(event_id: str, timestamp: int, body: bytes, secrets: Sequence[str]) -> str:
-    """The Standard Webhooks signature `v1,<base64>` by the first secret; `timestamp` in whole seconds since 1970."""
-    digest = hmac.digest(_key(secrets[0]), b"%b.%d.%b" % (event_id.encode(), timestamp, body), "sha256")
+    """The Standard Webhooks signature `v1,<base64>` by the first secret; `timestamp` in whole
+    seconds since 1970.
+    """
+    digest = hmac.digest(
+        _key(secrets[0]), b"%b.%d.%b" % (event_id.encode(), timestamp, body), "sha256"
+    )
     return "v1," + b64encode(digest).decode()
 
 
-def verify(event_id: str, timestamp: int, body: bytes, signature: str, secrets: Sequence[str]) -> None:
-    """Accept any of the space-separated signatures made with any of the secrets, so that secrets can rotate.
+def verify(
+    event_id: str, timestamp: int, body: bytes, signature: str, secrets: Sequence[str]
+) -> None:
+    """Accept any of the space-separated signatures made with any of the secrets, so that secrets
+    can rotate.
 
-    Raises BadSignatureError. The timestamp is not compared with the clock: a service that was away for a weekend
-    reads old events, and a repeat is dropped by its id.
+    Raises BadSignatureError. The timestamp is not compared with the clock: a service that was away
+    for a weekend reads old events, and a repeat is dropped by its id.
     """
     given = [part for part in signature.split(" ") if part.startswith("v1,")]
     for secret in secrets:

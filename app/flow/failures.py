@@ -1,4 +1,6 @@
-"""Tells failures of the infrastructure, which pass, from failures of the event itself, which do not."""
+"""Tells failures of the infrastructure, which pass, from failures of the event itself, which do
+not.
+"""
 
 import asyncio
 import random
@@ -17,8 +19,9 @@ REASON_LENGTH_MAX = 2_000
 
 log = signals.logger()
 
-# Postgres away, going away, or without room; a deadlock or serialization conflict, where another try is the cure.
-# A statement that ran out of time is not here: one event can be its cause, and must not block all others for ever.
+# Postgres away, going away, or without room; a deadlock or serialization conflict, where another
+# try is the cure. A statement that ran out of time is not here: one event can be its cause, and
+# must not block all others for ever.
 _PASSING = (
     ConnectionError,
     TimeoutError,
@@ -37,17 +40,23 @@ _PASSING = (
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether trying the very same again later can help because the fault lies with a store, not with the event."""
+    """Whether trying the very same again later can help because the fault lies with a store,
+    not with the event.
+    """
     return any(isinstance(seen, _PASSING) or _is_lost_connection(seen) for seen in _causes(error))
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether two transactions got in each other's way: a deadlock or a serialization failure, nobody's fault."""
+    """Whether two transactions got in each other's way: a deadlock or a serialization failure,
+    nobody's fault.
+    """
     return any(isinstance(seen, asyncpg.TransactionRollbackError) for seen in _causes(error))
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether no later try can succeed: the rules say no, or the data has another shape than agreed."""
+    """Whether no later try can succeed: the rules say no, or the data has another shape than
+    agreed.
+    """
     if isinstance(error, HoldfastError):
         return error.permanent
     return any(isinstance(seen, msgspec.DecodeError | asyncpg.DataError) for seen in _causes(error))
@@ -69,14 +78,19 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _is_lost_connection(error: BaseException) -> bool:
     if isinstance(error, OSError):  # no route to the host; but a file that is missing is a bug
         return error.filename is None
-    # asyncpg has one class for this and for wrong use of it, which is a bug and must not be repeated for ever
+    # asyncpg has one class for this and for wrong use of it, which is a bug and must not be
+    # repeated for ever
     return isinstance(error, InterfaceError) and ("closed" in str(error) or "closing" in str(error))
 
 
 class Backoff:
-    """Waits longer after each failure in a row; says so when it begins and when it is over, not in between."""
+    """Waits longer after each failure in a row; says so when it begins and when it is over, not
+    in between.
+    """
 
-    def __init__(self, doing: str, *, first_seconds: float = 0.05, most_seconds: float = 2.0) -> None:
+    def __init__(
+        self, doing: str, *, first_seconds: float = 0.05, most_seconds: float = 2.0
+    ) -> None:
         self.doing = doing
         self.first_seconds = first_seconds
         self.most_seconds = most_seconds

@@ -1,4 +1,6 @@
-"""Drains the lanes: webhooks become receipts and facts in one transaction, and only then leave their lane."""
+"""Drains the lanes: webhooks become receipts and facts in one transaction, and only then leave
+their lane.
+"""
 
 import asyncio
 import time
@@ -24,7 +26,9 @@ LOOK_EVERY_SECONDS = 0.01
 RECEIPTS_KEPT_DAYS = 30
 PRUNE_STEP = 5_000
 # what Shopify says of the installation itself counts whether or not we know the shop
-ALWAYS_FACTS = frozenset({"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"})
+ALWAYS_FACTS = frozenset(
+    {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
+)
 
 log = signals.logger()
 _ingest_seconds = signals.ROAD_SECONDS.labels("ingest")
@@ -42,12 +46,15 @@ RETURNING shop, webhook_id
 """
 PRUNE = """
 DELETE FROM receipts
- WHERE id IN (SELECT id FROM receipts ORDER BY id LIMIT $1) AND recorded_at < now() - make_interval(days => $2)
+ WHERE id IN (SELECT id FROM receipts ORDER BY id LIMIT $1) AND recorded_at < now() -
+       make_interval(days => $2)
 """
 
 
 class Fact(Protocol):
-    """What a translation gives: topic and data of an event, and when it happened (ISO 8601), where that is told."""
+    """What a translation gives: topic and data of an event, and when it happened (ISO 8601),
+    where that is told.
+    """
 
     @property
     def topic(self) -> str: ...
@@ -57,13 +64,17 @@ class Fact(Protocol):
     def occurred_at(self) -> str | None: ...
 
 
-Translate = Callable[[LaneItem], Sequence[Fact]]  # none for an unknown topic; raises when it cannot be done
+Translate = Callable[
+    [LaneItem], Sequence[Fact]
+]  # none for an unknown topic; raises when it cannot be done
 KnownShops = Callable[[Iterable[str]], Awaitable[set[str]]]
 
 
 @dataclass(slots=True)
 class Reading:
-    """A webhook and what becomes of it: `facts`, `recorded` (not a shop of ours), `unknown` (topic) or `dead`."""
+    """A webhook and what becomes of it: `facts`, `recorded` (not a shop of ours), `unknown`
+    (topic) or `dead`.
+    """
 
     item: LaneItem
     encoded: bytes
@@ -73,9 +84,14 @@ class Reading:
 
 
 async def drain(
-    stores: db.Stores, translate: Translate, known_shops: KnownShops, *, stop: asyncio.Event | None = None
+    stores: db.Stores,
+    translate: Translate,
+    known_shops: KnownShops,
+    *,
+    stop: asyncio.Event | None = None,
 ) -> float | None:
-    """Go on while something is due; returns when the next drain is needed (seconds since 1970), None for never.
+    """Go on while something is due; returns when the next drain is needed (seconds since 1970),
+    None for never.
 
     A moment that has passed means that there is more to do at once. Raises when a store is away.
     """
@@ -96,11 +112,15 @@ async def drain(
 async def drain_once(
     stores: db.Stores, translate: Translate, known_shops: KnownShops, *, now: float | None = None
 ) -> int:
-    """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were claimed.
+    """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were
+    claimed.
 
-    A crash before the acknowledgement repeats the batch, and the unique receipts make the repeat a no-op.
+    A crash before the acknowledgement repeats the batch, and the unique receipts make the repeat a
+    no-op.
     """
-    claims = await lane.claim(stores.queue, stores.config.drain_batch, now or time.time(), stores.config)
+    claims = await lane.claim(
+        stores.queue, stores.config.drain_batch, now or time.time(), stores.config
+    )
     if not claims:
         return 0
     try:
@@ -110,7 +130,9 @@ async def drain_once(
     except Exception as error:
         if failures.is_passing(error):
             raise  # the leases end by themselves, and the lanes are drained again
-        log.warning("batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error))
+        log.warning(
+            "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
+        )
         for claim in claims:
             await _drain_lane(stores, claim, translate, known_shops, now)
     else:
@@ -119,15 +141,27 @@ async def drain_once(
 
 
 async def _acknowledge(
-    stores: db.Stores, claims: Sequence[Claim], now: float | None, counts: Sequence[int] | None = None
+    stores: db.Stores,
+    claims: Sequence[Claim],
+    now: float | None,
+    counts: Sequence[int] | None = None,
 ) -> None:
-    ours = await lane.acknowledge(stores.queue, claims, now or time.time(), stores.config, counts=counts)
+    ours = await lane.acknowledge(
+        stores.queue, claims, now or time.time(), stores.config, counts=counts
+    )
     if ours < len(claims):
-        log.warning("lease ended before the acknowledgement; the receipts drop the repeat", lanes=len(claims) - ours)
+        log.warning(
+            "lease ended before the acknowledgement; the receipts drop the repeat",
+            lanes=len(claims) - ours,
+        )
 
 
 async def _drain_lane(
-    stores: db.Stores, claim: Claim, translate: Translate, known_shops: KnownShops, now: float | None
+    stores: db.Stores,
+    claim: Claim,
+    translate: Translate,
+    known_shops: KnownShops,
+    now: float | None,
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
     readings = await _read([claim], translate, known_shops)
@@ -156,7 +190,9 @@ async def _write_or_set_aside(reading: Reading) -> None:
         await _write([reading])
 
 
-async def _read(claims: Sequence[Claim], translate: Translate, known_shops: KnownShops) -> list[Reading]:
+async def _read(
+    claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
+) -> list[Reading]:
     known = await known_shops({claim.shop for claim in claims})
     return [
         _reading(claim.shop, encoded, translate, is_known=claim.shop in known)
@@ -169,10 +205,27 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
     try:
         item = lane.decode_item(encoded)
     except msgspec.DecodeError:
-        broken = LaneItem(int(time.time() * 1000), shop, "unreadable", sha256(encoded).hexdigest(), "", "", "", "", b"")
-        return Reading(broken, encoded, "dead", error=BadInputError("What waited in the lane is no webhook."))
+        broken = LaneItem(
+            int(time.time() * 1000),
+            shop,
+            "unreadable",
+            sha256(encoded).hexdigest(),
+            "",
+            "",
+            "",
+            "",
+            b"",
+        )
+        return Reading(
+            broken, encoded, "dead", error=BadInputError("What waited in the lane is no webhook.")
+        )
     if not is_known and item.topic not in ALWAYS_FACTS:
-        log.info("webhook of a shop that is not installed", shop=shop, topic=item.topic, request_id=item.request_id)
+        log.info(
+            "webhook of a shop that is not installed",
+            shop=shop,
+            topic=item.topic,
+            request_id=item.request_id,
+        )
         return Reading(item, encoded, "recorded")
     try:
         facts = translate(item)
@@ -182,8 +235,12 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
 
 
 def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
-    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so, once a version."""
-    strange = {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
+    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so,
+    once a version.
+    """
+    strange = (
+        {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
+    )
     for version in strange:
         _versions_noticed.add(version)
         log.warning("webhooks of another API version", version=version, expected=expected)
@@ -197,17 +254,27 @@ async def _write(readings: Sequence[Reading]) -> None:
     for outcome, count in outcomes.items():
         signals.INGESTED.labels(outcome).inc(count)
     # one line a batch, which still says for every request what became of it
-    log.info("webhooks drained", count=len(readings), outcomes=dict(outcomes),
-             request_ids=[reading.item.request_id for reading in fresh])  # fmt: skip
+    log.info(
+        "webhooks drained",
+        count=len(readings),
+        outcomes=dict(outcomes),
+        request_ids=[reading.item.request_id for reading in fresh],
+    )
     now = time.time()
     for reading in fresh:
         _ingest_seconds.observe(max(0.0, now - reading.item.received_ms / 1000))
 
 
 async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Reading]:
-    """Receipts, and the facts and dead letters of those that are new, on an open transaction; returns the new ones."""
-    unique = {(reading.item.shop, reading.item.webhook_id): reading for reading in reversed(readings)}
-    rows = sorted(unique.items())  # one order for everybody: two drains of the same lane cannot deadlock
+    """Receipts, and the facts and dead letters of those that are new, on an open transaction;
+    returns the new ones.
+    """
+    unique = {
+        (reading.item.shop, reading.item.webhook_id): reading for reading in reversed(readings)
+    }
+    rows = sorted(
+        unique.items()
+    )  # one order for everybody: two drains of the same lane cannot deadlock
     items = [reading.item for _, reading in rows]
     returned = await connection.fetch(
         RECEIPTS,
@@ -219,8 +286,12 @@ async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Readin
         [item.received_ms for item in items],
     )
     new = {(row["shop"], row["webhook_id"]) for row in returned}
-    fresh = [found for key, found in reversed(unique.items()) if key in new]  # in the order of their lanes
-    await outbox.emit(connection, [_event(reading.item, fact) for reading in fresh for fact in reading.facts])
+    fresh = [
+        found for key, found in reversed(unique.items()) if key in new
+    ]  # in the order of their lanes
+    await outbox.emit(
+        connection, [_event(reading.item, fact) for reading in fresh for fact in reading.facts]
+    )
     for reading in fresh:
         if reading.error is not None:
             await dead_letters.add(
@@ -255,7 +326,9 @@ def _triggered_at(item: LaneItem) -> str:
 
 
 def replayer(translate: Translate) -> dead_letters.Attempt:
-    """What `dead_letters.retry_due` does with a webhook that was set aside: translate it again, and write its facts."""
+    """What `dead_letters.retry_due` does with a webhook that was set aside: translate it again,
+    and write its facts.
+    """
 
     async def attempt(connection: Any, letter: DeadLetter) -> None:
         # only webhooks of known shops are ever set aside

@@ -33,9 +33,11 @@ class BadJobError(HoldfastError):
 
 
 def codec(secrets: Sequence[str]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """The serializer and deserializer arq is given: `<hex HMAC-SHA256><JSON>`; the first secret signs, all verify.
+    """The serializer and deserializer arq is given: `<hex HMAC-SHA256><JSON>`; the first secret
+    signs, all verify.
 
-    The deserializer raises BadJobError for a payload that was tampered with; arq drops that job and logs it.
+    The deserializer raises BadJobError for a payload that was tampered with; arq drops that job and
+    logs it.
     """
     if not secrets:
         raise ValueError("Jobs cannot be signed without EVENT_SECRETS.")
@@ -47,15 +49,22 @@ def codec(secrets: Sequence[str]) -> tuple[Callable[[Any], bytes], Callable[[byt
 
     def load(payload: bytes) -> Any:
         signature, body = payload[:SIGNATURE_LENGTH], payload[SIGNATURE_LENGTH:]
-        if not any(hmac.compare_digest(hmac.digest(key, body, "sha256").hex().encode(), signature) for key in keys):
-            raise BadJobError("The job is not signed by a secret this program knows; it was refused.")
+        if not any(
+            hmac.compare_digest(hmac.digest(key, body, "sha256").hex().encode(), signature)
+            for key in keys
+        ):
+            raise BadJobError(
+                "The job is not signed by a secret this program knows; it was refused."
+            )
         return msgspec.json.decode(body)
 
     return dump, load
 
 
 def pool(config: Config) -> ArqRedis:
-    """A client for `enqueue`; it connects on first use, so a process starts while Redis is down. Close with aclose."""
+    """A client for `enqueue`; it connects on first use, so a process starts while Redis is
+    down. Close with aclose.
+    """
     dump, load = codec(config.event_secrets)
     connections = BlockingConnectionPool.from_url(
         config.redis_url,
@@ -66,7 +75,10 @@ def pool(config: Config) -> ArqRedis:
         retry=Retry(NoBackoff(), 0),
     )
     client = ArqRedis(
-        connections, job_serializer=dump, job_deserializer=load, expires_extra_ms=EXPIRES_EXTRA_MILLISECONDS
+        connections,
+        job_serializer=dump,
+        job_deserializer=load,
+        expires_extra_ms=EXPIRES_EXTRA_MILLISECONDS,
     )
     client.auto_close_connection_pool = True  # the pool is ours alone
     return client
@@ -91,10 +103,12 @@ async def enqueue(
     job_id: str | None = None,
     defer_until: datetime | None = None,
 ) -> bool:
-    """Have a worker of `queue` (such as `arq:ingest`) call `function` with JSON-able `args`, now or at `defer_until`.
+    """Have a worker of `queue` (such as `arq:ingest`) call `function` with JSON-able `args`, now or
+    at `defer_until`.
 
-    `job_id` is made unique within the queue (arq's own ids span all queues); False when that job already waits or
-    runs. The request id of the caller goes along and is bound to the job's log lines. Raises redis errors.
+    `job_id` is made unique within the queue (arq's own ids span all queues); False when that job
+    already waits or runs. The request id of the caller goes along and is bound to the job's log
+    lines. Raises redis errors.
     """
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     job = await pool.enqueue_job(

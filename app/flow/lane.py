@@ -1,4 +1,6 @@
-"""Merchants' lanes in Redis: admission, fair and paced claims, leases, and the schedule that joins them."""
+"""Merchants' lanes in Redis: admission, fair and paced claims, leases, and the schedule that
+joins them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from app.config import Config
 Outcome = Literal["queued", "duplicate", "full"]
 
 SEEN_MILLISECONDS = 6 * 3600 * 1000  # Shopify repeats a delivery for four hours (platform.md §4.2)
-LEASE_MILLISECONDS = 5_000  # a batch takes a tenth of a second; after a kill -9 its lanes are free again this soon
+LEASE_MILLISECONDS = (
+    5_000  # a batch takes a tenth of a second; after a kill -9 its lanes are free again this soon
+)
 WATCH_MILLISECONDS = 3_000  # how long a drain that died can keep others from being woken
 CLAIM_BYTES_MAX = 8 * 1024 * 1024
 SCHEDULE_KEY, WATCH_KEY = "lanes:schedule", "lanes:watch"
@@ -26,7 +30,9 @@ _OUTCOMES: dict[int, Outcome] = {ord("q"): "queued", ord("d"): "duplicate", ord(
 
 
 class LaneItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A webhook as it came; `received_ms` (milliseconds since 1970) comes first, where the lane scripts find it."""
+    """A webhook as it came; `received_ms` (milliseconds since 1970) comes first, where the lane
+    scripts find it.
+    """
 
     received_ms: int
     shop: str
@@ -41,7 +47,9 @@ class LaneItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What became of every item, and when a drain must be woken (milliseconds since 1970), if at all."""
+    """What became of every item, and when a drain must be woken (milliseconds since 1970), if
+    at all.
+    """
 
     outcomes: list[Outcome]
     wake_at_ms: float | None
@@ -49,7 +57,9 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The head of a leased lane, encoded items; `fence` proves the lease when they are acknowledged."""
+    """The head of a leased lane, encoded items; `fence` proves the lease when they are
+    acknowledged.
+    """
 
     shop: str
     fence: int
@@ -61,7 +71,9 @@ class LaneStats:
     depth: int  # webhooks waiting
     lanes: int  # shops with something waiting
     oldest_ms: float | None  # when the oldest was received
-    due_ms: float | None  # when the first lane may be drained: in the past while drains do not keep up
+    due_ms: (
+        float | None
+    )  # when the first lane may be drained: in the past while drains do not keep up
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -80,7 +92,8 @@ def decode_item(encoded: bytes) -> LaneItem:
 async def admit(
     redis: Redis, items: Sequence[LaneItem], now: float, config: Config, *, again: bool = False
 ) -> Admitted:
-    """Append webhooks to their lanes in one call, dropping those seen in the last six hours; `now` in seconds.
+    """Append webhooks to their lanes in one call, dropping those seen in the last six hours; `now`
+    in seconds.
 
     `again` puts a webhook back that was seen before, such as a replayed dead letter.
     """
@@ -89,7 +102,12 @@ async def admit(
 
 
 async def admit_encoded(
-    redis: Redis, rows: Sequence[tuple[str, str, bytes]], now: float, config: Config, *, again: bool = False
+    redis: Redis,
+    rows: Sequence[tuple[str, str, bytes]],
+    now: float,
+    config: Config,
+    *,
+    again: bool = False,
 ) -> Admitted:
     """Like `admit`, for rows of shop, webhook id and encoded item."""
     seen_milliseconds = 0 if again else SEEN_MILLISECONDS
@@ -101,15 +119,25 @@ async def admit_encoded(
 
 
 async def claim(redis: Redis, limit: int, now: float, config: Config) -> list[Claim]:
-    """Lease up to `limit` webhooks that are due, from many lanes; they stay in their lanes until acknowledged."""
-    found = await _run(redis, CLAIM, now, config, limit, CLAIM_BYTES_MAX, LEASE_MILLISECONDS, WATCH_MILLISECONDS)
+    """Lease up to `limit` webhooks that are due, from many lanes; they stay in their lanes
+    until acknowledged.
+    """
+    found = await _run(
+        redis, CLAIM, now, config, limit, CLAIM_BYTES_MAX, LEASE_MILLISECONDS, WATCH_MILLISECONDS
+    )
     return [Claim(shop.decode(), fence, items) for shop, fence, items in found]
 
 
 async def acknowledge(
-    redis: Redis, claims: Sequence[Claim], now: float, config: Config, *, counts: Sequence[int] | None = None
+    redis: Redis,
+    claims: Sequence[Claim],
+    now: float,
+    config: Config,
+    *,
+    counts: Sequence[int] | None = None,
 ) -> int:
-    """Take the claims' webhooks (or the first `counts` of each) off their lanes, and end the leases.
+    """Take the claims' webhooks (or the first `counts` of each) off their lanes, and end the
+    leases.
 
     Returns how many claims were still ours: of a lane leased again since, nothing is taken.
     """
@@ -120,7 +148,8 @@ async def acknowledge(
 
 
 async def finish(redis: Redis, now: float) -> float | None:
-    """When something will be due (seconds; `now` or before: go on), or None when all lanes are empty.
+    """When something will be due (seconds; `now` or before: go on), or None when all lanes are
+    empty.
 
     In the same step admission learns whether it must wake the next drain itself.
     """
@@ -139,7 +168,9 @@ async def lane_depth(redis: Redis, shop: str) -> int:
 
 
 async def is_neglected(redis: Redis, now: float) -> bool:
-    """Whether something is due at `now` (seconds) and no drain runs or is booked: one died, or its wake was lost."""
+    """Whether something is due at `now` (seconds) and no drain runs or is booked: one died, or
+    its wake was lost.
+    """
     client: Any = redis
     async with client.pipeline(transaction=False) as pipe:
         pipe.exists(WATCH_KEY)
@@ -160,7 +191,9 @@ FINISH, STATS = _Script("finish"), _Script("stats")
 
 
 async def _run(redis: Redis, script: _Script, now: float, config: Config, *arguments: Any) -> Any:
-    return await _evaluate(redis, script, now * 1000, config.lane_rate_per_second, config.lane_burst, *arguments)
+    return await _evaluate(
+        redis, script, now * 1000, config.lane_rate_per_second, config.lane_burst, *arguments
+    )
 
 
 async def _evaluate(redis: Redis, script: _Script, *arguments: Any) -> Any:

@@ -1,4 +1,6 @@
-"""The tables of the road: receipts, spilled webhooks, the outbox, what was consumed, and dead letters."""
+"""The tables of the road: receipts, spilled webhooks, the outbox, what was consumed, and dead
+letters.
+"""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -22,7 +24,9 @@ class Receipt(Model):
 
 
 class SpilledWebhook(Model):
-    """A webhook accepted while Redis was away or its lane was full, to be put into its lane later."""
+    """A webhook accepted while Redis was away or its lane was full, to be put into its lane
+    later.
+    """
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
@@ -36,7 +40,9 @@ class SpilledWebhook(Model):
 
 
 class OutboxRow(Model):
-    """A fact written in the transaction that made it true, until the relay has moved it to the bus."""
+    """A fact written in the transaction that made it true, until the relay has moved it to the
+    bus.
+    """
 
     id = fields.BigIntField(primary_key=True)
     event_id = fields.CharField(max_length=64)
@@ -63,7 +69,9 @@ class Consumed(Model):
 
 
 class DeadLetter(Model):
-    """An event or webhook that could not be handled: waiting for its next try, dead, or replayed."""
+    """An event or webhook that could not be handled: waiting for its next try, dead, or
+    replayed.
+    """
 
     id = fields.BigIntField(primary_key=True)
     service = fields.CharField(max_length=32)  # who failed to handle it; `ingest` for webhooks
@@ -74,9 +82,13 @@ class DeadLetter(Model):
     state = fields.CharField(max_length=16)  # waiting | dead | done | discarded
     reason = fields.TextField()
     attempts = fields.IntField(default=1)
-    history: list[dict[str, str]] = fields.JSONField(default=list)  # [{"at": iso time, "reason": text}]
+    history: list[dict[str, str]] = fields.JSONField(
+        default=list
+    )  # [{"at": iso time, "reason": text}]
     next_attempt_at = fields.DatetimeField(null=True)
-    proof = fields.TextField(default="")  # of an event whose signature was bad: "id timestamp signature"
+    proof = fields.TextField(
+        default=""
+    )  # of an event whose signature was bad: "id timestamp signature"
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

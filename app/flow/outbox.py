@@ -1,4 +1,6 @@
-"""The outbox: facts wait here, written with the change that made them true, until the relay has published them."""
+"""The outbox: facts wait here, written with the change that made them true, until the relay has
+published them.
+"""
 
 import asyncio
 import time
@@ -20,9 +22,13 @@ IDLE_SECONDS_FIRST = 0.025
 IDLE_SECONDS_MAX = 0.2
 IDLE_FACTOR = 1.4
 STANDBY_SECONDS = 1.0
-BUS_KEEP_SECONDS = 7 * 24 * 3600  # a service that was away for a weekend, and a holiday after it, catches up
+BUS_KEEP_SECONDS = (
+    7 * 24 * 3600
+)  # a service that was away for a weekend, and a holiday after it, catches up
 TRIM_EVERY_SECONDS = 600
-SILENCE_MILLISECONDS_MAX = 10_000  # a holder that asks Postgres nothing for so long is paused or hangs
+SILENCE_MILLISECONDS_MAX = (
+    10_000  # a holder that asks Postgres nothing for so long is paused or hangs
+)
 DEPTH_COUNT_MAX = 100_000
 OFFICE = 0x486F6C64  # the advisory lock whose holder publishes
 
@@ -31,13 +37,15 @@ log = signals.logger()
 INSERT = """
 INSERT INTO outbox (event_id, topic, shop, body, created_at)
 SELECT event_id, topic, shop, body, clock_timestamp()
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS fresh (event_id, topic, shop, body)
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS fresh (event_id, topic, shop,
+              body)
 """
 
-# The relay keeps no place in the outbox: it publishes whatever is committed and deletes exactly that. So a row whose
-# transaction took a lower id and committed later is not jumped over, only published later. The order within a shop
-# is that of the ids all the same, because writers of one shop take their turns before they take ids: ingest holds the
-# lane's lease, a member's postings its row lock.
+# The relay keeps no place in the outbox: it publishes whatever is committed and deletes exactly
+# that. So a row whose transaction took a lower id and committed later is not jumped over, only
+# published later. The order within a shop is that of the ids all the same, because writers of one
+# shop take their turns before they take ids: ingest holds the lane's lease, a member's postings its
+# row lock.
 NEXT = "SELECT id, event_id, topic, shop, body FROM outbox ORDER BY id LIMIT $1"
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
@@ -53,7 +61,9 @@ class Depth(NamedTuple):
 
 
 async def emit(connection: Any, events: Sequence[Event]) -> None:
-    """Write `events`, in their order, in the transaction open on `connection` (asyncpg); one statement."""
+    """Write `events`, in their order, in the transaction open on `connection` (asyncpg); one
+    statement.
+    """
     if not events:
         return
     await connection.execute(
@@ -73,7 +83,9 @@ async def depth_and_age() -> Depth:
 
 
 async def relay_once(bus: Bus, config: Config, limit: int = BATCH) -> int:
-    """Publish up to `limit` facts and give the office back; 0 when there are none or another process holds it."""
+    """Publish up to `limit` facts and give the office back; 0 when there are none or another
+    process holds it.
+    """
     relay = Relay(bus, config)
     try:
         return await relay.run_once(limit) or 0
@@ -82,11 +94,13 @@ async def relay_once(bus: Bus, config: Config, limit: int = BATCH) -> int:
 
 
 class Relay:
-    """Moves facts from the outbox to the bus, in order, at least once; one process at a time holds the office.
+    """Moves facts from the outbox to the bus, in order, at least once; one process at a time holds
+    the office.
 
-    The office is an advisory lock of one Postgres session, and the outbox is read and emptied on that same session:
-    whoever loses it can neither find nor delete anything more. A batch in flight at that moment reaches the bus
-    twice, as it does after a crash between publishing and deleting; consumers drop what they had before.
+    The office is an advisory lock of one Postgres session, and the outbox is read and emptied on
+    that same session: whoever loses it can neither find nor delete anything more. A batch in flight
+    at that moment reaches the bus twice, as it does after a crash between publishing and deleting;
+    consumers drop what they had before.
     """
 
     def __init__(self, bus: Bus, config: Config) -> None:
@@ -97,7 +111,9 @@ class Relay:
         self.trim_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until `stop` is set. While Postgres or the bus is away, facts stay where they are."""
+        """Publish until `stop` is set. While Postgres or the bus is away, facts stay where they
+        are.
+        """
         backoff = Backoff("moving facts to the bus")
         idle_seconds = IDLE_SECONDS_FIRST
         try:
@@ -115,24 +131,32 @@ class Relay:
                     await pause(STANDBY_SECONDS, stop)
                 elif published < BATCH:  # a full batch means more is waiting
                     idle_seconds = (
-                        IDLE_SECONDS_FIRST if published else min(IDLE_SECONDS_MAX, idle_seconds * IDLE_FACTOR)
+                        IDLE_SECONDS_FIRST
+                        if published
+                        else min(IDLE_SECONDS_MAX, idle_seconds * IDLE_FACTOR)
                     )
                     await pause(idle_seconds, stop)
         finally:
             await self.close()
 
     async def run_once(self, limit: int = BATCH) -> int | None:
-        """Publish the oldest `limit` facts; how many there were, or None when another process holds the office."""
+        """Publish the oldest `limit` facts; how many there were, or None when another process
+        holds the office.
+        """
         if not await self._take_office():
             return None
         rows = await self.connection.fetch(NEXT, limit)
         if not rows:
             return 0
         now, secrets = int(time.time()), self.config.event_secrets
-        await self.bus.publish([
-            Message(topic, shop, event_id, now, envelope.sign(event_id, now, body, secrets), body)
-            for _, event_id, topic, shop, body in rows
-        ])  # fmt: skip
+        await self.bus.publish(
+            [
+                Message(
+                    topic, shop, event_id, now, envelope.sign(event_id, now, body, secrets), body
+                )
+                for _, event_id, topic, shop, body in rows
+            ]
+        )
         await self.connection.execute(DELETE, [row["id"] for row in rows])
         signals.OUTBOX_PUBLISHED.inc(len(rows))
         return len(rows)
@@ -142,7 +166,9 @@ class Relay:
             self.in_office = False
             self.connection = await connect(self.config)
         if not self.in_office:
-            self.in_office = await self.connection.fetchval("SELECT pg_try_advisory_lock($1)", OFFICE)
+            self.in_office = await self.connection.fetchval(
+                "SELECT pg_try_advisory_lock($1)", OFFICE
+            )
             if self.in_office:
                 log.info("took the office of the relay")
         return self.in_office
@@ -160,7 +186,9 @@ class Relay:
 
 
 async def connect(config: Config) -> Any:
-    """The relay's own session, from which Postgres takes the office when its holder hangs or its machine is gone."""
+    """The relay's own session, from which Postgres takes the office when its holder hangs or
+    its machine is gone.
+    """
     return await asyncpg.connect(  # type: ignore[no-untyped-call] # asyncpg has no annotations
         config.database_url,
         timeout=db.CONNECT_TIMEOUT_SECONDS,

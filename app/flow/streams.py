@@ -1,4 +1,6 @@
-"""The event bus on Redis Streams: one stream a topic (`bus:<topic>`), one consumer group a service."""
+"""The event bus on Redis Streams: one stream a topic (`bus:<topic>`), one consumer group a
+service.
+"""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +17,8 @@ LAG_COUNT_MAX = 1_000  # Redis 6.2 has no counter for it, and counting entries t
 
 log = signals.logger()
 
-# A script, not a pipeline: one reply is a tenth of the parsing for the relay, and nothing can fail half-way.
+# A script, not a pipeline: one reply is a tenth of the parsing for the relay, and nothing can fail
+# half-way.
 PUBLISH = """
 local at = 1
 for index = 1, #ARGV / 5 do
@@ -25,7 +28,8 @@ for index = 1, #ARGV / 5 do
 end
 """
 
-# For each stream: what was given out and not acknowledged, and what was not given out; the oldest of both.
+# For each stream: what was given out and not acknowledged, and what was not given out; the oldest
+# of both.
 LAG = """
 local count, oldest = 0, false
 local function note(id)
@@ -42,7 +46,8 @@ for _, key in ipairs(KEYS) do
         count = count + info['pending']
         note(redis.call('XPENDING', key, ARGV[1])[2])
       end
-      local waiting = redis.call('XRANGE', key, '(' .. info['last-delivered-id'], '+', 'COUNT', ARGV[2])
+      local waiting = redis.call('XRANGE', key, '(' .. info['last-delivered-id'], '+', 'COUNT',
+      ARGV[2])
       if #waiting > 0 then
         count = count + #waiting
         note(waiting[1][1])
@@ -57,8 +62,10 @@ return {count, math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - oldest)}
 
 
 class StreamBus:
-    """A `Bus`. With two consumers in a group Redis gives each what comes next, so one shop's events may then be
-    handled side by side: run one consumer a service where their order matters."""
+    """A `Bus`. With two consumers in a group Redis gives each what comes next, so one shop's
+    events may then be handled side by side: run one consumer a service where their order
+    matters.
+    """
 
     def __init__(self, client: aioredis.Redis) -> None:
         self.client = client
@@ -68,10 +75,19 @@ class StreamBus:
     async def publish(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
-        topics = {topic: index for index, topic in enumerate(dict.fromkeys(message.topic for message in messages), 1)}
+        topics = {
+            topic: index
+            for index, topic in enumerate(dict.fromkeys(message.topic for message in messages), 1)
+        }
         arguments: list[str | int | bytes] = []
         for message in messages:
-            arguments += (topics[message.topic], message.event_id, message.timestamp, message.signature, message.body)
+            arguments += (
+                topics[message.topic],
+                message.event_id,
+                message.timestamp,
+                message.signature,
+                message.body,
+            )
         await self._publish(keys=[PREFIX + topic for topic in topics], args=arguments)
 
     async def ensure(self, group: str, topics: Sequence[str]) -> None:
@@ -85,14 +101,24 @@ class StreamBus:
     async def read(
         self, group: str, consumer: str, topics: Sequence[str], count: int, block_milliseconds: int
     ) -> list[Delivery]:
-        wait = ("BLOCK", block_milliseconds) if block_milliseconds else ()  # BLOCK 0 would wait for ever
+        wait = (
+            ("BLOCK", block_milliseconds) if block_milliseconds else ()
+        )  # BLOCK 0 would wait for ever
         return await self._read_group(group, consumer, topics, count, ">", *wait)
 
-    async def unfinished(self, group: str, consumer: str, topics: Sequence[str], count: int) -> list[Delivery]:
+    async def unfinished(
+        self, group: str, consumer: str, topics: Sequence[str], count: int
+    ) -> list[Delivery]:
         return await self._read_group(group, consumer, topics, count, "0")
 
     async def _read_group(
-        self, group: str, consumer: str, topics: Sequence[str], count: int, start: str, *wait: str | int
+        self,
+        group: str,
+        consumer: str,
+        topics: Sequence[str],
+        count: int,
+        start: str,
+        *wait: str | int,
     ) -> list[Delivery]:
         keys = [PREFIX + topic for topic in topics]
         command = ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *wait, "STREAMS")
@@ -111,7 +137,8 @@ class StreamBus:
         found: list[Delivery] = []
         for topic, (_, entries, *_) in zip(topics, await pipeline.execute(), strict=True):
             if any(position is None for position, _ in entries):
-                # trimmed meanwhile, and Redis 6.2 does not say which; now that they are ours, it will
+                # trimmed meanwhile, and Redis 6.2 does not say which; now that they are ours, it
+                # will
                 return await self.unfinished(group, consumer, topics, count)
             found += await self._deliveries(group, topic, entries)
         return found
@@ -122,7 +149,12 @@ class StreamBus:
             if values:
                 found.append(_delivery(topic, position.decode(), values))
             else:  # given out once, trimmed since: seven days old, nothing is left to handle
-                log.error("event outlived the bus unhandled", service=group, topic=topic, position=position.decode())
+                log.error(
+                    "event outlived the bus unhandled",
+                    service=group,
+                    topic=topic,
+                    position=position.decode(),
+                )
                 await self.client.xack(PREFIX + topic, group, position)
         return found
 
@@ -141,7 +173,10 @@ class StreamBus:
         return Lag(count, milliseconds / 1000)
 
     async def topics(self) -> list[str]:
-        found = [key async for key in self.client.scan_iter(match=PREFIX + "*", count=1_000, _type="STREAM")]
+        found = [
+            key
+            async for key in self.client.scan_iter(match=PREFIX + "*", count=1_000, _type="STREAM")
+        ]
         return sorted(key.decode().removeprefix(PREFIX) for key in found)
 
     async def trim(self, topics: Sequence[str], keep_seconds: int) -> None:
@@ -152,7 +187,14 @@ class StreamBus:
 
 def _delivery(topic: str, position: str, values: dict[bytes, bytes]) -> Delivery:
     try:
-        return Delivery(topic, position, values[b"i"].decode(), int(values[b"t"]), values[b"s"].decode(), values[b"b"])
+        return Delivery(
+            topic,
+            position,
+            values[b"i"].decode(),
+            int(values[b"t"]),
+            values[b"s"].decode(),
+            values[b"b"],
+        )
     except (KeyError, ValueError):
         # somebody else wrote into our stream: without a signature the consumer sets it aside
         return Delivery(topic, position, position, 0, "", repr(values).encode())

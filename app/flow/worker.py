@@ -30,13 +30,21 @@ log = signals.logger()
 
 
 def every(seconds: int, function: Job, *, timeout_seconds: float = JOB_TIMEOUT_SECONDS) -> CronJob:
-    """A cron job each `seconds` (a divisor of 60, or whole minutes up to 60): once over all workers of the queue."""
+    """A cron job each `seconds` (a divisor of 60, or whole minutes up to 60): once over all
+    workers of the queue.
+    """
     if seconds < MINUTE_SECONDS:
         when: dict[str, Any] = {"second": set(range(0, MINUTE_SECONDS, seconds))}
     else:
         when = {"second": 0, "minute": set(range(0, 60, seconds // MINUTE_SECONDS))}
     # no second try: the next turn comes anyway
-    return cron(_logged(function), name=f"cron:{_name(function)}", timeout=timeout_seconds, max_tries=1, **when)
+    return cron(
+        _logged(function),
+        name=f"cron:{_name(function)}",
+        timeout=timeout_seconds,
+        max_tries=1,
+        **when,
+    )
 
 
 def worker_settings(
@@ -52,17 +60,20 @@ def worker_settings(
     job_timeout_seconds: float = JOB_TIMEOUT_SECONDS,
     poll_seconds: float = POLL_SECONDS,
 ) -> dict[str, Any]:
-    """Settings of arq for one queue (a plain dict: arq ignores attributes inherited by a settings class).
+    """Settings of arq for one queue (a plain dict: arq ignores attributes inherited by a settings
+    class).
 
-    `ctx` is what each job gets as its first argument. A job that raises is tried again after 1, 4, 16 ... seconds,
-    five times in all, unless its error is `permanent`; it is logged either way.
+    `ctx` is what each job gets as its first argument. A job that raises is tried again after 1, 4,
+    16 ... seconds, five times in all, unless its error is `permanent`; it is logged either way.
     """
     dump, load = jobs.codec(config.event_secrets)
     return {
         "queue_name": queue,
         "functions": [_retried(function) for function in functions],
         "cron_jobs": list(cron_jobs),
-        "redis_pool": functools.partial(jobs.pool, config),  # a fresh one for every worker, with deadlines
+        "redis_pool": functools.partial(
+            jobs.pool, config
+        ),  # a fresh one for every worker, with deadlines
         "ctx": ctx or {},
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
@@ -70,7 +81,8 @@ def worker_settings(
         "max_tries": TRIES_MAX,
         "job_timeout": job_timeout_seconds,
         "poll_delay": poll_seconds,
-        "keep_result": 0,  # a kept result blocks the re-use of its id; unique keys in Postgres drop repeats
+        # a kept result blocks the re-use of its id; unique keys in Postgres drop repeats
+        "keep_result": 0,
         "health_check_interval": HEALTH_SECONDS,
         "expires_extra_ms": jobs.EXPIRES_EXTRA_MILLISECONDS,
         "job_serializer": dump,
@@ -81,7 +93,8 @@ def worker_settings(
 
 
 async def run_worker(settings: dict[str, Any], stop: asyncio.Event) -> None:
-    """Work until `stop` is set, then let running jobs end (5 s) and cancel the rest, which arq runs again later.
+    """Work until `stop` is set, then let running jobs end (5 s) and cancel the rest, which arq runs
+    again later.
 
     A lost Redis ends arq's worker; a new one is started with growing pauses, so that nothing spins.
     """

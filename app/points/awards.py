@@ -1,4 +1,6 @@
-"""Awards: what orders earn and refunds take back, decided in memory on locked members (DESIGN §4)."""
+"""Awards: what orders earn and refunds take back, decided in memory on locked members (DESIGN
+§4).
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,14 +16,27 @@ from app.points.rules import Frozen, FrozenLine, Progress, Terms
 
 
 class Award:
-    """A row of `awards` in memory; `id` is 0 until it is written, `frozen` None where no refund asks for it."""
+    """A row of `awards` in memory; `id` is 0 until it is written, `frozen` None where no refund
+    asks for it.
+    """
 
     __slots__ = (
-        "frozen", "id", "member_id", "order_id", "order_name", "outcome", "points", "progress", "reversed_points",
-        "rule_version", "shop",
-    )  # fmt: skip
+        "frozen",
+        "id",
+        "member_id",
+        "order_id",
+        "order_name",
+        "outcome",
+        "points",
+        "progress",
+        "reversed_points",
+        "rule_version",
+        "shop",
+    )
 
-    def __init__(self, shop: str, order_id: str, order_name: str, frozen: Frozen, outcome: str) -> None:
+    def __init__(
+        self, shop: str, order_id: str, order_name: str, frozen: Frozen, outcome: str
+    ) -> None:
         self.id = 0
         self.shop = shop
         self.order_id = order_id
@@ -44,15 +59,21 @@ class Decisions:
 
     def __init__(self, recorded_at: datetime) -> None:
         self.posting = Posting(recorded_at)
-        self.lots: dict[int, list[Lot]] = {}  # by member; of those who had any loaded, and all new ones
+        self.lots: dict[
+            int, list[Lot]
+        ] = {}  # by member; of those who had any loaded, and all new ones
         self.awards: list[Award] = []  # new ones
         self.changed_awards: dict[int, Award] = {}
-        self.applied: list[tuple[str, str, int, int]] = []  # reversals: shop, source, points, forgiven
+        self.applied: list[
+            tuple[str, str, int, int]
+        ] = []  # reversals: shop, source, points, forgiven
         self.facts: list[Event] = []
 
 
 def freeze(paid: Paid, terms: Terms) -> Award:
-    """The award of an order by the rules in force; guests and test orders get one of 0 points, as a record."""
+    """The award of an order by the rules in force; guests and test orders get one of 0 points,
+    as a record.
+    """
     order = paid.order
     outcome = "test" if order.test else "guest" if not order.customer_id else "earned"
     earning = [line for line in order.lines if not line.gift_card]
@@ -80,24 +101,35 @@ def freeze(paid: Paid, terms: Terms) -> Award:
 
 
 def earn(
-    decisions: Decisions, award: Award, paid: Paid, terms: Terms, member: Member, known: list[tuple[str, Asked]]
+    decisions: Decisions,
+    award: Award,
+    paid: Paid,
+    terms: Terms,
+    member: Member,
+    known: list[tuple[str, Asked]],
 ) -> None:
-    """Post an award that earned: a lot, pending or available; `known` reversals come off it before anyone could
-    spend it, whatever the policy; debt is repaid from what is left and available.
+    """Post an award that earned: a lot, pending or available; `known` reversals come off it before
+    anyone could spend it, whatever the policy; debt is repaid from what is left and available.
     """
     now = decisions.posting.recorded_at
     effective_at = facts.moment(paid.order.processed_at, paid.event, now)
     available_at = effective_at + timedelta(days=terms.pending_days)
     is_pending = available_at > now
     expires_at = rules.expires_at(available_at, terms.expiry_days, terms.timezone)
-    lot = Lot(award.shop, member.id, award.source, award.points, available_at, is_pending, expires_at)
+    lot = Lot(
+        award.shop, member.id, award.source, award.points, available_at, is_pending, expires_at
+    )
     bucket = "pending" if is_pending else "available"
     why = _why_earned(award, available_at if is_pending else None)
-    decisions.posting.move(member, award.source, "earn", "issued", bucket, award.points, why, effective_at)
+    decisions.posting.move(
+        member, award.source, "earn", "issued", bucket, award.points, why, effective_at
+    )
     decisions.lots.setdefault(member.id, []).append(lot)
     trace = paid.event.trace
     decisions.facts.append(
-        facts.made("points.earned", member, award.source, award.points, trace, order_id=award.order_id)
+        facts.made(
+            "points.earned", member, award.source, award.points, trace, order_id=award.order_id
+        )
     )
     for source, asked in known:
         points = progress(award, asked)
@@ -105,7 +137,14 @@ def earn(
             lot.take(points)
             why = _why_reversed(award, asked, points, 0, "before it was earned")
             decisions.posting.move(
-                member, source, f"reverse.{bucket}", bucket, "reversed", points, why, asked.effective_at
+                member,
+                source,
+                f"reverse.{bucket}",
+                bucket,
+                "reversed",
+                points,
+                why,
+                asked.effective_at,
             )
             decisions.facts.append(_reversed_fact(member, award, source, points, 0, asked.trace))
         decisions.applied.append((award.shop, source, points, 0))
@@ -114,9 +153,16 @@ def earn(
 
 
 def take_back(
-    decisions: Decisions, award: Award, source: str, asked: Asked, policy: str, member: Member | None
+    decisions: Decisions,
+    award: Award,
+    source: str,
+    asked: Asked,
+    policy: str,
+    member: Member | None,
 ) -> None:
-    """Reverse the part of an earlier award that `asked` stands for, from where the merchant's policy allows."""
+    """Reverse the part of an earlier award that `asked` stands for, from where the merchant's
+    policy allows.
+    """
     points = progress(award, asked)
     if award.id:
         decisions.changed_awards[award.id] = award
@@ -130,14 +176,38 @@ def take_back(
     move = decisions.posting.move
     if own and parts.pending:
         own.take(parts.pending)
-        move(member, source, "reverse.pending", "pending", "reversed", parts.pending, why, asked.effective_at)
+        move(
+            member,
+            source,
+            "reverse.pending",
+            "pending",
+            "reversed",
+            parts.pending,
+            why,
+            asked.effective_at,
+        )
     if parts.available:
-        lots.take((lot for lot in held_lots if not lot.is_pending), parts.available, first=award.source)
-        move(member, source, "reverse.available", "available", "reversed", parts.available, why, asked.effective_at)
+        lots.take(
+            (lot for lot in held_lots if not lot.is_pending), parts.available, first=award.source
+        )
+        move(
+            member,
+            source,
+            "reverse.available",
+            "available",
+            "reversed",
+            parts.available,
+            why,
+            asked.effective_at,
+        )
     if parts.debt:
-        move(member, source, "reverse.debt", "debt", "reversed", parts.debt, why, asked.effective_at)
+        move(
+            member, source, "reverse.debt", "debt", "reversed", parts.debt, why, asked.effective_at
+        )
     decisions.applied.append((award.shop, source, points, parts.forgiven))
-    decisions.facts.append(_reversed_fact(member, award, source, points - parts.forgiven, parts.forgiven, asked.trace))
+    decisions.facts.append(
+        _reversed_fact(member, award, source, points - parts.forgiven, parts.forgiven, asked.trace)
+    )
 
 
 def progress(award: Award, asked: Asked) -> int:
@@ -153,12 +223,23 @@ def progress(award: Award, asked: Asked) -> int:
     return points
 
 
-def repay(posting: Posting, member: Member, from_lots: list[Lot], source: str, points: int, at: datetime) -> None:
+def repay(
+    posting: Posting, member: Member, from_lots: list[Lot], source: str, points: int, at: datetime
+) -> None:
     """Points that have just become available pay a debt first; they leave the lots they came in."""
     owed = min(points, member.debt)
     if owed:
         lots.take(from_lots, owed)
-        posting.move(member, source, "repay", "available", "debt", owed, {"debt_left": member.debt - owed}, at)
+        posting.move(
+            member,
+            source,
+            "repay",
+            "available",
+            "debt",
+            owed,
+            {"debt_left": member.debt - owed},
+            at,
+        )
 
 
 def _why_earned(award: Award, pending_until: datetime | None) -> dict[str, Any]:
@@ -179,7 +260,9 @@ def _why_earned(award: Award, pending_until: datetime | None) -> dict[str, Any]:
     return why
 
 
-def _why_reversed(award: Award, asked: Asked, points: int, forgiven: int, policy: str) -> dict[str, Any]:
+def _why_reversed(
+    award: Award, asked: Asked, points: int, forgiven: int, policy: str
+) -> dict[str, Any]:
     return {
         "order_id": award.order_id,
         "order_name": award.order_name,
@@ -195,14 +278,27 @@ def _why_reversed(award: Award, asked: Asked, points: int, forgiven: int, policy
     }
 
 
-def _reversed_fact(member: Member, award: Award, source: str, points: int, forgiven: int, trace: str) -> Event:
-    return facts.made("points.reversed", member, source, points, trace, order_id=award.order_id, forgiven=forgiven)
+def _reversed_fact(
+    member: Member, award: Award, source: str, points: int, forgiven: int, trace: str
+) -> Event:
+    return facts.made(
+        "points.reversed", member, source, points, trace, order_id=award.order_id, forgiven=forgiven
+    )
 
 
 def from_row(row: Any) -> Award:
     """An Award from a row of `awards` that a refund asks for."""
     award = Award.__new__(Award)
-    for column in ("id", "shop", "order_id", "order_name", "member_id", "outcome", "points", "reversed_points"):
+    for column in (
+        "id",
+        "shop",
+        "order_id",
+        "order_name",
+        "member_id",
+        "outcome",
+        "points",
+        "reversed_points",
+    ):
         setattr(award, column, row[column])
     award.frozen = msgspec.json.decode(row["frozen"], type=Frozen)
     award.rule_version = award.frozen.rule

@@ -1,4 +1,6 @@
-"""Where the bars of the home page's chart go: points earned above the line, points spent below it."""
+"""Where the bars of the home page's chart go: points earned above the line, points spent below
+it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +36,9 @@ class Chart:
 
 
 def draw(days: Sequence[tuple[date, int, int]]) -> Chart:
-    """Lay out `days` of (day, points earned, points spent), oldest first; all figures are 0 or more."""
+    """Lay out `days` of (day, points earned, points spent), oldest first; all figures are 0 or
+    more.
+    """
     top = max([earned for _, earned, _ in days], default=0)
     bottom = max([spent for _, _, spent in days], default=0)
     step = _step(top + bottom)
@@ -48,11 +52,25 @@ def draw(days: Sequence[tuple[date, int, int]]) -> Chart:
         for kind, points, y in (("earned", earned, zero - earned * unit), ("spent", spent, zero)):
             if points:
                 height = max(points * unit, 1.5)  # a single point among thousands is still seen
-                bars.append(Bar(kind, x, round(min(y, zero), 1), width, round(height, 1), f"{day}: {points} {kind}"))
+                bars.append(
+                    Bar(
+                        kind,
+                        x,
+                        round(min(y, zero), 1),
+                        width,
+                        round(height, 1),
+                        f"{day}: {points} {kind}",
+                    )
+                )
     return Chart(
         bars=bars,
-        ticks=[(round(zero - value * unit, 1), abs(value)) for value in range(-bottom, top + 1, step)],
-        dates=[(round(LEFT + (place + 0.5) * slot, 1), days[place][0]) for place in range(0, len(days), 7)],
+        ticks=[
+            (round(zero - value * unit, 1), abs(value)) for value in range(-bottom, top + 1, step)
+        ],
+        dates=[
+            (round(LEFT + (place + 0.5) * slot, 1), days[place][0])
+            for place in range(0, len(days), 7)
+        ],
         zero_y=round(zero, 1),
     )
 

@@ -73,7 +73,9 @@ class CustomerDeleted(msgspec.Struct):
 
 
 class Asked(msgspec.Struct):
-    """What a refund or cancellation takes back; kept in `reversals.data` until its order has been seen."""
+    """What a refund or cancellation takes back; kept in `reversals.data` until its order has
+    been seen.
+    """
 
     effective_at: datetime
     trace: str
@@ -104,7 +106,9 @@ class Incoming:
     """A batch of facts, each order and each reversal once."""
 
     paid: dict[Key, Paid] = field(default_factory=dict)
-    asked: dict[Key, tuple[str, Asked]] = field(default_factory=dict)  # (shop, source) → order id, what
+    asked: dict[Key, tuple[str, Asked]] = field(
+        default_factory=dict
+    )  # (shop, source) → order id, what
     profiles: dict[Key, Profile] = field(default_factory=dict)
 
 
@@ -118,7 +122,8 @@ _deleted = msgspec.json.Decoder(CustomerDeleted)
 def read(events: Sequence[Event], now: datetime) -> Incoming:
     """Decode a batch; topics that are none of ours are skipped.
 
-    Raises msgspec.DecodeError or BadInputError for the first event that cannot be used (both permanent).
+    Raises msgspec.DecodeError or BadInputError for the first event that cannot be used (both
+    permanent).
     """
     incoming = Incoming()
     for event in events:
@@ -143,7 +148,9 @@ def read(events: Sequence[Event], now: datetime) -> Incoming:
 
 
 def moment(told: datetime | None, event: Event, now: datetime) -> datetime:
-    """When a fact took effect: as told, else when its event occurred; never in the future, never absurdly early."""
+    """When a fact took effect: as told, else when its event occurred; never in the future,
+    never absurdly early.
+    """
     if told is None:
         try:
             told = datetime.fromisoformat(event.occurred_at)
@@ -157,7 +164,9 @@ def moment(told: datetime | None, event: Event, now: datetime) -> datetime:
 
 
 def clean(text: str, length: int) -> str:
-    """Text as Postgres can keep it: without NUL and halves of surrogate pairs, and no longer than `length`."""
+    """Text as Postgres can keep it: without NUL and halves of surrogate pairs, and no longer
+    than `length`.
+    """
     if "\x00" in text:
         text = text.replace("\x00", "")
     if not text.isascii():
@@ -184,7 +193,9 @@ def made(topic: str, member: Member, source: str, points: int, trace: str, **mor
 def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:
     refund = _refunded.decode(event.data)
     asked = Asked(
-        moment(None, event, now), event.trace, adjustment_micros=max(0, rules.micros(refund.adjustment_amount))
+        moment(None, event, now),
+        event.trace,
+        adjustment_micros=max(0, rules.micros(refund.adjustment_amount)),
     )
     for line in refund.lines:
         if not 0 <= line.quantity <= rules.QUANTITY_MAX:

@@ -39,11 +39,14 @@ def handler(stores: Stores) -> Handle:
     return bound
 
 
-async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = None) -> AfterCommit | None:
-    """Post what `events` say, in the transaction open on `conn` (asyncpg); the caller has dropped known event ids.
+async def handle(
+    conn: Any, events: Sequence[Event], stores: Stores | None = None
+) -> AfterCommit | None:
+    """Post what `events` say, in the transaction open on `conn` (asyncpg); the caller has dropped
+    known event ids.
 
-    Repeated facts change nothing (natural keys). Raises for the first event that cannot be used. What comes back
-    writes the new balances to the cache, to be awaited after the commit.
+    Repeated facts change nothing (natural keys). Raises for the first event that cannot be used.
+    What comes back writes the new balances to the cache, to be awaited after the commit.
     """
     now = datetime.now(UTC)
     await _welcome([event for event in events if event.topic == INSTALLED])
@@ -52,7 +55,9 @@ async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = Non
     decisions = Decisions(now)
     by_key, by_id = await _members(conn, incoming, work, now)
     if work.late:
-        decisions.lots = await lots.of_members(conn, list({one for one in work.members() if one in by_id}))
+        decisions.lots = await lots.of_members(
+            conn, list({one for one in work.members() if one in by_id})
+        )
     orders.decide(incoming, work, decisions, by_key, by_id)
     await orders.write(conn, decisions)
     await members.write_profiles(conn, incoming, by_key, now)
@@ -60,8 +65,14 @@ async def handle(conn: Any, events: Sequence[Event], stores: Stores | None = Non
     await outbox.emit(conn, decisions.facts)
     moved = list(decisions.posting.members.values())
     # one line a batch, which still says for every request what became of it
-    log.info("facts posted", facts=len(events), awards=len(decisions.awards), reversals=len(decisions.applied),
-             members=len(moved), request_ids=[event.trace for event in events])  # fmt: skip
+    log.info(
+        "facts posted",
+        facts=len(events),
+        awards=len(decisions.awards),
+        reversals=len(decisions.applied),
+        members=len(moved),
+        request_ids=[event.trace for event in events],
+    )
     if stores is None or not moved:
         return None
     return _publish(stores, moved, now)
@@ -75,7 +86,9 @@ class Installed(msgspec.Struct, frozen=True):
 
 
 async def _welcome(events: Sequence[Event]) -> None:
-    """Give new shops their programme and first rewards. In the order of the shops: each one's programme is locked."""
+    """Give new shops their programme and first rewards. In the order of the shops: each one's
+    programme is locked.
+    """
     for event in sorted(events, key=lambda one: one.shop):
         told = msgspec.json.decode(event.data, type=Installed)
         await programs.ensure_program(event.shop, told.currency, told.timezone)

@@ -10,16 +10,21 @@ SELECT id, shop, member_id, source, granted, remaining, available_at, is_pending
  WHERE member_id = ANY($1::bigint[]) AND remaining > 0
 """
 INSERT = """
-INSERT INTO lots (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at, lapses,
+INSERT INTO lots (shop, member_id, source, granted, remaining, available_at, is_pending,
+                  expires_at, due_at, lapses,
                   created_at)
-SELECT shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at, 0, now()
-  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bool[],
+SELECT shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at,
+       0, now()
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+              $7::bool[],
               $8::timestamptz[], $9::timestamptz[])
-    AS fresh (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at)
+    AS fresh (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at,
+              due_at)
 """
 UPDATE = """
 UPDATE lots
-   SET remaining = changed.remaining, is_pending = changed.is_pending, due_at = changed.due_at, lapses = changed.lapses
+   SET remaining = changed.remaining, is_pending = changed.is_pending, due_at = changed.due_at,
+       lapses = changed.lapses
   FROM unnest($1::bigint[], $2::bigint[], $3::bool[], $4::timestamptz[], $5::int[])
     AS changed (id, remaining, is_pending, due_at, lapses)
  WHERE lots.id = changed.id
@@ -30,9 +35,18 @@ class Lot:
     """A row of `lots` in memory; `id` is 0 until it is written."""
 
     __slots__ = (
-        "available_at", "changed", "expires_at", "granted", "id", "is_pending", "lapses", "member_id", "remaining",
-        "shop", "source",
-    )  # fmt: skip
+        "available_at",
+        "changed",
+        "expires_at",
+        "granted",
+        "id",
+        "is_pending",
+        "lapses",
+        "member_id",
+        "remaining",
+        "shop",
+        "source",
+    )
 
     def __init__(
         self,
@@ -65,7 +79,9 @@ class Lot:
 
     def take(self, points: int) -> None:
         if not 0 < points <= self.remaining:
-            raise ValueError(f"lot {self.source} has {self.remaining} points, {points} were to be taken")
+            raise ValueError(
+                f"lot {self.source} has {self.remaining} points, {points} were to be taken"
+            )
         self.remaining -= points
         self.changed = True
 
@@ -77,13 +93,19 @@ class Lot:
 
 
 def spendable(lots: Iterable[Lot], now: datetime) -> list[Lot]:
-    """Those a shopper may spend from: released, and not past their expiry even when the expiry run is late."""
-    return [lot for lot in lots if not lot.is_pending and (lot.expires_at is None or lot.expires_at > now)]
+    """Those a shopper may spend from: released, and not past their expiry even when the expiry
+    run is late.
+    """
+    return [
+        lot
+        for lot in lots
+        if not lot.is_pending and (lot.expires_at is None or lot.expires_at > now)
+    ]
 
 
 def take(lots: Iterable[Lot], points: int, first: str = "") -> list[tuple[Lot, int]]:
-    """Take `points` and tell from which lots: the one with source `first`, then the earliest expiry (those without
-    last), then the earliest available, then the oldest.
+    """Take `points` and tell from which lots: the one with source `first`, then the earliest expiry
+    (those without last), then the earliest available, then the oldest.
 
     The caller has checked that they hold enough; a shortfall is a bug and raises ValueError.
     """
@@ -141,9 +163,14 @@ async def write(conn: Any, lots: Iterable[Lot]) -> None:
 def from_row(row: Any) -> Lot:
     """A Lot from a row with the columns of SELECT."""
     lot = Lot(
-        row["shop"], row["member_id"], row["source"], row["granted"], row["available_at"], row["is_pending"],
+        row["shop"],
+        row["member_id"],
+        row["source"],
+        row["granted"],
+        row["available_at"],
+        row["is_pending"],
         row["expires_at"],
-    )  # fmt: skip
+    )
     lot.id, lot.remaining, lot.lapses = row["id"], row["remaining"], row["lapses"]
     return lot
 
@@ -151,4 +178,10 @@ def from_row(row: Any) -> Lot:
 def _order(lot: Lot) -> tuple[bool, float, float, bool, int]:
     expiry = lot.expires_at
     # a lot made in this transaction has no id yet: it is the newest
-    return expiry is None, expiry.timestamp() if expiry else 0.0, lot.available_at.timestamp(), lot.id == 0, lot.id
+    return (
+        expiry is None,
+        expiry.timestamp() if expiry else 0.0,
+        lot.available_at.timestamp(),
+        lot.id == 0,
+        lot.id,
+    )

@@ -1,4 +1,6 @@
-"""Who the members are: their names and addresses as Shopify tells them, and nothing of them once deleted."""
+"""Who the members are: their names and addresses as Shopify tells them, and nothing of them
+once deleted.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -11,18 +13,21 @@ from app.points.orders import Work
 UPDATE_PROFILES = """
 UPDATE members
    SET name = fresh.name, email = fresh.email, profile_updated_at = fresh.updated_at
-  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS fresh (id, name, email, updated_at)
+  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS fresh (id, name, email,
+              updated_at)
  WHERE members.id = fresh.id AND members.deleted_at IS NULL
    AND (members.profile_updated_at IS NULL OR members.profile_updated_at <= fresh.updated_at)
 """
 FILL_PROFILES = """
 UPDATE members SET name = fresh.name, email = fresh.email
   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS fresh (id, name, email)
- WHERE members.id = fresh.id AND members.deleted_at IS NULL AND members.name = '' AND members.email = ''
+ WHERE members.id = fresh.id AND members.deleted_at IS NULL AND members.name = '' AND members.email
+       = ''
    AND members.profile_updated_at IS NULL
 """
 ANONYMISE = """
-UPDATE members SET name = '', email = '', profile_updated_at = NULL, deleted_at = COALESCE(deleted_at, $2)
+UPDATE members SET name = '', email = '', profile_updated_at = NULL,
+                   deleted_at = COALESCE(deleted_at, $2)
  WHERE id = ANY($1::bigint[])
 """
 Row = tuple[str, str, str, str, datetime | None, datetime | None]
@@ -47,7 +52,9 @@ def missing_rows(incoming: Incoming, work: Work, now: datetime) -> list[Row]:
     return list(rows.values())
 
 
-async def write_profiles(conn: Any, incoming: Incoming, by_key: dict[Key, Member], now: datetime) -> None:
+async def write_profiles(
+    conn: Any, incoming: Incoming, by_key: dict[Key, Member], now: datetime
+) -> None:
     """Bring names and addresses of the locked members up to the newest we were told."""
     told = [(by_key[key], profile) for key, profile in incoming.profiles.items() if key in by_key]
     updates = [(member, profile) for member, profile in told if not profile.is_deleted]
@@ -70,15 +77,24 @@ async def _fill(conn: Any, incoming: Incoming, by_key: dict[Key, Member]) -> Non
     nameless: dict[int, tuple[str, str]] = {}
     for (shop, _), paid in incoming.paid.items():
         member = by_key.get((shop, paid.order.customer_id or ""))
-        if member is not None and not member.name and not member.is_deleted and any(person := _person(paid.order)):
+        if (
+            member is not None
+            and not member.name
+            and not member.is_deleted
+            and any(person := _person(paid.order))
+        ):
             nameless[member.id] = person
     if nameless:
         names = [name for name, _ in nameless.values()]
-        await conn.execute(FILL_PROFILES, list(nameless), names, [email for _, email in nameless.values()])
+        await conn.execute(
+            FILL_PROFILES, list(nameless), names, [email for _, email in nameless.values()]
+        )
 
 
 def _person(order: facts.OrderPaid) -> tuple[str, str]:
     person = order.customer
     if person is None:
         return "", ""
-    return facts.clean(person.name, facts.NAME_LENGTH), facts.clean(person.email, facts.EMAIL_LENGTH)
+    return facts.clean(person.name, facts.NAME_LENGTH), facts.clean(
+        person.email, facts.EMAIL_LENGTH
+    )

@@ -1,4 +1,6 @@
-"""The tables of the points service; the ledger is append-only, everything else can be recomputed from it."""
+"""The tables of the points service; the ledger is append-only, everything else can be
+recomputed from it.
+"""
 
 from typing import Any
 
@@ -31,7 +33,8 @@ class Member(Model):
 
     class Meta:
         table = "members"
-        # no index over a balance or updated_at: every posting changes them, and would have to move in all indexes
+        # no index over a balance or updated_at: every posting changes them, and would have to move
+        # in all indexes
         unique_together = (("shop", "customer_id"),)
 
 
@@ -42,12 +45,16 @@ class LedgerRow(Model):
     shop = fields.CharField(max_length=255)
     member_id = fields.BigIntField()
     sequence = fields.BigIntField()  # 1, 2, 3 ... within the member
-    source = fields.CharField(max_length=160)  # order:123, refund:987, redemption:<id>, lot:7, adjustment:<key>
+    source = fields.CharField(
+        max_length=160
+    )  # order:123, refund:987, redemption:<id>, lot:7, adjustment:<key>
     effect = fields.CharField(max_length=32)  # earn, release, reverse.available, hold, capture, ...
     from_bucket = fields.CharField(max_length=12)
     to_bucket = fields.CharField(max_length=12)
     points = fields.BigIntField()
-    why = fields.TextField()  # JSON: what the figure was computed from; text, because the hash covers its exact bytes
+    why = (
+        fields.TextField()
+    )  # JSON: what the figure was computed from; text, because the hash covers its exact bytes
     effective_at = fields.DatetimeField()  # when it happened in the shop
     recorded_at = fields.DatetimeField()  # when we wrote it
     hash = fields.BinaryField()  # sha256 over the previous row's hash and this row
@@ -55,7 +62,9 @@ class LedgerRow(Model):
     class Meta:
         table = "ledger"
         unique_together = (("shop", "source", "effect"), ("member_id", "sequence"))
-        indexes = (("shop", "effective_at", "effect", "points"),)  # all the overview reads, without the table
+        indexes = (
+            ("shop", "effective_at", "effect", "points"),
+        )  # all the overview reads, without the table
 
 
 class Lot(Model):
@@ -70,8 +79,12 @@ class Lot(Model):
     available_at = fields.DatetimeField()
     is_pending = fields.BooleanField(default=False)
     expires_at = fields.DatetimeField(null=True)
-    due_at = fields.DatetimeField(null=True)  # when to release or expire it; null when nothing is left to do
-    lapses = fields.IntField(default=0)  # how often it expired: a cancelled spend can put points back afterwards
+    due_at = fields.DatetimeField(
+        null=True
+    )  # when to release or expire it; null when nothing is left to do
+    lapses = fields.IntField(
+        default=0
+    )  # how often it expired: a cancelled spend can put points back afterwards
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -81,7 +94,9 @@ class Lot(Model):
 
 
 class Award(Model):
-    """What an order earned, frozen with everything it was computed from; refunds reverse this record."""
+    """What an order earned, frozen with everything it was computed from; refunds reverse this
+    record.
+    """
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
@@ -92,8 +107,12 @@ class Award(Model):
     rule_version = fields.IntField()
     frozen: Any = fields.JSONField()  # rate, rounding, currency, base and points of every line
     points = fields.BigIntField()
-    reversed_points = fields.BigIntField(default=0)  # what refunds asked back so far, also where a policy forgave it
-    progress: Any = fields.JSONField(default=dict)  # refunded quantity a line, refunded amount, cancelled
+    reversed_points = fields.BigIntField(
+        default=0
+    )  # what refunds asked back so far, also where a policy forgave it
+    progress: Any = fields.JSONField(
+        default=dict
+    )  # refunded quantity a line, refunded amount, cancelled
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -111,7 +130,9 @@ class Reversal(Model):
     data: Any = fields.JSONField()
     is_applied = fields.BooleanField(default=False)
     points = fields.BigIntField(default=0)  # of the award it asked back when it was applied
-    forgiven = fields.BigIntField(default=0)  # of those, what the clawback policy left with the shopper
+    forgiven = fields.BigIntField(
+        default=0
+    )  # of those, what the clawback policy left with the shopper
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -121,12 +142,16 @@ class Reversal(Model):
 
 
 class ProgramVersion(Model):
-    """The rules of a shop's programme; every edit is a new version, awards name the one they used."""
+    """The rules of a shop's programme; every edit is a new version, awards name the one they
+    used.
+    """
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
     version = fields.IntField()
-    rate = fields.DecimalField(max_digits=12, decimal_places=4)  # points a whole unit of shop currency
+    rate = fields.DecimalField(
+        max_digits=12, decimal_places=4
+    )  # points a whole unit of shop currency
     rounding = fields.CharField(max_length=8)  # down | nearest | up
     pending_days = fields.IntField()
     expiry_days = fields.IntField(null=True)  # null: points never expire
@@ -158,7 +183,9 @@ class Reward(Model):
 
 
 class Redemption(Model):
-    """A saga: points held, a discount code made at Shopify, then captured or released (DESIGN §4)."""
+    """A saga: points held, a discount code made at Shopify, then captured or released (DESIGN
+    §4).
+    """
 
     id = fields.UUIDField(primary_key=True)
     shop = fields.CharField(max_length=255)
@@ -174,7 +201,9 @@ class Redemption(Model):
     discount_gid = fields.CharField(max_length=64, default="")
     state = fields.CharField(max_length=16)  # held | captured | used | released
     reason = fields.TextField(default="")  # a plain sentence when released
-    allocations: Any = fields.JSONField()  # [[lot id, points]] taken at the hold, put back at a release
+    allocations: Any = (
+        fields.JSONField()
+    )  # [[lot id, points]] taken at the hold, put back at a release
     attempts = fields.IntField(default=0)
     next_attempt_at = fields.DatetimeField(null=True)  # null when nothing is left to do
     give_up_at = fields.DatetimeField()

@@ -1,4 +1,6 @@
-"""Orders in batches: a handful of statements around the decisions of `awards`, however many orders there are."""
+"""Orders in batches: a handful of statements around the decisions of `awards`, however many
+orders there are.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,14 +14,16 @@ from app.points.facts import Asked, Incoming, Key
 from app.points.ledger import Member
 from app.points.rules import Terms
 
-# An order and its refund may be in the hands of two workers at once: whoever comes second must see what the first
-# did. One lock an order, taken in one order by all; they end with the transaction.
+# An order and its refund may be in the hands of two workers at once: whoever comes second must see
+# what the first did. One lock an order, taken in one order by all; they end with the transaction.
 LOCK_ORDERS = """
 SELECT pg_advisory_xact_lock(key)
-  FROM (SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest($1::text[]) AS name ORDER BY key) AS keys
+  FROM (SELECT DISTINCT hashtextextended(name,
+  0) AS key FROM unnest($1::text[]) AS name ORDER BY key) AS keys
 """
 SELECT_AWARDS = """
-SELECT award.id, award.shop, award.order_id, award.order_name, award.member_id, award.outcome, award.points,
+SELECT award.id, award.shop, award.order_id, award.order_name, award.member_id, award.outcome,
+       award.points,
        award.reversed_points, CASE WHEN wanted.asked THEN award.frozen END AS frozen, award.progress
   FROM unnest($1::text[], $2::text[], $3::bool[]) AS wanted (shop, order_id, asked)
   JOIN awards AS award ON award.shop = wanted.shop AND award.order_id = wanted.order_id
@@ -34,22 +38,28 @@ SELECT reversal.shop, reversal.order_id, reversal.source, reversal.data
 INSERT_REVERSALS = """
 INSERT INTO reversals (shop, order_id, source, data, is_applied, points, forgiven, created_at)
 SELECT shop, order_id, source, data, FALSE, 0, 0, now()
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS fresh (shop, order_id, source, data)
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS fresh (shop, order_id, source,
+              data)
 ON CONFLICT (shop, source) DO NOTHING
 RETURNING shop, source
 """
 MARK_APPLIED = """
 UPDATE reversals SET is_applied = TRUE, points = done.points, forgiven = done.forgiven
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS done (shop, source, points, forgiven)
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS done (shop, source, points,
+              forgiven)
  WHERE reversals.shop = done.shop AND reversals.source = done.source
 """
 INSERT_AWARDS = """
-INSERT INTO awards (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points, reversed_points,
+INSERT INTO awards (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
+                    reversed_points,
                     progress, created_at)
-SELECT shop, order_id, order_name, member_id, outcome, rule_version, frozen, points, reversed_points, progress, $11
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::jsonb[], $8::bigint[],
+SELECT shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
+       reversed_points, progress, $11
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[],
+              $7::jsonb[], $8::bigint[],
               $9::bigint[], $10::jsonb[])
-    AS fresh (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points, reversed_points, progress)
+    AS fresh (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
+              reversed_points, progress)
 """
 UPDATE_AWARDS = """
 UPDATE awards SET reversed_points = changed.reversed_points, progress = changed.progress
@@ -68,7 +78,9 @@ class Work:
     def __init__(self) -> None:
         self.fresh: dict[Key, Award] = {}  # new awards, still to be posted
         self.awards: dict[Key, Award] = {}  # earlier awards that something is asked back from
-        self.known: dict[Key, list[tuple[str, Asked]]] = defaultdict(list)  # reversals of the fresh ones
+        self.known: dict[Key, list[tuple[str, Asked]]] = defaultdict(
+            list
+        )  # reversals of the fresh ones
         self.late: list[tuple[Key, str, Asked]] = []  # reversals of the earlier ones
         self.terms: dict[str, Terms] = {}
 
@@ -86,7 +98,9 @@ class Work:
 
 
 async def load(conn: Any, incoming: Incoming) -> Work:
-    """Lock the orders and find what is new about them; records new reversals, which wait if need be."""
+    """Lock the orders and find what is new about them; records new reversals, which wait if
+    need be.
+    """
     work = Work()
     asked_orders = {(shop, order_id) for (shop, _), (order_id, _) in incoming.asked.items()}
     keys = list(incoming.paid.keys() | asked_orders)
@@ -101,7 +115,9 @@ async def load(conn: Any, incoming: Incoming) -> Work:
         if row["frozen"] is not None:
             work.awards[key] = awards.from_row(row)
     new_orders = [key for key in incoming.paid if key not in seen]
-    work.terms = await terms.of_shops(conn, {shop for shop, _ in new_orders} | {shop for shop, _ in work.awards})
+    work.terms = await terms.of_shops(
+        conn, {shop for shop, _ in new_orders} | {shop for shop, _ in work.awards}
+    )
     for key in new_orders:
         work.fresh[key] = awards.freeze(incoming.paid[key], work.terms[key[0]])
     await _load_reversals(conn, incoming, work)
@@ -112,7 +128,9 @@ async def _load_reversals(conn: Any, incoming: Incoming, work: Work) -> None:
     if work.fresh:
         columns = [shop for shop, _ in work.fresh], [order_id for _, order_id in work.fresh]
         for row in await conn.fetch(SELECT_WAITING, *columns):
-            work.known[row["shop"], row["order_id"]].append((row["source"], _asked.decode(row["data"])))
+            work.known[row["shop"], row["order_id"]].append(
+                (row["source"], _asked.decode(row["data"]))
+            )
     if not incoming.asked:
         return
     inserted = await conn.fetch(
@@ -134,7 +152,11 @@ async def _load_reversals(conn: Any, incoming: Incoming, work: Work) -> None:
 
 
 def decide(
-    incoming: Incoming, work: Work, decisions: Decisions, by_key: dict[Key, Member], by_id: dict[int, Member]
+    incoming: Incoming,
+    work: Work,
+    decisions: Decisions,
+    by_key: dict[Key, Member],
+    by_id: dict[int, Member],
 ) -> None:
     """Earn first, then take back, so that a batch never makes a debt it also repays."""
     for key, award in work.fresh.items():
@@ -154,7 +176,9 @@ def decide(
     for key, source, asked in work.late:
         award = work.awards[key]
         member_or_none = by_id.get(award.member_id) if award.member_id is not None else None
-        awards.take_back(decisions, award, source, asked, work.terms[key[0]].clawback, member_or_none)
+        awards.take_back(
+            decisions, award, source, asked, work.terms[key[0]].clawback, member_or_none
+        )
 
 
 async def write(conn: Any, decisions: Decisions) -> None:

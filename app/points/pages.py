@@ -1,4 +1,6 @@
-"""The merchant's pages about customers: the list, one customer with the ledger, and adjusting a balance."""
+"""The merchant's pages about customers: the list, one customer with the ledger, and adjusting a
+balance.
+"""
 
 import re
 import uuid
@@ -53,7 +55,9 @@ async def customers(visit: Visit) -> Response:
 
 
 async def _members(visit: Visit, search: str, sort: str, page: int) -> Reading[MemberPage]:
-    """Only the first page of the plain list is kept for bad days: searches would fill the cache without end."""
+    """Only the first page of the plain list is kept for bad days: searches would fill the cache
+    without end.
+    """
 
     async def load() -> MemberPage:
         return await reads.members(visit.shop, search, sort, page)
@@ -101,16 +105,22 @@ async def _customer(
 
 
 async def _then(visit: Visit, customer_id: str) -> tuple[str, Balance | None, str]:
-    """What the date picker asked for: the day as typed, the balance at its end in the shop's zone, what is wrong."""
+    """What the date picker asked for: the day as typed, the balance at its end in the shop's
+    zone, what is wrong.
+    """
     typed = visit.request.query_params.get("at", "").strip()[:10]
     if not typed:
         return "", None, ""
     try:
         day = date.fromisoformat(typed)
-        end = datetime.combine(day + timedelta(days=1), time.min, wording.zone(visit.timezone)).astimezone(UTC)
+        end = datetime.combine(
+            day + timedelta(days=1), time.min, wording.zone(visit.timezone)
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         return typed, None, "Please give a date, such as 2026-03-31."
-    balance = await pages.attempt(lambda: reads.balance_as_of(visit.shop, customer_id, end, "effective"))
+    balance = await pages.attempt(
+        lambda: reads.balance_as_of(visit.shop, customer_id, end, "effective")
+    )
     return typed, balance, "" if balance else "The ledger cannot be read just now."
 
 
@@ -124,7 +134,9 @@ async def adjust(visit: Visit) -> Response:
     points, reason, key = _points(values["points"]), values["reason"], values["key"]
     status = await forms.change(
         form,
-        lambda: actions.adjust(visit.shop, customer_id, points, reason, key, visit.staff.user_id, visit.stores),
+        lambda: actions.adjust(
+            visit.shop, customer_id, points, reason, key, visit.staff.user_id, visit.stores
+        ),
     )
     if status != forms.SAVED:
         return await _customer(visit, customer_id, form, status=status)
@@ -149,7 +161,9 @@ def _problems(values: dict[str, str]) -> dict[str, str]:
 
 def _points(typed: str) -> int:
     """A whole number as people type it; 0 for anything else."""
-    plain = typed.replace("\u2212", "-")  # the typographic minus that phones and spreadsheets put in
+    plain = typed.replace(
+        "\u2212", "-"
+    )  # the typographic minus that phones and spreadsheets put in
     return int(plain) if re.fullmatch(r"[+-]?[0-9]{1,12}", plain) else 0
 
 

@@ -26,29 +26,42 @@ COST_MAX = 10_000_000
 AMOUNT_MAX = 100_000
 TITLE_LENGTH_MAX = 120
 ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
-# explained with one customer: an order earned 50 points, 40 of them were spent, then the order was refunded
+# explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
+# refunded
 CLAWBACKS = {
     "pending_only": (
         "Only points still held back",
-        "Released points stay with the customer. Example: the 50 points were released already, so nothing is taken.",
+        (
+            "Released points stay with the customer. Example: the 50 points were released already, "
+            "so nothing is taken."
+        ),
     ),
     "within_balance": (
         "As much as the customer still has",
-        "Never below zero. Example: 10 of the 50 points are left, so 10 are taken and 40 are forgiven.",
+        (
+            "Never below zero. Example: 10 of the 50 points are left, so 10 are taken and 40 are "
+            "forgiven."
+        ),
     ),
     "debt": (
         "Everything, if need be as a debt",
-        "What is missing is owed and paid by the next points earned. Example: 10 are taken, and 40 are owed.",
+        (
+            "What is missing is owed and paid by the next points earned. Example: 10 are "
+            "taken, and 40 are owed."
+        ),
     ),
 }
 
 
 async def ready(visit: Visit) -> Reading[Program]:
-    """The programme in force; a new shop gets one with its rewards, and one whose currency or zone moved follows.
+    """The programme in force; a new shop gets one with its rewards, and one whose currency or zone
+    moved follows.
 
     Done by the pages a merchant opens first, so that there are rewards from the first look on.
     """
-    found = await pages.read(visit.stores, f"program:{visit.shop}", lambda: reads.program(visit.shop), Program)
+    found = await pages.read(
+        visit.stores, f"program:{visit.shop}", lambda: reads.program(visit.shop), Program
+    )
     current = found.value
     if not visit.is_described or not found.is_live or current is None:
         return found
@@ -75,12 +88,16 @@ async def _program(
     status: int = 200,
     toast: str = "",
 ) -> Response:
-    """The page; `reward` is a form that failed: the one of `reward_id`, or of a new reward when that is empty."""
+    """The page; `reward` is a form that failed: the one of `reward_id`, or of a new reward when
+    that is empty.
+    """
     shop = visit.shop
     rules_now, rewards, history = await asyncio.gather(
         pages.read(visit.stores, f"program:{shop}", lambda: reads.program(shop), Program),
         pages.read(visit.stores, f"rewards:{shop}", lambda: reads.rewards(shop), list[RewardView]),
-        pages.read(visit.stores, f"versions:{shop}", lambda: reads.program_versions(shop), list[Program]),
+        pages.read(
+            visit.stores, f"versions:{shop}", lambda: reads.program_versions(shop), list[Program]
+        ),
     )
     current = rules_now.value
     if rule is None and current:
@@ -97,7 +114,10 @@ async def _program(
         example=example_sentence(rule.values, visit.currency) if rule else "",
         roundings=ROUNDINGS,
         clawbacks=CLAWBACKS,
-        rewards=[(row, reward if reward and reward_id == row.id else _reward_form(row)) for row in rewards.value or []],
+        rewards=[
+            (row, reward if reward and reward_id == row.id else _reward_form(row))
+            for row in rewards.value or []
+        ],
         open_reward=reward_id,
         new_reward=reward if reward and not reward_id else Form("reward-new-"),
         history=history.value or [],
@@ -116,7 +136,10 @@ def typed(program: Program) -> dict[str, str]:
 
 
 def _reward_form(row: RewardView) -> Form:
-    return Form(f"reward-{row.id}-", {"title": row.title, "cost": str(row.cost), "amount_off": f"{row.amount_off:.2f}"})
+    return Form(
+        f"reward-{row.id}-",
+        {"title": row.title, "cost": str(row.cost), "amount_off": f"{row.amount_off:.2f}"},
+    )
 
 
 @admin_page
@@ -127,8 +150,13 @@ async def edit(visit: Visit) -> Response:
         return await _program(visit, rule=form, status=422)
     fields = {name: values[name] for name in ("rate", "rounding", "clawback")}
     fields["pending_days"] = values["pending_days"] or "0"
-    changed: dict[str, Any] = {**fields, "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None}
-    status = await forms.change(form, lambda: actions.edit_program(visit.shop, changed, visit.staff.user_id))
+    changed: dict[str, Any] = {
+        **fields,
+        "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None,
+    }
+    status = await forms.change(
+        form, lambda: actions.edit_program(visit.shop, changed, visit.staff.user_id)
+    )
     if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
     return await _program(visit, toast="Saved. It counts for orders paid from now on")
@@ -140,10 +168,15 @@ def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
     if rate is None or not 0 < rate <= RATE_MAX:
         found["rate"] = f"Please give a number above 0 and up to {RATE_MAX:,}, such as 1 or 2.5."
     for name in ("pending_days", "expiry_days"):
-        if not re.fullmatch(r"[0-9]{0,4}", values.get(name, "?")) or int(values[name] or 0) > DAYS_MAX:
+        if (
+            not re.fullmatch(r"[0-9]{0,4}", values.get(name, "?"))
+            or int(values[name] or 0) > DAYS_MAX
+        ):
             found[name] = f"Please give whole days, at most {DAYS_MAX:,}, or leave it empty."
     if values.get("expiry_days") in {"0", "00"}:
-        found["expiry_days"] = "Points that expire at once would be worth nothing. Leave it empty for never."
+        found["expiry_days"] = (
+            "Points that expire at once would be worth nothing. Leave it empty for never."
+        )
     if values.get("rounding") not in ROUNDINGS:
         found["rounding"] = "Please choose how to round."
     if values.get("clawback") not in CLAWBACKS:
@@ -155,7 +188,9 @@ def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
 async def example(visit: Visit) -> Response:
     """The sentence under the earn rule, while it is being typed."""
     text = markupsafe.escape(example_sentence(visit.request.query_params, visit.currency))
-    return HTMLResponse(f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"})
+    return HTMLResponse(
+        f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"}
+    )
 
 
 def example_of(program: Program | None) -> str:
@@ -183,7 +218,9 @@ async def save_reward(visit: Visit) -> Response:
     async def save() -> None:
         is_active = (await _reward(visit, reward_id)).is_active if reward_id else True
         cost, amount_off = int(values["cost"]), Decimal(values["amount_off"])
-        await actions.save_reward(visit.shop, reward_id or None, values["title"], cost, amount_off, is_active)
+        await actions.save_reward(
+            visit.shop, reward_id or None, values["title"], cost, amount_off, is_active
+        )
 
     status = await forms.change(form, save)
     if status != forms.SAVED:
@@ -194,7 +231,9 @@ async def save_reward(visit: Visit) -> Response:
 def _reward_problems(values: Mapping[str, str]) -> dict[str, str]:
     found = {}
     if not 1 <= len(values.get("title", "")) <= TITLE_LENGTH_MAX:
-        found["title"] = f"Please give a name of at most {TITLE_LENGTH_MAX} characters; shoppers see it."
+        found["title"] = (
+            f"Please give a name of at most {TITLE_LENGTH_MAX} characters; shoppers see it."
+        )
     cost = values.get("cost", "")
     if not re.fullmatch(r"[0-9]{1,8}", cost) or not 1 <= int(cost) <= COST_MAX:
         found["cost"] = "Please give a whole number of points, at least 1."
@@ -212,7 +251,9 @@ async def switch_reward(visit: Visit) -> Response:
 
     async def switch() -> None:
         row = await _reward(visit, reward_id)
-        await actions.save_reward(visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active)
+        await actions.save_reward(
+            visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active
+        )
 
     status = await forms.change(form, switch)
     return await _program(visit, status=status, toast=form.problems.get("", "Switched"))

@@ -1,10 +1,11 @@
-"""The second half of a redemption: points already held, a discount code made at Shopify, then captured or released.
+"""The second half of a redemption: points already held, a discount code made at Shopify, then
+captured or released.
 
-A redemption stays held while nobody knows whether its code exists: money fails closed. The code is fixed with the
-hold, so a repeated call finds what an earlier one made. After an hour Shopify is only asked what there is: a code of
-ours that exists is captured, since the shopper asked for exactly that and nobody else can use it; no code releases
-the points; no answer leaves them held. A released one is looked for once more, and a code made too late is switched
-off.
+A redemption stays held while nobody knows whether its code exists: money fails closed. The code is
+fixed with the hold, so a repeated call finds what an earlier one made. After an hour Shopify is
+only asked what there is: a code of ours that exists is captured, since the shopper asked for
+exactly that and nobody else can use it; no code releases the points; no answer leaves them held. A
+released one is looked for once more, and a code made too late is switched off.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ from app.points import reads, settling
 from app.points.views import RedemptionView
 
 ATTEMPT_SECONDS = 9.0  # then it is tried again later
-LEASE = timedelta(seconds=10)  # longer than an attempt, and all that a killed process costs the shopper
+LEASE = timedelta(
+    seconds=10
+)  # longer than an attempt, and all that a killed process costs the shopper
 PAUSE_SECONDS_MAX = 60.0  # between two attempts to make the code
 PAUSE_SECONDS_MAX_LATE = 900.0  # once it is only a matter of finding out what there is
 CLEANUPS_MAX = 200  # two days of not being able to look
@@ -33,22 +36,25 @@ TRANSIENT_CODES = frozenset({"INTERNAL_ERROR"})
 log = signals.logger()
 
 _COLUMNS = (
-    "id, shop, customer_id, title, amount_off, code, discount_gid, state, attempts, give_up_at, created_at, request_id"
+    "id, shop, customer_id, title, amount_off, code, discount_gid, state, attempts, "
+    "give_up_at, created_at, request_id"
 )
-# one attempt at a time: whoever moves next_attempt_at ahead has the lease; the first attempt need not wait
+# one attempt at a time: whoever moves next_attempt_at ahead has the lease; the first attempt need
+# not wait
 LEASE_HELD = f"""
 UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3
  WHERE id = $1 AND state = 'held' AND (next_attempt_at <= $2 OR attempts = 0) RETURNING {_COLUMNS}
-"""  # noqa: S608 - column names of ours
+"""
 LEASE_RELEASED = f"""
 UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3
  WHERE id = $1 AND state = 'released' AND next_attempt_at <= $2 RETURNING {_COLUMNS}
-"""  # noqa: S608 - column names of ours
+"""
 LATER = "UPDATE redemptions SET next_attempt_at = $3 WHERE id = $1 AND state = $2"
 # the first of every shop, then the second of every shop: one shop's backlog holds up nobody else's
 SELECT_DUE = """
 SELECT id, state FROM (
-  SELECT id, state, next_attempt_at, row_number() OVER (PARTITION BY shop ORDER BY next_attempt_at) AS place
+  SELECT id, state, next_attempt_at,
+         row_number() OVER (PARTITION BY shop ORDER BY next_attempt_at) AS place
     FROM redemptions WHERE state IN ('held', 'released') AND next_attempt_at <= $1
 ) AS due ORDER BY place, next_attempt_at LIMIT $2
 """
@@ -71,8 +77,8 @@ class Found(NamedTuple):
 async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str) -> RedemptionView:
     """Bring one held redemption on: captured with its code, released with a reason, or still held.
 
-    Safe to call any number of times from anywhere: one attempt runs at a time. What fails on the way leaves it
-    held, with its next attempt booked. Raises NotFoundError for an unknown id.
+    Safe to call any number of times from anywhere: one attempt runs at a time. What fails on the
+    way leaves it held, with its next attempt booked. Raises NotFoundError for an unknown id.
     """
     now = datetime.now(UTC)
     async with db.connection() as conn:
@@ -81,7 +87,9 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 await _attempt(stores, client, row, is_late=now >= row["give_up_at"])
-        except asyncio.CancelledError:  # whoever asked cannot wait longer: somebody else need not wait for the lease
+        except (
+            asyncio.CancelledError
+        ):  # whoever asked cannot wait longer: somebody else need not wait for the lease
             await _try_later(row, now)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the points stay held and it is tried again
@@ -90,7 +98,9 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     return await view(redemption_id)
 
 
-async def sweep(stores: Stores, client: httpx.AsyncClient, now: datetime | None = None, limit: int = BATCH) -> int:
+async def sweep(
+    stores: Stores, client: httpx.AsyncClient, now: datetime | None = None, limit: int = BATCH
+) -> int:
     """Go on with every redemption that is due, a few at a time; how many were due."""
     async with db.connection() as conn:
         due = await conn.fetch(SELECT_DUE, now or datetime.now(UTC), limit)
@@ -108,7 +118,9 @@ async def sweep(stores: Stores, client: httpx.AsyncClient, now: datetime | None 
 
 
 async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str) -> None:
-    """Look for the code of a released redemption, and switch it off if a call we gave up on has made it after all."""
+    """Look for the code of a released redemption, and switch it off if a call we gave up on has
+    made it after all.
+    """
     now = datetime.now(UTC)
     async with db.connection() as conn:
         row = await conn.fetchrow(LEASE_RELEASED, redemption_id, now, now + LEASE)
@@ -133,7 +145,7 @@ async def view(redemption_id: str) -> RedemptionView:
     """The redemption as its shopper may see it. Raises NotFoundError."""
     async with db.connection() as conn:
         row = await conn.fetchrow(
-            f"SELECT {reads.REDEMPTION_COLUMNS} FROM redemptions WHERE id = $1",  # noqa: S608 - ours
+            f"SELECT {reads.REDEMPTION_COLUMNS} FROM redemptions WHERE id = $1",
             redemption_id,
         )
     if row is None:
@@ -149,25 +161,33 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, row: Any, *, is_la
         if found and found.is_ours and found.is_active:
             await _capture(stores, row, found.gid)
         else:
-            await settling.release(stores, redemption_id, "Shopify could not make the code in time.")
+            await settling.release(
+                stores, redemption_id, "Shopify could not make the code in time."
+            )
         return
     made = await _create(stores, client, row)
     if isinstance(made, Found):
         await _capture(stores, row, made.gid)
     else:
-        log.info("redemption refused", redemption_id=redemption_id, shop=row["shop"], reason=made.reason)
+        log.info(
+            "redemption refused", redemption_id=redemption_id, shop=row["shop"], reason=made.reason
+        )
         await settling.release(stores, redemption_id, made.reason)
 
 
 async def _capture(stores: Stores, row: Any, gid: str) -> None:
-    """The code exists. If the points went back while its answer was on the way, it is to be switched off at once."""
+    """The code exists. If the points went back while its answer was on the way, it is to be
+    switched off at once.
+    """
     if not await settling.capture(stores, str(row["id"]), gid):
         async with db.connection() as conn:
             await conn.execute(LATER, row["id"], "released", datetime.now(UTC))
 
 
 async def _create(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found | Refusal:
-    data = await _execute(stores, client, row["shop"], "discount_create", {"basicCodeDiscount": discount(row)})
+    data = await _execute(
+        stores, client, row["shop"], "discount_create", {"basicCodeDiscount": discount(row)}
+    )
     answer = data["discountCodeBasicCreate"]
     errors = answer.get("userErrors") or []
     if not errors:
@@ -179,7 +199,8 @@ async def _create(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found 
     found = await _look_up(stores, client, row) if "TAKEN" in codes or row["attempts"] > 1 else None
     if found and found.is_ours:
         return found if found.is_active else Refusal("The code was switched off in Shopify.")
-    return Refusal(f"Shopify refused the code: {'; '.join(str(error.get('message', '')) for error in errors)[:300]}")
+    said = "; ".join(str(error.get("message", "")) for error in errors)
+    return Refusal(f"Shopify refused the code: {said[:300]}")
 
 
 async def _look_up(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found | None:
@@ -188,7 +209,11 @@ async def _look_up(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found
     if node is None:
         return None
     details = node.get("codeDiscount") or {}
-    return Found(node["id"], str(row["id"]) in details.get("title", ""), details.get("status", "ACTIVE") != "EXPIRED")
+    return Found(
+        node["id"],
+        str(row["id"]) in details.get("title", ""),
+        details.get("status", "ACTIVE") != "EXPIRED",
+    )
 
 
 async def _deactivate(stores: Stores, client: httpx.AsyncClient, row: Any, gid: str) -> None:
@@ -204,7 +229,9 @@ async def _execute(
 
 
 def discount(row: Any) -> dict[str, Any]:
-    """The DiscountCodeBasicInput of a redemption: one use, by this customer; the title proves that it is ours."""
+    """The DiscountCodeBasicInput of a redemption: one use, by this customer; the title proves
+    that it is ours.
+    """
     return {
         "title": f"{row['title'][:TITLE_LENGTH_MAX]} (Holdfast {row['id']})",
         "code": row["code"],
@@ -213,7 +240,9 @@ def discount(row: Any) -> dict[str, Any]:
         "appliesOncePerCustomer": True,
         "context": {"customers": {"add": [f"gid://shopify/Customer/{row['customer_id']}"]}},
         "customerGets": {
-            "value": {"discountAmount": {"amount": str(row["amount_off"]), "appliesOnEachItem": False}},
+            "value": {
+                "discountAmount": {"amount": str(row["amount_off"]), "appliesOnEachItem": False}
+            },
             "items": {"all": True},
         },
     }
@@ -222,9 +251,13 @@ def discount(row: Any) -> dict[str, Any]:
 def _log(what: str, row: Any, error: Exception) -> None:
     is_expected = isinstance(error, (HoldfastError, httpx.HTTPError, TimeoutError, OSError))
     log.warning(
-        what, redemption_id=str(row["id"]), shop=row["shop"], attempts=row["attempts"],
-        reason=getattr(error, "code", type(error).__name__), exc_info=None if is_expected else error,
-    )  # fmt: skip
+        what,
+        redemption_id=str(row["id"]),
+        shop=row["shop"],
+        attempts=row["attempts"],
+        reason=getattr(error, "code", type(error).__name__),
+        exc_info=None if is_expected else error,
+    )
 
 
 async def _try_later(row: Any, now: datetime) -> None:

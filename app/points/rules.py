@@ -1,4 +1,6 @@
-"""The arithmetic of points, pure and exact: awards, their split, reversals, clawback and expiry (DESIGN §4)."""
+"""The arithmetic of points, pure and exact: awards, their split, reversals, clawback and expiry
+(DESIGN §4).
+"""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +14,9 @@ import msgspec
 
 from app.errors import BadInputError
 
-MICROS = 1_000_000  # money is an integer of millionths while we compute: exact, and faster than Decimal
+MICROS = (
+    1_000_000  # money is an integer of millionths while we compute: exact, and faster than Decimal
+)
 RATE_UNITS = 10_000  # a rate has four decimals
 POINTS_MAX = 1_000_000_000_000  # of one award; what is above is a mistake, not an order
 QUANTITY_MAX = 1_000_000_000
@@ -23,7 +27,9 @@ _PLAIN_AMOUNT = re.compile(r"(-?\d{1,15})(?:\.(\d{1,6}))?", re.ASCII)
 
 
 class Terms(NamedTuple):
-    """A programme version as the arithmetic needs it; `rate_units` is points a unit of currency, times 10,000."""
+    """A programme version as the arithmetic needs it; `rate_units` is points a unit of
+    currency, times 10,000.
+    """
 
     version: int
     rate_units: int
@@ -44,7 +50,9 @@ class FrozenLine(msgspec.Struct, frozen=True):
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
-    """What an award was computed from, stored as JSON with it; a refund reads this and nothing of today."""
+    """What an award was computed from, stored as JSON with it; a refund reads this and nothing
+    of today.
+    """
 
     rule: int
     rate: str
@@ -59,7 +67,9 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct):
-    """How much of an order has been taken back so far: quantity a line, money without lines, all of it."""
+    """How much of an order has been taken back so far: quantity a line, money without lines,
+    all of it.
+    """
 
     lines: dict[str, int] = {}
     adjustment_micros: int = 0
@@ -76,7 +86,9 @@ class Clawback(NamedTuple):
 
 
 def micros(amount: str) -> int:
-    """A decimal text as millionths. Raises BadInputError for what is no finite number of at most six decimals."""
+    """A decimal text as millionths. Raises BadInputError for what is no finite number of at
+    most six decimals.
+    """
     plain = _PLAIN_AMOUNT.fullmatch(amount)
     if plain is not None:
         whole, fraction = plain.groups()
@@ -121,7 +133,9 @@ def points_for(base_micros: int, rate: int, rounding: str) -> int:
 
 
 def split(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` in parts proportional to `weights` (≥ 0), adding up exactly: the largest remainders get one more."""
+    """`total` in parts proportional to `weights` (≥ 0), adding up exactly: the largest
+    remainders get one more.
+    """
     if len(weights) == 1:
         return [total]
     whole = sum(weights)
@@ -130,7 +144,9 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
     parts = [total * weight // whole for weight in weights]
     missing = total - sum(parts)
     if missing:
-        by_remainder = sorted(range(len(weights)), key=lambda index: -(total * weights[index] % whole))
+        by_remainder = sorted(
+            range(len(weights)), key=lambda index: -(total * weights[index] % whole)
+        )
         for index in by_remainder[:missing]:
             parts[index] += 1
     return parts
@@ -139,8 +155,9 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
 def reversal_target(frozen: Frozen, progress: Progress) -> int:
     """How many of the award's points are to be back once `progress` was taken back in all.
 
-    Depends on the cumulative state alone, so refunds add up to the same in any order and split. It never falls
-    while progress grows, never exceeds the award, and is the whole award once all of the order's money is back.
+    Depends on the cumulative state alone, so refunds add up to the same in any order and split. It
+    never falls while progress grows, never exceeds the award, and is the whole award once all of
+    the order's money is back.
     """
     if progress.cancelled:
         return frozen.points
@@ -163,7 +180,9 @@ def reversal_target(frozen: Frozen, progress: Progress) -> int:
 
 
 def clawback(asked: int, pending: int, available: int, policy: str) -> Clawback:
-    """Take `asked` points back from what is `pending` of that award, then as the merchant's policy allows."""
+    """Take `asked` points back from what is `pending` of that award, then as the merchant's
+    policy allows.
+    """
     from_pending = min(asked, pending)
     rest = asked - from_pending
     if policy == "pending_only":
@@ -176,14 +195,17 @@ def clawback(asked: int, pending: int, available: int, policy: str) -> Clawback:
 
 
 def expires_at(available_at: datetime, days: int | None, timezone: str) -> datetime | None:
-    """The first instant (UTC) at which points are gone: the start of the day after `days` days, merchant's time.
+    """The first instant (UTC) at which points are gone: the start of the day after `days` days,
+    merchant's time.
 
-    Half-open: at that instant they are no longer there. A day that starts late because clocks jump over midnight
-    starts when they have jumped.
+    Half-open: at that instant they are no longer there. A day that starts late because clocks jump
+    over midnight starts when they have jumped.
     """
     if days is None:
         return None
-    return start_of_day(available_at.astimezone(zone(timezone)).date() + timedelta(days=days + 1), timezone)
+    return start_of_day(
+        available_at.astimezone(zone(timezone)).date() + timedelta(days=days + 1), timezone
+    )
 
 
 @lru_cache(maxsize=512)
@@ -198,5 +220,6 @@ def zone(name: str) -> ZoneInfo:
 @lru_cache(maxsize=4096)
 def start_of_day(day: date, timezone: str) -> datetime:
     """The first instant (UTC) of that day in that time zone."""
-    # fold 0: of two midnights the first; of none, the offset before the jump, which gives the instant of the jump
+    # fold 0: of two midnights the first; of none, the offset before the jump, which gives the
+    # instant of the jump
     return datetime.combine(day, time(), zone(timezone)).astimezone(UTC)

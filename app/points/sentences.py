@@ -1,4 +1,6 @@
-"""Why these points: one plain sentence for every row of the ledger, made from what the row itself recorded."""
+"""Why these points: one plain sentence for every row of the ledger, made from what the row
+itself recorded.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +16,9 @@ _POLICY = {
 
 
 def sentence(effect: str, points: int, why: str) -> str:
-    """A sentence for people, in English; `why` is the row's JSON. Text of merchants in it is not escaped."""
+    """A sentence for people, in English; `why` is the row's JSON. Text of merchants in it is
+    not escaped.
+    """
     reasons: dict[str, Any] = msgspec.json.decode(why)
     writer = _WRITERS.get(effect.split(".", 1)[0])
     try:
@@ -25,8 +29,9 @@ def sentence(effect: str, points: int, why: str) -> str:
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
     text = (
-        f"{_points(points)} for order {_order(why)}: {why['base']} {why['currency']} of merchandise at {why['rate']} "
-        f"{'point' if why['rate'] == '1' else 'points'} a unit, {_ROUNDED[why['rounding']]} (rule {why['rule']})."
+        f"{_points(points)} for order {_order(why)}: {why['base']} {why['currency']} of "
+        f"merchandise at {why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit, "
+        f"{_ROUNDED[why['rounding']]} (rule {why['rule']})."
     )
     if "gift_card_lines" in why:
         text += " Gift cards earn nothing."
@@ -45,16 +50,25 @@ def _repay(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
-    cause = f"Order {_order(why)} was cancelled" if why["cancelled"] else f"A refund of order {_order(why)}"
+    cause = (
+        f"Order {_order(why)} was cancelled"
+        if why["cancelled"]
+        else f"A refund of order {_order(why)}"
+    )
     share = "all" if why["asked"] == why["award"] else f"{why['asked']:,}"
-    text = f"{cause}: {share} of the {_points(why['award'])} it earned {'are' if share != '1' else 'is'} taken back"
+    verb = "are" if share != "1" else "is"
+    text = f"{cause}: {share} of the {_points(why['award'])} it earned {verb} taken back"
     where = {
         "reverse.pending": ", these while still on hold-back",
         "reverse.debt": "; these were no longer there and are owed",
     }.get(effect, "")
     if points != why["asked"] and not where:
         where = f", {points:,} of them from the balance"
-    forgiven = f" {why['forgiven']:,} are forgiven: {_POLICY.get(why['policy'], '')}." if why["forgiven"] else ""
+    forgiven = (
+        f" {why['forgiven']:,} are forgiven: {_POLICY.get(why['policy'], '')}."
+        if why["forgiven"]
+        else ""
+    )
     return f"{text}{where}.{forgiven}"
 
 
@@ -67,7 +81,10 @@ def _capture(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _return(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return f"{_points(points)} given back, as the reward “{why['reward']}” could not be made: {why['reason']}"
+    return (
+        f"{_points(points)} given back, as the reward “{why['reward']}” could not be made: "
+        f"{why['reason']}"
+    )
 
 
 def _expire(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -75,7 +92,9 @@ def _expire(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _adjust(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return f"{'Given' if why['points'] > 0 else 'Taken'} by staff, {_points(points)}: {why['reason']}"
+    return (
+        f"{'Given' if why['points'] > 0 else 'Taken'} by staff, {_points(points)}: {why['reason']}"
+    )
 
 
 def _points(points: int) -> str:

@@ -14,13 +14,16 @@ from app.points.awards import Decisions
 from app.points.ledger import Member
 from app.points.lots import Lot
 
-# a call we gave up on may still make the code at Shopify: look once more, and switch off what then exists
+# a call we gave up on may still make the code at Shopify: look once more, and switch off what then
+# exists
 LOOK_AGAIN_AFTER = timedelta(minutes=15)
 SELECT = """
-SELECT id, shop, member_id, title, points, amount_off, state, allocations, request_id FROM redemptions WHERE id = $1
+SELECT id, shop, member_id, title, points, amount_off, state, allocations,
+       request_id FROM redemptions WHERE id = $1
 """
 CAPTURE = """
-UPDATE redemptions SET state = 'captured', discount_gid = $2, next_attempt_at = NULL, updated_at = $3 WHERE id = $1
+UPDATE redemptions SET state = 'captured', discount_gid = $2, next_attempt_at = NULL,
+                       updated_at = $3 WHERE id = $1
 """
 # Codes are not case sensitive, are used once, and only by their own customer.
 USE = """
@@ -30,10 +33,13 @@ UPDATE redemptions SET state = 'used', updated_at = $4
    AND redemptions.code = upper(given.code) AND state = 'captured'
 """
 RELEASE = """
-UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0, updated_at = $3
+UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,
+                       updated_at = $3
  WHERE id = $1
 """
-SELECT_ALLOCATED = lots.SELECT.replace("member_id = ANY($1::bigint[]) AND remaining > 0", "id = ANY($1::bigint[])")
+SELECT_ALLOCATED = lots.SELECT.replace(
+    "member_id = ANY($1::bigint[]) AND remaining > 0", "id = ANY($1::bigint[])"
+)
 
 
 async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool:
@@ -44,11 +50,18 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
         if member is None:
             return False
         posting = ledger.Posting(now)
-        posting.move(member, _source(row), "capture", "held", "spent", row["points"], _why(row), now)
+        posting.move(
+            member, _source(row), "capture", "held", "spent", row["points"], _why(row), now
+        )
         await posting.write(conn)
         await conn.execute(CAPTURE, row["id"], discount_gid, now)
         fact = facts.made(
-            "points.spent", member, _source(row), row["points"], row["request_id"], redemption_id=redemption_id
+            "points.spent",
+            member,
+            _source(row),
+            row["points"],
+            row["request_id"],
+            redemption_id=redemption_id,
         )
         await outbox.emit(conn, [fact])
     await balances.publish(stores, [member], now)
@@ -56,7 +69,9 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
 
 
 async def use(conn: Any, paid: Iterable[tuple[str, facts.OrderPaid]], now: datetime) -> None:
-    """The codes in the paid orders (shop, order) are used up: their shoppers need not see them any more."""
+    """The codes in the paid orders (shop, order) are used up: their shoppers need not see them
+    any more.
+    """
     given = {
         (shop, order.customer_id, code)
         for shop, order in paid
@@ -68,9 +83,11 @@ async def use(conn: Any, paid: Iterable[tuple[str, facts.OrderPaid]], now: datet
 
 
 async def release(stores: Stores, redemption_id: str, reason: str) -> bool:
-    """No code will be made: the points go back into the lots they came from. False when it was settled before.
+    """No code will be made: the points go back into the lots they came from. False when it was
+    settled before.
 
-    Lots that lapsed meanwhile expire at the next run. A debt made while the points were held is repaid from them.
+    Lots that lapsed meanwhile expire at the next run. A debt made while the points were held is
+    repaid from them.
     """
     now = datetime.now(UTC)
     async with db.transaction() as conn:
@@ -79,7 +96,9 @@ async def release(stores: Stores, redemption_id: str, reason: str) -> bool:
             return False
         decisions = Decisions(now)
         why = {**_why(row), "reason": reason}
-        decisions.posting.move(member, _source(row), "return", "held", "available", row["points"], why, now)
+        decisions.posting.move(
+            member, _source(row), "return", "held", "available", row["points"], why, now
+        )
         restored = await _put_back(conn, row)
         awards.repay(decisions.posting, member, restored, _source(row), row["points"], now)
         await lots.write(conn, restored)
@@ -110,4 +129,8 @@ def _source(row: Any) -> str:
 
 
 def _why(row: Any) -> dict[str, Any]:
-    return {"reward": row["title"], "redemption_id": str(row["id"]), "amount_off": str(row["amount_off"])}
+    return {
+        "reward": row["title"],
+        "redemption_id": str(row["id"]),
+        "amount_off": str(row["amount_off"]),
+    }

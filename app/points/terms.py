@@ -9,18 +9,22 @@ from app.points.views import Program
 
 DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
 SELECT_TERMS = """
-SELECT DISTINCT ON (shop) shop, version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days,
+SELECT DISTINCT ON (shop) shop, version, (rate * 10000)::bigint AS rate_units, rounding,
+                          pending_days, expiry_days,
        clawback, timezone
   FROM program_versions WHERE shop = ANY($1::text[]) ORDER BY shop, version DESC
 """
 SELECT_PROGRAM = """
-SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency, edited_by, created_at
+SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
+       edited_by, created_at
   FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1
 """
 
 
 async def of_shops(conn: Any, shops: Iterable[str]) -> dict[str, Terms]:
-    """The terms of each shop; those that never had a programme earn by the default, as version 0."""
+    """The terms of each shop; those that never had a programme earn by the default, as version
+    0.
+    """
     found = dict.fromkeys(shops, DEFAULT)
     if found:
         for row in await conn.fetch(SELECT_TERMS, list(found)):
@@ -34,6 +38,15 @@ async def program(conn: Any, shop: str) -> Program:
     if row is not None:
         return Program(*row)
     return Program(
-        shop, DEFAULT.version, Decimal(1), DEFAULT.rounding, DEFAULT.pending_days, DEFAULT.expiry_days,
-        DEFAULT.clawback, DEFAULT.timezone, "USD", "", None,
-    )  # fmt: skip
+        shop,
+        DEFAULT.version,
+        Decimal(1),
+        DEFAULT.rounding,
+        DEFAULT.pending_days,
+        DEFAULT.expiry_days,
+        DEFAULT.clawback,
+        DEFAULT.timezone,
+        "USD",
+        "",
+        None,
+    )

@@ -1,4 +1,6 @@
-"""What time does to points: hold-backs end and lots expire, in bounded batches that never wait for a busy member."""
+"""What time does to points: hold-backs end and lots expire, in bounded batches that never wait
+for a busy member.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -33,7 +35,9 @@ async def release_due(now: datetime, stores: Stores | None = None, limit: int = 
 
 
 async def expire_due(now: datetime, stores: Stores | None = None, limit: int = BATCH) -> int:
-    """Expire what remains of lots whose expiry has come by `now` (half-open: at that instant they are gone)."""
+    """Expire what remains of lots whose expiry has come by `now` (half-open: at that instant
+    they are gone).
+    """
     return await _run(now, stores, limit, is_pending=False)
 
 
@@ -64,7 +68,9 @@ def _release(decisions: Decisions, member: Member, lot: Lot, order_name: str) ->
     lot.changed = True
     why = {"lot": lot.source, "order_name": order_name}
     points = lot.remaining
-    decisions.posting.move(member, lot.source, "release", "pending", "available", points, why, lot.available_at)
+    decisions.posting.move(
+        member, lot.source, "release", "pending", "available", points, why, lot.available_at
+    )
     awards.repay(decisions.posting, member, [lot], lot.source, points, lot.available_at)
 
 
@@ -76,13 +82,19 @@ def _expire(decisions: Decisions, member: Member, lot: Lot, order_name: str) -> 
     # a cancelled spend may have put points back into a lot that had expired: that is another expiry
     source = f"lot:{lot.id}" if lot.lapses == 1 else f"lot:{lot.id}:{lot.lapses}"
     why = {"lot": lot.source, "order_name": order_name, "expires_at": lot.expires_at.isoformat()}
-    decisions.posting.move(member, source, "expire", "available", "expired", points, why, lot.expires_at)
+    decisions.posting.move(
+        member, source, "expire", "available", "expired", points, why, lot.expires_at
+    )
     decisions.facts.append(facts.made("points.expired", member, source, points, "", lot=lot.source))
 
 
 async def _order_names(conn: Any, rows: list[Any]) -> dict[tuple[str, str], str]:
-    orders = [(row["shop"], row["source"][6:]) for row in rows if row["source"].startswith("order:")]
+    orders = [
+        (row["shop"], row["source"][6:]) for row in rows if row["source"].startswith("order:")
+    ]
     if not orders:
         return {}
-    found = await conn.fetch(SELECT_ORDER_NAMES, [shop for shop, _ in orders], [order for _, order in orders])
+    found = await conn.fetch(
+        SELECT_ORDER_NAMES, [shop for shop, _ in orders], [order for _, order in orders]
+    )
     return {(row["shop"], row["source"]): row["order_name"] for row in found}

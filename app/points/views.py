@@ -1,4 +1,6 @@
-"""What pages, widget and checkout see of points: plain frozen values, ids as strings, times aware and in UTC."""
+"""What pages, widget and checkout see of points: plain frozen values, ids as strings, times
+aware and in UTC.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,7 +9,9 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A member's points now; `sequence` grows with every movement, so the higher one is the newer."""
+    """A member's points now; `sequence` grows with every movement, so the higher one is the
+    newer.
+    """
 
     customer_id: str
     available: int
@@ -92,7 +96,9 @@ class LotView:
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
-    """One movement; `change` is what it did to the available points, `sentence` says why it happened."""
+    """One movement; `change` is what it did to the available points, `sentence` says why it
+    happened.
+    """
 
     sequence: int
     source: str

@@ -1,4 +1,6 @@
-"""A circuit breaker in this process's memory: closed, open, half-open; asking it costs no network call."""
+"""A circuit breaker in this process's memory: closed, open, half-open; asking it costs no
+network call.
+"""
 
 import time
 from collections import deque
@@ -21,9 +23,10 @@ class State(IntEnum):
 class Breaker:
     """Opens after `error_threshold` failures within `window_seconds`.
 
-    Open, it refuses for `open_seconds`; then half-open, it lets one probe through at a time, closes after
-    `success_threshold` successes, and opens again at the first failure. With a threshold of 1 a single slow
-    answer cuts everybody off; with a very high one every caller waits out the deadline of a dead part.
+    Open, it refuses for `open_seconds`; then half-open, it lets one probe through at a time, closes
+    after `success_threshold` successes, and opens again at the first failure. With a threshold of 1
+    a single slow answer cuts everybody off; with a very high one every caller waits out the
+    deadline of a dead part.
     """
 
     def __init__(
@@ -51,7 +54,9 @@ class Breaker:
         signals.BREAKER.labels(name).set(self.state)
 
     def allow(self) -> bool:
-        """Whether a call may go out now; in half-open a yes is the probe, given back by its outcome."""
+        """Whether a call may go out now; in half-open a yes is the probe, given back by its
+        outcome.
+        """
         if self.state is State.CLOSED:
             return True
         if self.state is State.OPEN and self.clock() - self._opened_at >= self.open_seconds:
@@ -77,10 +82,15 @@ class Breaker:
             self._failed_at.append(now)
             is_full = len(self._failed_at) == self.error_threshold
             if is_full and now - self._failed_at[0] <= self.window_seconds:
-                self._move(State.OPEN, f"{self.error_threshold} failures within {self.window_seconds:g} s: {reason}")
+                self._move(
+                    State.OPEN,
+                    f"{self.error_threshold} failures within {self.window_seconds:g} s: {reason}",
+                )
 
     def neutral(self) -> None:
-        """The call said nothing about the other side (the caller gave up, or was itself at fault)."""
+        """The call said nothing about the other side (the caller gave up, or was itself at
+        fault).
+        """
         self._is_probing = False
 
     def _move(self, state: State, reason: str) -> None:
@@ -93,7 +103,13 @@ class Breaker:
         signals.BREAKER.labels(self.name).set(state)
         signals.TRANSITIONS.labels(self.name, state.name.lower()).inc()
         level = log.warning if state is State.OPEN else log.info
-        level("circuit moved", circuit=self.name, before=before.name.lower(), now=state.name.lower(), reason=reason)
+        level(
+            "circuit moved",
+            circuit=self.name,
+            before=before.name.lower(),
+            now=state.name.lower(),
+            reason=reason,
+        )
 
 
 _known: dict[str, Breaker] = {}

@@ -1,4 +1,6 @@
-"""The cache with two horizons: fresh for 30 s, kept for 7 days, so that what people see is old but true."""
+"""The cache with two horizons: fresh for 30 s, kept for 7 days, so that what people see is old
+but true.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -22,15 +24,17 @@ MEMORY_ENTRIES_MAX = 2_048  # of this process, for when the cache and the source
 PUT_BATCH = 256  # keys one script call touches; Redis does nothing else meanwhile
 log = signals.logger()
 
-# An entry is a hash: s the sequence, t the moment it was true (milliseconds), p the payload. Two writers race (the
-# worker after its commit, a page after its load): the higher sequence stays, of equals the one that is true later.
+# An entry is a hash: s the sequence, t the moment it was true (milliseconds), p the payload. Two
+# writers race (the worker after its commit, a page after its load): the higher sequence stays, of
+# equals the one that is true later.
 PUT = """
 local written = 0
 for i, key in ipairs(KEYS) do
   local sequence, payload = tonumber(ARGV[2 * i + 1]), ARGV[2 * i + 2]
   local kept = redis.call('HMGET', key, 's', 't')
   local before = tonumber(kept[1] or '-1')
-  if sequence > before or (sequence == before and tonumber(ARGV[1]) >= tonumber(kept[2] or '0')) then
+  if sequence > before or (sequence == before and tonumber(ARGV[1]) >= tonumber(kept[2] or '0'))
+  then
     redis.call('HSET', key, 's', ARGV[2 * i + 1], 't', ARGV[1], 'p', payload)
     redis.call('EXPIRE', key, ARGV[2])
     written = written + 1
@@ -62,9 +66,9 @@ async def read_through(
 ) -> Reading[T]:
     """The value under `key` (give it the prefix `cache:`), loaded under guard when it is not fresh.
 
-    A load that fails gives the kept value as `cached`, or `unavailable` when there is none. Without the cache
-    the value is loaded directly. `sequence` tells which of two values is newer; without it the later load is.
-    Permanent errors of `load` (no such customer) are raised.
+    A load that fails gives the kept value as `cached`, or `unavailable` when there is none. Without
+    the cache the value is loaded directly. `sequence` tells which of two values is newer; without
+    it the later load is. Permanent errors of `load` (no such customer) are raised.
     """
     is_away, kept = await _kept(cache, key, decode)
     if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() <= fresh_seconds:
@@ -75,7 +79,9 @@ async def read_through(
     async def write(loaded: Kept) -> None:
         number = sequence(loaded.value) if sequence else _milliseconds(loaded.as_of)
         if not is_away:
-            await _put(CACHE, cache, [(key, number, encode(loaded.value))], loaded.as_of, keep_seconds)
+            await _put(
+                CACHE, cache, [(key, number, encode(loaded.value))], loaded.as_of, keep_seconds
+            )
 
     flight = _flights.get(key)
     if flight is None:
@@ -99,9 +105,11 @@ async def put_if_newer(
     as_of: datetime | None = None,
     keep_seconds: int = KEEP_SECONDS,
 ) -> None:
-    """Write `(key, sequence, payload)` unless something newer is there; one round trip however many they are.
+    """Write `(key, sequence, payload)` unless something newer is there; one round trip however many
+    they are.
 
-    Called after a commit: a cache that is away is logged and counted, never raised; its entries age out.
+    Called after a commit: a cache that is away is logged and counted, never raised; its entries age
+    out.
     """
     if items:
         await _put(CACHE_BATCHES, cache, items, as_of or datetime.now(UTC), keep_seconds)
@@ -112,13 +120,17 @@ def forget() -> None:
     _memory.clear()
 
 
-CACHE = Resource("cache", 0.15, tickets=256)  # less than a page read: a slow cache must leave time for the load
+CACHE = Resource(
+    "cache", 0.15, tickets=256
+)  # less than a page read: a slow cache must leave time for the load
 CACHE_BATCHES = Resource("cache batches", 1.0, tickets=16, breaker=CACHE.breaker)
 _flights: dict[str, "asyncio.Task[Kept]"] = {}
 _memory: OrderedDict[str, Kept] = OrderedDict()
 
 
-async def _kept(cache: aioredis.Redis, key: str, decode: Callable[[bytes], T]) -> tuple[bool, Kept | None]:
+async def _kept(
+    cache: aioredis.Redis, key: str, decode: Callable[[bytes], T]
+) -> tuple[bool, Kept | None]:
     """Whether the cache is away, and what it holds: None also for the shape of an older version."""
     client: Any = cache
     try:
@@ -136,7 +148,10 @@ async def _kept(cache: aioredis.Redis, key: str, decode: Callable[[bytes], T]) -
 
 
 async def _load(
-    load: Callable[[], Awaitable[Any]], resource: Resource, key: str, write: Callable[[Kept], Awaitable[None]]
+    load: Callable[[], Awaitable[Any]],
+    resource: Resource,
+    key: str,
+    write: Callable[[Kept], Awaitable[None]],
 ) -> Kept:
     as_of = datetime.now(UTC)  # before the load: it is true at least since then
     loaded = Kept(await guard(resource, load), as_of)
@@ -182,9 +197,12 @@ async def _put(
         async with client.pipeline(transaction=False) as pipe:
             for start in range(0, len(items), PUT_BATCH):
                 part = items[start : start + PUT_BATCH]
-                arguments = [value for _, sequence, payload in part for value in (sequence, payload)]
+                arguments = [
+                    value for _, sequence, payload in part for value in (sequence, payload)
+                ]
                 keys = [key for key, _, _ in part]
-                # EVAL, not EVALSHA: the script is 600 bytes, and no restart of Redis can have forgotten it
+                # EVAL, not EVALSHA: the script is 600 bytes, and no restart of Redis can have
+                # forgotten it
                 pipe.eval(PUT, len(keys), *keys, _milliseconds(as_of), keep_seconds, *arguments)
             await pipe.execute()
 

@@ -1,4 +1,6 @@
-"""The guard around every call that leaves the process: deadline, bulkhead, breaker, and a stated fallback."""
+"""The guard around every call that leaves the process: deadline, bulkhead, breaker, and a
+stated fallback.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -33,7 +35,8 @@ class SlowError(UnavailableError):
 
 
 class Resource:
-    """Something that can fail apart from us: its deadline, how many calls may be under way, its breaker.
+    """Something that can fail apart from us: its deadline, how many calls may be under way, its
+    breaker.
 
     Make one a module, never one a request: the tickets and the circuit live in it.
     """
@@ -59,9 +62,9 @@ async def guard(
 ) -> T:
     """Await `call()` under the resource's deadline, tickets and breaker.
 
-    Without a fallback it raises RefusedByCircuitError, BusyError, SlowError (all 503) or what the call raised;
-    with one, the fallback gets that error and its answer is returned. Errors with `permanent` are the caller's
-    fault: they pass through both the breaker and the fallback.
+    Without a fallback it raises RefusedByCircuitError, BusyError, SlowError (all 503) or what the
+    call raised; with one, the fallback gets that error and its answer is returned. Errors with
+    `permanent` are the caller's fault: they pass through both the breaker and the fallback.
     """
     try:
         return await _guarded(resource, call)
@@ -74,7 +77,8 @@ async def guard(
 def is_permanent(error: BaseException) -> bool:
     """True when trying again cannot help and the other side is not to blame.
 
-    Besides our own errors these are Postgres' complaints about the data (class 22) and constraints (class 23).
+    Besides our own errors these are Postgres' complaints about the data (class 22) and constraints
+    (class 23).
     """
     if getattr(error, "permanent", False):
         return True
@@ -88,8 +92,9 @@ async def _guarded(resource: Resource, call: Callable[[], Awaitable[T]]) -> T:
         resource.tickets.release()
         signals.GUARD.labels(resource.name, "refused").inc()
         raise RefusedByCircuitError(f"{resource.name} is not answering; it was not asked again.")
-    # A task of its own: a driver that cleans up after a cancellation (asyncpg waits for the server, which may be
-    # stopped) would keep us past the deadline. The ticket comes back only when the task has really ended.
+    # A task of its own: a driver that cleans up after a cancellation (asyncpg waits for the server,
+    # which may be stopped) would keep us past the deadline. The ticket comes back only when the
+    # task has really ended.
     task = asyncio.create_task(_coroutine(call))
     resource.under_way.add(task)  # asyncio itself keeps only weak references
     task.add_done_callback(lambda done: _give_back(resource, done))
@@ -126,7 +131,8 @@ def _give_back(resource: Resource, done: "asyncio.Task[Any]") -> None:
     resource.tickets.release()
     resource.under_way.discard(done)
     if not done.cancelled():
-        done.exception()  # of an abandoned call: retrieved, so that asyncio does not complain about it
+        # of an abandoned call: retrieved, so that asyncio does not complain about it
+        done.exception()
 
 
 def _outcome(resource: Resource, task: "asyncio.Task[T]") -> T:

@@ -1,4 +1,6 @@
-"""The health board: every process beats into one Redis hash, every page reads how far each service is."""
+"""The health board: every process beats into one Redis hash, every page reads how far each
+service is.
+"""
 
 import asyncio
 import time
@@ -47,16 +49,22 @@ class ServiceHealth:
 
 
 class Board(dict[str, ServiceHealth]):
-    """Service name → ServiceHealth for all SERVICES; `is_remembered` when Redis was away and this is the last one."""
+    """Service name → ServiceHealth for all SERVICES; `is_remembered` when Redis was away and
+    this is the last one.
+    """
 
     read_at: datetime
     is_remembered: bool = False
 
 
-async def beat(redis: aioredis.Redis, service: str, lag_seconds: float, details: dict[str, Any] | None = None) -> None:
-    """Say that this process of `service` lives; call every 2 s. Circuits that are not closed are added.
+async def beat(
+    redis: aioredis.Redis, service: str, lag_seconds: float, details: dict[str, Any] | None = None
+) -> None:
+    """Say that this process of `service` lives; call every 2 s. Circuits that are not closed are
+    added.
 
-    A beat that Redis does not take is logged and counted, never raised: a missing beat is its own message.
+    A beat that Redis does not take is logged and counted, never raised: a missing beat is its own
+    message.
     """
     now = datetime.now(UTC)
     try:
@@ -65,7 +73,9 @@ async def beat(redis: aioredis.Redis, service: str, lag_seconds: float, details:
         elif service not in _caught_up:
             _caught_up[service] = await _caught_up_before(redis, service)
         circuits = {name: state for name, state in breaker.states().items() if state != "closed"}
-        said = Beat(now, lag_seconds, _caught_up[service], {**(details or {}), "circuits": circuits})
+        said = Beat(
+            now, lag_seconds, _caught_up[service], {**(details or {}), "circuits": circuits}
+        )
         await _untyped(redis).hset(KEY, service, msgspec.json.encode(said))
     except (RedisError, OSError, msgspec.MsgspecError) as error:
         signals.LOST_SIGNALS.labels("health").inc()
@@ -73,7 +83,9 @@ async def beat(redis: aioredis.Redis, service: str, lag_seconds: float, details:
 
 
 async def board(redis: aioredis.Redis) -> Board:
-    """How every service is, at most a second old; while Redis is away the last one known, marked as such."""
+    """How every service is, at most a second old; while Redis is away the last one known,
+    marked as such.
+    """
     global _memo  # noqa: PLW0603 - one board a process, so that pages cost Redis one read a second
     memo = _memo
     if memo is not None and time.monotonic() - memo[0] < MEMO_SECONDS:
@@ -90,7 +102,8 @@ async def board(redis: aioredis.Redis) -> Board:
 def service_notice(board: Board, service: str) -> Notice:
     """What to tell people about a service.
 
-    `late` when its work is more than 15 s behind, and while the board itself cannot be read: the bus is away then.
+    `late` when its work is more than 15 s behind, and while the board itself cannot be read: the
+    bus is away then.
     """
     health = board.get(service)
     if health is None or not health.alive:
@@ -124,7 +137,9 @@ async def _caught_up_before(redis: aioredis.Redis, service: str) -> datetime | N
 async def _read(redis: aioredis.Redis) -> Board:
     raw = await _untyped(redis).hmget(KEY, SERVICES)
     now = datetime.now(UTC)
-    found = Board((name, _line(name, value, now)) for name, value in zip(SERVICES, raw, strict=True))
+    found = Board(
+        (name, _line(name, value, now)) for name, value in zip(SERVICES, raw, strict=True)
+    )
     found.read_at = now
     return found
 
@@ -135,7 +150,12 @@ def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
     said = msgspec.json.decode(raw, type=Beat)
     age_seconds = (now - said.beat_at).total_seconds()
     return ServiceHealth(
-        name, age_seconds < DEAD_AFTER_SECONDS, said.lag_seconds, said.beat_at, said.caught_up_at, said.details
+        name,
+        age_seconds < DEAD_AFTER_SECONDS,
+        said.lag_seconds,
+        said.beat_at,
+        said.caught_up_at,
+        said.details,
     )
 
 

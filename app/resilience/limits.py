@@ -9,7 +9,8 @@ import redis.asyncio as aioredis
 from app import signals
 from app.resilience.guard import Resource, guard
 
-# one number a subject: the moment (milliseconds, Redis' own clock) at which its bucket will be full again
+# one number a subject: the moment (milliseconds, Redis' own clock) at which its bucket will be full
+# again
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,7 +31,9 @@ class Allowance:
     retry_after_seconds: int = 0
 
 
-async def take(cache: aioredis.Redis, limit: str, subject: str, *, rate_per_second: float, burst: int = 1) -> Allowance:
+async def take(
+    cache: aioredis.Redis, limit: str, subject: str, *, rate_per_second: float, burst: int = 1
+) -> Allowance:
     """Take one token of `subject` from the bucket of `limit` (a fixed name, it labels a metric).
 
     Fails open: when Redis is away it is allowed, and counted as such.

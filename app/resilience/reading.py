@@ -14,8 +14,8 @@ Source = Literal["live", "cached", "unavailable"]
 class Reading(Generic[T]):
     """What a guarded read came back with (DESIGN §1.8).
 
-    `live`: true within the last 30 s; `cached`: was true at `as_of`, for showing only, never to spend from;
-    `unavailable`: value and as_of are None. `as_of` is an aware UTC datetime.
+    `live`: true within the last 30 s; `cached`: was true at `as_of`, for showing only, never to
+    spend from; `unavailable`: value and as_of are None. `as_of` is an aware UTC datetime.
     """
 
     value: T | None

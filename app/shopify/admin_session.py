@@ -1,4 +1,6 @@
-"""How pages inside Shopify admin prove who is asking, and what to answer when they cannot (platform.md §1.3)."""
+"""How pages inside Shopify admin prove who is asking, and what to answer when they cannot
+(platform.md §1.3).
+"""
 
 import base64
 import html
@@ -14,7 +16,16 @@ from app.config import Config
 from app.errors import BadInputError, UnauthorizedError
 from app.shopify.verify import SHOP, Staff, decode_id_token, shop_domain
 
-__all__ = ["Staff", "ask_for_token", "authenticate", "document_headers", "id_token", "patch_page", "redirect", "routes"]
+__all__ = [
+    "Staff",
+    "ask_for_token",
+    "authenticate",
+    "document_headers",
+    "id_token",
+    "patch_page",
+    "redirect",
+    "routes",
+]
 
 PATCH_PATH = "/auth/patch-id-token"
 ADMIN_HOST = "admin.shopify.com"
@@ -29,8 +40,8 @@ OPEN_IN_ADMIN = "Please open Holdfast from your Shopify admin."
 async def authenticate(request: Request, config: Config) -> Staff | Response:
     """The member of staff who asks, or the answer to give instead.
 
-    A document proves itself by `id_token` in its address; a fetch, and anything that is not a GET, by its
-    Authorization header alone. The shop comes from the token, never from a parameter.
+    A document proves itself by `id_token` in its address; a fetch, and anything that is not a GET,
+    by its Authorization header alone. The shop comes from the token, never from a parameter.
     """
     token = id_token(request)
     if not _is_fetch(request) and (address := _admin_address(request, config)):
@@ -38,7 +49,10 @@ async def authenticate(request: Request, config: Config) -> Staff | Response:
     try:
         return decode_id_token(token, config)
     except UnauthorizedError as error:
-        request.state.refused = (error.code, error.message if token else "No id token came.")  # for the request's line
+        request.state.refused = (
+            error.code,
+            error.message if token else "No id token came.",
+        )  # for the request's line
     return ask_for_token(request)
 
 
@@ -51,41 +65,61 @@ def id_token(request: Request) -> str:
 
 
 def ask_for_token(request: Request) -> Response:
-    """Make App Bridge come again with a fresh id token: documents by way of the patch page, fetches by a retry."""
+    """Make App Bridge come again with a fresh id token: documents by way of the patch page,
+    fetches by a retry.
+    """
     if _is_fetch(request):
-        body = {"error": {"code": "unauthorized", "message": "Your session has run out. Please reload the page."}}
+        body = {
+            "error": {
+                "code": "unauthorized",
+                "message": "Your session has run out. Please reload the page.",
+            }
+        }
         return JSONResponse(body, 401, {**RETRY, **NO_STORE})
     # cut from the raw query, so that everything else stays exactly as it came
     query = re.sub(r"(?:^|&)(?:id_token|shopify-reload)=[^&]*", "", request.url.query).lstrip("&")
     path = quote(request.url.path)
     reload = "shopify-reload=" + quote(f"{path}?{query}" if query else path, safe="")
-    return RedirectResponse(f"{PATCH_PATH}?{query}&{reload}" if query else f"{PATCH_PATH}?{reload}", 302, NO_STORE)
+    return RedirectResponse(
+        f"{PATCH_PATH}?{query}&{reload}" if query else f"{PATCH_PATH}?{reload}", 302, NO_STORE
+    )
 
 
 def redirect(request: Request, address: str, config: Config) -> Response:
-    """Send the browser to `address`, which must be one of ours. App Bridge's own fetch cannot follow a 302 out of the
-    frame: it gets a page that opens it. Raises BadInputError when it then names no shop."""
+    """Send the browser to `address`, which must be one of ours. App Bridge's own fetch cannot
+    follow a 302 out of the frame: it gets a page that opens it. Raises BadInputError when it
+    then names no shop.
+    """
     if "x-shopify-bounce" not in request.headers:
         return RedirectResponse(address, 302, NO_STORE)
     target = json.dumps(address).replace("<", "\\u003c")
-    return _app_bridge_page(request.query_params.get("shop", ""), config, f"<script>open({target}, '_top')</script>")
+    return _app_bridge_page(
+        request.query_params.get("shop", ""), config, f"<script>open({target}, '_top')</script>"
+    )
 
 
 def document_headers(shop: str, config: Config) -> dict[str, str]:
-    """Headers of every HTML document for this shop: who may frame it, and what the browser can fetch ahead.
+    """Headers of every HTML document for this shop: who may frame it, and what the browser can
+    fetch ahead.
 
     Raises BadInputError when `shop` is no shop: it goes into a Content-Security-Policy.
     """
-    ancestors = dict.fromkeys((f"https://{shop_domain(shop)}", f"https://{ADMIN_HOST}", *config.admin_origins))
+    ancestors = dict.fromkeys(
+        (f"https://{shop_domain(shop)}", f"https://{ADMIN_HOST}", *config.admin_origins)
+    )
     scripts = [url for url in (config.app_bridge_url, config.polaris_url) if url]
     origins = dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in scripts)
     links = [f"<{origin}>; rel=preconnect" for origin in origins]
     links += [f"<{url}>; rel=preload; as=script" for url in scripts]
-    return {"Content-Security-Policy": f"frame-ancestors {' '.join(ancestors)};", "Link": ", ".join(links)}
+    return {
+        "Content-Security-Policy": f"frame-ancestors {' '.join(ancestors)};",
+        "Link": ", ".join(links),
+    }
 
 
 async def patch_page(request: Request) -> Response:
-    """A page of nothing but App Bridge, which gets a fresh id token and loads `shopify-reload` with it.
+    """A page of nothing but App Bridge, which gets a fresh id token and loads `shopify-reload` with
+    it.
 
     Raises BadInputError (400) when `shop` or `shopify-reload` is missing or not usable.
     """
@@ -107,7 +141,9 @@ def _app_bridge_page(shop: str, config: Config, script: str = "") -> HTMLRespons
 
 
 def _is_fetch(request: Request) -> bool:
-    """Whether a script asks, who can be told to try again, and not the browser for a page to show."""
+    """Whether a script asks, who can be told to try again, and not the browser for a page to
+    show.
+    """
     headers = request.headers
     return (
         "authorization" in headers
@@ -118,7 +154,9 @@ def _is_fetch(request: Request) -> bool:
 
 
 def _admin_address(request: Request, config: Config) -> str | None:
-    """Where in admin a document belongs that was opened outside its frame; None when it is inside, or nobody knows."""
+    """Where in admin a document belongs that was opened outside its frame; None when it is
+    inside, or nobody knows.
+    """
     if request.query_params.get("embedded") == "1":
         return None
     host = _decoded_host(request.query_params.get("host", ""))
@@ -126,7 +164,9 @@ def _admin_address(request: Request, config: Config) -> str | None:
 
 
 def _decoded_host(host: str) -> str | None:
-    """`admin.shopify.com/store/name` or `name.myshopify.com/admin` from `host`; None for any other place (§1.1)."""
+    """`admin.shopify.com/store/name` or `name.myshopify.com/admin` from `host`; None for any
+    other place (§1.1).
+    """
     try:
         decoded = base64.b64decode(host + "=" * (-len(host) % 4), validate=True).decode("ascii")
     except ValueError:

@@ -1,4 +1,6 @@
-"""What each shop can still afford of the Admin API, as its last answers told this process (platform.md §5.2)."""
+"""What each shop can still afford of the Admin API, as its last answers told this process
+(platform.md §5.2).
+"""
 
 import time
 from collections import OrderedDict
@@ -20,7 +22,9 @@ class _Bucket:
 
 
 class Budgets:
-    """A leaky bucket a shop. Other processes spend from the same one: each answer brings the truth back."""
+    """A leaky bucket a shop. Other processes spend from the same one: each answer brings the
+    truth back.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -41,7 +45,9 @@ class Budgets:
         return max(0.0, lacking / bucket.restore_rate)
 
     def reserve(self, shop: str, cost: float) -> None:
-        """Count a call in before it is sent, so that several at once do not spend the same points."""
+        """Count a call in before it is sent, so that several at once do not spend the same
+        points.
+        """
         if bucket := self._buckets.get(shop):
             bucket.available, bucket.at = self._available(bucket) - cost, self._clock()
             bucket.under_way += cost
@@ -58,18 +64,24 @@ class Budgets:
         if requested is not None:
             self._costs[document_name] = requested
         status = _member(cost, "throttleStatus")
-        available, maximum = (_number(_member(status, name)) for name in ("currentlyAvailable", "maximumAvailable"))
+        available, maximum = (
+            _number(_member(status, name)) for name in ("currentlyAvailable", "maximumAvailable")
+        )
         if available is None or maximum is None:
             return
         rate = _number(_member(status, "restoreRate")) or RESTORE_UNKNOWN
         under_way = self._buckets[shop].under_way if shop in self._buckets else 0.0
-        self._buckets[shop] = _Bucket(available - under_way, maximum, rate, self._clock(), under_way)
+        self._buckets[shop] = _Bucket(
+            available - under_way, maximum, rate, self._clock(), under_way
+        )
         self._buckets.move_to_end(shop)
         if len(self._buckets) > SHOPS_MAX:
             self._buckets.popitem(last=False)
 
     def _available(self, bucket: _Bucket) -> float:
-        return min(bucket.maximum, bucket.available + (self._clock() - bucket.at) * bucket.restore_rate)
+        return min(
+            bucket.maximum, bucket.available + (self._clock() - bucket.at) * bucket.restore_rate
+        )
 
 
 def _member(value: object, name: str) -> object:

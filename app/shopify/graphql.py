@@ -1,4 +1,6 @@
-"""Calls of Shopify's Admin GraphQL API: within a shop's cost budget, 5 seconds in all, errors in plain sentences."""
+"""Calls of Shopify's Admin GraphQL API: within a shop's cost budget, 5 seconds in all, errors
+in plain sentences.
+"""
 
 import asyncio
 import random
@@ -20,7 +22,9 @@ DEADLINE_SECONDS = 5.0  # DESIGN §2, waits for budget included
 TRIES_MAX = 5
 PAUSE_SECONDS_MIN = 0.1
 JITTER_SECONDS = 0.1
-DOCUMENTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "queries").glob("*.graphql")}
+DOCUMENTS = {
+    path.stem: path.read_text() for path in (Path(__file__).parent / "queries").glob("*.graphql")
+}
 SENTENCES = {
     402: "The shop is frozen until its Shopify bill is paid.",
     403: "Holdfast is not permitted to do this in the shop.",
@@ -28,7 +32,8 @@ SENTENCES = {
     423: "The shop is locked by Shopify.",
     430: "Shopify rejected the request for security reasons.",
 }
-# A request that was refused before it ran has no `data`. Of one that ran, only these say that nothing was done.
+# A request that was refused before it ran has no `data`. Of one that ran, only these say that
+# nothing was done.
 NOTHING_DONE = {"ACCESS_DENIED": 403, "SHOP_INACTIVE": 402, "MAX_COST_EXCEEDED": 400}
 TEMPORARY = frozenset({"INTERNAL_SERVER_ERROR", "TIMEOUT", "SERVICE_UNAVAILABLE"})
 AWAY = "Shopify is not answering at the moment."
@@ -41,12 +46,16 @@ _versions_told: set[tuple[str, str]] = set()
 
 
 class ShopifyRefusedError(HoldfastError):
-    """Shopify will not do it, however often it is asked; `shopify_status` is its own HTTP status."""
+    """Shopify will not do it, however often it is asked; `shopify_status` is its own HTTP
+    status.
+    """
 
     status, permanent, code = 502, True, "shopify_refused"
 
     def __init__(self, shopify_status: int) -> None:
-        super().__init__(SENTENCES.get(shopify_status, f"Shopify refused the request ({shopify_status})."))
+        super().__init__(
+            SENTENCES.get(shopify_status, f"Shopify refused the request ({shopify_status}).")
+        )
         self.shopify_status = shopify_status
 
 
@@ -57,7 +66,9 @@ class TokenRefusedError(UnavailableError):
 
 
 class ThrottledError(UnavailableError):
-    """The shop's budget does not allow the call within the deadline. It says nothing about Shopify's health."""
+    """The shop's budget does not allow the call within the deadline. It says nothing about
+    Shopify's health.
+    """
 
     code = "throttled"
 
@@ -71,11 +82,13 @@ async def execute(
     variables: Mapping[str, Any],
     renew: Renew | None = None,
 ) -> dict[str, Any]:
-    """Run `queries/{document_name}.graphql` in `shop` and return its `data`, with userErrors left to the caller.
+    """Run `queries/{document_name}.graphql` in `shop` and return its `data`, with userErrors left
+    to the caller.
 
-    Never sends a second time what may have been done, so a mutation that raises UnavailableError (no answer, 5xx)
-    may have had its effect. Raises ThrottledError, TokenRefusedError (with `renew`, after one try with the token it
-    gives for the refused one), ShopifyRefusedError for what is permanent, and what `renew` raises.
+    Never sends a second time what may have been done, so a mutation that raises UnavailableError
+    (no answer, 5xx) may have had its effect. Raises ThrottledError, TokenRefusedError (with
+    `renew`, after one try with the token it gives for the refused one), ShopifyRefusedError for
+    what is permanent, and what `renew` raises.
     """
     call = _Call(client, config, shop_domain(shop), document_name, variables)
     try:
@@ -89,13 +102,20 @@ class _Call:
     """One call and all its tries."""
 
     def __init__(
-        self, client: httpx.AsyncClient, config: Config, shop: str, document_name: str, variables: Mapping[str, Any]
+        self,
+        client: httpx.AsyncClient,
+        config: Config,
+        shop: str,
+        document_name: str,
+        variables: Mapping[str, Any],
     ) -> None:
         self.client = client
         self.config = config
         self.shop = shop
         self.document_name = document_name
-        self.url = f"{config.shopify_url.format(shop=shop)}/admin/api/{config.api_version}/graphql.json"
+        self.url = (
+            f"{config.shopify_url.format(shop=shop)}/admin/api/{config.api_version}/graphql.json"
+        )
         self.body = msgspec.json.encode({"query": DOCUMENTS[document_name], "variables": variables})
         self.deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
 
@@ -141,7 +161,9 @@ async def _send(call: _Call, token: str) -> httpx.Response:
             },
         )
     except httpx.HTTPError as error:
-        log.warning("shopify did not answer", document=call.document_name, reason=type(error).__name__)
+        log.warning(
+            "shopify did not answer", document=call.document_name, reason=type(error).__name__
+        )
         raise UnavailableError(AWAY) from error
     finally:
         budgets.settle(call.shop, cost)
@@ -179,7 +201,9 @@ def _read(call: _Call, response: httpx.Response) -> dict[str, Any]:
 
 
 def _check_version(asked: str, answered: str | None) -> None:
-    """A version past its end falls forward to the oldest supported one (platform.md §5.1): time to move on."""
+    """A version past its end falls forward to the oldest supported one (platform.md §5.1): time
+    to move on.
+    """
     if answered is not None and answered != asked and (asked, answered) not in _versions_told:
         _versions_told.add((asked, answered))
         log.warning("shopify answered in another API version", asked=asked, answered=answered)
@@ -188,7 +212,10 @@ def _check_version(asked: str, answered: str | None) -> None:
 def _errors(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     errors = answer.get("errors") or []
     # some answers have a sentence, or an object, where the list should be
-    return [error if isinstance(error, dict) else {} for error in (errors if isinstance(errors, list) else [errors])]
+    return [
+        error if isinstance(error, dict) else {}
+        for error in (errors if isinstance(errors, list) else [errors])
+    ]
 
 
 def _code(error: Mapping[str, Any]) -> str:
@@ -201,8 +228,9 @@ def _is_throttled(answer: Mapping[str, Any]) -> bool:
 
 
 def _data(call: _Call, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The data, when all its root fields were answered; errors further down, such as fields we may not see, are told
-    in the log."""
+    """The data, when all its root fields were answered; errors further down, such as fields we
+    may not see, are told in the log.
+    """
     errors, data = _errors(answer), answer.get("data")
     if errors:
         log.warning(

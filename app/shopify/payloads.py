@@ -19,7 +19,9 @@ STATUS_LENGTH_MAX = 32
 
 
 class BadPayloadError(BadInputError):
-    """The payload cannot become facts: no JSON, another shape, or figures that make no sense (permanent)."""
+    """The payload cannot become facts: no JSON, another shape, or figures that make no sense
+    (permanent).
+    """
 
     code = "bad_payload"
 
@@ -35,7 +37,9 @@ class Webhook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A past fact of a shop: topic and data of an event, and when it happened (ISO 8601, UTC) where that is told."""
+    """A past fact of a shop: topic and data of an event, and when it happened (ISO 8601, UTC)
+    where that is told.
+    """
 
     topic: str
     data: dict[str, Any]
@@ -54,7 +58,9 @@ def translate(webhook: Webhook) -> list[Fact]:
     try:
         payload = decoder.decode(webhook.body)
     except msgspec.ValidationError as error:
-        raise BadPayloadError(f"The {webhook.topic} payload has another shape than agreed: {error}.") from error
+        raise BadPayloadError(
+            f"The {webhook.topic} payload has another shape than agreed: {error}."
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadPayloadError(f"The {webhook.topic} payload is not JSON: {error}.") from error
     except RecursionError as error:
@@ -88,13 +94,17 @@ def _order_paid(webhook: Webhook, order: PaidOrder) -> Fact:
 
 
 def _net(webhook: Webhook, line: Line) -> Decimal:
-    """What the line costs after its own and its part of the order's discounts, in shop money, without tax."""
+    """What the line costs after its own and its part of the order's discounts, in shop money,
+    without tax.
+    """
     where = f"line {line.id}"
     net = line.quantity * _amount(webhook, f"The price of {where}", line.price, line.price_set)
     for allocation in line.discount_allocations or ():
         net -= _amount(webhook, f"A discount of {where}", allocation.amount, allocation.amount_set)
     if net < 0:
-        raise BadPayloadError(f"The discounts of {where} in the {webhook.topic} payload are larger than its price.")
+        raise BadPayloadError(
+            f"The discounts of {where} in the {webhook.topic} payload are larger than its price."
+        )
     return net
 
 
@@ -112,7 +122,9 @@ def _finite(webhook: Webhook, what: str, amount: Decimal | None, money: MoneySet
     if amount is None or not amount.is_finite() or abs(amount) > AMOUNT_MAX:
         raise BadPayloadError(f"{what} in the {webhook.topic} payload is no amount of money.")
     if amount.as_tuple().exponent < -DECIMAL_PLACES_MAX:  # type: ignore[operator] # a number, as it is finite
-        raise BadPayloadError(f"{what} in the {webhook.topic} payload has more than {DECIMAL_PLACES_MAX} decimals.")
+        raise BadPayloadError(
+            f"{what} in the {webhook.topic} payload has more than {DECIMAL_PLACES_MAX} decimals."
+        )
     return amount
 
 
@@ -131,32 +143,47 @@ def _order_changed(webhook: Webhook, order: Order) -> Fact:
 
 def _order_cancelled(webhook: Webhook, order: Order) -> Fact:
     cancelled_at = _moment(webhook, "cancelled_at", order.cancelled_at or order.updated_at)
-    return Fact("order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at)
+    return Fact(
+        "order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at
+    )
 
 
 def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:
-    # a refund of more than its lines are worth is booked as a negative discrepancy; less than their worth as a
-    # positive one, which takes nothing back here. Shipping has a kind of its own and earned nothing.
+    # a refund of more than its lines are worth is booked as a negative discrepancy; less than their
+    # worth as a positive one, which takes nothing back here. Shipping has a kind of its own and
+    # earned nothing.
     discrepancy = Decimal(0)
     for adjustment in refund.order_adjustments or ():
         if adjustment.kind == "refund_discrepancy":
-            discrepancy += _finite(webhook, "A refund adjustment", adjustment.amount, adjustment.amount_set)
+            discrepancy += _finite(
+                webhook, "A refund adjustment", adjustment.amount, adjustment.amount_set
+            )
     data = {
         "order_id": str(refund.order_id),
         "refund_id": str(refund.id),
         "lines": [
-            {"line_id": str(line.line_item_id), "quantity": line.quantity} for line in refund.refund_line_items or ()
+            {"line_id": str(line.line_item_id), "quantity": line.quantity}
+            for line in refund.refund_line_items or ()
         ],
         "adjustment_amount": f"{max(Decimal(0), -discrepancy):f}",
     }
-    return Fact("order.refunded", data, _moment(webhook, "processed_at", refund.processed_at or refund.created_at))
+    return Fact(
+        "order.refunded",
+        data,
+        _moment(webhook, "processed_at", refund.processed_at or refund.created_at),
+    )
 
 
 def _customer_changed(webhook: Webhook, customer: Customer) -> Fact:
     topic = "customer.created" if webhook.topic == "customers/create" else "customer.updated"
     person = _person(customer)
     updated_at = _moment(webhook, "updated_at", customer.updated_at or customer.created_at)
-    data = {"customer_id": person["id"], "name": person["name"], "email": person["email"], "updated_at": updated_at}
+    data = {
+        "customer_id": person["id"],
+        "name": person["name"],
+        "email": person["email"],
+        "updated_at": updated_at,
+    }
     return Fact(topic, data, updated_at)
 
 
@@ -176,7 +203,10 @@ def _person(customer: Customer) -> dict[str, str]:
     email = _text(customer.email, EMAIL_LENGTH_MAX + 1)
     return {
         "id": str(customer.id),
-        "name": _text(" ".join(part for part in (customer.first_name, customer.last_name) if part), NAME_LENGTH_MAX),
+        "name": _text(
+            " ".join(part for part in (customer.first_name, customer.last_name) if part),
+            NAME_LENGTH_MAX,
+        ),
         "email": email if len(email) <= EMAIL_LENGTH_MAX else "",
     }
 
@@ -195,7 +225,9 @@ def _moment(webhook: Webhook, field: str, value: str | None) -> str | None:
         found = datetime.fromisoformat(value)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError) as error:
-        raise BadPayloadError(f"{field} in the {webhook.topic} payload is no date with time.") from error
+        raise BadPayloadError(
+            f"{field} in the {webhook.topic} payload is no date with time."
+        ) from error
 
 
 Translator = tuple[msgspec.json.Decoder[Any], Callable[[Webhook, Any], Fact]]

@@ -1,4 +1,6 @@
-"""The shapes of Shopify's webhook payloads (platform.md §4.4-4.6), as far as we use them; other fields are skipped."""
+"""The shapes of Shopify's webhook payloads (platform.md §4.4-4.6), as far as we use them; other
+fields are skipped.
+"""
 
 from decimal import Decimal
 from typing import Annotated

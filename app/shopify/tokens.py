@@ -1,4 +1,6 @@
-"""Access tokens: exchanged for an id token, refreshed before they run out, encrypted before they are stored."""
+"""Access tokens: exchanged for an id token, refreshed before they run out, encrypted before
+they are stored.
+"""
 
 import asyncio
 import functools
@@ -45,7 +47,9 @@ class GrantLostError(HoldfastError):
 
 
 class GrantRefusedError(HoldfastError):
-    """Shopify gives this shop's token to nobody, or not to us: uninstalled, frozen, wrong client secret."""
+    """Shopify gives this shop's token to nobody, or not to us: uninstalled, frozen, wrong
+    client secret.
+    """
 
     status, permanent, code = 503, True, "grant_refused"
 
@@ -79,21 +83,31 @@ async def exchange(client: httpx.AsyncClient, config: Config, shop: str, id_toke
     It makes every earlier refresh token of the shop useless, so only when there is no usable one.
     Raises InvalidSubjectError, GrantRefusedError, UnavailableError.
     """
-    return await _ask(client, config, shop, {
-        "grant_type": EXCHANGE,
-        "subject_token": id_token,
-        "subject_token_type": ID_TOKEN,
-        "requested_token_type": OFFLINE,
-        "expiring": "1",
-    })  # fmt: skip
+    return await _ask(
+        client,
+        config,
+        shop,
+        {
+            "grant_type": EXCHANGE,
+            "subject_token": id_token,
+            "subject_token_type": ID_TOKEN,
+            "requested_token_type": OFFLINE,
+            "expiring": "1",
+        },
+    )
 
 
-async def refresh(client: httpx.AsyncClient, config: Config, shop: str, refresh_token: str) -> Grant:
-    """A new pair for `refresh_token`; the same one is sent again when no answer came, which Shopify allows (§2.2).
+async def refresh(
+    client: httpx.AsyncClient, config: Config, shop: str, refresh_token: str
+) -> Grant:
+    """A new pair for `refresh_token`; the same one is sent again when no answer came, which Shopify
+    allows (§2.2).
 
     Raises GrantLostError, GrantRefusedError, UnavailableError.
     """
-    return await _ask(client, config, shop, {"grant_type": "refresh_token", "refresh_token": refresh_token})
+    return await _ask(
+        client, config, shop, {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    )
 
 
 def encrypt(config: Config, token: str) -> bytes:
@@ -101,11 +115,15 @@ def encrypt(config: Config, token: str) -> bytes:
 
 
 def decrypt(config: Config, stored: bytes) -> str:
-    """Raises GrantLostError when none of TOKEN_KEYS opens it: the key is gone, and with it the grant."""
+    """Raises GrantLostError when none of TOKEN_KEYS opens it: the key is gone, and with it the
+    grant.
+    """
     try:
         return _box(config.token_keys).decrypt(bytes(stored)).decode()
     except InvalidToken:
-        raise GrantLostError("The stored access cannot be read any more; please open Holdfast once.") from None
+        raise GrantLostError(
+            "The stored access cannot be read any more; please open Holdfast once."
+        ) from None
 
 
 @functools.lru_cache(maxsize=4)
@@ -113,7 +131,9 @@ def _box(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-async def _ask(client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]) -> Grant:
+async def _ask(
+    client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]
+) -> Grant:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             async for attempt in stamina.retry_context(
@@ -126,7 +146,9 @@ async def _ask(client: httpx.AsyncClient, config: Config, shop: str, fields: Map
     raise AssertionError  # the last attempt returns or raises
 
 
-async def _ask_once(client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]) -> Grant:
+async def _ask_once(
+    client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]
+) -> Grant:
     asked_at = datetime.now(UTC)  # a token counts from when Shopify made it, never later than this
     try:
         response = await client.post(
@@ -151,12 +173,17 @@ def _error(response: httpx.Response) -> HoldfastError:
     except msgspec.DecodeError:
         said = ""
     log.warning("shopify gave no token", status=response.status_code, reason=said[:80])
-    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+    if (
+        response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    ):
         return UnavailableError(AWAY)
     if said == "invalid_subject_token":
         return InvalidSubjectError("Shopify did not take the id token.")
     if said == "invalid_grant" or NO_ACTIVE_TOKEN in response.text:
-        return GrantLostError("Holdfast has lost its access to the shop; please open it once in Shopify admin.")
+        return GrantLostError(
+            "Holdfast has lost its access to the shop; please open it once in Shopify admin."
+        )
     return GrantRefusedError("Shopify does not give Holdfast access to the shop.")
 
 
@@ -171,4 +198,6 @@ def _grant(answer: _Answer, asked_at: datetime) -> Grant:
 
 
 def _after(moment: datetime, seconds: float | None) -> datetime | None:
-    return None if seconds is None else moment + timedelta(seconds=min(max(seconds, 0), SECONDS_MAX))
+    return (
+        None if seconds is None else moment + timedelta(seconds=min(max(seconds, 0), SECONDS_MAX))
+    )

@@ -1,4 +1,6 @@
-"""Proofs of who is asking: webhook digests, app proxy signatures, id tokens and the tokens of extensions."""
+"""Proofs of who is asking: webhook digests, app proxy signatures, id tokens and the tokens of
+extensions.
+"""
 
 import hmac
 import re
@@ -32,7 +34,9 @@ class ProxyCaller:
 
     shop: str
     customer_id: str | None
-    path_prefix: str  # where the shop has the proxy, such as /apps/holdfast; merchants can change it
+    path_prefix: (
+        str  # where the shop has the proxy, such as /apps/holdfast; merchants can change it
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ class Caller:
 
 
 def shop_domain(text: str) -> str:
-    """`name.myshopify.com` in lower case (platform.md §1.5). Raises BadInputError for anything else."""
+    """`name.myshopify.com` in lower case (platform.md §1.5). Raises BadInputError for anything
+    else.
+    """
     domain = text.lower()
     if not text.isascii() or not SHOP.fullmatch(domain):  # the Kelvin sign in lower case is a k
         raise BadInputError("That is not the address of a Shopify shop.")
@@ -61,15 +67,19 @@ def shop_domain(text: str) -> str:
 
 
 def webhook_hmac_ok(body: bytes, header: str, secrets: Sequence[str]) -> bool:
-    """Whether `header` (X-Shopify-Hmac-Sha256) is the digest of the raw `body` by any of `secrets` (§3.3)."""
+    """Whether `header` (X-Shopify-Hmac-Sha256) is the digest of the raw `body` by any of
+    `secrets` (§3.3).
+    """
     given = header.encode("utf-8", "replace")
     return any(
-        hmac.compare_digest(b64encode(hmac.digest(secret.encode(), body, "sha256")), given) for secret in secrets
+        hmac.compare_digest(b64encode(hmac.digest(secret.encode(), body, "sha256")), given)
+        for secret in secrets
     )
 
 
 def verify_proxy(query_string: bytes, secrets: Sequence[str], now: float) -> ProxyCaller:
-    """Who Shopify says is asking through the app proxy; `now` in seconds since 1970 (platform.md §3.2).
+    """Who Shopify says is asking through the app proxy; `now` in seconds since 1970 (platform.md
+    §3.2).
 
     Proves the query only, not a body. Raises UnauthorizedError.
     """
@@ -82,8 +92,9 @@ def verify_proxy(query_string: bytes, secrets: Sequence[str], now: float) -> Pro
     given = values.get("signature", "").encode()
     if not any(hmac.compare_digest(_hex(secret, message), given) for secret in secrets):
         raise UnauthorizedError("The request does not carry Shopify's signature.")
-    # Nothing separates the signed values, so one of them could hold another parameter's name and be cut apart there:
-    # a shopper of one shop would speak for somebody of another, or for longer than 90 s.
+    # Nothing separates the signed values, so one of them could hold another parameter's name and be
+    # cut apart there: a shopper of one shop would speak for somebody of another, or for longer than
+    # 90 s.
     if any(message.count(f"{name}=".encode()) > 1 for name in PROXY_SINGLE):
         raise UnauthorizedError("The signed query can be read in two ways.")
     return _proxy_caller(values, now)
@@ -92,7 +103,10 @@ def verify_proxy(query_string: bytes, secrets: Sequence[str], now: float) -> Pro
 def _pairs(query_string: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            query_string.decode(), keep_blank_values=True, errors="strict", max_num_fields=PROXY_FIELDS_MAX
+            query_string.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=PROXY_FIELDS_MAX,
         )
     except ValueError:  # not UTF-8, or too many
         raise UnauthorizedError("The query cannot be read.") from None
@@ -117,15 +131,20 @@ def _proxy_caller(values: dict[str, str], now: float) -> ProxyCaller:
     customer_id = values.get("logged_in_customer_id") or None
     if customer_id is not None and not CUSTOMER_ID.fullmatch(customer_id):
         raise UnauthorizedError("The customer of the signed request cannot be read.")
-    return ProxyCaller(_proven_shop(values.get("shop", "")), customer_id, values.get("path_prefix", ""))
+    return ProxyCaller(
+        _proven_shop(values.get("shop", "")), customer_id, values.get("path_prefix", "")
+    )
 
 
 def decode_id_token(token: str, config: Config) -> Staff:
-    """Who in admin asks, from App Bridge's id token (platform.md §1.2). Raises UnauthorizedError."""
+    """Who in admin asks, from App Bridge's id token (platform.md §1.2). Raises
+    UnauthorizedError.
+    """
     _check_length(token)
     for secret in config.api_secrets:
         try:
-            # pins HS256, checks signature, audience and times, requires iss dest sub jti sid, iss host = dest host
+            # pins HS256, checks signature, audience and times, requires iss dest sub jti sid, iss
+            # host = dest host
             claims = session_token.decode_from_header(  # type: ignore[no-untyped-call] # ShopifyAPI has no annotations
                 f"Bearer {token}", config.api_key, secret
             )
@@ -146,7 +165,8 @@ def _staff(claims: dict[str, Any], config: Config) -> Staff:
 
 
 def decode_extension_token(token: str, config: Config) -> Caller:
-    """Which buyer a checkout or account extension speaks for (platform.md §9.3). Raises UnauthorizedError.
+    """Which buyer a checkout or account extension speaks for (platform.md §9.3). Raises
+    UnauthorizedError.
 
     ShopifyAPI cannot read these: it wants iss, sid and a scheme in dest.
     """

@@ -1,4 +1,6 @@
-"""A storefront page with the widget, served to the browser from memory: what the app answers is up to the test."""
+"""A storefront page with the widget, served to the browser from memory: what the app answers is
+up to the test.
+"""
 
 import asyncio
 import copy
@@ -13,13 +15,21 @@ ORIGIN = "https://alice.example"
 SLOW_IMAGE_SECONDS = 0.3
 ME: dict[str, Any] = {
     "customer_id": "7",
-    "points": {"available": 240, "pending": 40, "held": 0, "as_of": "2025-03-04T14:02:00Z", "source": "live"},
+    "points": {
+        "available": 240,
+        "pending": 40,
+        "held": 0,
+        "as_of": "2025-03-04T14:02:00Z",
+        "source": "live",
+    },
     "tier": None,
     "rewards": [
         {"id": "1", "title": "5.00 off", "cost": 100, "amount_off": "5.00", "currency": "USD"},
         {"id": "2", "title": "30.00 off", "cost": 500, "amount_off": "30.00", "currency": "USD"},
     ],
-    "ways_to_earn": [{"kind": "order", "points": "1", "per": "1", "currency": "USD", "pending_days": 0}],
+    "ways_to_earn": [
+        {"kind": "order", "points": "1", "per": "1", "currency": "USD", "pending_days": 0}
+    ],
     "referral": {"url": None, "status": "unavailable"},
     "notices": [],
     "redemptions": [],
@@ -28,14 +38,18 @@ CODE = "HF-7K2M-Q9XD"
 
 
 class FakeShop:
-    """Alice's shop; `me` and `redemption` are (status, body) or None for a connection that breaks."""
+    """Alice's shop; `me` and `redemption` are (status, body) or None for a connection that
+    breaks.
+    """
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
         self.me: tuple[int, Any] | None = (200, copy.deepcopy(ME))
         self.redemption: tuple[int, Any] | None = None
         self.redemption_seconds = 0.0
-        self.asked: list[str] = []  # paths in order; "image" when the page's slow image has been answered
+        self.asked: list[
+            str
+        ] = []  # paths in order; "image" when the page's slow image has been answered
         self.keys: list[str] = []
         self.page_errors: list[str] = []
         self.direction, self.locale, self.root = "ltr", "en", ""
@@ -54,12 +68,17 @@ class FakeShop:
         held = 100 if state == "held" else 0
         self.mine["points"] = {**self.mine["points"], "available": 140, "held": held}
         self.mine["redemptions"] = [made]
-        body = {"redemption": {**made, "message": "Said by the app."}, "points": self.mine["points"]}
+        body = {
+            "redemption": {**made, "message": "Said by the app."},
+            "points": self.mine["points"],
+        }
         self.redemption = (200 if code else 202, body)
 
     async def visit(self, **context_options: Any) -> Page:
         """The page, loaded; the widget is there when `launcher` appears."""
-        context = await self.browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **context_options})
+        context = await self.browser.new_context(
+            **{"locale": "en-US", "timezone_id": "UTC", **context_options}
+        )
         self.contexts.append(context)
         await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=ORIGIN)
         page = await context.new_page()

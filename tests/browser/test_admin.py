@@ -15,7 +15,8 @@ from tests.stack import Stack, wait_for
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 POLARIS = re.compile(r"/polaris\.js")
-# a stand-in for Polaris: what matters to us is that its elements become defined and bring headings of their own
+# a stand-in for Polaris: what matters to us is that its elements become defined and bring headings
+# of their own
 DEFINED = """
 for (const name of ["s-page", "s-section", "s-banner", "s-badge"]) {
   customElements.define(name, class extends HTMLElement {
@@ -42,7 +43,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab without the CDN, which is out of reach; fails the test when a script of the page fails."""
+    """A tab without the CDN, which is out of reach; fails the test when a script of the page
+    fails.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(10_000)
@@ -57,7 +60,9 @@ def page(browser: Browser) -> Iterator[Page]:
 def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
     page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
     app = page.frame_locator("iframe")
-    expect(app.locator("[data-htmx-powered]").first).to_be_attached()  # faster than any hand, a test must wait for htmx
+    expect(
+        app.locator("[data-htmx-powered]").first
+    ).to_be_attached()  # faster than any hand, a test must wait for htmx
     return app
 
 
@@ -89,7 +94,9 @@ def test_a_merchant_finds_a_customer_sees_why_and_adjusts(page: Page, stack: Sta
     app.get_by_role("button", name="Save points").click()
     app.get_by_role("button", name="Yes, go on").click()
     expect(app.locator(".figure", has_text="Available").locator("dd")).to_contain_text("99")
-    expect(page.get_by_text("+50 points saved")).to_be_visible()  # a toast of admin, outside the frame
+    expect(
+        page.get_by_text("+50 points saved")
+    ).to_be_visible()  # a toast of admin, outside the frame
 
 
 def test_what_cannot_be_saved_says_why_beside_the_field_and_stays(page: Page, stack: Stack) -> None:
@@ -127,7 +134,9 @@ def test_the_keyboard_alone_reaches_and_edits_a_reward(page: Page, stack: Stack)
     expect(app.locator("#rewards details[open] input[name=cost]")).to_have_value("0")
 
 
-def test_status_refreshes_itself_and_keeps_open_what_was_opened(page: Page, whole_stack: Stack) -> None:
+def test_status_refreshes_itself_and_keeps_open_what_was_opened(
+    page: Page, whole_stack: Stack
+) -> None:
     app = open_admin(page, whole_stack, "/status")
     core = app.locator("tr", has_text="keeps shops and their settings")
     expect(core.get_by_text("Running")).to_be_visible(timeout=15_000)
@@ -135,7 +144,9 @@ def test_status_refreshes_itself_and_keeps_open_what_was_opened(page: Page, whol
     expect(core.get_by_text("Not answering")).to_be_visible(timeout=20_000)
 
 
-def test_with_points_stopped_home_says_so_and_an_order_still_counts(page: Page, whole_stack: Stack) -> None:
+def test_with_points_stopped_home_says_so_and_an_order_still_counts(
+    page: Page, whole_stack: Stack
+) -> None:
     customer_id = customer_with_points(whole_stack, "Patient")
     whole_stack.stop_long_ago("points")
     wait_for("the page says so", lambda: "on their way" in whole_stack.open_admin("/").text, 20)
@@ -186,6 +197,7 @@ def test_no_page_is_wider_than_its_window(page: Page, stack: Stack, path: str, w
     token = stack.control("GET", "shops/alice.myshopify.com/id-token")["id_token"]
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(
-        f"{stack.app_url}{path}?id_token={token}&shop=alice.myshopify.com&embedded=1", wait_until="domcontentloaded"
+        f"{stack.app_url}{path}?id_token={token}&shop=alice.myshopify.com&embedded=1",
+        wait_until="domcontentloaded",
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width

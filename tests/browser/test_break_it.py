@@ -1,4 +1,6 @@
-"""By hand, as somebody new does it: an order, its points on both sides, a refund, and Shopify going away."""
+"""By hand, as somebody new does it: an order, its points on both sides, a refund, and Shopify
+going away.
+"""
 
 import re
 from collections.abc import AsyncIterator
@@ -43,10 +45,14 @@ async def test_an_order_becomes_points_on_both_sides_and_a_refund_takes_its_part
     await page.goto(f"{stack.store_url}/shops/{SHOP}/checkout")
     await page.get_by_role("button", name="Place order").click()
     launcher = page.locator("holdfast-widget .launcher")
-    await expect(launcher).to_have_accessible_name("Rewards, 54 points", timeout=PATIENCE)  # without a reload
+    await expect(launcher).to_have_accessible_name(
+        "Rewards, 54 points", timeout=PATIENCE
+    )  # without a reload
 
     admin = await page.context.new_page()
-    await admin.goto(f"{stack.store_url}/store/alice?path=/customers/{dora}", wait_until="domcontentloaded")
+    await admin.goto(
+        f"{stack.store_url}/store/alice?path=/customers/{dora}", wait_until="domcontentloaded"
+    )
     app = admin.frame_locator("iframe")
     available = app.locator(".figure", has_text="Available").locator("dd")
     await expect(available).to_contain_text("54")

@@ -1,4 +1,6 @@
-"""The widget in Chromium, on a page of its own: what shoppers see, hear and press, and what the page never pays."""
+"""The widget in Chromium, on a page of its own: what shoppers see, hear and press, and what the
+page never pays.
+"""
 
 import gzip
 import json
@@ -45,7 +47,9 @@ def test_all_of_its_scripts_together_stay_under_15_kilobytes_compressed() -> Non
     assert len(gzip.compress(scripts)) <= 15 * 1024
 
 
-async def test_it_asks_for_nothing_before_the_page_is_loaded_and_never_moves_it(shop: FakeShop) -> None:
+async def test_it_asks_for_nothing_before_the_page_is_loaded_and_never_moves_it(
+    shop: FakeShop,
+) -> None:
     page = await shop.visit()
     before = await page.locator("#below").bounding_box()
     await page.locator(".launcher").wait_for()
@@ -60,18 +64,30 @@ async def test_it_asks_for_nothing_before_the_page_is_loaded_and_never_moves_it(
 
 @pytest.mark.parametrize(
     "answer",
-    [None, (503, {"error": {"code": "unavailable"}}), (404, "<h1>Page not found</h1>"), (200, "<p>"), (200, {"a": 1})],
+    [
+        None,
+        (503, {"error": {"code": "unavailable"}}),
+        (404, "<h1>Page not found</h1>"),
+        (200, "<p>"),
+        (200, {"a": 1}),
+    ],
 )
-async def test_there_is_nothing_at_all_when_the_app_is_away(shop: FakeShop, answer: tuple[int, object] | None) -> None:
+async def test_there_is_nothing_at_all_when_the_app_is_away(
+    shop: FakeShop, answer: tuple[int, object] | None
+) -> None:
     shop.me = answer
     page = await shop.visit()
-    await page.wait_for_function("performance.getEntriesByName(`${origin}/apps/holdfast/me`).length > 0")
+    await page.wait_for_function(
+        "performance.getEntriesByName(`${origin}/apps/holdfast/me`).length > 0"
+    )
     await page.wait_for_timeout(200)
     assert "/apps/holdfast/me" in shop.asked
     assert await page.evaluate("document.querySelector('holdfast-widget').shadowRoot") is None
 
 
-async def test_later_failures_keep_what_was_known_and_say_that_it_may_be_old(shop: FakeShop) -> None:
+async def test_later_failures_keep_what_was_known_and_say_that_it_may_be_old(
+    shop: FakeShop,
+) -> None:
     page = await shop.visit()
     await page.locator(".launcher").wait_for()
     shop.me = None
@@ -87,7 +103,12 @@ async def test_later_failures_keep_what_was_known_and_say_that_it_may_be_old(sho
 async def test_it_shows_balance_pending_points_rewards_and_ways_to_earn(shop: FakeShop) -> None:
     page, panel = await shop.open()
     await expect(page.locator(".launcher")).to_have_accessible_name("Rewards, 240 points")
-    for text in ("240", "40 points on the way", "260 points to $30.00 off", "1 point for every $1 you spend"):
+    for text in (
+        "240",
+        "40 points on the way",
+        "260 points to $30.00 off",
+        "1 point for every $1 you spend",
+    ):
         await expect(panel).to_contain_text(text)
     await expect(panel.get_by_role("button", name="Redeem $5.00 off")).to_be_visible()
     await expect(panel.get_by_role("button", name="Redeem $30.00 off")).to_have_count(0)
@@ -98,7 +119,9 @@ async def test_a_cached_balance_says_so_and_since_when(shop: FakeShop) -> None:
     shop.mine["points"]["source"] = "cached"
     shop.mine["notices"] = ["Updates are on their way."]
     _, panel = await shop.open()
-    await expect(panel.locator(".behind")).to_have_text("Updates are on their way. As of Mar 4, 2:02 PM.")
+    await expect(panel.locator(".behind")).to_have_text(
+        "Updates are on their way. As of Mar 4, 2:02 PM."
+    )
     shop.mine["points"]["as_of"] = f"{datetime.now(UTC):%Y-%m-%d}T14:02:00Z"
     _, panel = await shop.open()
     await expect(panel.locator(".behind")).to_have_text("Updates are on their way. As of 2:02 PM.")
@@ -106,7 +129,13 @@ async def test_a_cached_balance_says_so_and_since_when(shop: FakeShop) -> None:
 
 async def test_who_is_not_signed_in_sees_the_offer_and_no_balance(shop: FakeShop) -> None:
     shop.mine["customer_id"] = None
-    shop.mine["points"] = {"available": 0, "pending": 0, "held": 0, "as_of": None, "source": "unavailable"}
+    shop.mine["points"] = {
+        "available": 0,
+        "pending": 0,
+        "held": 0,
+        "as_of": None,
+        "source": "unavailable",
+    }
     page, panel = await shop.open()
     await expect(page.locator(".launcher")).to_have_accessible_name("Rewards")
     link = panel.get_by_role("link", name="Sign in to see your points")
@@ -117,7 +146,10 @@ async def test_who_is_not_signed_in_sees_the_offer_and_no_balance(shop: FakeShop
 
 
 async def test_titles_with_markup_are_shown_as_they_are_written(shop: FakeShop) -> None:
-    hostile = "<img src=x onerror=\"document.title='gone'\"> \u202e\u05d4\u05e0\u05d7\u05d4 \U0001f9cb & 'tea'"
+    hostile = (
+        "<img src=x onerror=\"document.title='gone'\">"
+        " \u202e\u05d4\u05e0\u05d7\u05d4 \U0001f9cb & 'tea'"
+    )
     shop.mine["rewards"][0]["title"] = hostile
     page, panel = await shop.open()
     await expect(panel.locator("li b").first).to_have_text(hostile)
@@ -131,7 +163,9 @@ async def test_german_comes_from_its_message_file_and_numbers_follow(shop: FakeS
     page, panel = await shop.open()
     await expect(panel).to_contain_text("Dein Punktestand")
     await expect(panel).to_contain_text(re.compile(r"\$\s5,00 Rabatt"))
-    await expect(page.locator(".launcher")).to_have_accessible_name(re.compile("^Prämien, 12.345 Punkte$"))
+    await expect(page.locator(".launcher")).to_have_accessible_name(
+        re.compile("^Prämien, 12.345 Punkte$")
+    )
     await expect(panel).to_contain_text(re.compile(r"1 Punkt je \$\s1 Einkauf"))
 
 
@@ -142,22 +176,29 @@ async def test_a_page_from_right_to_left_has_it_on_the_other_side(shop: FakeShop
     assert box
     assert box["x"] < 100
     assert (
-        await panel.evaluate("(one) => getComputedStyle(one.querySelector('.content')).direction") == "ltr"
+        await panel.evaluate("(one) => getComputedStyle(one.querySelector('.content')).direction")
+        == "ltr"
     )  # English
 
 
 def test_every_language_has_the_same_messages_with_the_same_gaps() -> None:
-    built_in = re.search(r"const ENGLISH = (\{.*?\n  \});", (WIDGET / "holdfast.js").read_text(), re.DOTALL)
+    built_in = re.search(
+        r"const ENGLISH = (\{.*?\n  \});", (WIDGET / "holdfast.js").read_text(), re.DOTALL
+    )
     assert built_in
     assert json.loads(built_in[1]) == english()
     gaps = {key: set(re.findall(r"\{\w+\}", text)) for key, text in english().items()}
     for path in (WIDGET / "locales").glob("*.json"):
         messages = json.loads(path.read_text())
-        assert {key: set(re.findall(r"\{\w+\}", text)) for key, text in messages.items()} == gaps, path.name
+        assert {key: set(re.findall(r"\{\w+\}", text)) for key, text in messages.items()} == gaps, (
+            path.name
+        )
 
 
 def test_every_message_is_used() -> None:
-    code = "".join((WIDGET / name).read_text() for name in ("view.js", "holdfast.js")).replace("const ENGLISH", "", 1)
+    code = "".join((WIDGET / name).read_text() for name in ("view.js", "holdfast.js")).replace(
+        "const ENGLISH", "", 1
+    )
     code = re.sub(r" = \{\n    \"rewards\".*?\n  \};", "", code, flags=re.DOTALL)
     for key in english():
         stem = re.sub(r"\.(one|other)$", "", key)
@@ -167,7 +208,9 @@ def test_every_message_is_used() -> None:
 # keyboard, screen reader, eyes
 
 
-async def test_the_dialog_is_named_takes_the_focus_keeps_it_and_gives_it_back(shop: FakeShop) -> None:
+async def test_the_dialog_is_named_takes_the_focus_keeps_it_and_gives_it_back(
+    shop: FakeShop,
+) -> None:
     page = await shop.visit()
     launcher = page.locator(".launcher")
     await launcher.focus()
@@ -185,7 +228,9 @@ async def test_the_dialog_is_named_takes_the_focus_keeps_it_and_gives_it_back(sh
     await page.keyboard.press("Escape")
     await expect(panel).to_be_hidden()
     await expect(launcher).to_be_focused()
-    await expect(launcher).to_have_attribute("aria-expanded", "false")  # with the close event, a moment after it hides
+    await expect(launcher).to_have_attribute(
+        "aria-expanded", "false"
+    )  # with the close event, a moment after it hides
 
 
 async def test_a_click_beside_the_dialog_closes_it(shop: FakeShop) -> None:
@@ -224,7 +269,9 @@ async def test_nothing_moves_for_who_wants_it_still(shop: FakeShop) -> None:
     assert await page.evaluate(running) == 0
 
 
-async def test_on_a_phone_it_fits_the_screen_and_its_targets_are_large_enough(shop: FakeShop) -> None:
+async def test_on_a_phone_it_fits_the_screen_and_its_targets_are_large_enough(
+    shop: FakeShop,
+) -> None:
     shop.give_code()
     page, panel = await shop.open(viewport={"width": 320, "height": 560})
     assert await page.evaluate("document.documentElement.scrollWidth") <= 320

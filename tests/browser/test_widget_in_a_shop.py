@@ -1,4 +1,6 @@
-"""Bob at the stand-in store, with every process running: an order, its points, a code, and the code in his checkout."""
+"""Bob at the stand-in store, with every process running: an order, its points, a code, and the
+code in his checkout.
+"""
 
 import os
 from collections.abc import AsyncIterator
@@ -21,7 +23,9 @@ async def page(chromium: Browser) -> AsyncIterator[Page]:
 async def test_bob_earns_redeems_and_pays_less(stack: Stack, page: Page) -> None:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     bob = stack.customer("Bob", SHOP)
     stack.order(bob, "140.00")
     stack.wait_for_points(bob, 140)

@@ -1,4 +1,6 @@
-"""Redeeming in the widget: asked for, confirmed, shown, copied, applied; and never twice what was meant once."""
+"""Redeeming in the widget: asked for, confirmed, shown, copied, applied; and never twice what
+was meant once.
+"""
 
 from playwright.async_api import expect
 
@@ -48,7 +50,9 @@ async def test_a_double_click_asks_once(shop: FakeShop) -> None:
     assert len(shop.keys) == 1
 
 
-async def test_asked_again_after_a_failure_it_is_the_same_redemption_also_over_a_reload(shop: FakeShop) -> None:
+async def test_asked_again_after_a_failure_it_is_the_same_redemption_also_over_a_reload(
+    shop: FakeShop,
+) -> None:
     page, panel = await shop.open()
     await panel.get_by_role("button", name="Redeem $5.00 off").click()
     await panel.get_by_role("button", name="Get my code").click()  # the connection breaks
@@ -76,7 +80,9 @@ async def test_a_refusal_is_a_sentence_and_the_next_try_is_a_new_redemption(shop
     shop.redemption = (422, {"error": {"code": "insufficient_points", "message": "Too few."}})
     await panel.get_by_role("button", name="Redeem $5.00 off").click()
     await panel.get_by_role("button", name="Get my code").click()
-    await expect(panel.get_by_role("alert")).to_have_text("You do not have enough points for this reward.")
+    await expect(panel.get_by_role("alert")).to_have_text(
+        "You do not have enough points for this reward."
+    )
     await panel.get_by_role("button", name="Try again").click()
     await expect(panel.get_by_role("alert")).to_be_visible()
     assert len(set(shop.keys)) == 2
@@ -90,5 +96,7 @@ async def test_a_code_being_prepared_says_so_and_comes_by_itself(shop: FakeShop)
     await expect(panel.locator(".coupon")).to_contain_text("Your code is being prepared.")
     await expect(panel).to_contain_text("100 points set aside for a code")
     shop.give_code()
-    await expect(panel.locator(".code")).to_have_text(CODE)  # the first question comes after two seconds
+    await expect(panel.locator(".code")).to_have_text(
+        CODE
+    )  # the first question comes after two seconds
     await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")

@@ -1,4 +1,6 @@
-"""A small Shopify for the tests of core: it gives tokens, knows which are good, and tells about the shop."""
+"""A small Shopify for the tests of core: it gives tokens, knows which are good, and tells about
+the shop.
+"""
 
 import asyncio
 import json
@@ -53,10 +55,16 @@ class Shopify:
         access, refresh = f"shpat_{number}", f"shprt_{number}"
         self.good_access.add(access)
         self.good_refresh.add(refresh)
-        return httpx.Response(200, json={
-            "access_token": access, "expires_in": 3600, "refresh_token": refresh,
-            "refresh_token_expires_in": 7_776_000, "scope": "read_orders",
-        })  # fmt: skip
+        return httpx.Response(
+            200,
+            json={
+                "access_token": access,
+                "expires_in": 3600,
+                "refresh_token": refresh,
+                "refresh_token_expires_in": 7_776_000,
+                "scope": "read_orders",
+            },
+        )
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -64,14 +72,24 @@ class Shopify:
 
 
 async def has_tokens(
-    config: settings.Config, shopify: Shopify, *, minutes_left: float = 60, shop: str = ALICE, status: str = "active"
+    config: settings.Config,
+    shopify: Shopify,
+    *,
+    minutes_left: float = 60,
+    shop: str = ALICE,
+    status: str = "active",
 ) -> Shop:
     """The shop's row with a pair Shopify knows, its access token good for `minutes_left` more."""
     shopify.good_access.add("shpat_0")
     shopify.good_refresh.add("shprt_0")
     now = datetime.now(UTC)
     return await Shop.create(
-        domain=shop, name="Alice's", status=status, token_version=1,
-        access_token=tokens.encrypt(config, "shpat_0"), access_expires_at=now + timedelta(minutes=minutes_left),
-        refresh_token=tokens.encrypt(config, "shprt_0"), refresh_expires_at=now + timedelta(days=80),
-    )  # fmt: skip
+        domain=shop,
+        name="Alice's",
+        status=status,
+        token_version=1,
+        access_token=tokens.encrypt(config, "shpat_0"),
+        access_expires_at=now + timedelta(minutes=minutes_left),
+        refresh_token=tokens.encrypt(config, "shprt_0"),
+        refresh_expires_at=now + timedelta(days=80),
+    )

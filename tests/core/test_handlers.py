@@ -20,10 +20,14 @@ INSTALLED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def uninstalled(at: datetime, shop: str = ALICE) -> Event:
-    return envelope.new("app.uninstalled", shop, shop, {}, trace="request-1", occurred_at=at.isoformat())
+    return envelope.new(
+        "app.uninstalled", shop, shop, {}, trace="request-1", occurred_at=at.isoformat()
+    )
 
 
-def asked(topic: str, payload: object, at: str = "2026-03-02T10:00:00Z", shop: str = ALICE) -> Event:
+def asked(
+    topic: str, payload: object, at: str = "2026-03-02T10:00:00Z", shop: str = ALICE
+) -> Event:
     data = {"topic": topic, "payload": payload}
     return envelope.new("compliance.requested", shop, shop, data, trace="request-1", occurred_at=at)
 
@@ -36,7 +40,9 @@ async def deliver(stores: db.Stores, *events: Event) -> None:
 
 
 async def alices_shop(**fields: object) -> Shop:
-    shop = await Shop.create(domain=ALICE, access_token=b"a", refresh_token=b"r", access_expires_at=INSTALLED, **fields)
+    shop = await Shop.create(
+        domain=ALICE, access_token=b"a", refresh_token=b"r", access_expires_at=INSTALLED, **fields
+    )
     await Shop.filter(domain=ALICE).update(installed_at=INSTALLED)
     return shop
 
@@ -47,7 +53,12 @@ async def test_a_shop_that_uninstalls_loses_its_tokens(stores: db.Stores) -> Non
     at = INSTALLED + timedelta(days=1)
     await deliver(stores, uninstalled(at))
     shop = await Shop.get(domain=ALICE)
-    assert (shop.status, shop.uninstalled_at, shop.access_token, shop.refresh_token) == ("uninstalled", at, None, None)
+    assert (shop.status, shop.uninstalled_at, shop.access_token, shop.refresh_token) == (
+        "uninstalled",
+        at,
+        None,
+        None,
+    )
     assert shop.token_version == 1, "a refresh under way must not bring the tokens back"
     other = await Shop.get(domain="bobs.myshopify.com")
     assert (other.status, other.access_token) == ("active", b"b")
@@ -72,22 +83,34 @@ async def test_an_uninstall_told_twice_keeps_its_first_moment(stores: db.Stores)
 @pytest.mark.parametrize(
     ("topic", "payload"),
     [
-        ("customers/data_request", {"shop_id": 1, "customer": {"id": 7}, "data_request": {"id": 99}}),
+        (
+            "customers/data_request",
+            {"shop_id": 1, "customer": {"id": 7}, "data_request": {"id": 99}},
+        ),
         ("customers/redact", {"shop_id": 1, "customer": {"id": 7}, "orders_to_redact": [1]}),
         ("shop/redact", {"shop_id": 1, "shop_domain": ALICE}),
     ],
 )
-async def test_a_compliance_request_is_recorded_once(stores: db.Stores, topic: str, payload: dict[str, object]) -> None:
+async def test_a_compliance_request_is_recorded_once(
+    stores: db.Stores, topic: str, payload: dict[str, object]
+) -> None:
     await deliver(stores, asked(topic, payload), asked(topic, payload))
     await deliver(stores, asked(topic, payload))
     request = await ComplianceRequest.get()
-    assert (request.shop, request.topic, request.state, request.payload) == (ALICE, topic, "received", payload)
+    assert (request.shop, request.topic, request.state, request.payload) == (
+        ALICE,
+        topic,
+        "received",
+        payload,
+    )
 
 
 async def test_the_same_customer_can_be_redacted_again_later(stores: db.Stores) -> None:
     payload = {"customer": {"id": 7, "email": 'Bob "; DROP 🛍 \u202e'}}
     await deliver(
-        stores, asked("customers/redact", payload), asked("customers/redact", payload, "2027-03-02T10:00:00Z")
+        stores,
+        asked("customers/redact", payload),
+        asked("customers/redact", payload, "2027-03-02T10:00:00Z"),
     )
     assert await ComplianceRequest.all().count() == 2
 
@@ -114,6 +137,10 @@ async def test_a_shop_is_read_with_what_pages_need(stores: db.Stores) -> None:
     shop = await reads.shop(ALICE)
     assert shop is not None
     assert (shop.name, shop.currency, shop.timezone, shop.plan, shop.status) == (
-        "Alice's", "EUR", "Europe/Berlin", "plus", "active"
-    )  # fmt: skip
+        "Alice's",
+        "EUR",
+        "Europe/Berlin",
+        "plus",
+        "active",
+    )
     assert await reads.shop("charlie.myshopify.com") is None

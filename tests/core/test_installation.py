@@ -50,7 +50,10 @@ async def stored() -> Shop:
 
 async def facts() -> list[Event]:
     async with db.connection() as connection:
-        return [event.decode(row["body"]) for row in await connection.fetch("SELECT body FROM outbox ORDER BY id")]
+        return [
+            event.decode(row["body"])
+            for row in await connection.fetch("SELECT body FROM outbox ORDER BY id")
+        ]
 
 
 async def test_the_first_opening_installs_the_shop_and_tells_the_services(opens, shopify):
@@ -60,7 +63,11 @@ async def test_the_first_opening_installs_the_shop_and_tells_the_services(opens,
     assert row.access_token is not None
     (fact,) = await facts()
     assert (fact.topic, fact.shop, fact.key) == ("shop.installed", ALICE, ALICE)
-    assert msgspec.json.decode(fact.data) == {"currency": "EUR", "timezone": "Europe/Berlin", "name": "Alice's"}
+    assert msgspec.json.decode(fact.data) == {
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "name": "Alice's",
+    }
 
 
 async def test_later_openings_ask_shopify_nothing(opens, shopify):
@@ -73,7 +80,9 @@ async def test_later_openings_ask_shopify_nothing(opens, shopify):
 async def test_many_first_openings_at_once_are_one_installation(opens, shopify):
     shopify.pause_seconds = 0.1
     assert all(await asyncio.gather(*(opens() for _ in range(6))))
-    assert shopify.exchanges == 1, "a second exchange would make the first one's refresh token useless"
+    assert shopify.exchanges == 1, (
+        "a second exchange would make the first one's refresh token useless"
+    )
     assert len(await facts()) == 1
     assert (await stored()).name == "Alice's"
 
@@ -94,7 +103,9 @@ async def test_with_shopify_away_the_page_opens_and_a_later_opening_brings_the_r
     assert len(await facts()) == 1
 
 
-async def test_when_only_the_details_did_not_come_a_later_opening_asks_for_those_alone(opens, shopify):
+async def test_when_only_the_details_did_not_come_a_later_opening_asks_for_those_alone(
+    opens, shopify
+):
     shopify.trouble = lambda request: None if request.url.path.endswith("access_token") else AWAY
     assert await opens()
     assert (await stored()).access_token is not None
@@ -173,10 +184,16 @@ async def test_a_call_with_a_token_shopify_forgot_renews_it_once(config, shopify
     assert (shopify.refreshes, shopify.calls) == (["shprt_0"], 2)
 
 
-@pytest.mark.parametrize(("reply", "error"), [
-    (httpx.Response(429, headers={"Retry-After": "60"}), ThrottledError), (httpx.Response(402), ShopifyRefusedError),
-])  # fmt: skip
-async def test_one_shops_budget_or_bill_does_not_open_the_circuit_for_the_others(config, shopify, reply, error):
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (httpx.Response(429, headers={"Retry-After": "60"}), ThrottledError),
+        (httpx.Response(402), ShopifyRefusedError),
+    ],
+)
+async def test_one_shops_budget_or_bill_does_not_open_the_circuit_for_the_others(
+    config, shopify, reply, error
+):
     await has_tokens(config, shopify)
     await has_tokens(config, shopify, shop="bob.myshopify.com")
     shopify.trouble = lambda request: reply if ALICE in request.url.path else None
@@ -184,4 +201,6 @@ async def test_one_shops_budget_or_bill_does_not_open_the_circuit_for_the_others
         for _ in range(30):
             with pytest.raises(error):
                 await admin_api.call(client, config, ALICE, "shop", {})
-        assert await admin_api.call(client, config, "bob.myshopify.com", "shop", {}) == {"shop": DETAILS}
+        assert await admin_api.call(client, config, "bob.myshopify.com", "shop", {}) == {
+            "shop": DETAILS
+        }

@@ -1,4 +1,6 @@
-"""A shop's token is always a good one, renewed by one process at a time, and lost only when Shopify says so."""
+"""A shop's token is always a good one, renewed by one process at a time, and lost only when
+Shopify says so.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -39,7 +41,9 @@ async def test_a_good_token_is_used_as_it_is(config, shopify, token):
 
 
 @pytest.mark.parametrize("minutes_left", [4, 0, -60 * 24 * 30])
-async def test_a_token_near_its_end_is_renewed_and_both_are_kept_encrypted(config, shopify, token, minutes_left):
+async def test_a_token_near_its_end_is_renewed_and_both_are_kept_encrypted(
+    config, shopify, token, minutes_left
+):
     await has_tokens(config, shopify, minutes_left=minutes_left)
     assert await token() == "shpat_1"
     assert await token() == "shpat_1"
@@ -48,7 +52,12 @@ async def test_a_token_near_its_end_is_renewed_and_both_are_kept_encrypted(confi
     assert row.access_token is not None
     assert row.refresh_token is not None
     assert b"shp" not in bytes(row.access_token) + bytes(row.refresh_token)
-    assert (row.status, row.token_version, row.scopes, row.token_claimed_until) == ("active", 2, "read_orders", None)
+    assert (row.status, row.token_version, row.scopes, row.token_claimed_until) == (
+        "active",
+        2,
+        "read_orders",
+        None,
+    )
     assert row.access_expires_at is not None
     assert row.access_expires_at > datetime.now(UTC) + timedelta(minutes=59)
 
@@ -60,7 +69,9 @@ async def test_of_many_who_find_the_token_ended_one_renews_it(config, shopify, t
     assert shopify.refreshes == ["shprt_0"]
 
 
-async def test_while_one_renews_the_others_go_on_with_the_token_that_still_holds(config, shopify, token):
+async def test_while_one_renews_the_others_go_on_with_the_token_that_still_holds(
+    config, shopify, token
+):
     await has_tokens(config, shopify, minutes_left=3)
     shopify.pause_seconds = 0.2
     given = await asyncio.gather(*(token() for _ in range(5)))
@@ -91,7 +102,9 @@ SELECT count(*) FROM pg_stat_activity
 
 async def test_a_killed_renewer_blocks_nobody_for_long(config, shopify, token):
     await has_tokens(config, shopify, minutes_left=-1)
-    await Shop.filter(domain=ALICE).update(token_claimed_until=datetime.now(UTC) + timedelta(seconds=0.5))
+    await Shop.filter(domain=ALICE).update(
+        token_claimed_until=datetime.now(UTC) + timedelta(seconds=0.5)
+    )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tokens, "WAIT_SECONDS", 0.2)
         with pytest.raises(UnavailableError):
@@ -139,7 +152,9 @@ async def test_with_shopify_away_the_token_that_still_holds_is_used(config, shop
     assert (await token()).startswith("shpat_")
 
 
-async def test_a_dead_grant_needs_the_merchant_and_shopify_is_not_asked_again(config, shopify, token):
+async def test_a_dead_grant_needs_the_merchant_and_shopify_is_not_asked_again(
+    config, shopify, token
+):
     await has_tokens(config, shopify, minutes_left=-1)
     shopify.good_refresh.clear()
     for _ in range(3):
@@ -181,14 +196,22 @@ async def test_a_token_shopify_refused_is_renewed_though_it_should_still_hold(co
     await has_tokens(config, shopify)
     async with shopify.client as client:
         assert await tokens.renew(ALICE, client, config, "shpat_0") == "shpat_1"
-        assert await tokens.renew(ALICE, client, config, "shpat_0") == "shpat_1", "that one was replaced already"
+        assert await tokens.renew(ALICE, client, config, "shpat_0") == "shpat_1", (
+            "that one was replaced already"
+        )
     assert shopify.refreshes == ["shprt_0"]
 
 
 async def test_grants_unused_for_a_week_are_renewed_so_that_they_do_not_end(config, shopify):
     await has_tokens(config, shopify, minutes_left=-60 * 24 * 8)
     await has_tokens(config, shopify, minutes_left=-60 * 24 * 6, shop="bob.myshopify.com")
-    await has_tokens(config, shopify, minutes_left=-60 * 24 * 9, shop="charlie.myshopify.com", status="needs_reopen")
+    await has_tokens(
+        config,
+        shopify,
+        minutes_left=-60 * 24 * 9,
+        shop="charlie.myshopify.com",
+        status="needs_reopen",
+    )
     async with shopify.client as client:
         assert await tokens.renew_idle(client, config) == 1
         assert await tokens.renew_idle(client, config) == 0
@@ -201,7 +224,11 @@ async def test_one_shops_dead_grant_does_not_keep_the_others_from_being_renewed(
     refuse = [True]
 
     def trouble(_request: httpx.Request) -> httpx.Response | None:
-        return httpx.Response(400, json={"error": "invalid_grant"}) if refuse and refuse.pop() else None
+        return (
+            httpx.Response(400, json={"error": "invalid_grant"})
+            if refuse and refuse.pop()
+            else None
+        )
 
     shopify.trouble = trouble
     async with shopify.client as client:

@@ -1,4 +1,6 @@
-"""The core and relay processes: what they do together, how they say that they live, and how promptly they end."""
+"""The core and relay processes: what they do together, how they say that they live, and how
+promptly they end.
+"""
 
 import asyncio
 import signal
@@ -26,7 +28,16 @@ def processes(stores: db.Stores, tmp_path: Path) -> Iterator[Processes]:
 
 
 async def uninstall() -> None:
-    await emit(envelope.new("app.uninstalled", ALICE, ALICE, {}, trace="1", occurred_at=datetime.now(UTC).isoformat()))
+    await emit(
+        envelope.new(
+            "app.uninstalled",
+            ALICE,
+            ALICE,
+            {},
+            trace="1",
+            occurred_at=datetime.now(UTC).isoformat(),
+        )
+    )
 
 
 async def has_left() -> bool:

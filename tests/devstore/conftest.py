@@ -67,7 +67,11 @@ class Store:
         return response.json()
 
     async def customer(self, first_name: str = "Bob") -> str:
-        body = {"first_name": first_name, "last_name": "Buyer", "email": f"{first_name.lower()}@example.com"}
+        body = {
+            "first_name": first_name,
+            "last_name": "Buyer",
+            "email": f"{first_name.lower()}@example.com",
+        }
         return str((await self.control("POST", f"shops/{SHOP}/customers", body))["id"])
 
     async def order(self, customer_id: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -130,7 +134,15 @@ def socket_path() -> Iterator[Path]:
         sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
         conf = supervisor.configuration(data, path, {"redis": sleeper}, {}, root=os.geteuid() == 0)
         (data / "s.conf").write_text(conf)
-        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(data / "s.conf")]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "supervisor.supervisord",
+            "-c",
+            str(data / "s.conf"),
+        ]
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield path

@@ -24,11 +24,13 @@ from tests.devstore.test_processes import state_becomes
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGE = """<!doctype html><title>Page {path}</title><meta name="shopify-api-key" content="dev-key">
 <script src="{bridge}"></script>
-<s-app-nav><s-link href="/" rel="home">Home</s-link><s-link href="/customers">Customers</s-link></s-app-nav>
+<s-app-nav><s-link href="/" rel="home">Home</s-link><s-link
+       href="/customers">Customers</s-link></s-app-nav>
 <h1>Page {path}</h1><a id="inner" href="/customers?page=2">Page two</a><p id="answer"></p>
 <button onclick="shopify.toast.show('Saved')">Toast</button>
 <script>
-fetch('/api').then((answer) => answer.text()).then((text) => (document.getElementById('answer').textContent = text));
+fetch('/api').then((answer) => answer.text()).then((text) =>
+       (document.getElementById('answer').textContent = text));
 </script>"""
 
 
@@ -54,7 +56,9 @@ class App:
 
 @contextlib.asynccontextmanager
 async def serving(app: Starlette, port: int) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="on", ws="none"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=port, log_level="error", lifespan="on", ws="none")
+    )
     server.capture_signals = contextlib.nullcontext  # Ctrl-C belongs to pytest
     with contextlib.suppress(asyncio.CancelledError):
         task = asyncio.create_task(server.serve())
@@ -79,7 +83,9 @@ async def page(chromium: str, tmp_path: Path, socket_path: Path) -> AsyncIterato
     store_port, app_port = servers.free_port(), servers.free_port()
     app = App(f"http://127.0.0.1:{store_port}/app-bridge.js")
     routes = [Route("/api", app.api), Route("/{path:path}", app.page)]
-    settings = settings_for(tmp_path, APP_URL=f"http://127.0.0.1:{app_port}", HOLDFAST_SUPERVISOR=str(socket_path))
+    settings = settings_for(
+        tmp_path, APP_URL=f"http://127.0.0.1:{app_port}", HOLDFAST_SUPERVISOR=str(socket_path)
+    )
     async with (
         serving(Starlette(routes=routes), app_port),
         serving(main.make_app(settings), store_port),
@@ -93,7 +99,9 @@ async def page(chromium: str, tmp_path: Path, socket_path: Path) -> AsyncIterato
         await browser.close()
 
 
-async def test_the_app_in_its_frame_gets_tokens_a_menu_toasts_and_an_address_that_survives_reload(page: Page) -> None:
+async def test_the_app_in_its_frame_gets_tokens_a_menu_toasts_and_an_address_that_survives_reload(
+    page: Page,
+) -> None:
     await page.goto("/store/alice")
     frame = page.frame_locator("#app-frame")
     await expect(frame.locator("#answer")).to_have_text('"signed"')
@@ -109,7 +117,9 @@ async def test_the_app_in_its_frame_gets_tokens_a_menu_toasts_and_an_address_tha
     assert "id_token" not in page.url
 
 
-async def test_a_document_without_a_token_comes_back_with_one_through_the_token_page(page: Page) -> None:
+async def test_a_document_without_a_token_comes_back_with_one_through_the_token_page(
+    page: Page,
+) -> None:
     await page.goto("/store/alice")
     frame = page.frame_locator("#app-frame")
     await expect(frame.locator("#answer")).to_have_text('"signed"')

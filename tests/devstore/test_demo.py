@@ -1,4 +1,6 @@
-"""The demo shop: the app is opened once as the merchant would, then two months of history arrive."""
+"""The demo shop: the app is opened once as the merchant would, then two months of history
+arrive.
+"""
 
 import pytest
 from starlette.requests import Request
@@ -29,7 +31,11 @@ async def test_the_history_waits_for_an_app_that_is_not_up_yet(store: Store) -> 
     answers = [JSONResponse({}, 503), JSONResponse({})]
     store.app.answer = lambda _: answers.pop(0) if len(answers) > 1 else answers[0]
     await demo.seed(store.world)
-    assert [request.url.path for request, _ in store.app.requests][:3] == ["/healthz", "/healthz", "/"]
+    assert [request.url.path for request, _ in store.app.requests][:3] == [
+        "/healthz",
+        "/healthz",
+        "/",
+    ]
 
 
 async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code(
@@ -38,12 +44,16 @@ async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code
     monkeypatch.setattr(demo_spending, "POLL_SECONDS", 0.05)
 
     state, now = store.world.state, things.now()
-    gift = things.Discount(1, 2, demo.SHOP, "HF-ONE", "5.00 off", now, now, now, amount_cents=500, usage_limit=1)
+    gift = things.Discount(
+        1, 2, demo.SHOP, "HF-ONE", "5.00 off", now, now, now, amount_cents=500, usage_limit=1
+    )
     asked: list[str] = []
 
     def answer(request: Request) -> Response:
         if request.url.path == "/storefront/me":
-            return JSONResponse({"points": {"available": 120}, "rewards": [{"id": "1", "cost": 100}]})
+            return JSONResponse(
+                {"points": {"available": 120}, "rewards": [{"id": "1", "cost": 100}]}
+            )
         if request.url.path == "/storefront/redemptions":
             asked.append(request.query_params["logged_in_customer_id"])
             state.put("discount", gift.id, gift)
@@ -55,4 +65,6 @@ async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code
     await demo.run(store.world)
     assert len(asked) == len(set(asked)) == demo_spending.SPENDERS
     paid_with_it = [one for one in state.of_shop("order", demo.SHOP) if one.codes]
-    assert [(str(one.customer_id), one.codes[0].amount_cents) for one in paid_with_it] == [(asked[0], 500)]
+    assert [(str(one.customer_id), one.codes[0].amount_cents) for one in paid_with_it] == [
+        (asked[0], 500)
+    ]

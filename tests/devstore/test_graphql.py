@@ -1,4 +1,6 @@
-"""The Admin API is strict: the real schema decides, tokens run out, budgets are kept, codes are taken once."""
+"""The Admin API is strict: the real schema decides, tokens run out, budgets are kept, codes are
+taken once.
+"""
 
 import asyncio
 import time
@@ -10,7 +12,9 @@ from devstore import graphql
 from tests.devstore.conftest import SHARED, SHOP, Store
 from tests.devstore.test_tokens import exchange
 
-needs_schema = pytest.mark.skipif(not (SHARED / "schema").is_dir(), reason="the schema is not beside this checkout")
+needs_schema = pytest.mark.skipif(
+    not (SHARED / "schema").is_dir(), reason="the schema is not beside this checkout"
+)
 CREATE = """
 mutation Create($input: DiscountCodeBasicInput!) {
   made: discountCodeBasicCreate(basicCodeDiscount: $input) {
@@ -20,12 +24,15 @@ mutation Create($input: DiscountCodeBasicInput!) {
 }
 fragment Node on DiscountCodeNode {
   id
-  codeDiscount { __typename ... on DiscountCodeBasic { title status usageLimit codes(first: 1) { nodes { code } } } }
+  codeDiscount { __typename ... on DiscountCodeBasic { title status usageLimit codes(first: 1) {
+  nodes { code } } } }
 }
 """
 
 
-async def ask(store: Store, query: str, variables: dict[str, Any] | None = None, version: str = "2026-07") -> Any:
+async def ask(
+    store: Store, query: str, variables: dict[str, Any] | None = None, version: str = "2026-07"
+) -> Any:
     token = next(iter(store.world.state.of_shop("access_token", SHOP)), None)
     text = token.token if token else (await exchange(store)).json()["access_token"]
     return await store.http.post(
@@ -66,10 +73,14 @@ async def test_a_code_is_made_found_used_once_and_only_by_its_customer(store: St
     find = "query ($code: String!) { codeDiscountNodeByCode(code: $code) { id } }"
     found = (await ask(store, find, {"code": "hold-1"})).json()["data"]
     assert found == {"codeDiscountNodeByCode": {"id": node["id"]}}
-    assert (await ask(store, find, {"code": "NOBODY"})).json()["data"] == {"codeDiscountNodeByCode": None}
+    assert (await ask(store, find, {"code": "NOBODY"})).json()["data"] == {
+        "codeDiscountNodeByCode": None
+    }
 
     body = {"lines": [{"price": "20.00"}], "discount_codes": ["HOLD-1"]}
-    stranger = await store.http.post(f"/control/shops/{SHOP}/orders", json={**body, "customer_id": charlie})
+    stranger = await store.http.post(
+        f"/control/shops/{SHOP}/orders", json={**body, "customer_id": charlie}
+    )
     assert stranger.status_code == 422
     order = await store.order(bob, **body)
     assert order["total_discounts"] == "5.00"
@@ -83,40 +94,79 @@ async def test_a_code_that_exists_is_taken_and_bad_input_names_its_field(store: 
     await ask(store, CREATE, {"input": five_off(bob)})
     again = (await ask(store, CREATE, {"input": five_off(bob, "hold-1")})).json()["data"]["made"]
     assert again["codeDiscountNode"] is None
-    assert [(one["code"], one["field"]) for one in again["userErrors"]] == [("TAKEN", ["basicCodeDiscount", "code"])]
-    wrong = {**five_off("1", ""), "usageLimit": 0, "endsAt": "2025-01-01T00:00:00Z", "startsAt": "2026-01-01T00:00:00Z"}
+    assert [(one["code"], one["field"]) for one in again["userErrors"]] == [
+        ("TAKEN", ["basicCodeDiscount", "code"])
+    ]
+    wrong = {
+        **five_off("1", ""),
+        "usageLimit": 0,
+        "endsAt": "2025-01-01T00:00:00Z",
+        "startsAt": "2026-01-01T00:00:00Z",
+    }
     errors = (await ask(store, CREATE, {"input": wrong})).json()["data"]["made"]["userErrors"]
-    assert {one["code"] for one in errors} == {"BLANK", "INVALID", "GREATER_THAN", "END_DATE_BEFORE_START_DATE"}
+    assert {one["code"] for one in errors} == {
+        "BLANK",
+        "INVALID",
+        "GREATER_THAN",
+        "END_DATE_BEFORE_START_DATE",
+    }
     assert len(await store.control("GET", f"shops/{SHOP}/discounts")) == 1
 
 
-async def test_a_deactivated_code_is_refused_at_the_checkout_and_a_deleted_one_can_be_made_again(store: Store) -> None:
+async def test_a_deactivated_code_is_refused_at_the_checkout_and_a_deleted_one_can_be_made_again(
+    store: Store,
+) -> None:
     bob = await store.customer()
-    made = (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"]["codeDiscountNode"]
-    stop = "mutation ($id: ID!) { discountCodeDeactivate(id: $id) { codeDiscountNode { id } userErrors { code } } }"
-    assert (await ask(store, stop, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"]["userErrors"] == []
+    made = (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"][
+        "codeDiscountNode"
+    ]
+    stop = (
+        "mutation ($id: ID!) { discountCodeDeactivate(id: $id) "
+        "{ codeDiscountNode { id } userErrors { code } } }"
+    )
+    assert (await ask(store, stop, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"][
+        "userErrors"
+    ] == []
     body = {"customer_id": bob, "lines": [{"price": "20.00"}], "discount_codes": ["HOLD-1"]}
-    assert "not active" in (await store.http.post(f"/control/shops/{SHOP}/orders", json=body)).json()["error"]
-    delete = "mutation ($id: ID!) { discountCodeDelete(id: $id) { deletedCodeDiscountId userErrors { code } } }"
-    assert (await ask(store, delete, {"id": made["id"]})).json()["data"]["discountCodeDelete"]["userErrors"] == []
+    assert (
+        "not active"
+        in (await store.http.post(f"/control/shops/{SHOP}/orders", json=body)).json()["error"]
+    )
+    delete = (
+        "mutation ($id: ID!) { discountCodeDelete(id: $id) "
+        "{ deletedCodeDiscountId userErrors { code } } }"
+    )
+    assert (await ask(store, delete, {"id": made["id"]})).json()["data"]["discountCodeDelete"][
+        "userErrors"
+    ] == []
     gone = (await ask(store, stop, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"]
     assert gone == {"codeDiscountNode": None, "userErrors": [{"code": "INVALID"}]}
-    assert (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"]["userErrors"] == []
+    assert (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"][
+        "userErrors"
+    ] == []
 
 
 @needs_schema
 @pytest.mark.parametrize("version", ["2026-07", "2026-10"])
-async def test_a_misspelt_field_is_caught_in_the_document_and_in_its_variables(store: Store, version: str) -> None:
+async def test_a_misspelt_field_is_caught_in_the_document_and_in_its_variables(
+    store: Store, version: str
+) -> None:
     bob = await store.customer()
     good = five_off(bob)
     misspelt = {**good, "usageLimits": 1}
     answer = (await ask(store, CREATE, {"input": misspelt}, version)).json()
     assert "data" not in answer
     assert "usageLimits" in answer["errors"][0]["message"]
-    assert "data" not in (await ask(store, CREATE, {"input": {**good, "usageLimit": "one"}}, version)).json()
+    assert (
+        "data"
+        not in (await ask(store, CREATE, {"input": {**good, "usageLimit": "one"}}, version)).json()
+    )
     assert "data" not in (await ask(store, CREATE, {}, version)).json()
     assert "data" not in (await ask(store, CREATE, {"input": good, "more": 1}, version)).json()
-    assert "nmae" in (await ask(store, "{ shop { nmae } }", version=version)).json()["errors"][0]["message"]
+    assert (
+        "nmae"
+        in (await ask(store, "{ shop { nmae } }", version=version)).json()["errors"][0]["message"]
+    )
     assert await store.control("GET", f"shops/{SHOP}/discounts") == []
 
 
@@ -133,8 +183,12 @@ async def test_a_token_that_ran_out_or_belongs_to_another_shop_is_401(store: Sto
     assert (await ask(store, "{ shop { name } }")).status_code == 401
 
 
-async def test_answers_tell_the_cost_and_an_empty_bucket_is_throttled_with_status_200(store: Store) -> None:
-    cost = (await ask(store, "{ shop { name plan { publicDisplayName } } }")).json()["extensions"]["cost"]
+async def test_answers_tell_the_cost_and_an_empty_bucket_is_throttled_with_status_200(
+    store: Store,
+) -> None:
+    cost = (await ask(store, "{ shop { name plan { publicDisplayName } } }")).json()["extensions"][
+        "cost"
+    ]
     assert (cost["requestedQueryCost"], cost["throttleStatus"]["maximumAvailable"]) == (2, 2000.0)
     budgets: graphql.Budgets = store.http._transport.app.state.budgets  # type: ignore[attr-defined] # the ASGI app
     budgets.take(SHOP, 2500)
@@ -166,7 +220,9 @@ async def test_late_shopify_does_the_work_before_it_answers(store: Store) -> Non
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await ask(store, CREATE, {"input": five_off(bob)})
-    assert [one["code"] for one in await store.control("GET", f"shops/{SHOP}/discounts")] == ["HOLD-1"]
+    assert [one["code"] for one in await store.control("GET", f"shops/{SHOP}/discounts")] == [
+        "HOLD-1"
+    ]
 
 
 async def test_orders_are_paged_by_the_time_of_their_last_change(store: Store) -> None:
@@ -179,9 +235,15 @@ async def test_orders_are_paged_by_the_time_of_their_last_change(store: Store) -
       } }"""
     first = (await ask(store, query)).json()["data"]["orders"]
     assert first["pageInfo"]["hasNextPage"]
-    second = (await ask(store, query, {"after": first["pageInfo"]["endCursor"]})).json()["data"]["orders"]
-    assert [one["id"] for one in first["nodes"] + second["nodes"]] == [one["admin_graphql_api_id"] for one in made]
+    second = (await ask(store, query, {"after": first["pageInfo"]["endCursor"]})).json()["data"][
+        "orders"
+    ]
+    assert [one["id"] for one in first["nodes"] + second["nodes"]] == [
+        one["admin_graphql_api_id"] for one in made
+    ]
     newest = second["nodes"][0]["updatedAt"]
-    since = (await ask(store, query, {"query": f"updated_at:>='{newest}'"})).json()["data"]["orders"]["nodes"]
+    since = (await ask(store, query, {"query": f"updated_at:>='{newest}'"})).json()["data"][
+        "orders"
+    ]["nodes"]
     assert [one["name"] for one in since] == ["#1003"]
     assert "errors" in (await ask(store, query, {"query": "tag:vip"})).json()

@@ -11,7 +11,9 @@ WEIGHTS = st.lists(st.integers(0, 10_000_000), min_size=1, max_size=40)
 
 
 @given(WEIGHTS, st.integers(0, 1000))
-def test_a_spread_sums_exactly_and_takes_no_more_than_a_part_has(weights: list[int], promille: int) -> None:
+def test_a_spread_sums_exactly_and_takes_no_more_than_a_part_has(
+    weights: list[int], promille: int
+) -> None:
     amount = sum(weights) * promille // 1000
     shares = money.spread(amount, weights)
     assert sum(shares) == amount
@@ -19,7 +21,9 @@ def test_a_spread_sums_exactly_and_takes_no_more_than_a_part_has(weights: list[i
 
 
 @given(WEIGHTS, st.integers(0, 1000))
-def test_a_spread_is_never_a_cent_away_from_the_exact_proportion(weights: list[int], promille: int) -> None:
+def test_a_spread_is_never_a_cent_away_from_the_exact_proportion(
+    weights: list[int], promille: int
+) -> None:
     total = sum(weights)
     amount = total * promille // 1000
     for share, weight in zip(money.spread(amount, weights), weights, strict=True):

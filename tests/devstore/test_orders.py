@@ -17,16 +17,29 @@ LINES = st.lists(
 def discount(state: State, code: str = "FIVE", **fields: object) -> things.Discount:
     at = "2020-01-01T00:00:00+00:00"
     made = things.Discount(
-        id=state.new_id(), redeem_code_id=state.new_id(), shop=SHOP, code=code, title=code, created_at=at,
-        updated_at=at, **{"starts_at": at, "amount_cents": 500, **fields},
-    )  # fmt: skip
+        id=state.new_id(),
+        redeem_code_id=state.new_id(),
+        shop=SHOP,
+        code=code,
+        title=code,
+        created_at=at,
+        updated_at=at,
+        **{"starts_at": at, "amount_cents": 500, **fields},
+    )
     state.put("discount", made.id, made)
     return made
 
 
-def place(state: State, lines: list[tuple[int, int, bool]], codes: tuple[str, ...] = ()) -> things.Order:
-    items = [things.Item(f"Thing {n}", price, quantity, gift) for n, (price, quantity, gift) in enumerate(lines)]
-    return orders.place(state, state.shop(SHOP), things.Basket(items, None, "guest@example.com"), codes=codes)
+def place(
+    state: State, lines: list[tuple[int, int, bool]], codes: tuple[str, ...] = ()
+) -> things.Order:
+    items = [
+        things.Item(f"Thing {n}", price, quantity, gift)
+        for n, (price, quantity, gift) in enumerate(lines)
+    ]
+    return orders.place(
+        state, state.shop(SHOP), things.Basket(items, None, "guest@example.com"), codes=codes
+    )
 
 
 @given(LINES, st.integers(1, 100_000))
@@ -43,17 +56,27 @@ def test_an_amount_off_the_order_is_spread_over_its_lines_but_gift_cards(
     order = place(state, lines, ("five",))
     body = payloads.order(state, order)
     allocated = [
-        money.cents(allocation["amount"]) for line in body["line_items"] for allocation in line["discount_allocations"]
+        money.cents(allocation["amount"])
+        for line in body["line_items"]
+        for allocation in line["discount_allocations"]
     ]
     assert sum(allocated) == min(off, goods) == money.cents(body["total_discounts"])
-    assert all(line["discount_allocations"] == [] for line in body["line_items"] if line["gift_card"])
-    assert body["discount_codes"] == [{"code": "FIVE", "amount": body["total_discounts"], "type": "fixed_amount"}]
-    total = money.cents(body["subtotal_price"]) + money.cents(body["total_tax"]) + order.shipping_cents
+    assert all(
+        line["discount_allocations"] == [] for line in body["line_items"] if line["gift_card"]
+    )
+    assert body["discount_codes"] == [
+        {"code": "FIVE", "amount": body["total_discounts"], "type": "fixed_amount"}
+    ]
+    total = (
+        money.cents(body["subtotal_price"]) + money.cents(body["total_tax"]) + order.shipping_cents
+    )
     assert money.cents(body["total_price"]) == total
 
 
 @given(LINES, st.randoms(use_true_random=False))
-def test_refunds_in_any_split_and_order_sum_to_the_order_exactly(lines: list[tuple[int, int, bool]], dice) -> None:
+def test_refunds_in_any_split_and_order_sum_to_the_order_exactly(
+    lines: list[tuple[int, int, bool]], dice
+) -> None:
     state = State(None)
     if any(not gift for _, _, gift in lines):
         discount(state)
@@ -67,12 +90,19 @@ def test_refunds_in_any_split_and_order_sum_to_the_order_exactly(lines: list[tup
     orders.refund_whole(state, order)
     assert sum(refund.amount_cents for refund in order.refunds) == orders.paid_cents(order)
     for line in order.lines:
-        back = [item for refund in order.refunds for item in refund.items if item.line_id == line.id]
+        back = [
+            item for refund in order.refunds for item in refund.items if item.line_id == line.id
+        ]
         assert sum(item.subtotal_cents for item in back) == line.net_cents
         assert sum(item.quantity for item in back) == line.quantity
     body = payloads.order(state, order)
     assert body["financial_status"] == "refunded"
-    assert body["current_total_price"] == body["current_subtotal_price"] == body["current_total_tax"] == "0.00"
+    assert (
+        body["current_total_price"]
+        == body["current_subtotal_price"]
+        == body["current_total_tax"]
+        == "0.00"
+    )
 
 
 def test_an_amount_given_back_is_not_given_back_again_with_the_lines() -> None:
@@ -123,7 +153,9 @@ def test_an_unpaid_order_has_nothing_to_refund_and_can_be_paid_once() -> None:
         ({"minimum_quantity": 5}, "5 items"),
     ],
 )
-def test_a_code_that_may_not_be_used_is_refused_with_its_reason(fields: dict[str, object], why: str) -> None:
+def test_a_code_that_may_not_be_used_is_refused_with_its_reason(
+    fields: dict[str, object], why: str
+) -> None:
     state = State(None)
     discount(state, **fields)
     with pytest.raises(CodeRefusedError, match=why):

@@ -15,12 +15,16 @@ FRONT = f"/shops/{SHOP}"
 
 
 async def sign_in(store: Store, customer_id: str) -> None:
-    assert (await store.http.post(f"{FRONT}/sign-in", data={"customer_id": customer_id})).status_code == 303
+    assert (
+        await store.http.post(f"{FRONT}/sign-in", data={"customer_id": customer_id})
+    ).status_code == 303
 
 
 async def add_mug(store: Store) -> None:
     mug = next(one for one in store.world.state.of_shop("product", SHOP) if one.picture == "mug")
-    assert (await store.http.post(f"{FRONT}/cart", data={"product_id": str(mug.id), "add": "2"})).status_code == 303
+    assert (
+        await store.http.post(f"{FRONT}/cart", data={"product_id": str(mug.id), "add": "2"})
+    ).status_code == 303
 
 
 async def test_a_shopper_buys_with_a_code_and_the_merchant_refunds_a_piece(store: Store) -> None:
@@ -38,7 +42,9 @@ async def test_a_shopper_buys_with_a_code_and_the_merchant_refunds_a_piece(store
     assert address == f"{FRONT}/orders/{order['id']}"
     assert [order["customer"]["id"], order["total_price"]] == [int(bob), "38.48"]
     line = order["line_items"][0]["id"]
-    await store.http.post(address, data={"action": "refund_lines", f"line_{line}": "1", "note": "Chipped"})
+    await store.http.post(
+        address, data={"action": "refund_lines", f"line_{line}": "1", "note": "Chipped"}
+    )
     assert "Chipped" in (await store.http.get(address)).text
     await store.until(lambda: store.app.payloads("refunds/create"))
     assert store.app.payloads("refunds/create")[0]["refund_line_items"][0]["subtotal"] == 15.5
@@ -90,10 +96,13 @@ async def test_the_app_proxy_follows_redirects_and_says_when_the_app_is_away_or_
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.app.answer = lambda request: (
-        RedirectResponse("/storefront/there") if request.url.path.endswith("here") and "there" not in request.url.path
+        RedirectResponse("/storefront/there")
+        if request.url.path.endswith("here") and "there" not in request.url.path
         else JSONResponse({"at": request.url.path})
-    )  # fmt: skip
-    assert (await store.http.get(f"{FRONT}/apps/holdfast/here")).json() == {"at": "/storefront/there"}
+    )
+    assert (await store.http.get(f"{FRONT}/apps/holdfast/here")).json() == {
+        "at": "/storefront/there"
+    }
     for error, status in (
         (httpx.ConnectError, 502),
         (httpx.ReadTimeout, 504),
@@ -112,7 +121,16 @@ async def test_the_admin_opens_the_app_with_all_that_shopify_adds(store: Store) 
     target = urlsplit(answer.headers["location"])
     query = {name: values[0] for name, values in parse_qs(target.query).items()}
     assert (target.netloc, target.path, query["page"]) == ("app.test", "/customers", "2")
-    assert {"embedded", "host", "id_token", "locale", "session", "shop", "timestamp", "hmac"} <= query.keys()
+    assert {
+        "embedded",
+        "host",
+        "id_token",
+        "locale",
+        "session",
+        "shop",
+        "timestamp",
+        "hmac",
+    } <= query.keys()
     claims = jwt.decode(query["id_token"], SECRET, algorithms=["HS256"], audience="dev-key")
     assert claims["dest"] == f"https://{SHOP}"
     assert claims["iss"] == f"https://{SHOP}/admin"
@@ -125,31 +143,48 @@ async def test_the_admin_opens_the_app_with_all_that_shopify_adds(store: Store) 
 async def test_every_page_opens_and_escapes_what_people_typed(store: Store) -> None:
     evil = "<script>alert(1)</script>"
     bob = await store.customer()
-    await store.control("PATCH", f"shops/{SHOP}/customers/{bob}", {"first_name": evil, "last_name": "עברית 🎁"})
+    await store.control(
+        "PATCH", f"shops/{SHOP}/customers/{bob}", {"first_name": evil, "last_name": "עברית 🎁"}
+    )
     order = await store.order(bob, lines=[{"title": evil, "price": "1.00"}])
     pages = [
-        "/", "/store/alice", "/store/alice/orders", "/store/alice/customers", "/store/alice/settings", f"{FRONT}/",
-        f"{FRONT}/cart", f"{FRONT}/checkout", f"{FRONT}/orders/{order['id']}", "/deliveries", "/break",
-    ]  # fmt: skip
+        "/",
+        "/store/alice",
+        "/store/alice/orders",
+        "/store/alice/customers",
+        "/store/alice/settings",
+        f"{FRONT}/",
+        f"{FRONT}/cart",
+        f"{FRONT}/checkout",
+        f"{FRONT}/orders/{order['id']}",
+        "/deliveries",
+        "/break",
+    ]
     for page in pages:
         answer = await store.http.get(page, params={"said": evil})
         assert answer.status_code == 200, page
         assert evil not in answer.text, page
-        assert not re.search(r'(?:src|href)="https?://(?!app\.test/)', answer.text), "no outside resources"
+        assert not re.search(r'(?:src|href)="https?://(?!app\.test/)', answer.text), (
+            "no outside resources"
+        )
 
 
 async def test_another_site_cannot_press_our_buttons(store: Store) -> None:
     headers = {"Origin": "https://evil.example"}
     assert (await store.http.post("/store/alice/uninstall", headers=headers)).status_code == 403
     assert store.shop.is_installed
-    assert (await store.http.post("/store/alice/uninstall", headers={"Origin": "http://store.test"})).status_code == 303
+    assert (
+        await store.http.post("/store/alice/uninstall", headers={"Origin": "http://store.test"})
+    ).status_code == 303
     assert not store.shop.is_installed
     assert "not installed" in (await store.http.get("/store/alice/open")).text
     await store.http.post("/store/alice/install")
     assert store.shop.is_installed
 
 
-@pytest.mark.parametrize("shop", ["alice.example.com", "-.myshopify.com", "a.myshopify.com.evil.example", "alice"])
+@pytest.mark.parametrize(
+    "shop", ["alice.example.com", "-.myshopify.com", "a.myshopify.com.evil.example", "alice"]
+)
 async def test_only_myshopify_shops_exist(store: Store, shop: str) -> None:
     assert (await store.http.get(f"/shops/{shop}/")).status_code == 404
     assert (await store.http.get(f"/control/shops/{shop}/orders")).status_code == 404

@@ -8,12 +8,16 @@ import pytest
 from tests.devstore.conftest import SHARED, SHOP, Store
 
 FIXTURES = SHARED / "payloads" / "fixtures-2026-07"
-needs_samples = pytest.mark.skipif(not FIXTURES.is_dir(), reason="Shopify's samples are not beside this checkout")
+needs_samples = pytest.mark.skipif(
+    not FIXTURES.is_dir(), reason="Shopify's samples are not beside this checkout"
+)
 OPTIONAL = {"sku", "vendor"}
 
 
 def missing(sample: Any, made: Any, path: str = "") -> list[str]:
-    """Keys of the sample that `made` lacks, and values of another JSON type (null matches everything)."""
+    """Keys of the sample that `made` lacks, and values of another JSON type (null matches
+    everything).
+    """
     if sample is None or made is None:
         return []
     if isinstance(sample, dict) and isinstance(made, dict):
@@ -44,11 +48,24 @@ async def test_every_topic_has_the_shape_of_shopifys_sample(store: Store) -> Non
     await store.control("DELETE", f"shops/{SHOP}/customers/{bob}")
     await store.control("POST", f"shops/{SHOP}/webhooks", {"topic": "app/uninstalled"})
     topics = {
-        "orders/create", "orders/paid", "orders/updated", "orders/cancelled", "refunds/create", "customers/create",
-        "customers/update", "customers/delete", "customers/data_request", "customers/redact", "shop/redact",
+        "orders/create",
+        "orders/paid",
+        "orders/updated",
+        "orders/cancelled",
+        "refunds/create",
+        "customers/create",
+        "customers/update",
+        "customers/delete",
+        "customers/data_request",
+        "customers/redact",
+        "shop/redact",
         "app/uninstalled",
-    }  # fmt: skip
-    await store.until(lambda: topics <= {request.headers["x-shopify-topic"] for request, _ in store.app.webhooks()})
+    }
+    await store.until(
+        lambda: (
+            topics <= {request.headers["x-shopify-topic"] for request, _ in store.app.webhooks()}
+        )
+    )
     problems = {topic: missing(sample(topic), store.app.payloads(topic)[0]) for topic in topics}
     assert {topic: found for topic, found in problems.items() if found} == {}
 
@@ -56,7 +73,9 @@ async def test_every_topic_has_the_shape_of_shopifys_sample(store: Store) -> Non
 async def test_refunded_lines_have_their_money_as_json_numbers(store: Store) -> None:
     order = await store.order(lines=[{"title": "Mug", "price": "89.99", "quantity": 2}])
     line = {"line_id": order["line_items"][0]["id"], "quantity": 1}
-    refund = await store.control("POST", f"shops/{SHOP}/orders/{order['id']}/refund", {"lines": [line]})
+    refund = await store.control(
+        "POST", f"shops/{SHOP}/orders/{order['id']}/refund", {"lines": [line]}
+    )
     item = refund["refund_line_items"][0]
     assert (item["subtotal"], item["total_tax"]) == (89.99, 7.2)
     assert item["subtotal_set"]["shop_money"]["amount"] == "89.99"
@@ -66,23 +85,31 @@ async def test_refunded_lines_have_their_money_as_json_numbers(store: Store) -> 
 
 async def test_an_amount_refund_names_no_lines(store: Store) -> None:
     order = await store.order()
-    refund = await store.control("POST", f"shops/{SHOP}/orders/{order['id']}/refund", {"amount": "5.00"})
+    refund = await store.control(
+        "POST", f"shops/{SHOP}/orders/{order['id']}/refund", {"amount": "5.00"}
+    )
     assert refund["refund_line_items"] == []
     adjustment = refund["order_adjustments"][0]
     assert (adjustment["kind"], adjustment["amount"]) == ("refund_discrepancy", "-5.00")
 
 
-async def test_a_guests_order_has_no_customer_and_ids_are_too_large_for_javascript(store: Store) -> None:
+async def test_a_guests_order_has_no_customer_and_ids_are_too_large_for_javascript(
+    store: Store,
+) -> None:
     order = await store.order(None, test=True)
     assert order["customer"] is None
     assert order["test"] is True
     assert order["id"] > 2**53
 
 
-async def test_a_cancelled_order_is_refunded_unless_the_merchant_says_otherwise(store: Store) -> None:
+async def test_a_cancelled_order_is_refunded_unless_the_merchant_says_otherwise(
+    store: Store,
+) -> None:
     first, second = await store.order(), await store.order()
     await store.control("POST", f"shops/{SHOP}/orders/{first['id']}/cancel")
-    kept = await store.control("POST", f"shops/{SHOP}/orders/{second['id']}/cancel", {"refund": False})
+    kept = await store.control(
+        "POST", f"shops/{SHOP}/orders/{second['id']}/cancel", {"refund": False}
+    )
     assert kept["financial_status"] == "paid"
     await store.until(lambda: len(store.app.payloads("orders/cancelled")) == 2)
     await store.until(lambda: store.app.payloads("refunds/create"))

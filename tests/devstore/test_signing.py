@@ -1,4 +1,6 @@
-"""Signatures and tokens agree with Shopify's published vectors and with its own verification package."""
+"""Signatures and tokens agree with Shopify's published vectors and with its own verification
+package.
+"""
 
 import json
 from urllib.parse import parse_qsl
@@ -11,7 +13,9 @@ from devstore.settings import Settings
 from tests.devstore.conftest import SECRET, SHARED, SHOP, settings_for
 
 VECTORS = SHARED / "vectors" / "hmac-vectors.json"
-needs_vectors = pytest.mark.skipif(not VECTORS.is_file(), reason="the vectors are not beside this checkout")
+needs_vectors = pytest.mark.skipif(
+    not VECTORS.is_file(), reason="the vectors are not beside this checkout"
+)
 
 
 @pytest.fixture
@@ -37,7 +41,9 @@ def test_shopifys_own_package_accepts_what_we_sign(settings: Settings) -> None:
     url = f"https://app.test/storefront/me?{query}"
     assert oracle.verify_app_proxy_req({"method": "GET", "headers": {}, "url": url, "body": ""}).ok
     tampered = url.replace("logged_in_customer_id=7", "logged_in_customer_id=8")
-    assert not oracle.verify_app_proxy_req({"method": "GET", "headers": {}, "url": tampered, "body": ""}).ok
+    assert not oracle.verify_app_proxy_req(
+        {"method": "GET", "headers": {}, "url": tampered, "body": ""}
+    ).ok
 
     headers = {"Authorization": f"Bearer {signing.id_token(settings, SHOP)}"}
     request = {"method": "GET", "headers": headers, "url": "https://app.test/", "body": ""}
@@ -45,7 +51,12 @@ def test_shopifys_own_package_accepts_what_we_sign(settings: Settings) -> None:
     assert (seen.ok, seen.shop) == (True, "alice")
 
     headers = {"Authorization": f"Bearer {signing.extension_token(settings, SHOP, 7)}"}
-    request = {"method": "GET", "headers": headers, "url": "https://app.test/checkout/me", "body": ""}
+    request = {
+        "method": "GET",
+        "headers": headers,
+        "url": "https://app.test/checkout/me",
+        "body": "",
+    }
     assert oracle.verify_checkout_ui_ext_req(request).ok
 
     body = '{"name":"Zoë"}'
@@ -56,7 +67,12 @@ def test_shopifys_own_package_accepts_what_we_sign(settings: Settings) -> None:
         "X-Shopify-API-Version": "2026-07",
         "X-Shopify-Webhook-Id": "1",
     }
-    request = {"method": "POST", "headers": headers, "url": "https://app.test/webhooks", "body": body}
+    request = {
+        "method": "POST",
+        "headers": headers,
+        "url": "https://app.test/webhooks",
+        "body": body,
+    }
     assert oracle.verify_webhook_req(request).ok
 
 

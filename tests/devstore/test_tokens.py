@@ -26,7 +26,9 @@ async def exchange(store: Store, **fields: Any) -> Any:
 
 
 async def refresh(store: Store, token: str) -> Any:
-    return await store.http.post(ADDRESS, data={**CLIENT, "grant_type": "refresh_token", "refresh_token": token})
+    return await store.http.post(
+        ADDRESS, data={**CLIENT, "grant_type": "refresh_token", "refresh_token": token}
+    )
 
 
 async def test_an_id_token_becomes_an_expiring_token_with_a_refresh_token(store: Store) -> None:
@@ -53,7 +55,9 @@ async def test_a_bad_subject_token_is_refused_by_name(store: Store) -> None:
     }
     for what, token in bad.items():
         answer = await exchange(store, subject_token=token)
-        assert (answer.status_code, answer.json()) == (400, {"error": "invalid_subject_token"}), what
+        assert (answer.status_code, answer.json()) == (400, {"error": "invalid_subject_token"}), (
+            what
+        )
 
 
 async def test_wrong_credentials_or_an_uninstalled_app_are_an_invalid_client(store: Store) -> None:
@@ -62,7 +66,7 @@ async def test_wrong_credentials_or_an_uninstalled_app_are_an_invalid_client(sto
     assert (await exchange(store)).json() == {"error": "invalid_client"}
 
 
-async def test_a_refresh_leaves_the_old_access_token_alive_and_can_be_retried_until_its_successor_is_used(
+async def test_a_refresh_leaves_the_old_token_alive_and_can_be_retried_until_its_successor_is_used(
     store: Store,
 ) -> None:
     first = (await exchange(store)).json()

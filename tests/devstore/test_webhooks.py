@@ -1,4 +1,6 @@
-"""Webhooks are sent as Shopify sends them: again after a failure, twice and shuffled when asked, never to nobody."""
+"""Webhooks are sent as Shopify sends them: again after a failure, twice and shuffled when
+asked, never to nobody.
+"""
 
 import asyncio
 import base64
@@ -29,14 +31,23 @@ async def test_a_webhook_carries_every_header_and_a_good_signature(store: Store)
 
 
 async def test_a_failed_delivery_comes_again_with_the_same_id_and_body(store: Store) -> None:
-    answers = [JSONResponse({}, 503), RedirectResponse("/elsewhere"), JSONResponse({}, 404), JSONResponse({})]
+    answers = [
+        JSONResponse({}, 503),
+        RedirectResponse("/elsewhere"),
+        JSONResponse({}, 404),
+        JSONResponse({}),
+    ]
     store.app.answer = lambda _: answers.pop(0) if len(answers) > 1 else answers[0]
     await store.control("POST", "webhooks", {"time_scale": 0.0001})
     await store.customer()
     await store.until(lambda: len(store.app.webhooks()) == 4)
-    assert len({request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}) == 1
+    assert (
+        len({request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}) == 1
+    )
     assert len({body for _, body in store.app.webhooks()}) == 1
-    await store.until(lambda: next(iter(store.world.state.tables["delivery"].values())).state == "delivered")
+    await store.until(
+        lambda: next(iter(store.world.state.tables["delivery"].values())).state == "delivered"
+    )
     listed = await store.control("GET", "deliveries")
     assert [attempt["status"] for attempt in listed[0]["tries"]] == [503, 307, 404, 200]
 
@@ -55,7 +66,9 @@ def test_the_eight_waits_add_up_to_four_hours() -> None:
     assert sum(waits) == pytest.approx(4 * 3600)
 
 
-async def test_an_app_that_takes_too_long_has_failed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_app_that_takes_too_long_has_failed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(webhooks, "TOTAL_SECONDS", 0.05)
     store.app.delay_seconds = 0.5
     await store.customer()
@@ -79,10 +92,14 @@ async def test_on_request_everything_comes_twice_and_out_of_order(store: Store) 
     await store.control("POST", "webhooks", {"duplicate_ratio": 1.0, "shuffle": True})
     sent = [await store.customer(f"Bob{number}") for number in range(20)]
     await store.until(lambda: len(store.app.webhooks()) == 40)
-    first_seen = list(dict.fromkeys(str(one["id"]) for one in store.app.payloads("customers/create")))
+    first_seen = list(
+        dict.fromkeys(str(one["id"]) for one in store.app.payloads("customers/create"))
+    )
     assert sorted(first_seen) == sorted(sent)
     assert first_seen != sent
-    assert len({request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}) == 20
+    assert (
+        len({request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}) == 20
+    )
 
 
 async def test_send_again_uses_the_same_id(store: Store) -> None:
@@ -103,14 +120,18 @@ async def test_an_uninstalled_app_hears_nothing_more(store: Store) -> None:
     assert store.app.webhooks("customers/create") == []
 
 
-async def test_what_waits_is_sent_after_a_restart_and_ids_go_on(fake_app: FakeApp, tmp_path) -> None:
+async def test_what_waits_is_sent_after_a_restart_and_ids_go_on(
+    fake_app: FakeApp, tmp_path
+) -> None:
     fake_app.answer = lambda _: JSONResponse({}, 500)
     ids, names = [], []
     for run in range(2):
         app = main.make_app(settings_for(tmp_path))
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://store.test") as http,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://store.test"
+            ) as http,
         ):
             store = Store(app.state.world, fake_app, http)
             if run:

@@ -1,4 +1,6 @@
-"""The degradation matrix: each test really stops a part, looks at what people see, and starts it again."""
+"""The degradation matrix: each test really stops a part, looks at what people see, and starts
+it again.
+"""
 
 import uuid
 
@@ -28,7 +30,9 @@ def gauge(stack: Stack, name: str) -> float:
     return -1
 
 
-def test_with_the_points_worker_stopped_balances_are_old_and_say_so_and_no_order_is_lost(whole_stack: Stack) -> None:
+def test_with_the_points_worker_stopped_balances_are_old_and_say_so_and_no_order_is_lost(
+    whole_stack: Stack,
+) -> None:
     stack = whole_stack
     bob = bob_with(stack, 40)
     stack.stop("points")
@@ -45,12 +49,16 @@ def test_with_the_points_worker_stopped_balances_are_old_and_say_so_and_no_order
     wait_for("the mark goes", lambda: stack.me(bob)["points"]["source"] == "live", 20)
 
 
-def test_with_redis_stopped_webhooks_are_kept_in_postgres_and_pages_still_open(whole_stack: Stack) -> None:
+def test_with_redis_stopped_webhooks_are_kept_in_postgres_and_pages_still_open(
+    whole_stack: Stack,
+) -> None:
     stack = whole_stack
     bob = bob_with(stack, 40)
     stack.stop("redis")
     stack.order(bob, "60.00")
-    wait_for("Postgres keeps the webhooks", lambda: gauge(stack, "holdfast_spilled_webhooks") >= 2, 10)
+    wait_for(
+        "Postgres keeps the webhooks", lambda: gauge(stack, "holdfast_spilled_webhooks") >= 2, 10
+    )
     assert stack.me(bob)["points"]["available"] == 40
     assert stack.open_admin("/").status_code == 200
     # the board is asked at most once a second, so the page may know a moment later
@@ -74,7 +82,9 @@ def test_with_redis_hanging_people_wait_no_longer_than_the_deadline(whole_stack:
     stack.wait_for_points(bob, 100, 40)
 
 
-def test_with_postgres_stopped_the_shopper_sees_the_last_balance_and_spends_nothing(whole_stack: Stack) -> None:
+def test_with_postgres_stopped_the_shopper_sees_the_last_balance_and_spends_nothing(
+    whole_stack: Stack,
+) -> None:
     stack = whole_stack
     bob = bob_with(stack, 140)
     assert stack.open_admin("/").status_code == 200
@@ -94,7 +104,9 @@ def test_with_postgres_stopped_the_shopper_sees_the_last_balance_and_spends_noth
 
 def test_with_both_stores_stopped_shopify_is_asked_to_come_again(whole_stack: Stack) -> None:
     stack = whole_stack
-    stack.control("POST", "webhooks", {"time_scale": 0.005})  # Shopify's first retries, seconds instead of minutes
+    stack.control(
+        "POST", "webhooks", {"time_scale": 0.005}
+    )  # Shopify's first retries, seconds instead of minutes
     try:
         bob = bob_with(stack, 40)
         stack.stop("redis", "postgres")
@@ -118,21 +130,33 @@ def test_with_shopify_gone_points_are_held_until_the_code_exists(whole_stack: St
 
     def prepared() -> bool:
         redemptions = stack.me(bob)["redemptions"]
-        return bool(redemptions) and redemptions[0]["state"] == "captured" and bool(redemptions[0]["code"])
+        return (
+            bool(redemptions)
+            and redemptions[0]["state"] == "captured"
+            and bool(redemptions[0]["code"])
+        )
 
     wait_for("the code is there", prepared, 60)
     assert stack.me(bob)["points"]["held"] == 0
 
 
-def test_when_shopify_did_the_work_but_its_answer_was_lost_there_is_still_one_code(whole_stack: Stack) -> None:
+def test_when_shopify_did_the_work_but_its_answer_was_lost_there_is_still_one_code(
+    whole_stack: Stack,
+) -> None:
     stack = whole_stack
     bob = bob_with(stack, 140)
     before = len(stack.control("GET", f"shops/{SHOP}/discounts"))
     stack.control("POST", "shopify", {"mode": "late", "seconds": 6})
     assert redeem(stack, bob).status_code == 202
-    wait_for("Shopify did the work", lambda: len(stack.control("GET", f"shops/{SHOP}/discounts")) > before, 10)
+    wait_for(
+        "Shopify did the work",
+        lambda: len(stack.control("GET", f"shops/{SHOP}/discounts")) > before,
+        10,
+    )
     stack.control("POST", "shopify", {"mode": "normal"})
-    wait_for("the code is found", lambda: stack.me(bob)["redemptions"][0]["state"] == "captured", 60)
+    wait_for(
+        "the code is found", lambda: stack.me(bob)["redemptions"][0]["state"] == "captured", 60
+    )
     assert len(stack.control("GET", f"shops/{SHOP}/discounts")) == before + 1
 
 

@@ -7,7 +7,9 @@ import httpx
 from tests.stack import SHOP, Stack
 
 
-async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for(whole_stack: Stack) -> None:
+async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for(
+    whole_stack: Stack,
+) -> None:
     stack = whole_stack
     stack.start("web2")
     bob = stack.customer()
@@ -18,14 +20,21 @@ async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pay
     for number in range(200):
         path = {"path": "/storefront/redemptions", "customer_id": bob}
         url = stack.control("POST", f"shops/{SHOP}/proxy-url", path)["url"]
-        urls.append(url.replace(f":{stack.ports['web']}/", f":{stack.ports['web2']}/") if number % 2 else url)
+        urls.append(
+            url.replace(f":{stack.ports['web']}/", f":{stack.ports['web2']}/")
+            if number % 2
+            else url
+        )
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as client:
 
         async def redeem(number: int) -> int:
             body = {"reward_id": reward["id"], "idempotency_key": f"at-once-{number:04}"}
             for _ in range(40):
                 answer = await client.post(urls[number], json=body)
-                if answer.status_code not in {429, 503}:  # a full bulkhead asks to come again, with the same key
+                if answer.status_code not in {
+                    429,
+                    503,
+                }:  # a full bulkhead asks to come again, with the same key
                     return answer.status_code
                 await asyncio.sleep(0.25)
             return answer.status_code

@@ -21,4 +21,6 @@ async def service(stores: db.Stores, bus: Bus) -> AsyncIterator[Service]:
         await connection.execute("CREATE TABLE effects (id bigserial PRIMARY KEY, number bigint)")
     yield Service(stores, bus)
     async with db.connection() as connection:
-        await connection.execute("DROP TABLE effects")  # the tables are compared with the models' elsewhere
+        await connection.execute(
+            "DROP TABLE effects"
+        )  # the tables are compared with the models' elsewhere

@@ -1,4 +1,6 @@
-"""What the tests of drains share: webhooks of three shops, a small translation, and what became of them."""
+"""What the tests of drains share: webhooks of three shops, a small translation, and what became
+of them.
+"""
 
 import json
 import time
@@ -32,7 +34,9 @@ async def known(shops):
     return set(shops) - {STRANGER}
 
 
-def item(name: str, shop: str = ALICE, *, topic: str = "orders/paid", body: bytes = b"{}") -> LaneItem:
+def item(
+    name: str, shop: str = ALICE, *, topic: str = "orders/paid", body: bytes = b"{}"
+) -> LaneItem:
     return LaneItem(
         received_ms=int(time.time() * 1000),
         shop=shop,
@@ -57,7 +61,8 @@ async def drain_once(stores, **kwargs):
 async def emitted() -> list[event.Event]:
     async with db.connection() as connection:
         return [
-            event.decode(bytes(row["body"])) for row in await connection.fetch("SELECT body FROM outbox ORDER BY id")
+            event.decode(bytes(row["body"]))
+            for row in await connection.fetch("SELECT body FROM outbox ORDER BY id")
         ]
 
 
@@ -67,4 +72,7 @@ async def fact_ids() -> list[str]:
 
 async def receipts() -> dict[str, str]:
     async with db.connection() as connection:
-        return {row["webhook_id"]: row["outcome"] for row in await connection.fetch("SELECT * FROM receipts")}
+        return {
+            row["webhook_id"]: row["outcome"]
+            for row in await connection.fetch("SELECT * FROM receipts")
+        }

@@ -1,4 +1,6 @@
-"""What the tests of the road share: events of Alice's shop, and a service that writes down what it was given."""
+"""What the tests of the road share: events of Alice's shop, and a service that writes down what
+it was given.
+"""
 
 import asyncio
 import dataclasses
@@ -47,12 +49,16 @@ async def letters() -> list[Any]:
 
 async def make_letters_due() -> None:
     async with db.connection() as connection:
-        await connection.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE state = 'waiting'")
+        await connection.execute(
+            "UPDATE dead_letters SET next_attempt_at = now() WHERE state = 'waiting'"
+        )
 
 
 @dataclass
 class Service:
-    """A service whose effect is a row in `effects` for each event; `poison` says which it cannot handle, and why."""
+    """A service whose effect is a row in `effects` for each event; `poison` says which it
+    cannot handle, and why.
+    """
 
     stores: db.Stores
     bus: Bus
@@ -76,7 +82,10 @@ class Service:
 
     async def effects(self) -> list[int]:
         async with db.connection() as connection:
-            return [row["number"] for row in await connection.fetch("SELECT number FROM effects ORDER BY id")]
+            return [
+                row["number"]
+                for row in await connection.fetch("SELECT number FROM effects ORDER BY id")
+            ]
 
 
 def consumer_of(service: Service, slot: str = "1") -> Consumer:

@@ -34,26 +34,33 @@ async def away(stores: db.Stores):
 async def spilled() -> list[str]:
     async with db.connection() as connection:
         return [
-            row["webhook_id"] for row in await connection.fetch("SELECT webhook_id FROM spilled_webhooks ORDER BY id")
+            row["webhook_id"]
+            for row in await connection.fetch("SELECT webhook_id FROM spilled_webhooks ORDER BY id")
         ]
 
 
 async def lane_ids(stores, shop=ALICE) -> list[str]:
-    return [lane.decode_item(raw).webhook_id for raw in await stores.queue.lrange(f"lane:{shop}", 0, -1)]
+    return [
+        lane.decode_item(raw).webhook_id for raw in await stores.queue.lrange(f"lane:{shop}", 0, -1)
+    ]
 
 
 async def drains_waiting(stores) -> int:
     return await stores.queue.zcard(admissions.QUEUE)
 
 
-async def test_a_webhook_is_in_its_lane_when_admission_answers(stores: db.Stores, admission: Admission):
+async def test_a_webhook_is_in_its_lane_when_admission_answers(
+    stores: db.Stores, admission: Admission
+):
     assert await admission.admit(item(1)) == "queued"
     assert await lane_ids(stores) == ["w1"]
     assert await admission.admit(item(1)) == "duplicate"
     assert await lane_ids(stores) == ["w1"]
 
 
-async def test_webhooks_that_arrive_together_share_calls_and_keep_their_order(stores, admission, monkeypatch):
+async def test_webhooks_that_arrive_together_share_calls_and_keep_their_order(
+    stores, admission, monkeypatch
+):
     calls = []
     admit_encoded = lane.admit_encoded
 
@@ -70,7 +77,9 @@ async def test_webhooks_that_arrive_together_share_calls_and_keep_their_order(st
 
 async def test_of_many_repeats_at_once_one_is_queued(stores: db.Stores, admission: Admission):
     other = Admission(stores)  # a second web process
-    answers = await asyncio.gather(*(one.admit(item(1)) for _ in range(50) for one in (admission, other)))
+    answers = await asyncio.gather(
+        *(one.admit(item(1)) for _ in range(50) for one in (admission, other))
+    )
     assert answers.count("queued") == 1
     assert answers.count("duplicate") == 99
 
@@ -83,7 +92,9 @@ async def test_admission_wakes_one_drain(stores: db.Stores, admission: Admission
     assert await drains_waiting(stores) == 1
 
 
-async def test_with_redis_away_webhooks_are_kept_in_postgres_and_come_back(stores: db.Stores, away: db.Stores):
+async def test_with_redis_away_webhooks_are_kept_in_postgres_and_come_back(
+    stores: db.Stores, away: db.Stores
+):
     admission = Admission(away)
     answers = await asyncio.gather(*(admission.admit(one) for one in items(20) + items(1)))
     assert answers == ["spilled"] * 21
@@ -95,7 +106,9 @@ async def test_with_redis_away_webhooks_are_kept_in_postgres_and_come_back(store
     assert sorted(await lane_ids(stores)) == sorted(f"w{number}" for number in range(20))
 
 
-async def test_after_a_failure_redis_is_avoided_for_a_moment_and_then_tried_again(stores, away, monkeypatch):
+async def test_after_a_failure_redis_is_avoided_for_a_moment_and_then_tried_again(
+    stores, away, monkeypatch
+):
     monkeypatch.setattr(admissions, "AVOID_REDIS_SECONDS", 0.1)
     admission = Admission(away)
     assert await admission.admit(item(1)) == "spilled"
@@ -105,7 +118,9 @@ async def test_after_a_failure_redis_is_avoided_for_a_moment_and_then_tried_agai
     assert await admission.admit(item(3)) == "queued"
 
 
-async def test_a_redis_that_is_slow_counts_as_away(stores: db.Stores, admission: Admission, monkeypatch):
+async def test_a_redis_that_is_slow_counts_as_away(
+    stores: db.Stores, admission: Admission, monkeypatch
+):
     monkeypatch.setattr(admissions, "REDIS_SECONDS", 0.1)
 
     async def hang(*_args, **_kwargs):
@@ -117,7 +132,9 @@ async def test_a_redis_that_is_slow_counts_as_away(stores: db.Stores, admission:
     assert time.monotonic() - began < 1
 
 
-async def test_a_full_lane_overflows_into_postgres_and_flows_back_when_there_is_room(stores: db.Stores):
+async def test_a_full_lane_overflows_into_postgres_and_flows_back_when_there_is_room(
+    stores: db.Stores,
+):
     small = replace(stores, config=replace(stores.config, lane_max_length=3))
     admission = Admission(small)
     answers = await asyncio.gather(*(admission.admit(one) for one in items(5) + items(2, BOB)))
@@ -130,7 +147,9 @@ async def test_a_full_lane_overflows_into_postgres_and_flows_back_when_there_is_
     assert await lane_ids(stores) == ["w3", "w4"]
 
 
-async def test_one_full_lane_does_not_keep_the_spilled_webhooks_of_others(stores: db.Stores, monkeypatch):
+async def test_one_full_lane_does_not_keep_the_spilled_webhooks_of_others(
+    stores: db.Stores, monkeypatch
+):
     monkeypatch.setattr(spill, "STEP", 2)
     small = replace(stores, config=replace(stores.config, lane_max_length=1))
     await lane.admit(stores.queue, [item(0)], time.time(), small.config)
@@ -142,7 +161,9 @@ async def test_one_full_lane_does_not_keep_the_spilled_webhooks_of_others(stores
     assert len(await spilled()) == 5
 
 
-async def test_a_webhook_that_is_both_in_the_lane_and_spilled_comes_back_once(stores: db.Stores, admission: Admission):
+async def test_a_webhook_that_is_both_in_the_lane_and_spilled_comes_back_once(
+    stores: db.Stores, admission: Admission
+):
     await admission.admit(item(1))
     await spill.spill([(ALICE, "w1", lane.encode_item(item(1)))])
     await spill.unspill(stores)
@@ -173,7 +194,9 @@ async def test_only_when_both_stores_are_down_is_a_webhook_refused(away: db.Stor
 
     monkeypatch.setattr(spill, "spill", down)
     admission = Admission(away)
-    answers = await asyncio.gather(*(admission.admit(one) for one in items(3)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(admission.admit(one) for one in items(3)), return_exceptions=True
+    )
     assert [type(answer) for answer in answers] == [UnavailableError] * 3
     assert answers[0].status == 503
 
@@ -181,7 +204,9 @@ async def test_only_when_both_stores_are_down_is_a_webhook_refused(away: db.Stor
 async def test_a_postgres_that_hangs_while_redis_is_away_is_waited_for_two_seconds_at_most(
     away: db.Stores, embedded, monkeypatch
 ):
-    """asyncpg asks a server that stands still to cancel, and waits: Shopify must have its answer all the same."""
+    """asyncpg asks a server that stands still to cancel, and waits: Shopify must have its
+    answer all the same.
+    """
     monkeypatch.setattr(admissions, "POSTGRES_SECONDS", 0.3)
     admission = Admission(away)
     assert await admission.admit(item(0)) == "spilled", "the pool has a connection"
@@ -204,14 +229,20 @@ async def comes_through(admission: Admission, number: int) -> bool:
         return False
 
 
-async def test_more_webhooks_than_may_wait_are_refused_and_those_before_them_are_kept(stores, admission, monkeypatch):
+async def test_more_webhooks_than_may_wait_are_refused_and_those_before_them_are_kept(
+    stores, admission, monkeypatch
+):
     monkeypatch.setattr(admissions, "WAITING_MAX", 10)
-    answers = await asyncio.gather(*(admission.admit(one) for one in items(12)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(admission.admit(one) for one in items(12)), return_exceptions=True
+    )
     assert answers[:10] == ["queued"] * 10
     assert [type(answer) for answer in answers[10:]] == [UnavailableError] * 2
 
 
-async def test_a_caller_that_hangs_up_does_not_disturb_the_others(stores: db.Stores, admission: Admission):
+async def test_a_caller_that_hangs_up_does_not_disturb_the_others(
+    stores: db.Stores, admission: Admission
+):
     tasks = [asyncio.create_task(admission.admit(one)) for one in items(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()

@@ -28,7 +28,9 @@ from tests.flow.helpers import (
 )
 
 
-async def test_a_batch_is_handled_in_one_call_and_in_order(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_a_batch_is_handled_in_one_call_and_in_order(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     await publish(bus, stores, *(order(number) for number in range(50)))
     assert await service.run_once() == 50
     assert service.batches == [list(range(50))]
@@ -42,13 +44,17 @@ async def test_a_backlog_is_handled_in_batches_of_the_configured_size(
     service.topics = (TOPIC, "order.refunded")
     config = dataclasses.replace(stores.config, consumer_batch=20)
     service.stores = dataclasses.replace(stores, config=config)
-    await publish(bus, stores, *(order(number, topic=service.topics[number % 2]) for number in range(100)))
+    await publish(
+        bus, stores, *(order(number, topic=service.topics[number % 2]) for number in range(100))
+    )
     assert await service.run_once() == 100
     assert max(len(batch) for batch in service.batches) == 20
     assert sorted(await service.effects()) == list(range(100))
 
 
-async def test_events_repeated_by_the_relay_are_dropped(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_events_repeated_by_the_relay_are_dropped(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     events = [order(number) for number in range(5)]
     await publish(bus, stores, *events, *events[:3])
     await publish(bus, stores, *events)
@@ -65,30 +71,42 @@ async def test_each_service_gets_every_event(service: Service, bus: Bus, stores:
     assert await service.effects() == [1, 1]
 
 
-async def test_a_poisoned_event_holds_up_none_of_fifty(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_a_poisoned_event_holds_up_none_of_fifty(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     service.poison = lambda number: ZeroDivisionError("of course") if number == 20 else None
     await publish(bus, stores, *(order(number) for number in range(51)))
     await service.run_once()
     assert await service.effects() == [number for number in range(51) if number != 20]
     assert await left_over(service) == 0
     [letter] = await letters()
-    assert (letter["service"], letter["shop"], letter["topic"], letter["state"], letter["attempts"]) == (
-        "points", "alice.myshopify.com", TOPIC, "waiting", 1
-    )  # fmt: skip
+    assert (
+        letter["service"],
+        letter["shop"],
+        letter["topic"],
+        letter["state"],
+        letter["attempts"],
+    ) == ("points", "alice.myshopify.com", TOPIC, "waiting", 1)
     assert letter["reason"] == "ZeroDivisionError: of course"
 
 
-async def test_an_event_refused_for_good_is_dead_at_once(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_an_event_refused_for_good_is_dead_at_once(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     service.poison = lambda number: RefusedError("Points cannot be earned here.")
     await publish(bus, stores, order(1))
     await service.run_once()
     [letter] = await letters()
     assert (letter["state"], letter["reason"], letter["next_attempt_at"]) == (
-        "dead", "Points cannot be earned here.", None
-    )  # fmt: skip
+        "dead",
+        "Points cannot be earned here.",
+        None,
+    )
 
 
-async def test_a_waiting_event_is_handled_when_its_time_comes(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_a_waiting_event_is_handled_when_its_time_comes(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     service.poison = lambda number: ZeroDivisionError() if number == 1 else None
     await publish(bus, stores, order(1), order(2))
     await service.run_once()
@@ -136,7 +154,9 @@ async def test_a_badly_signed_event_is_set_aside_and_never_handled(
     assert (letter["state"], letter["shop"]) == ("dead", ""), "nobody knows whose shop it is"
     await stores.queue.xadd("bus:order.paid", entry)
     async with db.connection() as connection:
-        await connection.execute("UPDATE dead_letters SET state = 'waiting', next_attempt_at = now()")
+        await connection.execute(
+            "UPDATE dead_letters SET state = 'waiting', next_attempt_at = now()"
+        )
     await service.run_once()
     assert await service.effects() == [1], "replayed, it is still not signed"
     assert {letter["state"] for letter in await letters()} == {"dead"}
@@ -146,7 +166,9 @@ async def test_events_signed_before_a_rotation_are_handled_after_it(
     service: Service, bus: Bus, stores: db.Stores
 ) -> None:
     def with_secrets(*secrets: str) -> db.Stores:
-        return dataclasses.replace(stores, config=dataclasses.replace(stores.config, event_secrets=secrets))
+        return dataclasses.replace(
+            stores, config=dataclasses.replace(stores.config, event_secrets=secrets)
+        )
 
     await publish(bus, with_secrets("old"), order(1))
     await publish(bus, with_secrets("new", "old"), order(2))
@@ -159,7 +181,9 @@ async def test_events_signed_before_a_rotation_are_handled_after_it(
     assert await service.effects() == [1, 2], "the old secret is retired"
     service.stores = with_secrets("new", "old")
     async with db.connection() as connection:
-        await connection.execute("UPDATE dead_letters SET state = 'waiting', next_attempt_at = now()")
+        await connection.execute(
+            "UPDATE dead_letters SET state = 'waiting', next_attempt_at = now()"
+        )
     await service.run_once()
     assert await service.effects() == [1, 2, 3], "an operator who retired it too early can replay"
 
@@ -172,11 +196,19 @@ async def test_an_event_of_a_future_version_waits_as_a_dead_letter_of_its_shop(
     await service.run_once()
     assert await service.effects() == [2]
     [letter] = await letters()
-    assert (letter["state"], letter["shop"], letter["reference"]) == ("dead", future.shop, future.id)
+    assert (letter["state"], letter["shop"], letter["reference"]) == (
+        "dead",
+        future.shop,
+        future.id,
+    )
     assert letter["reason"] == "order.paid version 2 is not known here; the newest known is 1."
-    monkeypatch.setitem(envelope.UPCASTS, (TOPIC, 1), lambda data: data)  # the program learns version 2
+    monkeypatch.setitem(
+        envelope.UPCASTS, (TOPIC, 1), lambda data: data
+    )  # the program learns version 2
     async with db.connection() as connection:
-        await connection.execute("UPDATE dead_letters SET state = 'waiting', next_attempt_at = now()")
+        await connection.execute(
+            "UPDATE dead_letters SET state = 'waiting', next_attempt_at = now()"
+        )
     await service.run_once()
     assert await service.effects() == [2, 1]
 
@@ -221,7 +253,9 @@ async def test_what_another_slot_left_behind_is_claimed(
     assert await service.effects() == list(range(10))
 
 
-async def test_two_consumers_of_a_service_share_the_work(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_two_consumers_of_a_service_share_the_work(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     config = dataclasses.replace(stores.config, consumer_batch=7)
     service.stores = dataclasses.replace(stores, config=config)
     stop = asyncio.Event()
@@ -246,7 +280,9 @@ async def test_caches_are_refreshed_after_the_commit_and_their_failure_undoes_no
 ) -> None:
     seen: list[list[int]] = []
 
-    async def handle(connection: asyncpg.Connection, events: list[envelope.Event]) -> consumer.AfterCommit:
+    async def handle(
+        connection: asyncpg.Connection, events: list[envelope.Event]
+    ) -> consumer.AfterCommit:
         await service.handle(connection, events)
 
         async def refresh() -> None:
@@ -274,11 +310,15 @@ async def test_a_single_event_is_handled_with_its_request_id_in_the_logs(
     event = order(1)
     await publish(bus, stores, event)
     await service.run_once()
-    assert {"request_id": "request-1", "shop": event.shop, "event_id": event.id}.items() <= bound[-1].items()
+    assert {"request_id": "request-1", "shop": event.shop, "event_id": event.id}.items() <= bound[
+        -1
+    ].items()
     assert "request_id" not in structlog.contextvars.get_contextvars()
 
 
-async def test_what_was_consumed_long_ago_is_forgotten_in_steps(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_what_was_consumed_long_ago_is_forgotten_in_steps(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     await publish(bus, stores, *(order(number) for number in range(10)))
     await service.run_once()
     assert await consumer.prune() == 0

@@ -1,4 +1,6 @@
-"""A database or a bus lost in the middle costs no event a try, and only an event that did it is blamed."""
+"""A database or a bus lost in the middle costs no event a try, and only an event that did it is
+blamed.
+"""
 
 import asyncio
 import logging
@@ -42,7 +44,9 @@ async def test_a_database_lost_in_the_middle_of_a_batch_makes_no_dead_letter(
     await publish(bus, stores, *(order(number) for number in range(20)))
     handle, losses = service.handle, 2
 
-    async def loses_the_database(connection: asyncpg.Connection, events: list[envelope.Event]) -> None:
+    async def loses_the_database(
+        connection: asyncpg.Connection, events: list[envelope.Event]
+    ) -> None:
         nonlocal losses
         await handle(connection, events)
         if losses:
@@ -81,7 +85,9 @@ async def test_deadlocks_conflicts_and_refused_connections_cost_no_event_a_try(
 async def test_a_statement_that_runs_out_of_time_blames_its_event_alone(
     service: Service, bus: Bus, stores: db.Stores
 ) -> None:
-    error = asyncpg.PostgresError.new({"C": "57014", "M": "canceling statement due to statement timeout"})
+    error = asyncpg.PostgresError.new(
+        {"C": "57014", "M": "canceling statement due to statement timeout"}
+    )
     service.poison = lambda number: error if number == 2 else None
     await publish(bus, stores, order(1), order(2), order(3))
     await service.run_once()
@@ -126,7 +132,9 @@ async def test_nobody_is_blamed_while_postgres_does_not_answer(
     assert await left_over(service) == 1
 
 
-async def test_a_consumer_goes_on_when_redis_has_lost_the_bus(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_a_consumer_goes_on_when_redis_has_lost_the_bus(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(consumer_of(service).run(stop))
     await publish(bus, stores, order(1))

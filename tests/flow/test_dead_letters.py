@@ -20,10 +20,18 @@ from tests.flow.helpers import SHOP, Service, letters, make_letters_due, order, 
 CHARLIES = "charlie.myshopify.com"
 
 
-async def set_aside(reference: str, error: Exception, service: str = "ingest", shop: str = SHOP) -> bool:
+async def set_aside(
+    reference: str, error: Exception, service: str = "ingest", shop: str = SHOP
+) -> bool:
     async with db.transaction() as connection:
         return await dead_letters.add(
-            connection, error, service=service, shop=shop, topic="orders/paid", reference=reference, payload=b"{}"
+            connection,
+            error,
+            service=service,
+            shop=shop,
+            topic="orders/paid",
+            reference=reference,
+            payload=b"{}",
         )
 
 
@@ -54,8 +62,9 @@ async def test_a_letter_waits_two_seconds_then_four_times_longer_each_time_and_d
         assert expected * 0.9 < seconds <= expected * 1.1
     assert (letter.state, letter.attempts, letter.next_attempt_at) == ("dead", 6, None)
     assert [entry["reason"] for entry in letter.history] == [
-        "ZeroDivisionError: first", *["ZeroDivisionError: still"] * 5
-    ]  # fmt: skip
+        "ZeroDivisionError: first",
+        *["ZeroDivisionError: still"] * 5,
+    ]
 
 
 async def test_the_same_failure_told_twice_is_one_letter(stores: db.Stores) -> None:
@@ -66,13 +75,17 @@ async def test_the_same_failure_told_twice_is_one_letter(stores: db.Stores) -> N
 
 
 async def test_a_reason_of_any_text_can_be_kept(stores: db.Stores) -> None:
-    await set_aside("1", ValueError("nul \x00, lone surrogate \ud800, \u202eright to left, 🛍" + "x" * 10_000))
+    await set_aside(
+        "1", ValueError("nul \x00, lone surrogate \ud800, \u202eright to left, 🛍" + "x" * 10_000)
+    )
     letter = await only_letter()
     assert letter.reason.startswith("ValueError: nul , lone surrogate ?, \u202eright to left, 🛍")
     assert len(letter.reason) == 2_000
 
 
-async def test_a_replayed_letter_gets_all_its_tries_again_and_keeps_its_history(stores: db.Stores) -> None:
+async def test_a_replayed_letter_gets_all_its_tries_again_and_keeps_its_history(
+    stores: db.Stores,
+) -> None:
     await set_aside("1", RefusedError("no"))
     letter = await only_letter()
     await dead_letters.replay(SHOP, letter.id)
@@ -80,13 +93,19 @@ async def test_a_replayed_letter_gets_all_its_tries_again_and_keeps_its_history(
     await dead_letters.retry_due("ingest", fails)
     letter = await only_letter()
     assert (letter.state, letter.attempts) == ("waiting", 1)
-    assert [entry["reason"] for entry in letter.history] == ["no", "Replay asked for.", "ZeroDivisionError: still"]
+    assert [entry["reason"] for entry in letter.history] == [
+        "no",
+        "Replay asked for.",
+        "ZeroDivisionError: still",
+    ]
     await dead_letters.replay(SHOP, letter.id)
     assert await dead_letters.retry_due("ingest", works) == 1
     letter = await only_letter()
     assert letter.state == "done"
     await dead_letters.replay(SHOP, letter.id)
-    assert await dead_letters.retry_due("ingest", fails) == 0, "what was handled is not handled again"
+    assert await dead_letters.retry_due("ingest", fails) == 0, (
+        "what was handled is not handled again"
+    )
 
 
 async def test_nobody_replays_another_shops_letter(stores: db.Stores) -> None:
@@ -99,7 +118,9 @@ async def test_nobody_replays_another_shops_letter(stores: db.Stores) -> None:
     assert (await dead_letters.list_for_shop(CHARLIES)).total == 0
 
 
-async def test_replaying_all_of_a_shop_handles_each_event_once(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_replaying_all_of_a_shop_handles_each_event_once(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     service.poison = lambda number: RefusedError("no") if number % 10 == 0 else None
     await publish(bus, stores, *(order(number) for number in range(50)), order(60, shop=CHARLIES))
     await service.run_once()
@@ -128,7 +149,9 @@ async def test_two_processes_retrying_at_once_handle_a_letter_once(stores: db.St
     assert sorted(handled) == [str(number) for number in range(10)]
 
 
-async def test_a_letter_held_up_by_the_database_costs_no_try_and_holds_up_no_other(stores: db.Stores) -> None:
+async def test_a_letter_held_up_by_the_database_costs_no_try_and_holds_up_no_other(
+    stores: db.Stores,
+) -> None:
     await set_aside("1", ZeroDivisionError())
     await set_aside("2", ZeroDivisionError())
     await make_letters_due()
@@ -144,7 +167,9 @@ async def test_a_letter_held_up_by_the_database_costs_no_try_and_holds_up_no_oth
     assert 3 < (letter.next_attempt_at - datetime.now(UTC)).total_seconds() <= 5
 
 
-async def test_what_a_failed_retry_wrote_is_undone(service: Service, bus: Bus, stores: db.Stores) -> None:
+async def test_what_a_failed_retry_wrote_is_undone(
+    service: Service, bus: Bus, stores: db.Stores
+) -> None:
     service.poison = lambda number: ZeroDivisionError()
     await publish(bus, stores, order(1))
     await service.run_once()
@@ -159,30 +184,62 @@ async def test_what_a_failed_retry_wrote_is_undone(service: Service, bus: Bus, s
 async def test_letters_are_listed_newest_first_a_page_at_a_time(stores: db.Stores) -> None:
     for number in range(5):
         await set_aside(str(number), RefusedError("no"))
-    first, last = await dead_letters.list_for_shop(SHOP, 1, 2), await dead_letters.list_for_shop(SHOP, 99, 2)
-    assert ([letter.reference for letter in first.letters], first.total, first.pages) == (["4", "3"], 5, 3)
+    first, last = (
+        await dead_letters.list_for_shop(SHOP, 1, 2),
+        await dead_letters.list_for_shop(SHOP, 99, 2),
+    )
+    assert ([letter.reference for letter in first.letters], first.total, first.pages) == (
+        ["4", "3"],
+        5,
+        3,
+    )
     assert ([letter.reference for letter in last.letters], last.page) == (["0"], 3)
-    assert [letter.reference for letter in (await dead_letters.list_for_shop(SHOP, -1, 2)).letters] == ["4", "3"]
+    assert [
+        letter.reference for letter in (await dead_letters.list_for_shop(SHOP, -1, 2)).letters
+    ] == ["4", "3"]
     assert (await dead_letters.list_for_shop(CHARLIES)).pages == 1
 
 
-async def test_only_the_services_own_letters_are_due_the_longest_waiting_first(stores: db.Stores) -> None:
+async def test_only_the_services_own_letters_are_due_the_longest_waiting_first(
+    stores: db.Stores,
+) -> None:
     for service in ("ingest", "points"):
         for number in range(3):
             await set_aside(str(number), ZeroDivisionError(), service)
-    await DeadLetter.filter(reference="2").update(next_attempt_at=datetime.now(UTC) - timedelta(minutes=2))
-    await DeadLetter.filter(reference="0").update(next_attempt_at=datetime.now(UTC) - timedelta(minutes=1))
-    assert [letter.reference for letter in await dead_letters.due("ingest", datetime.now(UTC))] == ["2", "0"]
-    assert [letter.reference for letter in await dead_letters.due("points", datetime.now(UTC), limit=1)] == ["2"]
+    await DeadLetter.filter(reference="2").update(
+        next_attempt_at=datetime.now(UTC) - timedelta(minutes=2)
+    )
+    await DeadLetter.filter(reference="0").update(
+        next_attempt_at=datetime.now(UTC) - timedelta(minutes=1)
+    )
+    assert [letter.reference for letter in await dead_letters.due("ingest", datetime.now(UTC))] == [
+        "2",
+        "0",
+    ]
+    assert [
+        letter.reference for letter in await dead_letters.due("points", datetime.now(UTC), limit=1)
+    ] == ["2"]
 
 
 def test_payloads_are_shown_as_text_people_can_read() -> None:
-    assert json.loads(dead_letters.readable(b'{"a": {"b": "\xf0\x9f\x9b\x8d"}}')) == {"a": {"b": "🛍"}}
-    item = msgspec.msgpack.encode(["webhook-1", "orders/paid", SHOP, b'{"id": 1}', b"not json \xff"])
-    assert json.loads(dead_letters.readable(item)) == ["webhook-1", "orders/paid", SHOP, {"id": 1}, "not json \ufffd"]
+    assert json.loads(dead_letters.readable(b'{"a": {"b": "\xf0\x9f\x9b\x8d"}}')) == {
+        "a": {"b": "🛍"}
+    }
+    item = msgspec.msgpack.encode(
+        ["webhook-1", "orders/paid", SHOP, b'{"id": 1}', b"not json \xff"]
+    )
+    assert json.loads(dead_letters.readable(item)) == [
+        "webhook-1",
+        "orders/paid",
+        SHOP,
+        {"id": 1},
+        "not json \ufffd",
+    ]
     webhook = LaneItem(1, SHOP, "orders/paid", "webhook-1", "2026-07", "", "", "", b'{"id": 1}')
     shown = json.loads(dead_letters.readable(msgspec.msgpack.encode(webhook)))
-    assert (shown["body"], shown["webhook_id"]) == ({"id": 1}, "webhook-1"), "by the names of its fields"
+    assert (shown["body"], shown["webhook_id"]) == ({"id": 1}, "webhook-1"), (
+        "by the names of its fields"
+    )
     assert dead_letters.readable(b"\xc1 neither") == "\ufffd neither"
 
 

@@ -25,7 +25,9 @@ JSON = st.recursive(
 
 @given(data=JSON, trace=st.text())
 def test_an_event_is_the_same_after_encoding_and_decoding(data: object, trace: str) -> None:
-    event = envelope.new("order.paid", SHOP, SHOP, data, trace=trace, occurred_at="2026-03-01T10:00:00+01:00")
+    event = envelope.new(
+        "order.paid", SHOP, SHOP, data, trace=trace, occurred_at="2026-03-01T10:00:00+01:00"
+    )
     body = envelope.encode(event)
     read = envelope.decode(body)
     assert read == event
@@ -46,7 +48,9 @@ def test_ids_are_ordered_by_time_and_tell_their_age() -> None:
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     # computed by hand from the specification: base64(HMAC-SHA256(secret, id.timestamp.body))
     key = base64.b64encode(b"0123456789abcdef01234567").decode()
-    expected = hmac.new(b"0123456789abcdef01234567", b'msg_1.1614265330.{"a":1}', hashlib.sha256).digest()
+    expected = hmac.new(
+        b"0123456789abcdef01234567", b'msg_1.1614265330.{"a":1}', hashlib.sha256
+    ).digest()
     signature = envelope.sign("msg_1", 1614265330, b'{"a":1}', [f"whsec_{key}"])
     assert signature == "v1," + base64.b64encode(expected).decode()
 
@@ -74,14 +78,20 @@ def test_the_first_secret_signs_and_all_verify() -> None:
         ("1", 5, b"body", "v2,AAAA"),
     ],
 )
-def test_what_was_not_signed_is_refused(event_id: str, timestamp: int, body: bytes, signature: str | None) -> None:
+def test_what_was_not_signed_is_refused(
+    event_id: str, timestamp: int, body: bytes, signature: str | None
+) -> None:
     genuine = envelope.sign("1", 5, b"body", ["secret"])
     with pytest.raises(BadSignatureError) as raised:
-        envelope.verify(event_id, timestamp, body, genuine if signature is None else signature, ["secret"])
+        envelope.verify(
+            event_id, timestamp, body, genuine if signature is None else signature, ["secret"]
+        )
     assert raised.value.permanent
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"id": 1}', b"\xff\xfe", b'{"id":"1","topic":"t"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b"{}", b'{"id": 1}', b"\xff\xfe", b'{"id":"1","topic":"t"}']
+)
 def test_bytes_that_are_no_event_are_refused_for_good(body: bytes) -> None:
     with pytest.raises(BadEventError) as raised:
         envelope.decode(body)
@@ -101,7 +111,9 @@ def parcel_topic() -> Iterator[str]:
     ("version", "data"),
     [(1, {"weight": 2}), (2, {"grams": 2000}), (3, {"grams": 2000, "fragile": False})],
 )
-def test_an_older_version_is_read_as_the_current_one(parcel_topic: str, version: int, data: object) -> None:
+def test_an_older_version_is_read_as_the_current_one(
+    parcel_topic: str, version: int, data: object
+) -> None:
     raw = msgspec.Raw(json.dumps(data).encode())
     made = msgspec.structs.replace(order(1, topic=parcel_topic), version=version, data=raw)
     read = envelope.decode(envelope.encode(made))

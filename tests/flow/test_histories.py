@@ -1,4 +1,6 @@
-"""Random histories of repeats, crashes and failures: in the end every event has had exactly one effect."""
+"""Random histories of repeats, crashes and failures: in the end every event has had exactly one
+effect.
+"""
 
 import asyncio
 
@@ -16,7 +18,10 @@ STEPS = st.one_of(
     st.tuples(st.just("publish"), st.lists(st.integers(0, 9), min_size=1, max_size=8)),
     st.tuples(st.just("poison"), st.sets(st.integers(0, 9), max_size=4)),
     st.tuples(
-        st.sampled_from(["consume", "die before the commit", "die before the acknowledgement", "retry"]), st.none()
+        st.sampled_from(
+            ["consume", "die before the commit", "die before the acknowledgement", "retry"]
+        ),
+        st.none(),
     ),
 )
 
@@ -48,7 +53,9 @@ class History:
             await self.consume()
 
     async def consume(self, *, acknowledges: bool = True) -> None:
-        consumer = Consumer(self.service.name, self.service.topics, self.service.handle, self.bus, self.stores)
+        consumer = Consumer(
+            self.service.name, self.service.topics, self.service.handle, self.bus, self.stores
+        )
         if not acknowledges:
             consumer.bus = Deaf(self.bus)  # type: ignore[assignment] # a bus in all but one method
         try:
@@ -60,7 +67,9 @@ class History:
     async def end(self) -> None:
         self.service.poison = lambda number: None
         async with db.connection() as connection:
-            await connection.execute("UPDATE dead_letters SET state = 'waiting' WHERE state = 'dead'")
+            await connection.execute(
+                "UPDATE dead_letters SET state = 'waiting' WHERE state = 'dead'"
+            )
         await make_letters_due()
         await self.consume()
         assert sorted(await self.service.effects()) == sorted(self.published)
@@ -80,7 +89,9 @@ class Deaf:
 
 
 @given(steps=st.lists(STEPS, max_size=12))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 async def test_every_event_has_exactly_one_effect(
     service: Service, bus: Bus, stores: db.Stores, steps: list[tuple[str, object]]
 ) -> None:

@@ -1,4 +1,6 @@
-"""A drain turns each webhook into facts exactly once, whatever dies, repeats or is poisoned in between."""
+"""A drain turns each webhook into facts exactly once, whatever dies, repeats or is poisoned in
+between.
+"""
 
 import asyncio
 import json
@@ -35,7 +37,12 @@ async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(s
     await admit(stores, item("w1", body=b'{"total": "9.99"}'))
     assert await drain_once(stores) == 1
     (found,) = await emitted()
-    assert (found.topic, found.shop, found.key, found.trace) == ("order.paid", ALICE, ALICE, "request-w1")
+    assert (found.topic, found.shop, found.key, found.trace) == (
+        "order.paid",
+        ALICE,
+        ALICE,
+        "request-w1",
+    )
     assert found.occurred_at == "2026-07-01T00:00:00+00:00"
     assert json.loads(bytes(found.data)) == {"id": "w1", "total": "9.99"}
     assert await receipts() == {"w1": "facts"}
@@ -53,7 +60,9 @@ async def test_facts_of_a_shop_come_in_the_order_its_webhooks_came(stores: db.St
     assert [name for name in found if name.startswith("b")] == [f"b{name}" for name in names]
 
 
-async def test_a_drain_that_died_before_its_acknowledgement_is_repeated_without_effect(stores: db.Stores, monkeypatch):
+async def test_a_drain_that_died_before_its_acknowledgement_is_repeated_without_effect(
+    stores: db.Stores, monkeypatch
+):
     async def die(*_args, **_kwargs):
         raise RedisConnectionError("killed")
 
@@ -112,10 +121,14 @@ async def test_drains_at_once_write_every_webhook_once(stores: db.Stores):
     found = await fact_ids()
     assert len(found) == len(set(found)) == 200
     for shop in shops:
-        assert [name for name in found if name.startswith(f"{shop}-")] == [f"{shop}-{number}" for number in range(20)]
+        assert [name for name in found if name.startswith(f"{shop}-")] == [
+            f"{shop}-{number}" for number in range(20)
+        ]
 
 
-async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadlock(stores: db.Stores, monkeypatch):
+async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadlock(
+    stores: db.Stores, monkeypatch
+):
     names = [f"w{number}" for number in range(50)]
     await admit(stores, *(item(name) for name in names))
     write = ingest._write
@@ -132,7 +145,9 @@ async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadloc
     assert await lane.lane_depth(stores.queue, ALICE) == 0
 
 
-async def test_what_cannot_be_translated_is_set_aside_with_its_reason_and_holds_up_nobody(stores: db.Stores):
+async def test_what_cannot_be_translated_is_set_aside_with_its_reason_and_holds_up_nobody(
+    stores: db.Stores,
+):
     await admit(stores, item("w1"), item("bad", body=b"poison"), item("w2"), item("w3", BOB))
     await drain_once(stores)
     assert sorted(await fact_ids()) == ["w1", "w2", "w3"]
@@ -143,7 +158,9 @@ async def test_what_cannot_be_translated_is_set_aside_with_its_reason_and_holds_
     assert lane.decode_item(bytes(letter["payload"])).body == b"poison"
 
 
-async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_repair(stores: db.Stores):
+async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_repair(
+    stores: db.Stores,
+):
     await admit(stores, item("bad", body=b"poison"))
     await drain_once(stores)
     (letter,) = await letters()
@@ -163,7 +180,9 @@ async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_r
     assert await receipts() == {"bad": "facts"}
 
 
-async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(stores, monkeypatch):
+async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(
+    stores, monkeypatch
+):
     emit = ingest.outbox.emit
 
     async def refuse_w2(connection, events):
@@ -210,18 +229,34 @@ async def test_an_unknown_topic_is_recorded(stores: db.Stores):
     assert await fact_ids() == []
 
 
-async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_for_what_concerns_the_account(stores):
+async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_about_the_account(
+    stores,
+):
     await admit(stores, item("w1", STRANGER), item("bad", STRANGER, body=b"poison"))
-    await admit(stores, item("gone", STRANGER, topic="app/uninstalled"), item("erase", STRANGER, topic="shop/redact"))
+    await admit(
+        stores,
+        item("gone", STRANGER, topic="app/uninstalled"),
+        item("erase", STRANGER, topic="shop/redact"),
+    )
     await drain_once(stores)
-    assert await receipts() == {"w1": "recorded", "bad": "recorded", "gone": "facts", "erase": "facts"}
+    assert await receipts() == {
+        "w1": "recorded",
+        "bad": "recorded",
+        "gone": "facts",
+        "erase": "facts",
+    }
     assert await fact_ids() == ["gone", "erase"]
     assert await letters() == []
 
 
-async def test_a_drain_goes_on_while_something_is_due_and_says_when_it_is_needed_next(stores: db.Stores, monkeypatch):
+async def test_a_drain_goes_on_while_something_is_due_and_says_when_it_is_needed_next(
+    stores: db.Stores, monkeypatch
+):
     monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
-    paced = replace(stores, config=replace(stores.config, lane_rate_per_second=0.5, lane_burst=10, drain_batch=4))
+    paced = replace(
+        stores,
+        config=replace(stores.config, lane_rate_per_second=0.5, lane_burst=10, drain_batch=4),
+    )
     items = [item(f"w{number}") for number in range(11)]
     await lane.admit(stores.queue, items, time.time(), paced.config)
     started = time.time()
@@ -238,7 +273,9 @@ async def test_a_drain_ends_when_nothing_waits(stores: db.Stores, monkeypatch):
 
 
 async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):
-    strange = [msgspec.structs.replace(item(f"w{number}"), api_version="2031-01") for number in range(2)]
+    strange = [
+        msgspec.structs.replace(item(f"w{number}"), api_version="2031-01") for number in range(2)
+    ]
     with capture_logs() as lines:
         for one in strange:
             await admit(stores, one)
@@ -259,7 +296,9 @@ async def test_old_receipts_are_forgotten_and_fresh_ones_kept(stores: db.Stores)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_once(stores, monkeypatch, seed):
+async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_once(
+    stores, monkeypatch, seed
+):
     chance = random.Random(seed)
     sent, clock = set(), time.time()
     acknowledge = lane.acknowledge
@@ -289,4 +328,6 @@ async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_o
     for step in range(60, 100):
         await drain_once(stores, now=clock + step * 2)
     assert (await lane.lane_stats(stores.queue)).depth == 0
-    assert sorted(f"{one.shop}/{json.loads(bytes(one.data))['id']}" for one in await emitted()) == sorted(sent)
+    assert sorted(
+        f"{one.shop}/{json.loads(bytes(one.data))['id']}" for one in await emitted()
+    ) == sorted(sent)

@@ -33,17 +33,23 @@ async def test_a_job_gets_its_arguments_context_and_the_request_id_of_its_caller
     seen = []
 
     async def greet(ctx, name, count):
-        seen.append((ctx["who"], name, count, structlog.contextvars.get_contextvars()["request_id"]))
+        seen.append(
+            (ctx["who"], name, count, structlog.contextvars.get_contextvars()["request_id"])
+        )
 
     pool = jobs.pool(stores.config)
     with structlog.contextvars.bound_contextvars(request_id="req-1"):
         assert await jobs.enqueue(pool, QUEUE, "greet", "Bob", 3)
-    await run_until(worker.worker_settings(stores.config, QUEUE, [greet], ctx={"who": "Alice"}), lambda: seen)
+    await run_until(
+        worker.worker_settings(stores.config, QUEUE, [greet], ctx={"who": "Alice"}), lambda: seen
+    )
     assert seen == [("Alice", "Bob", 3, "req-1")]
     await pool.aclose()
 
 
-async def test_the_same_job_id_waits_once_in_a_queue_and_another_queue_may_use_it_too(stores: db.Stores):
+async def test_the_same_job_id_waits_once_in_a_queue_and_another_queue_may_use_it_too(
+    stores: db.Stores,
+):
     pool = jobs.pool(stores.config)
     later = datetime.now(UTC) + timedelta(hours=1)
     assert await jobs.enqueue(pool, QUEUE, "greet", job_id="one", defer_until=later)
@@ -88,7 +94,9 @@ def test_any_known_secret_verifies_a_job_and_only_the_first_signs():
         new_load(b"")
 
 
-async def test_a_job_that_fails_is_tried_again_and_a_permanent_error_is_not(stores: db.Stores, monkeypatch):
+async def test_a_job_that_fails_is_tried_again_and_a_permanent_error_is_not(
+    stores: db.Stores, monkeypatch
+):
     tries = {"shaky": 0, "refused": 0}
 
     async def shaky(_ctx):
@@ -104,7 +112,9 @@ async def test_a_job_that_fails_is_tried_again_and_a_permanent_error_is_not(stor
     pool = jobs.pool(stores.config)
     await jobs.enqueue(pool, QUEUE, "refused")
     await jobs.enqueue(pool, QUEUE, "shaky")
-    await run_until(worker.worker_settings(stores.config, QUEUE, [shaky, refused]), lambda: tries["shaky"] == 2)
+    await run_until(
+        worker.worker_settings(stores.config, QUEUE, [shaky, refused]), lambda: tries["shaky"] == 2
+    )
     assert tries == {"shaky": 2, "refused": 1}
     await pool.aclose()
 
@@ -115,7 +125,9 @@ async def test_a_cron_job_runs_at_its_time(stores: db.Stores):
     async def tick(_ctx):
         seen.append(1)
 
-    await run_until(worker.worker_settings(stores.config, QUEUE, [], [worker.every(1, tick)]), lambda: seen)
+    await run_until(
+        worker.worker_settings(stores.config, QUEUE, [], [worker.every(1, tick)]), lambda: seen
+    )
 
 
 async def test_a_worker_that_loses_redis_starts_again_after_a_pause(stores: db.Stores, monkeypatch):

@@ -1,4 +1,6 @@
-"""The lanes: deduped, paced by a bucket, fair, leased with fences; the clock is given by the tests."""
+"""The lanes: deduped, paced by a bucket, fair, leased with fences; the clock is given by the
+tests.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -47,8 +49,14 @@ async def test_a_webhook_comes_out_as_it_went_in(stores: db.Stores):
     assert [lane.decode_item(raw) for raw in claimed.items] == [one]
 
 
-async def test_a_repeat_is_dropped_within_a_call_across_calls_and_after_it_was_drained(stores: db.Stores):
-    assert (await admit(stores, [item(1), item(1), item(2)])).outcomes == ["queued", "duplicate", "queued"]
+async def test_a_repeat_is_dropped_within_a_call_across_calls_and_after_it_was_drained(
+    stores: db.Stores,
+):
+    assert (await admit(stores, [item(1), item(1), item(2)])).outcomes == [
+        "queued",
+        "duplicate",
+        "queued",
+    ]
     assert (await admit(stores, [item(2)])).outcomes == ["duplicate"]
     await drain(stores, NOW)
     assert (await admit(stores, [item(1)])).outcomes == ["duplicate"]
@@ -110,12 +118,16 @@ async def test_a_shop_may_have_limits_of_its_own(stores: db.Stores):
     assert len((await drain(stores, NOW + 1.0))[ALICE]) == 1
 
 
-async def test_a_shop_on_the_schedule_takes_one_place_however_much_it_has_waiting(stores: db.Stores):
+async def test_a_shop_on_the_schedule_takes_one_place_however_much_it_has_waiting(
+    stores: db.Stores,
+):
     await admit(stores, items(10_000))
     await admit(stores, items(3, BOB) + items(3, CHARLIE))
     assert await stores.queue.zcard("lanes:schedule") == 3
     found = await drain(stores, NOW, limit=30)
-    assert found[BOB] == found[CHARLIE] == ["w0", "w1", "w2"], "ten thousand webhooks of Alice do not delay Bob's three"
+    assert found[BOB] == found[CHARLIE] == ["w0", "w1", "w2"], (
+        "ten thousand webhooks of Alice do not delay Bob's three"
+    )
     assert len(found[ALICE]) == 24, "what the others leave is hers"
 
 
@@ -134,7 +146,9 @@ async def test_a_leased_lane_is_not_claimed_again_until_its_lease_ends(stores: d
     (first,) = await lane.claim(stores.queue, 10, NOW, stores.config)
     await admit(stores, items(1, start=3))
     assert await lane.claim(stores.queue, 10, NOW + 1, stores.config) == []
-    (second,) = await lane.claim(stores.queue, 10, NOW + lane.LEASE_MILLISECONDS / 1000, stores.config)
+    (second,) = await lane.claim(
+        stores.queue, 10, NOW + lane.LEASE_MILLISECONDS / 1000, stores.config
+    )
     assert [lane.decode_item(raw).webhook_id for raw in second.items] == ["w0", "w1", "w2", "w3"]
     assert second.fence > first.fence
 
@@ -147,7 +161,9 @@ async def test_a_late_acknowledgement_takes_nothing(stores: db.Stores):
     assert await lane.acknowledge(stores.queue, [late], later, stores.config) == 0
     assert await lane.lane_depth(stores.queue, ALICE) == 3
     assert await lane.acknowledge(stores.queue, [holder], later, stores.config) == 1
-    assert await lane.acknowledge(stores.queue, [holder], later, stores.config) == 0, "nor does a repeated one"
+    assert await lane.acknowledge(stores.queue, [holder], later, stores.config) == 0, (
+        "nor does a repeated one"
+    )
     assert await drain(stores, later) == {ALICE: ["w2"]}
 
 
@@ -175,7 +191,9 @@ async def test_two_drains_at_once_share_the_lanes_and_take_each_webhook_once(sto
     await asyncio.gather(one_drain(), one_drain(), one_drain())
     assert sorted(seen) == sorted((shop, f"w{number}") for shop in shops for number in range(30))
     for shop in shops:
-        assert [webhook for owner, webhook in seen if owner == shop] == [f"w{number}" for number in range(30)]
+        assert [webhook for owner, webhook in seen if owner == shop] == [
+            f"w{number}" for number in range(30)
+        ]
 
 
 async def test_a_borrower_takes_what_nobody_waits_for_and_nothing_more(stores: db.Stores):
@@ -207,7 +225,9 @@ async def test_admission_wakes_a_drain_once_and_again_for_what_is_due_earlier(st
     assert (await admit(stores, [item(4, CHARLIE)])).wake_at_ms == NOW * 1000
 
 
-async def test_admission_books_a_drain_for_a_lane_out_of_tokens_and_another_earlier_one(stores: db.Stores):
+async def test_admission_books_a_drain_for_a_lane_out_of_tokens_and_another_earlier_one(
+    stores: db.Stores,
+):
     await admit(stores, items(50))
     await drain(stores, NOW)
     assert await lane.finish(stores.queue, NOW) is None
@@ -221,7 +241,9 @@ async def test_a_drain_that_ends_books_the_next_for_the_moment_something_is_due(
     await drain(stores, NOW)
     assert await lane.finish(stores.queue, NOW) == NOW + 0.2
     assert not await lane.is_neglected(stores.queue, NOW + 1), "the next drain is booked"
-    assert (await admit(stores, [item(1, BOB)])).wake_at_ms == NOW * 1000, "Bob does not wait for Alice's bucket"
+    assert (await admit(stores, [item(1, BOB)])).wake_at_ms == NOW * 1000, (
+        "Bob does not wait for Alice's bucket"
+    )
 
 
 async def test_a_drain_does_not_end_while_something_is_due(stores: db.Stores):

@@ -25,7 +25,9 @@ async def joined(bus: Bus) -> Bus:
     return bus
 
 
-async def read(bus: Bus, count: int = 100, consumer: str = "points-1", group: str = "points") -> list[str]:
+async def read(
+    bus: Bus, count: int = 100, consumer: str = "points-1", group: str = "points"
+) -> list[str]:
     return [delivery.event_id for delivery in await bus.read(group, consumer, TOPICS, count, 0)]
 
 
@@ -36,7 +38,9 @@ async def test_each_topic_keeps_its_order_and_each_message_its_bytes(joined: Bus
     for topic in TOPICS:
         of_topic = [one for one in found if one.topic == topic]
         assert [(one.event_id, one.timestamp, one.signature, one.body) for one in of_topic] == [
-            (one.event_id, one.timestamp, one.signature, one.body) for one in sent if one.topic == topic
+            (one.event_id, one.timestamp, one.signature, one.body)
+            for one in sent
+            if one.topic == topic
         ]
     assert await read(joined) == [], "given out once"
 
@@ -108,7 +112,9 @@ async def test_old_events_are_forgotten_and_those_in_hand_do_not_come_back_as_gh
     assert "1000" in await read(joined, 500)
 
 
-async def test_trimmed_events_left_by_a_dead_consumer_are_claimed_away(joined: Bus, stores: db.Stores) -> None:
+async def test_trimmed_events_left_by_a_dead_consumer_are_claimed_away(
+    joined: Bus, stores: db.Stores
+) -> None:
     await joined.publish([message(1), message(2)])
     gone, kept = await joined.read("points", "dead", TOPICS, 100, 0)
     await stores.queue.xdel("bus:order.paid", gone.position)
@@ -116,7 +122,9 @@ async def test_trimmed_events_left_by_a_dead_consumer_are_claimed_away(joined: B
     assert (await joined.lag("points", TOPICS)).count == 1
 
 
-async def test_an_entry_somebody_else_wrote_has_no_valid_signature(joined: Bus, stores: db.Stores) -> None:
+async def test_an_entry_somebody_else_wrote_has_no_valid_signature(
+    joined: Bus, stores: db.Stores
+) -> None:
     await stores.queue.xadd("bus:order.paid", {"hello": "world"})
     await stores.queue.xadd("bus:order.paid", {"i": b"\xff", "t": "soon", "s": "", "b": ""})
     found = await joined.read("points", "points-1", TOPICS, 100, 0)
@@ -126,7 +134,9 @@ async def test_an_entry_somebody_else_wrote_has_no_valid_signature(joined: Bus, 
 
 def test_the_bus_is_chosen_by_its_address(stores: db.Stores) -> None:
     assert open_bus("redis://127.0.0.1:1/0", stores)
-    with pytest.raises(settings.MissingSettingsError, match="BUS_URL names Kafka, which is not built yet"):
+    with pytest.raises(
+        settings.MissingSettingsError, match="BUS_URL names Kafka, which is not built yet"
+    ):
         open_bus("kafka://127.0.0.1:9092", stores)
     with pytest.raises(settings.MissingSettingsError, match="BUS_URL"):
         open_bus("amqp://127.0.0.1", dataclasses.replace(stores))

@@ -28,7 +28,11 @@ def _fresh_process() -> None:
 async def http(stores: db.Stores, config: settings.Config) -> AsyncIterator[httpx2.AsyncClient]:
     for shop in (ALICE, CHARLIE):
         await Shop.create(
-            domain=shop, name=shop, timezone="Europe/Berlin", currency="USD", access_token=b"never used here"
+            domain=shop,
+            name=shop,
+            timezone="Europe/Berlin",
+            currency="USD",
+            access_token=b"never used here",
         )
     for service in health.SERVICES:
         await health.beat(stores.queue, service, 0.0)

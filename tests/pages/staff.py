@@ -30,7 +30,9 @@ async def open_app(config: settings.Config, stores: db.Stores) -> AsyncIterator[
         async def with_state(scope, receive, send) -> None:
             await app({**scope, "state": main.state(config, stores, client)}, receive, send)
 
-        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=with_state), base_url="http://app") as asking:
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=with_state), base_url="http://app"
+        ) as asking:
             yield asking
 
 
@@ -43,27 +45,46 @@ class Staff:
     def token(self, **changed: object) -> str:
         now = int(time.time())
         claims = {
-            "iss": f"https://{self.shop}/admin", "dest": f"https://{self.shop}", "aud": self.config.api_key,
-            "sub": "42", "exp": now + 60, "nbf": now - 1, "iat": now, "jti": str(uuid.uuid4()), "sid": "session",
+            "iss": f"https://{self.shop}/admin",
+            "dest": f"https://{self.shop}",
+            "aud": self.config.api_key,
+            "sub": "42",
+            "exp": now + 60,
+            "nbf": now - 1,
+            "iat": now,
+            "jti": str(uuid.uuid4()),
+            "sid": "session",
             **changed,
-        }  # fmt: skip
+        }
         return jwt.encode(claims, self.config.api_secrets[0], "HS256")
 
     async def get(self, path: str, **query: str) -> httpx2.Response:
         """A page as App Bridge's fetch asks for it."""
-        return await self.http.get(path, params=query, headers={"Authorization": f"Bearer {self.token()}"})
+        return await self.http.get(
+            path, params=query, headers={"Authorization": f"Bearer {self.token()}"}
+        )
 
     async def post(self, path: str, **fields: str) -> httpx2.Response:
-        return await self.http.post(path, data=fields, headers={"Authorization": f"Bearer {self.token()}"})
+        return await self.http.post(
+            path, data=fields, headers={"Authorization": f"Bearer {self.token()}"}
+        )
 
 
-async def buys(customer_id: str = BOB, name: str = "Bob Buyer", amount: str = "49.90", shop: str = ALICE) -> None:
+async def buys(
+    customer_id: str = BOB, name: str = "Bob Buyer", amount: str = "49.90", shop: str = ALICE
+) -> None:
     """A paid order of 49 points under the default rules, its number that of the customer."""
     buyer = {"id": customer_id, "name": name, "email": f"{customer_id}@example.com"}
     order = {
-        "order_id": f"9{customer_id}", "order_name": f"#9{customer_id}", "customer_id": customer_id, "test": False,
-        "currency": "USD", "processed_at": world.now().isoformat(), "lines": [world.line(amount)], "customer": buyer,
-    }  # fmt: skip
+        "order_id": f"9{customer_id}",
+        "order_name": f"#9{customer_id}",
+        "customer_id": customer_id,
+        "test": False,
+        "currency": "USD",
+        "processed_at": world.now().isoformat(),
+        "lines": [world.line(amount)],
+        "customer": buyer,
+    }
     await world.handle(world.fact("order.paid", order, shop))
 
 
@@ -85,7 +106,12 @@ def open_circuit(resource: Resource) -> None:
 async def set_aside(shop: str, reason: str, reference: str = "event-1") -> None:
     async with db.transaction() as conn:
         await dead_letters.add(
-            conn, ValueError(reason), service="points", shop=shop, topic="order.paid", reference=reference,
+            conn,
+            ValueError(reason),
+            service="points",
+            shop=shop,
+            topic="order.paid",
+            reference=reference,
             payload=b'{"order": "<script>alert(1)</script>"}',
-        )  # fmt: skip
+        )
     await DeadLetter.filter(shop=shop).update(state="dead", reason=reason, next_attempt_at=None)

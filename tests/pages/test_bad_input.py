@@ -1,4 +1,6 @@
-"""Bad input from staff, or in their name: the right status, a plain sentence, one log line, nothing half-written."""
+"""Bad input from staff, or in their name: the right status, a plain sentence, one log line,
+nothing half-written.
+"""
 
 import uuid
 
@@ -9,7 +11,10 @@ from tests.points.world import BOB, figures
 from tests.storefront.callers import CHARLIE, earn
 
 CHARLIES = "charlie.myshopify.com"
-ODD = '"O\'Brien" <script>alert(1)</script> \u202e\u0645\u0631\u062d\u0628\u0627\u202c 𝄞🛍 {{7*7}} %s \\'
+ODD = (
+    '"O\'Brien" <script>alert(1)</script> '
+    "\u202e\u0645\u0631\u062d\u0628\u0627\u202c 𝄞🛍 {{7*7}} %s \\"
+)
 
 
 async def test_a_page_without_a_token_is_one_line(http) -> None:
@@ -35,7 +40,9 @@ async def test_a_customer_who_is_not_there_is_one_line(alice, customer_id: str) 
 )
 async def test_an_adjustment_of_no_sensible_number_moves_nothing(alice, points: str) -> None:
     await earn("10.00")
-    answer = await alice.post(f"/customers/{BOB}/adjust", points=points, reason=ODD, key=str(uuid.uuid4()))
+    answer = await alice.post(
+        f"/customers/{BOB}/adjust", points=points, reason=ODD, key=str(uuid.uuid4())
+    )
     assert answer.status_code == 422
     assert "<script>alert" not in answer.text, "what was typed is shown again, as text"
     assert await figures() == {"available": 10}
@@ -54,4 +61,6 @@ async def test_a_search_for_anything_finds_only_what_matches(alice, search: str,
     answer = await alice.get("/customers", q=search, sort=sort, page="99999999999")
     assert answer.status_code == 200
     assert "<script>alert" not in answer.text
-    assert ("Bob Buyer" in answer.text) == (search == "\x00"), "nothing typed shows everybody, no wildcard does"
+    assert ("Bob Buyer" in answer.text) == (search == "\x00"), (
+        "nothing typed shows everybody, no wildcard does"
+    )

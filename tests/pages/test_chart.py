@@ -12,7 +12,10 @@ POINTS = st.integers(0, 2_000_000_000)
 
 
 def days(*figures: tuple[int, int]) -> list[tuple[date, int, int]]:
-    return [(FIRST + timedelta(days=place), earned, spent) for place, (earned, spent) in enumerate(figures)]
+    return [
+        (FIRST + timedelta(days=place), earned, spent)
+        for place, (earned, spent) in enumerate(figures)
+    ]
 
 
 @given(st.lists(st.tuples(POINTS, POINTS), max_size=40))

@@ -1,4 +1,6 @@
-"""What the merchant changes: written once, by name, and what was typed is kept when it cannot be."""
+"""What the merchant changes: written once, by name, and what was typed is kept when it cannot
+be.
+"""
 
 import uuid
 
@@ -16,7 +18,9 @@ async def test_an_adjustment_is_written_once_however_often_it_is_sent(alice) -> 
     await buys()
     key = value(await alice.get(f"/customers/{BOB}"), "key")
     for _ in range(2):
-        answer = await alice.post(f"/customers/{BOB}/adjust", points="+50", reason="late parcel", key=key)
+        answer = await alice.post(
+            f"/customers/{BOB}/adjust", points="+50", reason="late parcel", key=key
+        )
         assert answer.status_code == 200
     assert await world.figures() == {"available": 99}
     assert "late parcel" in text(answer)
@@ -37,7 +41,9 @@ async def test_an_adjustment_is_written_once_however_often_it_is_sent(alice) -> 
         ("-50", "more than there is", "49"),
     ],
 )
-async def test_an_adjustment_that_cannot_be_says_why_and_keeps_what_was_typed(alice, points, reason, sentence) -> None:
+async def test_an_adjustment_that_cannot_be_says_why_and_keeps_what_was_typed(
+    alice, points, reason, sentence
+) -> None:
     await buys()
     key = str(uuid.uuid4())
     answer = await alice.post(f"/customers/{BOB}/adjust", points=points, reason=reason, key=key)
@@ -48,12 +54,20 @@ async def test_an_adjustment_that_cannot_be_says_why_and_keeps_what_was_typed(al
 
 
 async def test_the_rules_are_edited_as_a_new_version_by_a_named_member_of_staff(alice) -> None:
-    typed = {"rate": "1.5", "rounding": "up", "pending_days": "14", "expiry_days": "365", "clawback": "debt"}
+    typed = {
+        "rate": "1.5",
+        "rounding": "up",
+        "pending_days": "14",
+        "expiry_days": "365",
+        "clawback": "debt",
+    }
     answer = await alice.post("/program/edit", **typed)
     assert answer.status_code == 200
     assert {name: value(answer, name) for name in ("rate", "pending_days", "expiry_days")} == {
-        "rate": "1.5", "pending_days": "14", "expiry_days": "365"
-    }  # fmt: skip
+        "rate": "1.5",
+        "pending_days": "14",
+        "expiry_days": "365",
+    }
     assert "An order of $49.90 earns 75 points." in text(answer)
     assert "Staff 42" in text(answer)
     assert "1.5 a USD, round up" in text(answer)
@@ -74,7 +88,14 @@ async def test_the_rules_are_edited_as_a_new_version_by_a_named_member_of_staff(
     ],
 )
 async def test_rules_that_cannot_be_say_why_and_keep_what_was_typed(alice, wrong, sentence) -> None:
-    typed = {"rate": "2", "rounding": "up", "pending_days": "3", "expiry_days": "30", "clawback": "debt", **wrong}
+    typed = {
+        "rate": "2",
+        "rounding": "up",
+        "pending_days": "3",
+        "expiry_days": "30",
+        "clawback": "debt",
+        **wrong,
+    }
     before = await world.one("SELECT count(*) FROM program_versions")
     answer = await alice.post("/program/edit", **typed)
     assert answer.status_code == 422
@@ -85,7 +106,9 @@ async def test_rules_that_cannot_be_say_why_and_keep_what_was_typed(alice, wrong
 
 
 async def test_the_example_follows_what_is_typed(alice) -> None:
-    assert "earns 74 points" in text(await alice.get("/program/example", rate="1.5", rounding="down"))
+    assert "earns 74 points" in text(
+        await alice.get("/program/example", rate="1.5", rounding="down")
+    )
     assert "Give a rate" in text(await alice.get("/program/example", rate="<b>", rounding="down"))
 
 
@@ -119,6 +142,8 @@ async def test_a_dead_letter_is_replayed_and_all_are(alice) -> None:
 
 async def test_a_form_with_too_much_in_it_is_refused_with_a_sentence(alice) -> None:
     await buys()
-    answer = await alice.post(f"/customers/{BOB}/adjust", points="5", reason="x" * 5_000, key="k" * 12)
+    answer = await alice.post(
+        f"/customers/{BOB}/adjust", points="5", reason="x" * 5_000, key="k" * 12
+    )
     assert answer.status_code == 400
     assert "at most" in text(answer)

@@ -32,11 +32,16 @@ async def test_a_change_needs_the_token_as_bearer(http, alice) -> None:
 async def test_another_shops_customer_is_not_found(alice, charlie) -> None:
     await buys()
     assert (await alice.get(f"/customers/{BOB}")).status_code == 200
-    for answer in (await charlie.get(f"/customers/{BOB}"), await charlie.get(f"/customers/{BOB}", shop=ALICE)):
+    for answer in (
+        await charlie.get(f"/customers/{BOB}"),
+        await charlie.get(f"/customers/{BOB}", shop=ALICE),
+    ):
         assert answer.status_code == 404
         assert "no such" in text(answer)
         assert "Bob Buyer" not in answer.text
-    taken = await charlie.post(f"/customers/{BOB}/adjust", points="-49", reason="mine now", key=str(uuid.uuid4()))
+    taken = await charlie.post(
+        f"/customers/{BOB}/adjust", points="-49", reason="mine now", key=str(uuid.uuid4())
+    )
     assert taken.status_code in {404, 422}
     assert await world.figures() == {"available": 49}
 
@@ -148,7 +153,9 @@ async def test_the_balance_of_a_day_is_that_of_its_end(alice) -> None:
 
 
 async def test_links_carry_what_shopify_needs_and_never_a_token(alice) -> None:
-    answer = await alice.get("/", shop=ALICE, host="aG9zdA", embedded="1", id_token="secret", session="s")
+    answer = await alice.get(
+        "/", shop=ALICE, host="aG9zdA", embedded="1", id_token="secret", session="s"
+    )
     assert f"/customers?shop={ALICE}&amp;host=aG9zdA&amp;embedded=1" in answer.text
     assert "secret" not in answer.text
 

@@ -1,4 +1,6 @@
-"""What the merchant sees while a part is away: old but true, said so, and nothing that looks saved and is not."""
+"""What the merchant sees while a part is away: old but true, said so, and nothing that looks
+saved and is not.
+"""
 
 from dataclasses import replace
 
@@ -39,17 +41,31 @@ async def test_with_the_database_away_a_change_is_refused_and_what_was_typed_sta
     await buys()
     key = value(await alice.get(f"/customers/{BOB}"), "key")
     open_circuit(forms.CHANGES)
-    answer = await alice.post(f"/customers/{BOB}/adjust", points="50", reason="late parcel", key=key)
+    answer = await alice.post(
+        f"/customers/{BOB}/adjust", points="50", reason="late parcel", key=key
+    )
     assert answer.status_code == 503
     assert "Nothing was changed" in text(answer)
-    assert [value(answer, name) for name in ("points", "reason", "key")] == ["50", "late parcel", key]
-    typed = {"rate": "3", "rounding": "up", "pending_days": "", "expiry_days": "", "clawback": "debt"}
+    assert [value(answer, name) for name in ("points", "reason", "key")] == [
+        "50",
+        "late parcel",
+        key,
+    ]
+    typed = {
+        "rate": "3",
+        "rounding": "up",
+        "pending_days": "",
+        "expiry_days": "",
+        "clawback": "debt",
+    }
     answer = await alice.post("/program/edit", **typed)
     assert (answer.status_code, value(answer, "rate")) == (503, "3")
     assert await world.figures() == {"available": 49}
 
 
-async def test_without_redis_pages_come_from_the_ledger_and_changes_are_saved(http, config, stores) -> None:
+async def test_without_redis_pages_come_from_the_ledger_and_changes_are_saved(
+    http, config, stores
+) -> None:
     await buys()
     nobody = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
     async with open_app(config, replace(stores, queue=nobody, cache=nobody)) as asking:
@@ -59,7 +75,9 @@ async def test_without_redis_pages_come_from_the_ledger_and_changes_are_saved(ht
             assert answer.status_code == 200, path
             assert "on their way" in text(answer), path
         assert "Points outstanding 49" in text(await alice.get("/"))
-        answer = await alice.post(f"/customers/{BOB}/adjust", points="5", reason="why not", key="k" * 12)
+        answer = await alice.post(
+            f"/customers/{BOB}/adjust", points="5", reason="why not", key="k" * 12
+        )
         assert answer.status_code == 200
     assert await world.figures() == {"available": 54}
 

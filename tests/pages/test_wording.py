@@ -23,7 +23,13 @@ def test_today_needs_no_date_and_another_day_does() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.2, "under a second"), (59, "59 s"), (60, "1 minute"), (7_300, "2 hours"), (200_000, "2 days")],
+    [
+        (0.2, "under a second"),
+        (59, "59 s"),
+        (60, "1 minute"),
+        (7_300, "2 hours"),
+        (200_000, "2 days"),
+    ],
 )
 def test_a_duration_is_said_in_its_largest_unit(seconds: float, said: str) -> None:
     assert wording.age(seconds) == said
@@ -34,7 +40,9 @@ def test_money_has_the_shops_currency() -> None:
     assert wording.money(Decimal(5), "SEK") == "5.00 SEK"
 
 
-@pytest.mark.parametrize("typed", ["", "1e3", "-1", "+1", "1,5", "1.", ".5", "1.23456", "NaN", "\u0661", "1\n", " 1"])
+@pytest.mark.parametrize(
+    "typed", ["", "1e3", "-1", "+1", "1,5", "1.", ".5", "1.23456", "NaN", "\u0661", "1\n", " 1"]
+)
 def test_what_is_no_plain_number_is_none(typed: str) -> None:
     assert forms.decimal(typed, places_max=4) is None
 

@@ -1,4 +1,6 @@
-"""Points the slow and obvious way: fractions, dictionaries and one step at a time: the truth the service is held to."""
+"""Points the slow and obvious way: fractions, dictionaries and one step at a time: the truth
+the service is held to.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -54,13 +56,23 @@ class Award:
 
 class Person:
     def __init__(self) -> None:
-        self.figures = dict.fromkeys(("pending", "available", "held", "spent", "expired", "reversed", "debt"), 0)
+        self.figures = dict.fromkeys(
+            ("pending", "available", "held", "spent", "expired", "reversed", "debt"), 0
+        )
         self.lots: list[Lot] = []
 
-    def take(self, points: int, first: str = "", among: list[Lot] | None = None) -> list[tuple[Lot, int]]:
+    def take(
+        self, points: int, first: str = "", among: list[Lot] | None = None
+    ) -> list[tuple[Lot, int]]:
         lots = [lot for lot in (self.lots if among is None else among) if not lot.is_pending]
-        lots.sort(key=lambda lot: (lot.source != first, lot.expires_at or NEVER,
-                                   lot.available_at, self.lots.index(lot)))  # fmt: skip
+        lots.sort(
+            key=lambda lot: (
+                lot.source != first,
+                lot.expires_at or NEVER,
+                lot.available_at,
+                self.lots.index(lot),
+            )
+        )
         taken = []
         for lot in lots:
             part = min(points, lot.remaining)
@@ -111,18 +123,28 @@ class Model:
         for reversal in late:
             self.take_back(*reversal)
 
-    def earn(self, order: str, customer: str | None, lines: dict[str, tuple[int, str, bool]]) -> None:
-        earning = {name: (quantity, Decimal(base)) for name, (quantity, base, is_gift) in lines.items() if not is_gift}
+    def earn(
+        self, order: str, customer: str | None, lines: dict[str, tuple[int, str, bool]]
+    ) -> None:
+        earning = {
+            name: (quantity, Decimal(base))
+            for name, (quantity, base, is_gift) in lines.items()
+            if not is_gift
+        }
         whole = sum((base for _, base in earning.values()), Decimal(0))
         exact = whole * Decimal(self.rules.rate)
         points = int(exact.quantize(Decimal(1), ROUNDINGS[self.rules.rounding])) if customer else 0
-        shares = {name: Fraction(base) * points / Fraction(whole) if whole else Fraction(0)
-                  for name, (_, base) in earning.items()}  # fmt: skip
+        shares = {
+            name: Fraction(base) * points / Fraction(whole) if whole else Fraction(0)
+            for name, (_, base) in earning.items()
+        }
         whole_shares = {name: int(share) for name, share in shares.items()}
         by_rest = sorted(shares, key=lambda name: shares[name] - int(shares[name]), reverse=True)
         for name in by_rest[: points - sum(whole_shares.values())]:
             whole_shares[name] += 1
-        award = Award(customer, points, {name: (*earning[name], whole_shares[name]) for name in earning})
+        award = Award(
+            customer, points, {name: (*earning[name], whole_shares[name]) for name in earning}
+        )
         self.awards[order] = award
         known = self.waiting.pop(order, [])
         if not customer:
@@ -139,7 +161,9 @@ class Model:
         if not lot.is_pending:
             person.repay(lot.remaining, [lot])
 
-    def lot(self, person: Person, source: str, points: int, available_at: datetime, is_pending: bool) -> Lot:
+    def lot(
+        self, person: Person, source: str, points: int, available_at: datetime, is_pending: bool
+    ) -> Lot:
         days = self.rules.expiry_days
         expires_at = None
         if days is not None:  # the rules of these histories are in UTC

@@ -75,7 +75,9 @@ async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pay
 
 async def test_of_50_requests_with_one_key_there_is_one_redemption() -> None:
     reward = await bob_has(1234)
-    answers = await asyncio.gather(*(actions.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50)))
+    answers = await asyncio.gather(
+        *(actions.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50))
+    )
     assert len({answer.id for answer in answers}) == 1
     assert await figures() == {"available": 1134, "held": 100}
 
@@ -102,7 +104,11 @@ async def test_the_hold_takes_the_earliest_expiry_first() -> None:
     await actions.redeem(ALICE, BOB, reward, "k1", "r")
     async with db.connection() as conn:
         rows = await conn.fetch("SELECT source, remaining FROM lots")
-    assert {row["source"]: row["remaining"] for row in rows} == {"order:soon": 0, "order:late": 60, "order:1": 80}
+    assert {row["source"]: row["remaining"] for row in rows} == {
+        "order:soon": 0,
+        "order:late": 60,
+        "order:1": 80,
+    }
 
 
 async def test_adjustments_keep_their_reason_as_it_was_typed() -> None:
@@ -134,7 +140,9 @@ async def test_adjustments_that_make_no_sense_are_refused() -> None:
 
 async def test_every_edit_of_the_rules_is_a_new_version_and_awards_name_theirs() -> None:
     await bob_has(10)
-    edited = await actions.edit_program(ALICE, {"rate": "2.5", "pending_days": "3", "expiry_days": None}, "staff-1")
+    edited = await actions.edit_program(
+        ALICE, {"rate": "2.5", "pending_days": "3", "expiry_days": None}, "staff-1"
+    )
     assert (edited.version, edited.pending_days, str(edited.rate)) == (2, 3, "2.5000")
     assert (await actions.edit_program(ALICE, {"rate": "2.5"}, "staff-1")).version == 2
     await handle(paid("2", line("10.00")))
@@ -145,9 +153,17 @@ async def test_every_edit_of_the_rules_is_a_new_version_and_awards_name_theirs()
 
 @pytest.mark.parametrize(
     "fields",
-    [{"rate": "NaN"}, {"rate": "1.00001"}, {"rate": -1}, {"rounding": "sideways"}, {"expiry_days": 0},
-     {"pending_days": "-1"}, {"clawback": "all"}, {"version": 9}],
-)  # fmt: skip
+    [
+        {"rate": "NaN"},
+        {"rate": "1.00001"},
+        {"rate": -1},
+        {"rounding": "sideways"},
+        {"expiry_days": 0},
+        {"pending_days": "-1"},
+        {"clawback": "all"},
+        {"version": 9},
+    ],
+)
 async def test_rules_that_make_no_sense_are_refused(fields: dict) -> None:
     with pytest.raises(BadInputError):
         await actions.edit_program(ALICE, fields, "staff-1")
@@ -158,7 +174,9 @@ async def test_pending_points_are_released_when_their_time_has_come() -> None:
     await handle(paid("1", line("10.00")), paid("2", line("5.00"), customer="charlie"))
     assert await actions.release_due(now()) == 0
     async with db.connection() as conn:
-        await conn.execute("UPDATE lots SET available_at = now(), due_at = now() WHERE source = 'order:1'")
+        await conn.execute(
+            "UPDATE lots SET available_at = now(), due_at = now() WHERE source = 'order:1'"
+        )
     assert await actions.release_due(now()) == 1
     assert await figures() == {"available": 10}
     assert await figures("charlie") == {"pending": 5}

@@ -1,4 +1,6 @@
-"""Random histories of everything that can happen to points equal the simple model, on a real database."""
+"""Random histories of everything that can happen to points equal the simple model, on a real
+database.
+"""
 
 import itertools
 import os
@@ -27,18 +29,26 @@ shops = (f"shop-{number}.myshopify.com" for number in itertools.count())
 cents = st.integers(0, 12_000).map(lambda value: f"{value // 100}.{value % 100:02d}")
 order = st.tuples(
     st.sampled_from([*CUSTOMERS, "bob", None]),
-    st.lists(st.tuples(st.integers(1, 3), cents, st.sampled_from([False, False, False, True])), min_size=1, max_size=3),
+    st.lists(
+        st.tuples(st.integers(1, 3), cents, st.sampled_from([False, False, False, True])),
+        min_size=1,
+        max_size=3,
+    ),
 )
 number = st.integers(0, ORDERS - 1)
 paid = st.tuples(st.just("paid"), number)
 reversal = st.one_of(
     st.tuples(
-        st.just("refund"), number, st.integers(0, 3),
-        st.dictionaries(st.sampled_from(["l0", "l1", "l2", "other"]), st.integers(0, 4), max_size=3),
+        st.just("refund"),
+        number,
+        st.integers(0, 3),
+        st.dictionaries(
+            st.sampled_from(["l0", "l1", "l2", "other"]), st.integers(0, 4), max_size=3
+        ),
         st.one_of(st.just("0"), cents),
     ),
     st.tuples(st.just("cancel"), number),
-)  # fmt: skip
+)
 event = st.one_of(paid, paid, reversal)
 step = st.one_of(
     st.tuples(st.just("events"), st.lists(event, min_size=1, max_size=4)),
@@ -50,12 +60,15 @@ step = st.one_of(
     st.tuples(
         st.just("edit"),
         st.builds(
-            Rules, st.sampled_from(["1", "0.37", "2.5", "0"]), st.sampled_from(["down", "nearest", "up"]),
-            st.sampled_from([0, 0, 5]), st.sampled_from([None, 3, 10]),
+            Rules,
+            st.sampled_from(["1", "0.37", "2.5", "0"]),
+            st.sampled_from(["down", "nearest", "up"]),
+            st.sampled_from([0, 0, 5]),
+            st.sampled_from([None, 3, 10]),
             st.sampled_from(["pending_only", "within_balance", "debt", "debt"]),
         ),
     ),
-)  # fmt: skip
+)
 
 
 class Run:
@@ -72,7 +85,9 @@ class Run:
     async def start(self, stores: db.Stores) -> None:
         self.stores = stores
         self.rewards = {
-            cost: (await actions.save_reward(self.shop, None, f"{cost} points", cost, "1.00", True)).id
+            cost: (
+                await actions.save_reward(self.shop, None, f"{cost} points", cost, "1.00", True)
+            ).id
             for cost in COSTS
         }
 
@@ -85,12 +100,18 @@ class Run:
             name = f"o{index}"
             if kind == "paid":
                 told = [
-                    line(amount, quantity, f"l{place}", gift) for place, (quantity, amount, gift) in enumerate(lines)
+                    line(amount, quantity, f"l{place}", gift)
+                    for place, (quantity, amount, gift) in enumerate(lines)
                 ]
-                facts.append(world.paid(name, *told, customer=customer, shop=self.shop, at=self.model.start))
+                facts.append(
+                    world.paid(name, *told, customer=customer, shop=self.shop, at=self.model.start)
+                )
                 paid[name] = (
                     customer,
-                    {one["line_id"]: (one["quantity"], one["amount"], one["gift_card"]) for one in told},
+                    {
+                        one["line_id"]: (one["quantity"], one["amount"], one["gift_card"])
+                        for one in told
+                    },
                 )
             elif kind == "refund":
                 refund, refunded, amount = rest
@@ -104,7 +125,9 @@ class Run:
 
     async def redeem(self, customer: str, cost: int) -> None:
         try:
-            view = await actions.redeem(self.shop, customer, self.rewards[cost], f"k{next(self.keys)}", "r")
+            view = await actions.redeem(
+                self.shop, customer, self.rewards[cost], f"k{next(self.keys)}", "r"
+            )
             self.held.append(view.id)
             was_held = True
         except RefusedError:
@@ -146,20 +169,27 @@ class Run:
     async def compare(self) -> None:
         async with db.connection() as conn:
             members = await conn.fetch("SELECT * FROM members WHERE shop = $1", self.shop)
-            lots = await conn.fetch("SELECT source, remaining FROM lots WHERE shop = $1 AND remaining > 0", self.shop)
+            lots = await conn.fetch(
+                "SELECT source, remaining FROM lots WHERE shop = $1 AND remaining > 0", self.shop
+            )
         found = {row["customer_id"]: row for row in members}
         assert found.keys() == self.model.people.keys()
         for customer, person in self.model.people.items():
             assert {name: found[customer][name] for name in person.figures} == person.figures
         expected = {
-            lot.source: lot.remaining for one in self.model.people.values() for lot in one.lots if lot.remaining
+            lot.source: lot.remaining
+            for one in self.model.people.values()
+            for lot in one.lots
+            if lot.remaining
         }
         assert {row["source"]: row["remaining"] for row in lots} == expected
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(order, min_size=ORDERS, max_size=ORDERS), st.lists(step, min_size=20, max_size=35))
-async def test_a_random_history_equals_the_model(stores: db.Stores, orders: list[Any], steps: list[Any]) -> None:
+async def test_a_random_history_equals_the_model(
+    stores: db.Stores, orders: list[Any], steps: list[Any]
+) -> None:
     run = Run(orders)
     await run.start(stores)
     for kind, *arguments in steps:
@@ -190,6 +220,8 @@ async def test_refunds_add_up_to_the_same_in_any_order_and_split(
             batch, events = events[:size], events[size:]
             await run.events(batch)
         async with db.connection() as conn:
-            row = await conn.fetchrow("SELECT points, reversed_points FROM awards WHERE shop = $1", run.shop)
+            row = await conn.fetchrow(
+                "SELECT points, reversed_points FROM awards WHERE shop = $1", run.shop
+            )
         sums.add(tuple(row))
     assert len(sums) == 1

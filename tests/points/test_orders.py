@@ -16,7 +16,7 @@ from tests.points.world import (
     paid,
     program,
     refunded,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -99,7 +99,9 @@ async def test_a_debt_is_repaid_by_later_earnings_first() -> None:
     assert await one("SELECT remaining FROM lots WHERE source = 'order:2'") == 30
 
 
-async def test_a_refund_of_money_without_lines_takes_its_share_and_the_rest_with_the_lines() -> None:
+async def test_a_refund_of_money_without_lines_takes_its_share_and_the_rest_with_the_lines() -> (
+    None
+):
     await handle(paid("1", line("60.00", 1, "a"), line("40.00", 1, "b")))
     await handle(refunded("1", "r1", amount="25.00"))
     assert await figures() == {"available": 75, "reversed": 25}
@@ -112,7 +114,9 @@ async def test_a_refund_of_money_without_lines_takes_its_share_and_the_rest_with
 async def test_expiry_is_the_end_of_a_day_where_the_merchant_is() -> None:
     await program(expiry_days=30, timezone="America/Sao_Paulo")
     await handle(paid("1", line("10.00")))
-    hour = await one("SELECT extract(hour FROM expires_at AT TIME ZONE 'America/Sao_Paulo') FROM lots")
+    hour = await one(
+        "SELECT extract(hour FROM expires_at AT TIME ZONE 'America/Sao_Paulo') FROM lots"
+    )
     assert hour == 0
     assert await one("SELECT due_at = expires_at FROM lots")
 

@@ -8,7 +8,18 @@ import pytest
 from app.errors import NotFoundError
 from app.points import actions, reads, settling
 from app.points.sentences import sentence
-from tests.points.world import ALICE, BOB, cancelled, days_ago, handle, line, now, paid, program, refunded
+from tests.points.world import (
+    ALICE,
+    BOB,
+    cancelled,
+    days_ago,
+    handle,
+    line,
+    now,
+    paid,
+    program,
+    refunded,
+)
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -20,7 +31,10 @@ async def sentences(customer: str = BOB) -> list[str]:
 async def test_every_row_says_why() -> None:
     await program(rate="1.5", rounding="up", clawback="debt")
     await handle(paid("1001", line("49.90", 1, "a"), line("10.00", gift_card=True)))
-    earned = "75 points for order #1001: 49.90 USD of merchandise at 1.5 points a unit, rounded up (rule 1)."
+    earned = (
+        "75 points for order #1001: 49.90 USD of merchandise at 1.5 points a unit, rounded "
+        "up (rule 1)."
+    )
     assert await sentences() == [f"{earned} Gift cards earn nothing."]
     await actions.adjust(ALICE, BOB, -60, "Wrong order", "a1", "staff-1")
     await handle(refunded("1001", "r1", {"a": 1}))
@@ -30,7 +44,10 @@ async def test_every_row_says_why() -> None:
         "Taken by staff, 60 points: Wrong order",
         f"{back}, 15 of them from the balance.",
         f"{back}; these were no longer there and are owed.",
-        "30 points for order #1002: 20.00 USD of merchandise at 1.5 points a unit, rounded up (rule 1).",
+        (
+            "30 points for order #1002: 20.00 USD of merchandise at 1.5 points a unit, rounded up "
+            "(rule 1)."
+        ),
         "30 points went to what was owed after an earlier refund; 30 are still owed.",
     ]
 
@@ -51,10 +68,16 @@ async def test_hold_back_and_expiry_and_rewards_say_why(stores: Any) -> None:
     await actions.expire_due(later)
     told = await sentences()
     assert "100 points spent on the reward “5.00 off”; its discount code exists." in told
-    assert "100 points given back, as the reward “5.00 off” could not be made: Shopify said no." in told
+    assert (
+        "100 points given back, as the reward “5.00 off” could not be made: Shopify said no."
+        in told
+    )
     assert any(one.startswith("50 points from order #1 were not spent by") for one in told)
     assert any("Order #2 was cancelled" in one for one in told)
-    assert not any(one == row.effect for one, row in zip(told, (await reads.member(ALICE, BOB)).ledger, strict=True))
+    assert not any(
+        one == row.effect
+        for one, row in zip(told, (await reads.member(ALICE, BOB)).ledger, strict=True)
+    )
 
 
 def test_an_effect_nobody_has_a_sentence_for_is_named() -> None:
@@ -81,7 +104,10 @@ async def test_the_balance_as_of_any_time_by_either_clock() -> None:
 
 async def test_the_overview_counts_by_the_merchants_days() -> None:
     await program(timezone="Pacific/Auckland")
-    await handle(paid("1", line("10.00"), at=days_ago(3)), paid("2", line("5.00"), at=days_ago(3), customer="charlie"))
+    await handle(
+        paid("1", line("10.00"), at=days_ago(3)),
+        paid("2", line("5.00"), at=days_ago(3), customer="charlie"),
+    )
     await handle(paid("3", line("2.00")), paid("4", line("99.00"), shop="charlie.myshopify.com"))
     seen = await reads.overview(ALICE, days=7)
     assert (seen.members, seen.outstanding, len(seen.days)) == (2, 17, 7)
@@ -92,7 +118,9 @@ async def test_the_overview_counts_by_the_merchants_days() -> None:
 
 async def test_members_are_found_sorted_and_paged_and_only_of_this_shop() -> None:
     people = [f"c{number:02d}" for number in range(60)]
-    await handle(*(paid(one, line(f"{place + 1}.00"), customer=one) for place, one in enumerate(people)))
+    await handle(
+        *(paid(one, line(f"{place + 1}.00"), customer=one) for place, one in enumerate(people))
+    )
     await handle(paid("x", line("1.00"), customer="stranger", shop="charlie.myshopify.com"))
     first = await reads.members(ALICE, sort="points")
     assert first.total == 60
@@ -111,8 +139,15 @@ async def test_a_member_is_shown_with_lots_in_the_order_they_will_be_spent() -> 
     await program(expiry_days=10)
     await handle(paid("soon", line("4.00")))
     detail = await reads.member(ALICE, BOB)
-    assert [(lot.source, lot.remaining) for lot in detail.lots] == [("order:soon", 4), ("order:late", 8)]
-    assert (detail.member.name, detail.balance.available, detail.balance.sequence) == ("Bob Buyer", 12, 2)
+    assert [(lot.source, lot.remaining) for lot in detail.lots] == [
+        ("order:soon", 4),
+        ("order:late", 8),
+    ]
+    assert (detail.member.name, detail.balance.available, detail.balance.sequence) == (
+        "Bob Buyer",
+        12,
+        2,
+    )
     for shop, customer in (("charlie.myshopify.com", BOB), (ALICE, "stranger")):
         with pytest.raises(NotFoundError):
             await reads.member(shop, customer)

@@ -1,4 +1,6 @@
-"""The saga of a redemption: whatever Shopify does, there is one code for the points, or the points are back."""
+"""The saga of a redemption: whatever Shopify does, there is one code for the points, or the
+points are back.
+"""
 
 import asyncio
 import copy
@@ -30,9 +32,18 @@ class Shopify:
         self.lost_answers = 0  # creates that do the work and then time out
         self.errors: list[dict[str, str]] = []
 
-    async def call(self, _client: Any, _config: Any, shop: str, document: str, variables: dict[str, Any]) -> Any:
-        async with db.connection() as conn:  # a transaction open here would be held over the network
-            assert await conn.fetchval("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == 0
+    async def call(
+        self, _client: Any, _config: Any, shop: str, document: str, variables: dict[str, Any]
+    ) -> Any:
+        async with (
+            db.connection() as conn
+        ):  # a transaction open here would be held over the network
+            assert (
+                await conn.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+                )
+                == 0
+            )
         assert shop == ALICE
         self.calls.append(document)
         if self.failures:
@@ -49,7 +60,9 @@ class Shopify:
 
     async def create(self, wanted: dict[str, Any]) -> Any:
         if self.errors:
-            return {"discountCodeBasicCreate": {"codeDiscountNode": None, "userErrors": self.errors}}
+            return {
+                "discountCodeBasicCreate": {"codeDiscountNode": None, "userErrors": self.errors}
+            }
         if wanted["code"] in self.discounts:
             errors = [{"field": ["code"], "message": "Code must be unique.", "code": "TAKEN"}]
             return {"discountCodeBasicCreate": {"codeDiscountNode": None, "userErrors": errors}}
@@ -62,7 +75,9 @@ class Shopify:
         if self.lost_answers:
             self.lost_answers -= 1
             raise UnavailableError("Shopify is not answering at the moment.")
-        return {"discountCodeBasicCreate": {"codeDiscountNode": {"id": node["id"]}, "userErrors": []}}
+        return {
+            "discountCodeBasicCreate": {"codeDiscountNode": {"id": node["id"]}, "userErrors": []}
+        }
 
 
 @pytest.fixture
@@ -83,7 +98,9 @@ async def reward_of_100() -> str:
 
 
 async def make_due(at: str = "now()", **more: str) -> None:
-    changes = ", ".join(f"{name} = {value}" for name, value in {"next_attempt_at": at, **more}.items())
+    changes = ", ".join(
+        f"{name} = {value}" for name, value in {"next_attempt_at": at, **more}.items()
+    )
     async with db.connection() as conn:
         await conn.execute(f"UPDATE redemptions SET {changes}")
 
@@ -97,7 +114,10 @@ async def test_a_held_redemption_becomes_one_code_for_that_customer_and_one_use(
     sent = shopify.discounts[done.code]["input"]
     assert (sent["usageLimit"], sent["appliesOncePerCustomer"]) == (1, True)
     assert sent["context"] == {"customers": {"add": [f"gid://shopify/Customer/{BOB}"]}}
-    assert sent["customerGets"]["value"]["discountAmount"] == {"amount": "5.00", "appliesOnEachItem": False}
+    assert sent["customerGets"]["value"]["discountAmount"] == {
+        "amount": "5.00",
+        "appliesOnEachItem": False,
+    }
     assert held.id in sent["title"]
     assert await figures() == {"available": 150, "spent": 100}
     assert await redemption.complete(stores, CLIENT, held.id) == done
@@ -114,14 +134,23 @@ async def test_an_order_with_the_code_uses_it_up_and_only_its_own_customer_can(
     await handle(paid("3", line("30.00"), customer=None, discount_codes=[done.code]))
     await handle(paid("4", line("30.00"), shop="charlie.myshopify.com", discount_codes=[done.code]))
     assert (await redemption.view(done.id)).state == "captured"
-    await handle(paid("5", line("30.00"), discount_codes=[done.code.lower(), "SUMMER"]), paid("6", line("1.00")))
-    assert [(view.state, view.code) for view in await reads.redemptions(ALICE, BOB)] == [("used", done.code)]
-    assert (await actions.redeem(ALICE, BOB, await reward_of_100(), "k1", "r")).state == "used", "the same answer"
+    await handle(
+        paid("5", line("30.00"), discount_codes=[done.code.lower(), "SUMMER"]),
+        paid("6", line("1.00")),
+    )
+    assert [(view.state, view.code) for view in await reads.redemptions(ALICE, BOB)] == [
+        ("used", done.code)
+    ]
+    assert (await actions.redeem(ALICE, BOB, await reward_of_100(), "k1", "r")).state == "used", (
+        "the same answer"
+    )
     assert await figures() == {"available": 181, "spent": 100}
     assert (await verify(ALICE)).is_sound
 
 
-async def test_an_answer_that_was_lost_leads_to_the_same_code(stores: db.Stores, shopify: Shopify) -> None:
+async def test_an_answer_that_was_lost_leads_to_the_same_code(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     held = await hold()
     shopify.lost_answers = 1
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
@@ -135,10 +164,16 @@ async def test_an_answer_that_was_lost_leads_to_the_same_code(stores: db.Stores,
 
 @pytest.mark.parametrize(
     "failure",
-    [UnavailableError("away"), ShopifyRefusedError(402), NotFoundError("no such shop"), httpx.ReadTimeout("slow"),
-     TimeoutError(), KeyError("another shape")],
+    [
+        UnavailableError("away"),
+        ShopifyRefusedError(402),
+        NotFoundError("no such shop"),
+        httpx.ReadTimeout("slow"),
+        TimeoutError(),
+        KeyError("another shape"),
+    ],
     ids=lambda error: type(error).__name__,
-)  # fmt: skip
+)
 async def test_while_nobody_knows_whether_there_is_a_code_the_points_stay_held(
     stores: db.Stores, shopify: Shopify, failure: Exception
 ) -> None:
@@ -146,14 +181,18 @@ async def test_while_nobody_knows_whether_there_is_a_code_the_points_stay_held(
     shopify.failures = [failure]
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
     assert await figures() == {"available": 150, "held": 100}
-    assert await one("SELECT next_attempt_at BETWEEN now() AND now() + interval '5 s' FROM redemptions")
+    assert await one(
+        "SELECT next_attempt_at BETWEEN now() AND now() + interval '5 s' FROM redemptions"
+    )
     assert await redemption.sweep(stores, CLIENT) == 0, "the pause before the next try is kept"
     await make_due()
     await redemption.sweep(stores, CLIENT)
     assert (await redemption.view(held.id)).state == "captured"
 
 
-async def test_a_refusal_gives_the_points_back_to_the_lots_they_came_from(stores: db.Stores, shopify: Shopify) -> None:
+async def test_a_refusal_gives_the_points_back_to_the_lots_they_came_from(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     held = await hold()
     shopify.errors = [{"field": ["context"], "message": "Customer is gone.", "code": "INVALID"}]
     released = await redemption.complete(stores, CLIENT, held.id)
@@ -165,17 +204,24 @@ async def test_a_refusal_gives_the_points_back_to_the_lots_they_came_from(stores
     assert (await verify()).is_sound
 
 
-async def test_a_code_of_somebody_else_is_not_taken_for_ours(stores: db.Stores, shopify: Shopify) -> None:
+async def test_a_code_of_somebody_else_is_not_taken_for_ours(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     held = await hold()
     code = await one("SELECT code FROM redemptions")
-    shopify.discounts[code] = {"id": "gid://x/1", "codeDiscount": {"title": "Summer sale", "status": "ACTIVE"}}
+    shopify.discounts[code] = {
+        "id": "gid://x/1",
+        "codeDiscount": {"title": "Summer sale", "status": "ACTIVE"},
+    }
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "released"
     await make_due()
     await redemption.sweep(stores, CLIENT)
     assert shopify.discounts[code]["codeDiscount"]["status"] == "ACTIVE"
 
 
-async def test_after_an_hour_a_code_that_exists_is_captured(stores: db.Stores, shopify: Shopify) -> None:
+async def test_after_an_hour_a_code_that_exists_is_captured(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     held = await hold()
     shopify.lost_answers = 1
     await redemption.complete(stores, CLIENT, held.id)
@@ -201,7 +247,10 @@ async def test_after_an_hour_without_a_code_the_points_are_back_and_a_late_code_
     # the call we gave up on arrives after all
     code = await one("SELECT code FROM redemptions")
     title = f"5.00 off (Holdfast {held.id})"
-    shopify.discounts[code] = {"id": "gid://x/9", "codeDiscount": {"title": title, "status": "ACTIVE"}}
+    shopify.discounts[code] = {
+        "id": "gid://x/9",
+        "codeDiscount": {"title": title, "status": "ACTIVE"},
+    }
     assert await redemption.sweep(stores, CLIENT) == 0
     shopify.failures = [UnavailableError("away")]
     later = now() + timedelta(minutes=16)
@@ -215,7 +264,9 @@ async def test_after_an_hour_without_a_code_the_points_are_back_and_a_late_code_
     assert await figures() == {"available": 250}
 
 
-async def test_many_who_complete_one_redemption_at_once_make_one_code(stores: db.Stores, shopify: Shopify) -> None:
+async def test_many_who_complete_one_redemption_at_once_make_one_code(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     held = await hold()
     await asyncio.gather(*(redemption.complete(stores, CLIENT, held.id) for _ in range(20)))
     assert (await redemption.view(held.id)).state == "captured"
@@ -223,7 +274,9 @@ async def test_many_who_complete_one_redemption_at_once_make_one_code(stores: db
     assert await figures() == {"available": 150, "spent": 100}
 
 
-async def test_one_shops_backlog_does_not_hold_up_the_sweep_for_another(stores: db.Stores, shopify: Shopify) -> None:
+async def test_one_shops_backlog_does_not_hold_up_the_sweep_for_another(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     await hold(key="k0")
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
     await actions.redeem(ALICE, BOB, reward, "k9", "r")
@@ -235,7 +288,10 @@ async def test_one_shops_backlog_does_not_hold_up_the_sweep_for_another(stores: 
     await make_due()
     async with db.connection() as conn:
         due = await conn.fetch(redemption.SELECT_DUE, now() + timedelta(seconds=1), 2)
-        shops = [await conn.fetchval("SELECT shop FROM redemptions WHERE id = $1", row["id"]) for row in due]
+        shops = [
+            await conn.fetchval("SELECT shop FROM redemptions WHERE id = $1", row["id"])
+            for row in due
+        ]
     assert set(shops) == {ALICE, charlie}
 
 
@@ -253,7 +309,9 @@ async def test_points_given_back_repay_a_debt_made_meanwhile_and_lapsed_ones_exp
     assert (await verify()).is_sound
 
 
-async def test_a_lot_that_lapsed_under_a_hold_expires_when_it_comes_back(stores: db.Stores, shopify: Shopify) -> None:
+async def test_a_lot_that_lapsed_under_a_hold_expires_when_it_comes_back(
+    stores: db.Stores, shopify: Shopify
+) -> None:
     await program(expiry_days=5)
     held = await hold(250)
     later = now() + timedelta(days=7)

@@ -1,4 +1,6 @@
-"""Whenever a process dies in the middle of a redemption: one code for the points, or the points are back."""
+"""Whenever a process dies in the middle of a redemption: one code for the points, or the points
+are back.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +15,11 @@ from app.points.verify import verify
 from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
 from tests.points.world import figures, one
 
-HELD, CAPTURED, BACK = {"available": 150, "held": 100}, {"available": 150, "spent": 100}, {"available": 250}
+HELD, CAPTURED, BACK = (
+    {"available": 150, "held": 100},
+    {"available": 150, "spent": 100},
+    {"available": 250},
+)
 
 
 class KilledError(BaseException):
@@ -65,7 +71,9 @@ async def test_killed_before_shopify_was_asked(stores, shopify, dies) -> None:
     assert (await figures(), len(shopify.discounts)) == (CAPTURED, 1)
 
 
-async def test_killed_after_the_code_was_made_and_before_it_was_written_down(stores, shopify, dies) -> None:
+async def test_killed_after_the_code_was_made_and_before_it_was_written_down(
+    stores, shopify, dies
+) -> None:
     held = await hold()
     dies(settling, "capture")
     await killed(redemption.complete(stores, CLIENT, held.id))
@@ -75,7 +83,9 @@ async def test_killed_after_the_code_was_made_and_before_it_was_written_down(sto
     assert shopify.calls == ["discount_create", "discount_create", "discount_by_code"]
 
 
-async def test_killed_in_the_middle_of_a_capture_nothing_of_it_is_there(stores, shopify, dies) -> None:
+async def test_killed_in_the_middle_of_a_capture_nothing_of_it_is_there(
+    stores, shopify, dies
+) -> None:
     held = await hold()
     dies(outbox, "emit")  # the last statement before the commit
     await killed(redemption.complete(stores, CLIENT, held.id))
@@ -98,7 +108,9 @@ async def test_killed_after_a_capture_nothing_is_done_again(stores, shopify, die
     assert (await figures(), shopify.calls) == (CAPTURED, ["discount_create"])
 
 
-async def test_killed_in_the_middle_of_giving_points_back_nothing_of_it_is_there(stores, shopify, dies) -> None:
+async def test_killed_in_the_middle_of_giving_points_back_nothing_of_it_is_there(
+    stores, shopify, dies
+) -> None:
     held = await hold()
     shopify.errors = [{"field": ["context"], "message": "Customer is gone.", "code": "INVALID"}]
     dies(settling.lots, "write")
@@ -115,7 +127,10 @@ async def test_what_is_settled_stays_as_it_is(stores, shopify) -> None:
     assert await settling.capture(stores, held.id, "gid://x/1")
     assert not await settling.capture(stores, held.id, "gid://x/2")
     assert not await settling.release(stores, held.id, "too late")
-    assert (await figures(), await one("SELECT discount_gid FROM redemptions")) == (CAPTURED, "gid://x/1")
+    assert (await figures(), await one("SELECT discount_gid FROM redemptions")) == (
+        CAPTURED,
+        "gid://x/1",
+    )
 
 
 async def test_of_captures_and_releases_at_once_exactly_one_counts(stores, shopify) -> None:
@@ -127,7 +142,9 @@ async def test_of_captures_and_releases_at_once_exactly_one_counts(stores, shopi
     assert (await verify()).is_sound
 
 
-async def test_a_code_made_while_its_points_went_back_is_switched_off_at_once(stores, shopify, monkeypatch) -> None:
+async def test_a_code_made_while_its_points_went_back_is_switched_off_at_once(
+    stores, shopify, monkeypatch
+) -> None:
     """The lease of a process that stood still had ended, and another gave up in the meantime."""
     held = await hold()
     create = shopify.create
@@ -148,8 +165,12 @@ async def test_a_code_made_while_its_points_went_back_is_switched_off_at_once(st
     assert await redemption.sweep(stores, CLIENT) == 0
 
 
-async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(stores, shopify, monkeypatch) -> None:
-    """A slow Shopify: the page gave up after four seconds; the next attempt does not wait for the lease of that one."""
+async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
+    stores, shopify, monkeypatch
+) -> None:
+    """A slow Shopify: the page gave up after four seconds; the next attempt does not wait for
+    the lease of that one.
+    """
     held = await hold()
     asked = asyncio.Event()
 
@@ -163,7 +184,10 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(stores
     attempt.cancel()
     with pytest.raises(asyncio.CancelledError):
         await attempt
-    assert await one("SELECT state FROM redemptions WHERE next_attempt_at < now() + interval '3 s'") == "held"
+    assert (
+        await one("SELECT state FROM redemptions WHERE next_attempt_at < now() + interval '3 s'")
+        == "held"
+    )
     monkeypatch.setattr(redemption.admin_api, "call", shopify.call)
     await make_due()
     assert await redemption.sweep(stores, CLIENT) == 1

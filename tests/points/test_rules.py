@@ -25,7 +25,9 @@ def test_money_is_read_exactly(amount: str) -> None:
     assert Decimal(rules.amount_text(rules.micros(amount))) == Decimal(amount)
 
 
-@pytest.mark.parametrize("amount", ["", "ten", "NaN", "Infinity", "1.0000001", "1,000.00", "1e400", "0x10", "1\x00"])
+@pytest.mark.parametrize(
+    "amount", ["", "ten", "NaN", "Infinity", "1.0000001", "1,000.00", "1e400", "0x10", "1\x00"]
+)
 def test_what_is_no_amount_is_refused(amount: str) -> None:
     with pytest.raises(BadInputError):
         rules.micros(amount)
@@ -47,25 +49,46 @@ def test_a_split_adds_up_and_nobody_is_off_by_a_point(total: int, weights: list[
     parts = rules.split(total, weights)
     assert sum(parts) == total
     if whole := sum(weights):
-        assert all(abs(Fraction(total * weight, whole) - part) < 1 for part, weight in zip(parts, weights, strict=True))
+        assert all(
+            abs(Fraction(total * weight, whole) - part) < 1
+            for part, weight in zip(parts, weights, strict=True)
+        )
 
 
 order_lines = st.lists(
-    st.tuples(st.integers(0, 4), st.decimals(0, 500, places=2), st.integers(0, 300)), min_size=1, max_size=4
+    st.tuples(st.integers(0, 4), st.decimals(0, 500, places=2), st.integers(0, 300)),
+    min_size=1,
+    max_size=4,
 )
 
 
 def frozen(lines: list[tuple[int, Decimal, int]]) -> Frozen:
     parts = [
-        FrozenLine(f"l{place}", quantity, str(base), points) for place, (quantity, base, points) in enumerate(lines)
+        FrozenLine(f"l{place}", quantity, str(base), points)
+        for place, (quantity, base, points) in enumerate(lines)
     ]
     whole = sum((base for _, base, _ in lines), Decimal(0))
     points = sum(points for _, _, points in lines)
-    return Frozen(rule=1, rate="1", rounding="down", currency="USD", base=str(whole), points=points, lines=parts)
+    return Frozen(
+        rule=1,
+        rate="1",
+        rounding="down",
+        currency="USD",
+        base=str(whole),
+        points=points,
+        lines=parts,
+    )
 
 
-@given(order_lines, st.lists(st.tuples(st.sampled_from(["l0", "l1", "l2", "l3", "?"]), st.integers(0, 3)), max_size=8))
-def test_what_is_taken_back_never_falls_and_never_exceeds_the_award(lines: Any, refunds: Any) -> None:
+@given(
+    order_lines,
+    st.lists(
+        st.tuples(st.sampled_from(["l0", "l1", "l2", "l3", "?"]), st.integers(0, 3)), max_size=8
+    ),
+)
+def test_what_is_taken_back_never_falls_and_never_exceeds_the_award(
+    lines: Any, refunds: Any
+) -> None:
     award, progress, before = frozen(lines), Progress(), 0
     for line_id, quantity in refunds:
         progress.lines[line_id] = progress.lines.get(line_id, 0) + quantity
@@ -82,12 +105,19 @@ def test_all_lines_back_is_all_points_back_and_so_is_all_money(lines: Any) -> No
     award = frozen(lines)
     by_lines = Progress(lines={line.line_id: line.quantity for line in award.lines})
     assert rules.reversal_target(award, by_lines) == award.points
-    assert rules.reversal_target(award, Progress(adjustment_micros=rules.micros(award.base))) == award.points
+    assert (
+        rules.reversal_target(award, Progress(adjustment_micros=rules.micros(award.base)))
+        == award.points
+    )
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("pending_only", (10, 0, 0, 40)), ("within_balance", (10, 25, 0, 15)), ("debt", (10, 25, 15, 0))],
+    [
+        ("pending_only", (10, 0, 0, 40)),
+        ("within_balance", (10, 25, 0, 15)),
+        ("debt", (10, 25, 15, 0)),
+    ],
 )
 def test_a_policy_says_where_points_are_taken(policy: str, expected: tuple[int, ...]) -> None:
     assert rules.clawback(50, 10, 25, policy) == expected
@@ -97,18 +127,50 @@ def test_a_policy_says_where_points_are_taken(policy: str, expected: tuple[int, 
     ("zone", "earned", "days", "expected"),
     [
         ("UTC", "2026-01-31T23:59:59", 1, "2026-02-02T00:00:00"),
-        ("America/New_York", "2026-03-07T12:00:00", 0, "2026-03-08T05:00:00"),  # the clocks change on the 8th
+        (
+            "America/New_York",
+            "2026-03-07T12:00:00",
+            0,
+            "2026-03-08T05:00:00",
+        ),  # the clocks change on the 8th
         ("America/New_York", "2026-03-07T12:00:00", 1, "2026-03-09T04:00:00"),
-        ("America/New_York", "2026-03-07T03:00:00", 1, "2026-03-08T05:00:00"),  # still the 6th in New York
-        ("Europe/Berlin", "2026-10-24T22:30:00", 0, "2026-10-25T23:00:00"),  # the 25th there, a day of 25 hours
-        ("America/Santiago", "2026-09-05T12:00:00", 0, "2026-09-06T04:00:00"),  # 00:00 is skipped: it starts at 01:00
-        ("Africa/Cairo", "2026-04-23T12:00:00", 0, "2026-04-23T22:00:00"),  # the same, 00:00 becomes 01:00
-        ("America/Havana", "2026-10-31T12:00:00", 0, "2026-11-01T04:00:00"),  # 00:00 comes twice: the first
+        (
+            "America/New_York",
+            "2026-03-07T03:00:00",
+            1,
+            "2026-03-08T05:00:00",
+        ),  # still the 6th in New York
+        (
+            "Europe/Berlin",
+            "2026-10-24T22:30:00",
+            0,
+            "2026-10-25T23:00:00",
+        ),  # the 25th there, a day of 25 hours
+        (
+            "America/Santiago",
+            "2026-09-05T12:00:00",
+            0,
+            "2026-09-06T04:00:00",
+        ),  # 00:00 is skipped: it starts at 01:00
+        (
+            "Africa/Cairo",
+            "2026-04-23T12:00:00",
+            0,
+            "2026-04-23T22:00:00",
+        ),  # the same, 00:00 becomes 01:00
+        (
+            "America/Havana",
+            "2026-10-31T12:00:00",
+            0,
+            "2026-11-01T04:00:00",
+        ),  # 00:00 comes twice: the first
         ("Pacific/Apia", "2011-12-29T12:00:00", 1, "2011-12-30T10:00:00"),  # the 30th never was
         ("No/Such_Zone", "2026-01-01T12:00:00", 1, "2026-01-03T00:00:00"),
     ],
 )
-def test_points_expire_at_the_start_of_a_day_of_the_merchant(zone: str, earned: str, days: int, expected: str) -> None:
+def test_points_expire_at_the_start_of_a_day_of_the_merchant(
+    zone: str, earned: str, days: int, expected: str
+) -> None:
     at = datetime.fromisoformat(earned).replace(tzinfo=UTC)
     assert rules.expires_at(at, days, zone) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
@@ -119,18 +181,32 @@ def test_points_without_a_limit_never_expire() -> None:
 
 def lot(name: str, available: int, expires: int | None, number: int) -> Lot:
     made = Lot(
-        "s", 1, name, 10, datetime(2026, 1, available, tzinfo=UTC), is_pending=False,
+        "s",
+        1,
+        name,
+        10,
+        datetime(2026, 1, available, tzinfo=UTC),
+        is_pending=False,
         expires_at=datetime(2026, 2, expires, tzinfo=UTC) if expires else None,
-    )  # fmt: skip
+    )
     made.id = number
     return made
 
 
 def test_lots_are_taken_by_expiry_then_availability_then_age_and_an_own_lot_first() -> None:
     def shelf() -> list[Lot]:
-        return [lot("never", 1, None, 1), lot("b", 2, 5, 2), lot("c", 1, 5, 4), lot("d", 1, 5, 3), lot("soon", 9, 2, 9)]
+        return [
+            lot("never", 1, None, 1),
+            lot("b", 2, 5, 2),
+            lot("c", 1, 5, 4),
+            lot("d", 1, 5, 3),
+            lot("soon", 9, 2, 9),
+        ]
 
     assert [one.source for one, _ in lots.take(shelf(), 50)] == ["soon", "d", "c", "b", "never"]
-    assert [(one.source, part) for one, part in lots.take(shelf(), 15, first="never")] == [("never", 10), ("soon", 5)]
+    assert [(one.source, part) for one, part in lots.take(shelf(), 15, first="never")] == [
+        ("never", 10),
+        ("soon", 5),
+    ]
     with pytest.raises(ValueError, match="short"):
         lots.take(shelf(), 51)

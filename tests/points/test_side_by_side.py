@@ -1,4 +1,6 @@
-"""Several workers at once, on the same orders and the same people: no deadlock, nothing twice, nothing lost."""
+"""Several workers at once, on the same orders and the same people: no deadlock, nothing twice,
+nothing lost.
+"""
 
 import asyncio
 import contextvars
@@ -13,7 +15,20 @@ from app.errors import HoldfastError
 from app.flow.event import Event
 from app.points import actions, handlers, reads
 from app.points.verify import verify
-from tests.points.world import ALICE, BOB, cancelled, fact, figures, handle, line, now, one, paid, program, refunded
+from tests.points.world import (
+    ALICE,
+    BOB,
+    cancelled,
+    fact,
+    figures,
+    handle,
+    line,
+    now,
+    one,
+    paid,
+    program,
+    refunded,
+)
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -22,7 +37,8 @@ async def test_a_refund_in_one_worker_sees_the_order_another_is_just_posting() -
     for number in range(20):
         order = f"o{number}"
         await asyncio.gather(
-            handle(paid(order, line("10.00", 1, "a"))), handle(refunded(order, f"r{number}", {"a": 1}))
+            handle(paid(order, line("10.00", 1, "a"))),
+            handle(refunded(order, f"r{number}", {"a": 1})),
         )
     assert await figures() == {"reversed": 200}
     assert await one("SELECT count(*) FROM reversals WHERE NOT is_applied") == 0
@@ -71,7 +87,9 @@ async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
             handle(paid(f"o{number}", line("20.00", 2, "a"))),
             handle(refunded(f"o{number}", f"r{number}", {"a": 1})),
             tolerant(actions.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r")),
-            tolerant(actions.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")),
+            tolerant(
+                actions.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")
+            ),
             actions.release_due(later),
             actions.expire_due(later),
         ]
@@ -126,9 +144,14 @@ async def test_customers_are_known_by_their_newest_facts_and_forgotten_when_dele
     await handle(told("customer.created", "Bob 🦄\x00 <b>", "2026-01-02T00:00:00Z"))
     await handle(told("customer.updated", "Older", "2026-01-01T00:00:00Z"))
     assert [row.name for row in (await reads.members(ALICE)).members] == ["Bob 🦄 <b>"]
-    await handle(told("customer.updated", "Newer", "2026-01-03T00:00:00Z"), paid("1", line("10.00")))
+    await handle(
+        told("customer.updated", "Newer", "2026-01-03T00:00:00Z"), paid("1", line("10.00"))
+    )
     assert [row.name for row in (await reads.members(ALICE)).members] == ["Newer"]
-    await handle(fact("customer.deleted", {"customer_id": BOB}), fact("customer.deleted", {"customer_id": "ghost"}))
+    await handle(
+        fact("customer.deleted", {"customer_id": BOB}),
+        fact("customer.deleted", {"customer_id": "ghost"}),
+    )
     await handle(told("customer.updated", "Late", "2026-02-03T00:00:00Z"), paid("2", line("5.00")))
     page = await reads.members(ALICE)
     assert [(row.name, row.email, row.available) for row in page.members] == [("", "", 15)]

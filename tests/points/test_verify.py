@@ -13,14 +13,19 @@ pytestmark = pytest.mark.usefixtures("stores")
 async def history() -> None:
     await program(clawback="debt")
     for number in range(1, 6):
-        await handle(paid(str(number), line("10.00", 2, "a")), paid(f"c{number}", line("7.50"), customer="charlie"))
+        await handle(
+            paid(str(number), line("10.00", 2, "a")),
+            paid(f"c{number}", line("7.50"), customer="charlie"),
+        )
     await handle(refunded("1", "r1", {"a": 1}), cancelled("2"), refunded("unseen", "r2", {"a": 1}))
     await actions.adjust(ALICE, BOB, 11, "kindness", "a1", "staff-1")
 
 
 async def tamper(sql: str) -> None:
     async with db.connection() as conn:
-        assert (await conn.execute(sql)).split()[-1] != "0", "nothing was changed, so the test would mean nothing"
+        assert (await conn.execute(sql)).split()[-1] != "0", (
+            "nothing was changed, so the test would mean nothing"
+        )
 
 
 async def test_honest_work_is_sound() -> None:
@@ -49,7 +54,9 @@ async def test_a_deleted_row_is_missed_in_the_middle_and_at_the_end(source: str)
 
 async def test_a_changed_figure_is_found_even_with_a_hash_made_for_it() -> None:
     await history()
-    await tamper("UPDATE ledger SET points = points + 1, hash = sha256('x') WHERE source = 'order:3'")
+    await tamper(
+        "UPDATE ledger SET points = points + 1, hash = sha256('x') WHERE source = 'order:3'"
+    )
     report = await verify()
     assert (report.drift, report.broken_chains) == (1, 1)
 

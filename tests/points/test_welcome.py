@@ -9,14 +9,19 @@ pytestmark = pytest.mark.usefixtures("stores")
 
 
 def installed(currency: str = "EUR", timezone: str = "Europe/Berlin", shop: str = ALICE):
-    return fact("shop.installed", {"currency": currency, "timezone": timezone, "name": "Alice's"}, shop)
+    return fact(
+        "shop.installed", {"currency": currency, "timezone": timezone, "name": "Alice's"}, shop
+    )
 
 
 async def test_a_new_shop_has_a_programme_and_rewards_in_its_currency():
     await handle(installed())
     program = await reads.program(ALICE)
     assert (program.version, program.currency, program.timezone) == (1, "EUR", "Europe/Berlin")
-    assert [(reward.cost, str(reward.amount_off)) for reward in await reads.rewards(ALICE, active_only=True)] == [
+    assert [
+        (reward.cost, str(reward.amount_off))
+        for reward in await reads.rewards(ALICE, active_only=True)
+    ] == [
         (100, "5.00"),
         (500, "30.00"),
     ]

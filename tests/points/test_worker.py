@@ -36,7 +36,9 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
 
     assert await until(posted, 15), said(tmp_path)
     assert await stores.cache.hget(balances.cache_key(ALICE, BOB), "p")
-    assert "trace-1" in (tmp_path / "points.log").read_text(), "the request id is followed into the log"
+    assert "trace-1" in (tmp_path / "points.log").read_text(), (
+        "the request id is followed into the log"
+    )
 
     # a shop whose token nobody has: the points stay held, and it is tried again and again
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)

@@ -12,9 +12,11 @@ from app.points import handlers
 ALICE = "alice.myshopify.com"
 BOB = "7001"
 INSERT_PROGRAM = """
-INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
+INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
+                              timezone, currency,
                               edited_by, created_at)
-SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD', 'test', now()
+SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD',
+       'test', now()
   FROM program_versions WHERE shop = $1::text
 """
 
@@ -23,7 +25,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def line(amount: str, quantity: int = 1, line_id: str | None = None, gift_card: bool = False) -> dict[str, Any]:
+def line(
+    amount: str, quantity: int = 1, line_id: str | None = None, gift_card: bool = False
+) -> dict[str, Any]:
     return {
         "line_id": line_id or f"l{uuid.uuid4().hex[:10]}",
         "quantity": quantity,
@@ -33,10 +37,18 @@ def line(amount: str, quantity: int = 1, line_id: str | None = None, gift_card: 
 
 
 def fact(topic: str, data: dict[str, Any], shop: str = ALICE, at: datetime | None = None) -> Event:
-    return envelope.new(topic, shop, shop, data, trace="trace-1", occurred_at=(at or now()).isoformat())
+    return envelope.new(
+        topic, shop, shop, data, trace="trace-1", occurred_at=(at or now()).isoformat()
+    )
 
 
-def paid(order_id: str, *lines: dict[str, Any], customer: str | None = BOB, shop: str = ALICE, **more: Any) -> Event:
+def paid(
+    order_id: str,
+    *lines: dict[str, Any],
+    customer: str | None = BOB,
+    shop: str = ALICE,
+    **more: Any,
+) -> Event:
     at = more.pop("at", None) or now()
     data = {
         "order_id": order_id,
@@ -46,19 +58,27 @@ def paid(order_id: str, *lines: dict[str, Any], customer: str | None = BOB, shop
         "currency": "USD",
         "processed_at": at.isoformat(),
         "lines": list(lines),
-        "customer": {"id": customer, "name": "Bob Buyer", "email": "bob@example.com"} if customer else None,
+        "customer": {"id": customer, "name": "Bob Buyer", "email": "bob@example.com"}
+        if customer
+        else None,
         **more,
     }
     return fact("order.paid", data, shop, at)
 
 
 def refunded(
-    order_id: str, refund_id: str, lines: dict[str, int] | None = None, amount: str = "0", shop: str = ALICE
+    order_id: str,
+    refund_id: str,
+    lines: dict[str, int] | None = None,
+    amount: str = "0",
+    shop: str = ALICE,
 ) -> Event:
     data = {
         "order_id": order_id,
         "refund_id": refund_id,
-        "lines": [{"line_id": name, "quantity": quantity} for name, quantity in (lines or {}).items()],
+        "lines": [
+            {"line_id": name, "quantity": quantity} for name, quantity in (lines or {}).items()
+        ],
         "adjustment_amount": amount,
     }
     return fact("order.refunded", data, shop)
@@ -80,7 +100,9 @@ async def one(sql: str, *arguments: Any) -> Any:
 
 async def figures(customer: str = BOB, shop: str = ALICE) -> dict[str, int]:
     async with db.connection() as conn:
-        row = await conn.fetchrow("SELECT * FROM members WHERE shop = $1 AND customer_id = $2", shop, customer)
+        row = await conn.fetchrow(
+            "SELECT * FROM members WHERE shop = $1 AND customer_id = $2", shop, customer
+        )
     names = ("pending", "available", "held", "spent", "expired", "reversed", "debt")
     return {name: row[name] for name in names if row[name]} if row else {}
 
@@ -88,14 +110,25 @@ async def figures(customer: str = BOB, shop: str = ALICE) -> dict[str, int]:
 async def program(shop: str = ALICE, **fields: Any) -> None:
     """Put rules in force directly: version by version, as `actions.edit_program` does."""
     values = {
-        "rate": 1, "rounding": "down", "pending_days": 0, "expiry_days": None, "clawback": "within_balance",
-        "timezone": "UTC", **fields,
-    }  # fmt: skip
+        "rate": 1,
+        "rounding": "down",
+        "pending_days": 0,
+        "expiry_days": None,
+        "clawback": "within_balance",
+        "timezone": "UTC",
+        **fields,
+    }
     async with db.transaction() as conn:
         await conn.execute(
-            INSERT_PROGRAM, shop, str(values["rate"]), values["rounding"], values["pending_days"],
-            values["expiry_days"], values["clawback"], values["timezone"],
-        )  # fmt: skip
+            INSERT_PROGRAM,
+            shop,
+            str(values["rate"]),
+            values["rounding"],
+            values["pending_days"],
+            values["expiry_days"],
+            values["clawback"],
+            values["timezone"],
+        )
 
 
 def days_ago(days: float) -> datetime:

@@ -1,4 +1,6 @@
-"""A random story of many shops (orders, refunds, cancellations, redemptions), and what it must come to."""
+"""A random story of many shops (orders, refunds, cancellations, redemptions), and what it must
+come to.
+"""
 
 import json
 import random
@@ -29,7 +31,9 @@ class Wish:
 
 @dataclass
 class Story:
-    """Deliveries in the order in which they are sent, a tenth of them twice, and what each member earns in the end."""
+    """Deliveries in the order in which they are sent, a tenth of them twice, and what each
+    member earns in the end.
+    """
 
     deliveries: list[Webhook] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
@@ -42,15 +46,23 @@ class Story:
         return {webhook.webhook_id for webhook in self.deliveries}
 
 
-def tell(choose: random.Random, members: list[Member], webhooks: int, duplicate_ratio: float = 0.1) -> Story:
-    """`webhooks` distinct ones: of three orders one is refunded in part, one of twelve is cancelled; all shuffled."""
+def tell(
+    choose: random.Random, members: list[Member], webhooks: int, duplicate_ratio: float = 0.1
+) -> Story:
+    """`webhooks` distinct ones: of three orders one is refunded in part, one of twelve is
+    cancelled; all shuffled.
+    """
     story = Story()
     while len(story.deliveries) < webhooks:
         _order(choose, choose.choice(members), story)
     for number in range(webhooks // 20):
         cost = choose.choice((100, 100, 500))
-        story.wishes.append(Wish(choose.choice(members), cost, f"wish-{number:06d}", choose.choice((1, 1, 1, 3))))
-    story.deliveries += choose.sample(story.deliveries, int(len(story.deliveries) * duplicate_ratio))
+        story.wishes.append(
+            Wish(choose.choice(members), cost, f"wish-{number:06d}", choose.choice((1, 1, 1, 3)))
+        )
+    story.deliveries += choose.sample(
+        story.deliveries, int(len(story.deliveries) * duplicate_ratio)
+    )
     choose.shuffle(story.deliveries)
     return story
 
@@ -58,17 +70,35 @@ def tell(choose: random.Random, members: list[Member], webhooks: int, duplicate_
 def _order(choose: random.Random, member: Member, story: Story) -> None:
     shop, customer_id = member
     story.orders += 1
-    amount, quantity, order_id = choose.randrange(1, 90), choose.randrange(1, 5), 10_000 + story.orders
-    _send(story, shop, "orders/paid", f"o{order_id}", order(order_id, customer_id, amount, quantity))
+    amount, quantity, order_id = (
+        choose.randrange(1, 90),
+        choose.randrange(1, 5),
+        10_000 + story.orders,
+    )
+    _send(
+        story, shop, "orders/paid", f"o{order_id}", order(order_id, customer_id, amount, quantity)
+    )
     left = quantity
     if choose.random() < 1 / 3:
         back = choose.randrange(1, quantity + 1)
         left -= back
-        _send(story, shop, "refunds/create", f"r{order_id}", refund(500_000 + order_id, order_id, back))
+        _send(
+            story,
+            shop,
+            "refunds/create",
+            f"r{order_id}",
+            refund(500_000 + order_id, order_id, back),
+        )
         story.reversals += 1
     if choose.random() < 1 / 12:
         left = 0
-        _send(story, shop, "orders/cancelled", f"c{order_id}", {"id": order_id, "cancelled_at": AT, "updated_at": AT})
+        _send(
+            story,
+            shop,
+            "orders/cancelled",
+            f"c{order_id}",
+            {"id": order_id, "cancelled_at": AT, "updated_at": AT},
+        )
         story.reversals += 1
     story.earned[member] += amount * left
 
@@ -88,12 +118,27 @@ def order(order_id: int, customer_id: str, amount: int, quantity: int) -> dict[s
         "test": False,
         "processed_at": AT,
         "updated_at": AT,
-        "customer": {"id": int(customer_id), "first_name": "Bob", "last_name": "B", "email": "bob@example.com"},
+        "customer": {
+            "id": int(customer_id),
+            "first_name": "Bob",
+            "last_name": "B",
+            "email": "bob@example.com",
+        },
         "line_items": [{**line, "discount_allocations": []}],
     }
 
 
 def refund(refund_id: int, order_id: int, quantity: int) -> dict[str, object]:
     """The payload of a refund of `quantity` pieces of that line."""
-    line = {"id": refund_id * 10, "line_item_id": order_id * 10, "quantity": quantity, "subtotal": 1.5}
-    return {"id": refund_id, "order_id": order_id, "refund_line_items": [line], "order_adjustments": []}
+    line = {
+        "id": refund_id * 10,
+        "line_item_id": order_id * 10,
+        "quantity": quantity,
+        "subtotal": 1.5,
+    }
+    return {
+        "id": refund_id,
+        "order_id": order_id,
+        "refund_line_items": [line],
+        "order_adjustments": [],
+    }

@@ -1,4 +1,6 @@
-"""The long proof: kill -9 at random moments during 5,000 webhooks, and every acknowledged one has one effect."""
+"""The long proof: kill -9 at random moments during 5,000 webhooks, and every acknowledged one
+has one effect.
+"""
 
 import asyncio
 import os
@@ -62,7 +64,9 @@ def chaotic_stack() -> Iterator[Stack]:
             stack.stop_everything()
 
 
-async def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(chaotic_stack: Stack) -> None:
+async def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
+    chaotic_stack: Stack,
+) -> None:
     stack, choose, began = chaotic_stack, random.Random(SEED), time.monotonic()
     members = [(shop, stack.customer("Bob", shop)) for shop in SHOPS for _ in range(MEMBERS_EACH)]
     members += [(shop, GHOST) for shop in SHOPS]
@@ -71,13 +75,19 @@ async def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(chao
     people = asyncio.gather(deliver(stack, story, answers), redeem(stack, story, answers))
     kills = await kill_until(people, stack, choose)
     await people
-    print(f"\nseed {SEED}: {len(story.deliveries)} deliveries, {len(story.wishes)} redemptions asked for;"
-          f" killed {dict(kills)}; answers {dict(sorted(answers.statuses.items()))}")  # fmt: skip
+    print(
+        f"\nseed {SEED}: {len(story.deliveries)} deliveries, "
+        f"{len(story.wishes)} redemptions asked for;"
+        f" killed {dict(kills)}; answers {dict(sorted(answers.statuses.items()))}"
+    )
     sent_seconds, ended = time.monotonic() - began, time.monotonic()
     assert answers.acknowledged == story.unique_ids
     assert kills.keys() == VICTIMS.keys(), "too few kills for this proof to mean anything"
     await settled(stack, story)
-    print(f"all effects there {time.monotonic() - ended:.1f} s after the last delivery ({sent_seconds:.0f} s)")
+    print(
+        f"all effects there {time.monotonic() - ended:.1f} s after the last delivery "
+        f"({sent_seconds:.0f} s)"
+    )
     await check_effects(stack, story)
     await check_codes(stack, story, answers)
     print(stack.verify())
@@ -91,15 +101,25 @@ async def owe_what_cannot_be_taken_back(stack: Stack) -> None:
             await actions.edit_program(shop, {"clawback": "debt"}, "Alice")
 
 
-async def kill_until(people: "asyncio.Future[Any]", stack: Stack, choose: random.Random) -> Counter[str]:
-    """kill -9 one part after the other, or two at once, each at least once, while Shopify has moods of its own."""
+async def kill_until(
+    people: "asyncio.Future[Any]", stack: Stack, choose: random.Random
+) -> Counter[str]:
+    """kill -9 one part after the other, or two at once, each at least once, while Shopify has
+    moods of its own.
+    """
     kills: Counter[str] = Counter()
     first = choose.sample(list(VICTIMS), len(VICTIMS))
     while not people.done():
-        mood = {"mode": choose.choice(MOODS), "seconds": 6} if choose.random() < 0.25 else {"mode": "normal"}
+        mood = (
+            {"mode": choose.choice(MOODS), "seconds": 6}
+            if choose.random() < 0.25
+            else {"mode": "normal"}
+        )
         await asyncio.to_thread(stack.control, "POST", "shopify", mood)
         await asyncio.sleep(choose.uniform(0.2, 1.5))
-        victims = choose.choices(list(VICTIMS), list(VICTIMS.values()), k=choose.choice((1, 1, 1, 2)))
+        victims = choose.choices(
+            list(VICTIMS), list(VICTIMS.values()), k=choose.choice((1, 1, 1, 2))
+        )
         if first:
             victims = [first.pop()]
         for name, process in stack.running.items():
@@ -125,11 +145,15 @@ async def deliver(stack: Stack, story: Story, answers: Answers) -> None:
         await asyncio.gather(*[sender() for _ in range(SENDERS)])
 
 
-async def _deliver(client: httpx.AsyncClient, stack: Stack, webhook: Webhook, answers: Answers) -> None:
+async def _deliver(
+    client: httpx.AsyncClient, stack: Stack, webhook: Webhook, answers: Answers
+) -> None:
     headers = signed_headers(webhook.body, webhook.topic, webhook.shop, SECRET, webhook.webhook_id)
     for _ in range(150):
         try:
-            answer = await client.post(f"{stack.app_url}/webhooks", content=webhook.body, headers=headers)
+            answer = await client.post(
+                f"{stack.app_url}/webhooks", content=webhook.body, headers=headers
+            )
         except httpx.HTTPError as error:
             answers.statuses[f"webhook {type(error).__name__}"] += 1
         else:
@@ -143,10 +167,13 @@ async def _deliver(client: httpx.AsyncClient, stack: Stack, webhook: Webhook, an
 
 
 async def redeem(stack: Stack, story: Story, answers: Answers) -> None:
-    """Shoppers ask all the while that webhooks come in, each until he has an answer, always under the same key."""
+    """Shoppers ask all the while that webhooks come in, each until he has an answer, always
+    under the same key.
+    """
     waiting = list(story.wishes)
     rewards = {
-        (row["shop"], row["cost"]): str(row["id"]) for row in await fetch(stack, "SELECT shop, cost, id FROM rewards")
+        (row["shop"], row["cost"]): str(row["id"])
+        for row in await fetch(stack, "SELECT shop, cost, id FROM rewards")
     }
     pause_seconds = len(story.deliveries) / SENDERS * SEND_PAUSE_SECONDS / (len(waiting) / SHOPPERS)
     async with httpx.AsyncClient(timeout=12) as client:
@@ -155,23 +182,33 @@ async def redeem(stack: Stack, story: Story, answers: Answers) -> None:
             while waiting:
                 wish = waiting.pop()
                 reward_id = rewards[wish.member[0], wish.cost]
-                await asyncio.gather(*[_redeem(client, stack, wish, reward_id, answers) for _ in range(wish.times)])
+                await asyncio.gather(
+                    *[_redeem(client, stack, wish, reward_id, answers) for _ in range(wish.times)]
+                )
                 await asyncio.sleep(pause_seconds)
 
         await asyncio.gather(*[shopper() for _ in range(SHOPPERS)])
 
 
-async def _redeem(client: httpx.AsyncClient, stack: Stack, wish: Wish, reward_id: str, answers: Answers) -> None:
+async def _redeem(
+    client: httpx.AsyncClient, stack: Stack, wish: Wish, reward_id: str, answers: Answers
+) -> None:
     signed_by = replace(devstore_settings(stack.environment), api_secret=SECRET)
     for _ in range(150):
-        url = f"{stack.app_url}/storefront/redemptions?{signing.proxy_query(signed_by, *wish.member)}"
+        url = (
+            f"{stack.app_url}/storefront/redemptions?{signing.proxy_query(signed_by, *wish.member)}"
+        )
         try:
-            answer = await client.post(url, json={"reward_id": reward_id, "idempotency_key": wish.key})
+            answer = await client.post(
+                url, json={"reward_id": reward_id, "idempotency_key": wish.key}
+            )
         except httpx.HTTPError as error:
             answers.statuses[f"redemption {type(error).__name__}"] += 1
         else:
             answers.statuses[f"redemption {answer.status_code}"] += 1
-            assert answer.status_code in {200, 202, 422, 429, 503}, f"{answer.status_code} {answer.text}"
+            assert answer.status_code in {200, 202, 422, 429, 503}, (
+                f"{answer.status_code} {answer.text}"
+            )
             if answer.status_code < 429:
                 note(wish, answer.status_code, answer.json(), answers)
                 return
@@ -199,18 +236,25 @@ async def fetch(stack: Stack, sql: str, *arguments: Any) -> list[Any]:
 
 
 async def settled(stack: Stack, story: Story) -> None:
-    """Wait until nothing is on its way any more: every webhook received, its facts handled, no points held."""
+    """Wait until nothing is on its way any more: every webhook received, its facts handled, no
+    points held.
+    """
     pending = """
     SELECT (SELECT count(*) FROM receipts WHERE webhook_id = ANY($1::text[])) AS receipts,
            (SELECT count(*) FROM awards) AS orders,
            (SELECT count(*) FROM reversals WHERE is_applied) AS reversals,
            (SELECT count(*) FROM redemptions WHERE state = 'held') AS held,
-           (SELECT count(*) FROM dead_letters) AS dead, (SELECT count(*) FROM spilled_webhooks) AS spilled
+           (SELECT count(*) FROM dead_letters) AS dead,
+           (SELECT count(*) FROM spilled_webhooks) AS spilled
     """
     wanted = {
-        "receipts": len(story.unique_ids), "orders": story.orders, "reversals": story.reversals, "held": 0, "dead": 0,
+        "receipts": len(story.unique_ids),
+        "orders": story.orders,
+        "reversals": story.reversals,
+        "held": 0,
+        "dead": 0,
         "spilled": 0,
-    }  # fmt: skip
+    }
     deadline, found = time.monotonic() + SETTLED_SECONDS, dict[str, int]()
     while found != wanted:
         assert time.monotonic() < deadline, f"found {found}, wanted {wanted}"
@@ -219,36 +263,52 @@ async def settled(stack: Stack, story: Story) -> None:
 
 
 async def check_effects(stack: Stack, story: Story) -> None:
-    """Every order earned once, and every member has what the story says, less what the codes at Shopify cost."""
+    """Every order earned once, and every member has what the story says, less what the codes at
+    Shopify cost.
+    """
     rows = await fetch(stack, "SELECT count(*) AS earns FROM ledger WHERE effect = 'earn'")
     assert rows[0]["earns"] == story.orders
     wanted = Counter(story.earned)
     for discount in discounts(stack):
         wanted[owner(discount)] -= cost(discount)
     found = {
-        (row["shop"], row["customer_id"]): (row["available"], row["debt"], row["pending"], row["held"])
+        (row["shop"], row["customer_id"]): (
+            row["available"],
+            row["debt"],
+            row["pending"],
+            row["held"],
+        )
         for row in await fetch(stack, "SELECT * FROM members WHERE sequence > 0")
     }
     assert found == {
-        member: (max(0, points), max(0, -points), 0, 0) for member, points in wanted.items() if member in story.earned
+        member: (max(0, points), max(0, -points), 0, 0)
+        for member, points in wanted.items()
+        if member in story.earned
     }
 
 
 async def check_codes(stack: Stack, story: Story, answers: Answers) -> None:
-    """No code without captured points, no captured points without exactly one code, and nobody was told otherwise."""
+    """No code without captured points, no captured points without exactly one code, and nobody
+    was told otherwise.
+    """
     rows = await fetch(stack, "SELECT * FROM redemptions")
     by_key = {row["idempotency_key"]: row for row in rows}
     assert len(by_key) == len(rows), "a wish has two redemptions"
     at_shopify = Counter(
-        (owner(discount), discount["code"], cost(discount)) for discount in discounts(stack) if discount["is_active"]
+        (owner(discount), discount["code"], cost(discount))
+        for discount in discounts(stack)
+        if discount["is_active"]
     )
     captured = Counter(
-        ((row["shop"], row["customer_id"]), row["code"], row["points"]) for row in rows if row["state"] == "captured"
+        ((row["shop"], row["customer_id"]), row["code"], row["points"])
+        for row in rows
+        if row["state"] == "captured"
     )
     assert at_shopify == captured
     states = {key: row["state"] for key, row in by_key.items()}
     assert all(
-        by_key[key]["state"] == "captured" and by_key[key]["code"] == code for key, code in answers.codes.items()
+        by_key[key]["state"] == "captured" and by_key[key]["code"] == code
+        for key, code in answers.codes.items()
     )
     assert answers.promised <= states.keys(), "a promise was forgotten"
     for wish in story.wishes:
@@ -258,11 +318,16 @@ async def check_codes(stack: Stack, story: Story, answers: Answers) -> None:
         elif told == "refused":
             assert states[wish.key] == "released"
         assert states.get(wish.key) in {None, "released" if wish.member[1] == GHOST else "captured"}
-    print(f"redemptions: {dict(Counter(states.values()))}, refused {dict(Counter(answers.refused.values()))}")
+    print(
+        f"redemptions: {dict(Counter(states.values()))}, refused "
+        f"{dict(Counter(answers.refused.values()))}"
+    )
 
 
 def discounts(stack: Stack) -> list[dict[str, Any]]:
-    return [discount for shop in SHOPS for discount in stack.control("GET", f"shops/{shop}/discounts")]
+    return [
+        discount for shop in SHOPS for discount in stack.control("GET", f"shops/{shop}/discounts")
+    ]
 
 
 def owner(discount: dict[str, Any]) -> Member:

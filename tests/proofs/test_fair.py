@@ -1,4 +1,6 @@
-"""A shop with 5,000 waiting webhooks delays nobody: every other shop goes at the pace of its own bucket."""
+"""A shop with 5,000 waiting webhooks delays nobody: every other shop goes at the pace of its
+own bucket.
+"""
 
 import asyncio
 import json
@@ -42,7 +44,9 @@ def paced_stack() -> Iterator[Stack]:
 
 
 async def send(stack: Stack, orders: list[tuple[str, int]]) -> dict[int, float]:
-    """Deliver paid orders (shop, order id) as fast as they are taken; when each was acknowledged (Unix seconds)."""
+    """Deliver paid orders (shop, order id) as fast as they are taken; when each was
+    acknowledged (Unix seconds).
+    """
     waiting, acknowledged = list(reversed(orders)), dict[int, float]()
     async with httpx.AsyncClient(timeout=6) as client:
 
@@ -51,7 +55,9 @@ async def send(stack: Stack, orders: list[tuple[str, int]]) -> dict[int, float]:
                 shop, order_id = waiting.pop()
                 body = json.dumps(order(order_id, str(order_id % 5 + 1), 10, 1)).encode()
                 headers = signed_headers(body, "orders/paid", shop, SECRET, f"o{order_id}")
-                answer = await client.post(f"{stack.app_url}/webhooks", content=body, headers=headers)
+                answer = await client.post(
+                    f"{stack.app_url}/webhooks", content=body, headers=headers
+                )
                 assert answer.status_code == 200, answer.text
                 acknowledged[order_id] = time.time()
 
@@ -64,7 +70,8 @@ async def effects(stack: Stack, shops: list[str]) -> dict[str, dict[int, float]]
     connection: Any = await asyncpg.connect(stack.environment["DATABASE_URL"])
     try:
         rows = await connection.fetch(
-            "SELECT shop, order_id, extract(epoch FROM created_at)::float8 AS at FROM awards WHERE shop = ANY($1)",
+            "SELECT shop, order_id, extract(epoch FROM created_at)::float8 AS at FROM awards "
+            "WHERE shop = ANY($1)",
             shops,
         )
     finally:
@@ -80,7 +87,11 @@ async def test_a_shop_with_thousands_waiting_delays_nobody_beyond_the_pace_of_th
 ) -> None:
     stack, began = paced_stack, time.time()
     await send(stack, [(LOUD, 100_000 + number) for number in range(BACKLOG)])
-    quiet = [(shop, 10_000 * place + number) for number in range(EACH) for place, shop in enumerate(QUIET, 20)]
+    quiet = [
+        (shop, 10_000 * place + number)
+        for number in range(EACH)
+        for place, shop in enumerate(QUIET, 20)
+    ]
     acknowledged = await send(stack, quiet)
     deadline = time.time() + (EACH - BURST) / RATE + 20
     done: dict[str, dict[int, float]] = {}
@@ -97,9 +108,12 @@ async def test_a_shop_with_thousands_waiting_delays_nobody_beyond_the_pace_of_th
     seconds = sorted(one[0] for one in late)
     drained = len((await effects(stack, [LOUD]))[LOUD])
     pace = BURST + RATE * (time.time() - began)
-    print(f"\n{BACKLOG} wait in one lane; {len(quiet)} of {len(QUIET)} others behind their own pace by (s):"
-          f" median {seconds[len(seconds) // 2]:.2f}, p99 {seconds[int(len(seconds) * 0.99)]:.2f},"
-          f" most {seconds[-1]:.2f}; the loud shop got {drained} of at most {pace:.0f}")  # fmt: skip
+    print(
+        f"\n{BACKLOG} wait in one lane; {len(quiet)} of {len(QUIET)} others "
+        "behind their own pace by (s):"
+        f" median {seconds[len(seconds) // 2]:.2f}, p99 {seconds[int(len(seconds) * 0.99)]:.2f},"
+        f" most {seconds[-1]:.2f}; the loud shop got {drained} of at most {pace:.0f}"
+    )
     assert max(late)[0] < SLACK_SECONDS, max(late)
     assert BURST <= drained <= pace + 1
     assert "drift 0" in stack.verify()

@@ -1,4 +1,6 @@
-"""How long a kill -9 lasts: from the restart of a part until everything acknowledged before it has its effect."""
+"""How long a kill -9 lasts: from the restart of a part until everything acknowledged before it
+has its effect.
+"""
 
 import asyncio
 import itertools
@@ -30,7 +32,9 @@ HALF_A_TRANSACTION = b"*1\r\n$5\r\nMULTI\r\n*3\r\n$5\r\nRPUSH\r\n$24\r\nlane:ali
 
 @pytest.fixture(scope="module")
 def running_stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="holdfast-recovery-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="holdfast-recovery-", ignore_cleanup_errors=True
+    ) as name:
         Path(name).chmod(0o755)
         stack = Stack(Path(name), LANE_RATE_PER_SECOND="10000", LANE_BURST="10000")
         try:
@@ -43,7 +47,9 @@ def running_stack() -> Iterator[Stack]:
 
 @asynccontextmanager
 async def orders_coming_in(stack: Stack) -> AsyncIterator[Callable[[], set[str]]]:
-    """Some 100 paid orders a second meanwhile; gives a function telling which were acknowledged so far."""
+    """Some 100 paid orders a second meanwhile; gives a function telling which were acknowledged
+    so far.
+    """
     acknowledged: set[str] = set()
 
     async def sender(client: httpx.AsyncClient) -> None:
@@ -52,7 +58,9 @@ async def orders_coming_in(stack: Stack) -> AsyncIterator[Callable[[], set[str]]
             body = json.dumps(order(order_id, str(order_id % 40 + 1), 10, 1)).encode()
             headers = signed_headers(body, "orders/paid", SHOP, SECRET, f"o{order_id}")
             try:
-                answer = await client.post(f"{stack.app_url}/webhooks", content=body, headers=headers)
+                answer = await client.post(
+                    f"{stack.app_url}/webhooks", content=body, headers=headers
+                )
                 if answer.status_code == 200:
                     acknowledged.add(str(order_id))
             except httpx.HTTPError:
@@ -78,7 +86,9 @@ async def have_effects(stack: Stack, orders: set[str]) -> bool:
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return False
     try:
-        found = await connection.fetchval("SELECT count(*) FROM awards WHERE order_id = ANY($1)", list(orders))
+        found = await connection.fetchval(
+            "SELECT count(*) FROM awards WHERE order_id = ANY($1)", list(orders)
+        )
     finally:
         await connection.close()
     return bool(found == len(orders))
@@ -98,7 +108,9 @@ async def recovered(stack: Stack, acknowledged: Callable[[], set[str]]) -> float
     return time.monotonic() - began
 
 
-async def test_a_killed_part_that_is_started_again_is_over_it_within_seconds(running_stack: Stack) -> None:
+async def test_a_killed_part_that_is_started_again_is_over_it_within_seconds(
+    running_stack: Stack,
+) -> None:
     stack, choose = running_stack, random.Random(SEED)
     seconds: dict[str, list[float]] = {}
     async with orders_coming_in(stack) as acknowledged:
@@ -108,14 +120,20 @@ async def test_a_killed_part_that_is_started_again_is_over_it_within_seconds(run
             await asyncio.sleep(0.5)
             await asyncio.to_thread(stack.start, part)
             seconds.setdefault(part, []).append(await recovered(stack, acknowledged))
-    print(f"\nseed {SEED}: seconds from restart to every effect:",
-          {part: [round(one, 1) for one in found] for part, found in seconds.items()})  # fmt: skip
+    print(
+        f"\nseed {SEED}: seconds from restart to every effect:",
+        {part: [round(one, 1) for one in found] for part, found in seconds.items()},
+    )
     assert max(itertools.chain(*seconds.values())) < RECOVERED_SECONDS_MAX
     print(stack.verify())
 
 
-async def test_workers_that_start_before_their_stores_do_go_on_when_these_come(running_stack: Stack) -> None:
-    """Everything but web is killed; Redis then has a torn tail, and Postgres starts into its recovery."""
+async def test_workers_that_start_before_their_stores_do_go_on_when_these_come(
+    running_stack: Stack,
+) -> None:
+    """Everything but web is killed; Redis then has a torn tail, and Postgres starts into its
+    recovery.
+    """
     stack = running_stack
     async with orders_coming_in(stack) as acknowledged:
         await asyncio.sleep(1)

@@ -21,7 +21,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def circuit(clock: Clock) -> Breaker:
-    return Breaker("a test", error_threshold=3, window_seconds=10, open_seconds=5, success_threshold=2, clock=clock)
+    return Breaker(
+        "a test",
+        error_threshold=3,
+        window_seconds=10,
+        open_seconds=5,
+        success_threshold=2,
+        clock=clock,
+    )
 
 
 def fail(circuit: Breaker, times: int) -> None:
@@ -38,7 +45,9 @@ def test_it_opens_at_the_threshold_and_not_before(circuit: Breaker) -> None:
     assert not circuit.allow()
 
 
-def test_failures_further_apart_than_the_window_do_not_open_it(circuit: Breaker, clock: Clock) -> None:
+def test_failures_further_apart_than_the_window_do_not_open_it(
+    circuit: Breaker, clock: Clock
+) -> None:
     for _ in range(10):
         fail(circuit, 1)
         clock.now += 5.1
@@ -70,7 +79,9 @@ def test_a_failed_probe_opens_it_for_the_whole_time_again(circuit: Breaker, cloc
     assert circuit.allow()
 
 
-def test_a_probe_whose_caller_left_gives_its_place_to_the_next(circuit: Breaker, clock: Clock) -> None:
+def test_a_probe_whose_caller_left_gives_its_place_to_the_next(
+    circuit: Breaker, clock: Clock
+) -> None:
     fail(circuit, 3)
     clock.now += 5
     assert circuit.allow()

@@ -1,4 +1,6 @@
-"""Fresh for 30 s, kept for 7 days, and what is left when the cache or the source or both are away."""
+"""Fresh for 30 s, kept for 7 days, and what is left when the cache or the source or both are
+away.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -57,9 +59,13 @@ def away() -> aioredis.Redis:
 
 async def read(redis: aioredis.Redis, source: Source, points: Resource, key: str = KEY):
     return await cache.read_through(
-        redis, key, source.load, points,
-        decode=msgspec.json.Decoder(Balance).decode, sequence=lambda balance: balance.sequence,
-    )  # fmt: skip
+        redis,
+        key,
+        source.load,
+        points,
+        decode=msgspec.json.Decoder(Balance).decode,
+        sequence=lambda balance: balance.sequence,
+    )
 
 
 async def grow_old(redis: aioredis.Redis, seconds: int) -> None:
@@ -67,8 +73,13 @@ async def grow_old(redis: aioredis.Redis, seconds: int) -> None:
     await redis.hset(KEY, "t", str(int(at.timestamp() * 1000)))
 
 
-async def test_the_first_read_loads_and_the_next_is_served_from_the_cache(stores, source, points) -> None:
-    first, second = await read(stores.cache, source, points), await read(stores.cache, source, points)
+async def test_the_first_read_loads_and_the_next_is_served_from_the_cache(
+    stores, source, points
+) -> None:
+    first, second = (
+        await read(stores.cache, source, points),
+        await read(stores.cache, source, points),
+    )
     assert (first.value, first.source) == (Balance(10, 1), "live")
     assert (second.value, second.source) == (Balance(10, 1), "live")
     assert source.asked == 1
@@ -111,7 +122,9 @@ async def test_without_the_cache_the_value_is_loaded_directly(stores, source, po
     assert (found.value, found.source) == (Balance(10, 1), "live")
 
 
-async def test_without_cache_and_source_the_last_value_of_this_process_is_shown(stores, source, points, away) -> None:
+async def test_without_cache_and_source_the_last_value_of_this_process_is_shown(
+    stores, source, points, away
+) -> None:
     await read(away, source, points)
     source.error = ConnectionError("gone")
     found = await read(away, source, points)
@@ -133,7 +146,9 @@ async def test_readers_of_the_same_key_share_one_load(stores, source, points) ->
     assert source.asked == 1
 
 
-async def test_a_reader_who_leaves_does_not_take_the_load_from_the_others(stores, source, points) -> None:
+async def test_a_reader_who_leaves_does_not_take_the_load_from_the_others(
+    stores, source, points
+) -> None:
     leaving = asyncio.create_task(read(stores.cache, source, points))
     staying = asyncio.create_task(read(stores.cache, source, points))
     await source.was_asked.wait()
@@ -147,7 +162,9 @@ async def test_the_newer_sequence_stays_whoever_writes_last(stores, source, poin
     assert (await read(stores.cache, source, points)).value == Balance(70, 7)
 
 
-async def test_a_page_that_loaded_before_a_commit_does_not_overwrite_what_the_worker_wrote(stores, points) -> None:
+async def test_a_page_that_loaded_before_a_commit_does_not_overwrite_what_the_worker_wrote(
+    stores, points
+) -> None:
     old = Source(10, sequence=1)
     reading = asyncio.create_task(read(stores.cache, old, points))
     await old.was_asked.wait()
@@ -157,10 +174,16 @@ async def test_a_page_that_loaded_before_a_commit_does_not_overwrite_what_the_wo
 
 
 async def test_hundreds_of_entries_are_written_at_once(stores) -> None:
-    items = [(f"{KEY}:{number}", number, msgspec.json.encode(Balance(number, number))) for number in range(600)]
+    items = [
+        (f"{KEY}:{number}", number, msgspec.json.encode(Balance(number, number)))
+        for number in range(600)
+    ]
     await cache.put_if_newer(stores.cache, items)
     assert len(await stores.cache.keys(f"{KEY}:*")) == 600
-    assert msgspec.json.decode(await stores.cache.hget(f"{KEY}:599", "p")) == {"available": 599, "sequence": 599}
+    assert msgspec.json.decode(await stores.cache.hget(f"{KEY}:599", "p")) == {
+        "available": 599,
+        "sequence": 599,
+    }
 
 
 async def test_writing_to_a_cache_that_is_away_is_no_error(stores, away) -> None:

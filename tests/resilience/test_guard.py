@@ -10,8 +10,12 @@ from app.resilience.breaker import Breaker, State
 from app.resilience.guard import BusyError, RefusedByCircuitError, Resource, SlowError, guard
 
 
-def resource(*, deadline_seconds: float = 0.05, tickets: int = 4, error_threshold: int = 3) -> Resource:
-    return Resource("a test", deadline_seconds, tickets, Breaker("a test", error_threshold=error_threshold))
+def resource(
+    *, deadline_seconds: float = 0.05, tickets: int = 4, error_threshold: int = 3
+) -> Resource:
+    return Resource(
+        "a test", deadline_seconds, tickets, Breaker("a test", error_threshold=error_threshold)
+    )
 
 
 async def answer() -> str:
@@ -136,7 +140,7 @@ async def test_a_caller_that_leaves_opens_nothing_and_gives_its_ticket_back() ->
     assert await guard(single, answer) == "here"
 
 
-async def test_a_driver_that_will_not_be_cancelled_does_not_hold_the_caller_but_keeps_its_ticket() -> None:
+async def test_a_driver_that_will_not_be_cancelled_keeps_its_ticket_but_not_the_caller() -> None:
     stubborn = resource(tickets=1)
     release = asyncio.Event()
 

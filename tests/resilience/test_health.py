@@ -41,12 +41,16 @@ async def test_a_beat_makes_a_service_healthy_and_says_since_when_it_has_caught_
     ("seconds_ago", "lag_seconds", "notice"),
     [(0, 14, "healthy"), (0, 16, "late"), (7, 0, "healthy"), (9, 0, "down"), (9, 60, "down")],
 )
-async def test_late_and_down_are_told_apart(stores, seconds_ago: float, lag_seconds: float, notice: str) -> None:
+async def test_late_and_down_are_told_apart(
+    stores, seconds_ago: float, lag_seconds: float, notice: str
+) -> None:
     await write(stores.queue, "points", seconds_ago=seconds_ago, lag_seconds=lag_seconds)
     assert health.service_notice(await health.board(stores.queue), "points") == notice
 
 
-async def test_a_process_that_restarts_behind_goes_on_from_what_its_predecessor_said(stores) -> None:
+async def test_a_process_that_restarts_behind_goes_on_from_what_its_predecessor_said(
+    stores,
+) -> None:
     await health.beat(stores.queue, "points", 0.0)
     caught_up_at = (await health.board(stores.queue))["points"].caught_up_at
     health.forget()
@@ -62,14 +66,18 @@ async def test_readers_within_a_second_share_one_board(stores) -> None:
     assert {id(board) for board in (*first, again)} == {id(again)}
 
 
-async def test_while_redis_is_away_the_last_board_is_remembered_and_says_so(stores, away, monkeypatch) -> None:
+async def test_while_redis_is_away_the_last_board_is_remembered_and_says_so(
+    stores, away, monkeypatch
+) -> None:
     monkeypatch.setattr(health, "MEMO_SECONDS", 0)
     await health.beat(stores.queue, "points", 0.0)
     assert not (await health.board(stores.queue)).is_remembered
     remembered = await health.board(away)
     assert remembered.is_remembered
     assert remembered["points"].alive
-    assert health.service_notice(remembered, "points") == "late", "nobody can be up to date while the bus is away"
+    assert health.service_notice(remembered, "points") == "late", (
+        "nobody can be up to date while the bus is away"
+    )
     assert not (await health.board(stores.queue)).is_remembered
 
 

@@ -1,4 +1,6 @@
-"""Buckets that let a burst through, pace what follows, and let everything through when Redis is away."""
+"""Buckets that let a burst through, pace what follows, and let everything through when Redis is
+away.
+"""
 
 import asyncio
 
@@ -8,7 +10,10 @@ from local import servers
 
 
 async def test_a_burst_passes_and_the_next_one_is_told_when(stores) -> None:
-    asked = [await limits.take(stores.cache, "a test", "alice", rate_per_second=0.5, burst=3) for _ in range(4)]
+    asked = [
+        await limits.take(stores.cache, "a test", "alice", rate_per_second=0.5, burst=3)
+        for _ in range(4)
+    ]
     assert [one.is_allowed for one in asked] == [True, True, True, False]
     assert asked[-1].retry_after_seconds == 2
 
@@ -21,13 +26,18 @@ async def test_each_subject_has_a_bucket_of_its_own(stores) -> None:
 async def test_the_bucket_fills_again(stores) -> None:
     for _ in range(2):
         assert (await limits.take(stores.cache, "a test", "alice", rate_per_second=20)).is_allowed
-        assert not (await limits.take(stores.cache, "a test", "alice", rate_per_second=20)).is_allowed
+        assert not (
+            await limits.take(stores.cache, "a test", "alice", rate_per_second=20)
+        ).is_allowed
         await asyncio.sleep(0.06)
 
 
 async def test_of_many_at_once_exactly_the_burst_passes(stores) -> None:
     asked = await asyncio.gather(
-        *(limits.take(stores.cache, "a test", "alice", rate_per_second=0.01, burst=7) for _ in range(40))
+        *(
+            limits.take(stores.cache, "a test", "alice", rate_per_second=0.01, burst=7)
+            for _ in range(40)
+        )
     )
     assert sum(one.is_allowed for one in asked) == 7
 

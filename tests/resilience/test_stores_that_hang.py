@@ -1,4 +1,6 @@
-"""Real servers, stopped in the middle with SIGSTOP: slow counts as down, and coming back is noticed."""
+"""Real servers, stopped in the middle with SIGSTOP: slow counts as down, and coming back is
+noticed.
+"""
 
 import asyncio
 import time
@@ -21,7 +23,9 @@ def postgres(**breaker: float) -> Resource:
     return Resource("a test", 0.2, 16, Breaker("a test", **breaker))
 
 
-async def test_a_database_that_hangs_costs_a_caller_the_deadline_and_no_more(stores, embedded) -> None:
+async def test_a_database_that_hangs_costs_a_caller_the_deadline_and_no_more(
+    stores, embedded
+) -> None:
     points = postgres(open_seconds=0.2, error_threshold=3)
     assert await guard(points, select_one) == 1
     with paused(embedded.postgres_port):
@@ -49,5 +53,7 @@ async def test_a_cache_that_hangs_costs_a_reader_little_and_soon_nothing(stores,
             assert time.monotonic() - began < 0.4
         assert cache.CACHE.breaker.state is State.OPEN
         began = time.monotonic()
-        assert (await cache.read_through(stores.cache, "cache:a test", select_one, source)).value == 1
+        assert (
+            await cache.read_through(stores.cache, "cache:a test", select_one, source)
+        ).value == 1
         assert time.monotonic() - began < 0.1

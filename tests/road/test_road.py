@@ -20,11 +20,18 @@ def test_a_paid_order_becomes_points_that_shopper_and_merchant_see(stack: Stack)
 
 def test_a_partial_refund_takes_the_right_part_and_says_why(stack: Stack) -> None:
     bob = stack.customer()
-    lines = [{"title": "Mug", "price": "10.00", "quantity": 3}, {"title": "Tea", "price": "20.00", "quantity": 1}]
+    lines = [
+        {"title": "Mug", "price": "10.00", "quantity": 3},
+        {"title": "Tea", "price": "20.00", "quantity": 1},
+    ]
     order = stack.order(bob, lines=lines)
     stack.wait_for_points(bob, 50)
     mug = str(order["line_items"][0]["id"])
-    stack.control("POST", f"shops/{SHOP}/orders/{order['id']}/refund", {"lines": [{"line_id": mug, "quantity": 2}]})
+    stack.control(
+        "POST",
+        f"shops/{SHOP}/orders/{order['id']}/refund",
+        {"lines": [{"line_id": mug, "quantity": 2}]},
+    )
     stack.wait_for_points(bob, 30)
     assert "refund" in stack.open_admin(f"/customers/{bob}").text.lower()
 
@@ -77,11 +84,16 @@ def test_guests_and_test_orders_earn_nothing(stack: Stack) -> None:
     stack.wait_for_points(bob, 7)
 
 
-def test_the_request_id_goes_from_the_webhook_to_the_answer_and_the_log_of_the_service(stack: Stack) -> None:
+def test_the_request_id_goes_from_the_webhook_to_the_answer_and_the_log_of_the_service(
+    stack: Stack,
+) -> None:
     bob = stack.customer()
     order = stack.order(bob, "12.00", paid=False)
     body = json.dumps({**order, "financial_status": "paid"}).encode()
-    headers = {**signed_headers(body, "orders/paid", SHOP, SECRET), "X-Request-Id": "follow-me-12345"}
+    headers = {
+        **signed_headers(body, "orders/paid", SHOP, SECRET),
+        "X-Request-Id": "follow-me-12345",
+    }
     answer = stack.http.post(f"{stack.app_url}/webhooks", content=body, headers=headers)
     assert answer.status_code == 200
     assert answer.headers["x-request-id"] == "follow-me-12345"

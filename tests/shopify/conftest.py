@@ -12,15 +12,17 @@ from tests.shopify.signing import PREVIOUS, SECRET
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> settings.Config:
-    return settings.load({
-        "HOLDFAST_DATA": str(tmp_path_factory.mktemp("holdfast")),
-        "SHOPIFY_API_KEY": "client-id",
-        "SHOPIFY_API_SECRET": SECRET,
-        "SHOPIFY_API_SECRET_PREVIOUS": PREVIOUS,
-        "SHOPIFY_URL": "https://{shop}",
-        "ADMIN_ORIGINS": "https://admin.shopify.com,http://localhost:8100",
-        "APP_BRIDGE_URL": "https://cdn.shopify.com/shopifycloud/app-bridge.js",
-    })  # fmt: skip
+    return settings.load(
+        {
+            "HOLDFAST_DATA": str(tmp_path_factory.mktemp("holdfast")),
+            "SHOPIFY_API_KEY": "client-id",
+            "SHOPIFY_API_SECRET": SECRET,
+            "SHOPIFY_API_SECRET_PREVIOUS": PREVIOUS,
+            "SHOPIFY_URL": "https://{shop}",
+            "ADMIN_ORIGINS": "https://admin.shopify.com,http://localhost:8100",
+            "APP_BRIDGE_URL": "https://cdn.shopify.com/shopifycloud/app-bridge.js",
+        }
+    )
 
 
 @pytest.fixture(autouse=True)

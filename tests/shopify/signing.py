@@ -1,4 +1,6 @@
-"""Shopify's side: signatures and tokens, made here from the description alone, not with the code under test."""
+"""Shopify's side: signatures and tokens, made here from the description alone, not with the
+code under test.
+"""
 
 import base64
 import hashlib
@@ -38,35 +40,58 @@ def signed(pairs: list[tuple[str, str]], secret: str = SECRET) -> bytes:
     return urlencode([*pairs, ("signature", signature)]).encode()
 
 
-def proxied(*extra: tuple[str, str], customer: str = "77", timestamp: object = NOW, shop: str = ALICE) -> list:
+def proxied(
+    *extra: tuple[str, str], customer: str = "77", timestamp: object = NOW, shop: str = ALICE
+) -> list:
     """The parameters Shopify adds, and those the visitor sent."""
     return [
-        *extra, ("shop", shop), ("logged_in_customer_id", customer), ("path_prefix", "/apps/holdfast"),
+        *extra,
+        ("shop", shop),
+        ("logged_in_customer_id", customer),
+        ("path_prefix", "/apps/holdfast"),
         ("timestamp", str(timestamp)),
-    ]  # fmt: skip
+    ]
 
 
 def id_token(secret: str = SECRET, algorithm: str = "HS256", **changed: object) -> str:
     """An id token as App Bridge gets it; a claim given as MISSING is left out."""
     now = int(time.time())
     claims = {
-        "iss": f"https://{ALICE}/admin", "dest": f"https://{ALICE}", "aud": CLIENT_ID, "sub": "42",
-        "exp": now + 60, "nbf": now, "iat": now, "jti": str(uuid.uuid4()), "sid": "session-1", **changed,
-    }  # fmt: skip
+        "iss": f"https://{ALICE}/admin",
+        "dest": f"https://{ALICE}",
+        "aud": CLIENT_ID,
+        "sub": "42",
+        "exp": now + 60,
+        "nbf": now,
+        "iat": now,
+        "jti": str(uuid.uuid4()),
+        "sid": "session-1",
+        **changed,
+    }
     return _encoded(claims, secret, algorithm)
 
 
 def extension_token(secret: str = SECRET, algorithm: str = "HS256", **changed: object) -> str:
-    """A session token of a checkout or customer-account extension; a claim given as MISSING is left out."""
+    """A session token of a checkout or customer-account extension; a claim given as MISSING is
+    left out.
+    """
     now = int(time.time())
     claims = {
-        "dest": ALICE, "aud": CLIENT_ID, "exp": now + 300, "nbf": now, "iat": now, "jti": str(uuid.uuid4()),
-        "sub": "gid://shopify/Customer/77", **changed,
-    }  # fmt: skip
+        "dest": ALICE,
+        "aud": CLIENT_ID,
+        "exp": now + 300,
+        "nbf": now,
+        "iat": now,
+        "jti": str(uuid.uuid4()),
+        "sub": "gid://shopify/Customer/77",
+        **changed,
+    }
     return _encoded(claims, secret, algorithm)
 
 
 def _encoded(claims: dict, secret: str, algorithm: str) -> str:
     kept = {name: value for name, value in claims.items() if value is not MISSING}
     # not jwt.encode: that refuses to write some of the claims a forger would
-    return jwt.PyJWS().encode(json.dumps(kept).encode(), None if algorithm == "none" else secret, algorithm)
+    return jwt.PyJWS().encode(
+        json.dumps(kept).encode(), None if algorithm == "none" else secret, algorithm
+    )

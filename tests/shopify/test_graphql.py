@@ -1,4 +1,6 @@
-"""Calls of the Admin API: what is sent, what is waited for, what is tried again, and what is said when it fails."""
+"""Calls of the Admin API: what is sent, what is waited for, what is tried again, and what is
+said when it fails.
+"""
 
 import asyncio
 import json
@@ -40,7 +42,9 @@ class Shopify:
         return httpx.AsyncClient(transport=httpx.MockTransport(self))
 
 
-def answer(data: object = DATA, *errors: dict, cost: tuple | None = None, **headers: str) -> httpx.Response:
+def answer(
+    data: object = DATA, *errors: dict, cost: tuple | None = None, **headers: str
+) -> httpx.Response:
     """`cost` is (requested, available, maximum, restored a second)."""
     body: dict = {"data": data} if data != "none" else {}
     if errors:
@@ -54,8 +58,10 @@ def answer(data: object = DATA, *errors: dict, cost: tuple | None = None, **head
 
 def error(code: str = "", path: list | None = None) -> dict:
     return {
-        "message": "no", **({"extensions": {"code": code}} if code else {}), **({"path": path} if path else {}),
-    }  # fmt: skip
+        "message": "no",
+        **({"extensions": {"code": code}} if code else {}),
+        **({"path": path} if path else {}),
+    }
 
 
 def throttled(requested: float = 10, available: float = 0, rate: float = 100) -> httpx.Response:
@@ -64,7 +70,13 @@ def throttled(requested: float = 10, available: float = 0, rate: float = 100) ->
 
 @pytest.fixture
 def ask(config):
-    async def asking(shopify: Shopify, shop: str = ALICE, renew=None, document: str = "discount_by_code", **variables):
+    async def asking(
+        shopify: Shopify,
+        shop: str = ALICE,
+        renew=None,
+        document: str = "discount_by_code",
+        **variables,
+    ):
         async with shopify.client as client:
             return await graphql.execute(
                 client, config, shop, "shpat_1", document, variables or {"code": "HF-1"}, renew
@@ -88,7 +100,9 @@ async def test_a_call_sends_document_variables_and_token_to_the_shop(ask):
     assert "codeDiscountNodeByCode" in body["query"]
 
 
-@pytest.mark.parametrize("shop", ["evil.example", f"{ALICE}.evil.example", f"{ALICE}/x", "{shop.__class__}"])
+@pytest.mark.parametrize(
+    "shop", ["evil.example", f"{ALICE}.evil.example", f"{ALICE}/x", "{shop.__class__}"]
+)
 async def test_nothing_is_ever_sent_to_a_host_that_is_no_shop(ask, shop):
     shopify = Shopify(answer())
     with pytest.raises(BadInputError):
@@ -97,7 +111,9 @@ async def test_nothing_is_ever_sent_to_a_host_that_is_no_shop(ask, shop):
 
 
 async def test_what_a_shop_refuses_by_its_rules_is_the_callers_to_read(ask):
-    told = {"discountCodeBasicCreate": {"codeDiscountNode": None, "userErrors": [{"code": "TAKEN"}]}}
+    told = {
+        "discountCodeBasicCreate": {"codeDiscountNode": None, "userErrors": [{"code": "TAKEN"}]}
+    }
     assert await ask(Shopify(answer(told)), document="discount_create") == told
 
 
@@ -166,14 +182,22 @@ def test_a_budget_comes_back_with_time_and_never_exceeds_its_bucket():
     assert budgets.wait_seconds(ALICE, 100) == 0
     budgets.reserve(ALICE, 80)
     assert budgets.wait_seconds(ALICE, 30) == 2
-    assert budgets.wait_seconds(ALICE, 5_000) == 16, "what no bucket can hold is Shopify's to refuse"
+    assert budgets.wait_seconds(ALICE, 5_000) == 16, (
+        "what no bucket can hold is Shopify's to refuse"
+    )
     budgets.settle(ALICE, 80)
 
 
-@pytest.mark.parametrize("extensions", [
-    None, [], {"cost": 7}, {"cost": {"throttleStatus": {"currentlyAvailable": "x"}}},
-    {"cost": {"requestedQueryCost": None}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        None,
+        [],
+        {"cost": 7},
+        {"cost": {"throttleStatus": {"currentlyAvailable": "x"}}},
+        {"cost": {"requestedQueryCost": None}},
+    ],
+)
 def test_a_cost_of_another_shape_is_ignored(extensions):
     budgets = Budgets()
     budgets.learn(ALICE, "shop", extensions)
@@ -193,7 +217,10 @@ async def test_a_refused_token_is_renewed_once(ask):
     shopify = Shopify(httpx.Response(401), answer())
     assert await ask(shopify, renew=renew) == DATA
     assert refused == ["shpat_1"]
-    assert [request.headers["X-Shopify-Access-Token"] for request in shopify.asked] == ["shpat_1", "shpat_2"]
+    assert [request.headers["X-Shopify-Access-Token"] for request in shopify.asked] == [
+        "shpat_1",
+        "shpat_2",
+    ]
     shopify = Shopify(httpx.Response(401))
     with pytest.raises(TokenRefusedError):
         await ask(shopify, renew=renew)
@@ -208,10 +235,18 @@ async def test_a_refused_token_that_nobody_renews_is_an_error(ask):
 # failures
 
 
-@pytest.mark.parametrize(("status", "sentence"), [
-    (402, "frozen"), (403, "not permitted"), (404, "does not know"), (423, "locked"), (430, "security"), (400, "400"),
-    (302, "302"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (402, "frozen"),
+        (403, "not permitted"),
+        (404, "does not know"),
+        (423, "locked"),
+        (430, "security"),
+        (400, "400"),
+        (302, "302"),
+    ],
+)
 async def test_what_shopify_will_never_do_is_permanent_and_said_plainly(ask, status, sentence):
     shopify = Shopify(httpx.Response(status, json={"errors": "no"}))
     with pytest.raises(ShopifyRefusedError, match=sentence) as refused:
@@ -221,14 +256,26 @@ async def test_what_shopify_will_never_do_is_permanent_and_said_plainly(ask, sta
     assert len(shopify.asked) == 1
 
 
-@pytest.mark.parametrize("reply", [
-    httpx.Response(500), httpx.Response(503, text=""), httpx.Response(200, text="<html>"), httpx.Response(200, json=[]),
-    httpx.Response(200, json={}), httpx.Response(200, json={"data": None}), httpx.ConnectError("x"),
-    httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x"),
-    answer("none", error("INTERNAL_SERVER_ERROR")), answer(None, error("INTERNAL_SERVER_ERROR")),
-    answer(DATA, error("INTERNAL_SERVER_ERROR", ["codeDiscountNodeByCode"])), answer(None, error()),
-    answer(DATA, error("NEVER_SEEN")),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx.Response(500),
+        httpx.Response(503, text=""),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={}),
+        httpx.Response(200, json={"data": None}),
+        httpx.ConnectError("x"),
+        httpx.ReadTimeout("x"),
+        httpx.RemoteProtocolError("x"),
+        answer("none", error("INTERNAL_SERVER_ERROR")),
+        answer(None, error("INTERNAL_SERVER_ERROR")),
+        answer(DATA, error("INTERNAL_SERVER_ERROR", ["codeDiscountNodeByCode"])),
+        answer(None, error()),
+        answer(DATA, error("NEVER_SEEN")),
+    ],
+    ids=str,
+)
 async def test_what_may_have_been_done_is_unavailable_and_not_sent_again(ask, reply):
     shopify = Shopify(reply)
     with pytest.raises(UnavailableError) as failed:
@@ -237,18 +284,27 @@ async def test_what_may_have_been_done_is_unavailable_and_not_sent_again(ask, re
     assert len(shopify.asked) == 1
 
 
-@pytest.mark.parametrize("reply", [
-    answer("none", error("undefinedField")), answer("none", error()), answer("none", error("MAX_COST_EXCEEDED")),
-    httpx.Response(200, json={"errors": "Not Found"}), answer(DATA, error("ACCESS_DENIED", ["codeDiscountNodeByCode"])),
-    answer(None, error("ACCESS_DENIED")),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer("none", error("undefinedField")),
+        answer("none", error()),
+        answer("none", error("MAX_COST_EXCEEDED")),
+        httpx.Response(200, json={"errors": "Not Found"}),
+        answer(DATA, error("ACCESS_DENIED", ["codeDiscountNodeByCode"])),
+        answer(None, error("ACCESS_DENIED")),
+    ],
+    ids=str,
+)
 async def test_what_was_refused_before_it_ran_is_permanent(ask, reply):
     with pytest.raises(ShopifyRefusedError):
         await ask(Shopify(reply))
 
 
 async def test_data_with_a_hole_further_down_is_returned_and_told_in_the_log(ask):
-    data = {"codeDiscountNodeByCode": {"id": "gid://shopify/DiscountCodeNode/1", "codeDiscount": None}}
+    data = {
+        "codeDiscountNodeByCode": {"id": "gid://shopify/DiscountCodeNode/1", "codeDiscount": None}
+    }
     denied = error("ACCESS_DENIED", ["codeDiscountNodeByCode", "codeDiscount"])
     with capture_logs() as logs:
         assert await ask(Shopify(answer(data, denied))) == data
@@ -280,7 +336,11 @@ async def test_an_answer_in_another_api_version_is_told_once(ask):
 
 async def test_no_log_line_holds_a_token_a_code_or_shopifys_words(ask):
     with capture_logs() as logs:
-        for reply in (httpx.Response(500, text="secret"), httpx.ConnectError("secret"), answer("none", error("X"))):
+        for reply in (
+            httpx.Response(500, text="secret"),
+            httpx.ConnectError("secret"),
+            answer("none", error("X")),
+        ):
             with pytest.raises((UnavailableError, ShopifyRefusedError)):
                 await ask(Shopify(reply))
     assert len(logs) == 3

@@ -1,4 +1,6 @@
-"""Shopify's own library says the same as we do of anything at all, except where its checks are known to be thinner."""
+"""Shopify's own library says the same as we do of anything at all, except where its checks are
+known to be thinner.
+"""
 
 import time
 from urllib.parse import quote, urlencode
@@ -27,14 +29,18 @@ from tests.shopify.signing import (
 
 SECRETS = (SECRET, PREVIOUS)
 APP = shopify_app.ShopifyApp(CLIENT_ID, SECRET, PREVIOUS)
-thoroughly = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thoroughly = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 secrets = st.sampled_from([SECRET, PREVIOUS, UNKNOWN])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.text("abXz-_.[]=1é", min_size=1, max_size=4)
 
 
-def asked(url: str = "https://app.example/", method: str = "GET", body: str = "", **headers: str) -> dict:
+def asked(
+    url: str = "https://app.example/", method: str = "GET", body: str = "", **headers: str
+) -> dict:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return {"method": method, "url": url, "headers": named, "body": body}
 
@@ -84,8 +90,9 @@ def joined(pairs: list[tuple[str, str]], name: str) -> str:
 @example(extra=[("a", "2"), ("a", "1"), ("b", "")], secret=SECRET, age=0, customer="")
 @example(extra=[("1", "1"), ("1=", "")], secret=SECRET, age=0, customer="")
 def test_proxied_requests(extra, secret, age, customer):
-    # Shopify's library sorts by name where the description sorts `name=value`: these differ for a name that another
-    # one begins with, as `a` and `a-b`, because `-` comes before `=`, or `a=` and the value it meets there
+    # Shopify's library sorts by name where the description sorts `name=value`: these differ for a
+    # name that another one begins with, as `a` and `a-b`, because `-` comes before `=`, or `a=` and
+    # the value it meets there
     pairs = proxied(*extra, customer=customer, timestamp=int(time.time()) - age)
     by_name = sorted(pairs, key=lambda pair: pair[0])
     assume(by_name == sorted(by_name, key=lambda pair: "=".join((pair[0], joined(pairs, pair[0])))))
@@ -138,35 +145,61 @@ claims_changed = st.fixed_dictionaries(
 
 def moved(changed: dict) -> dict:
     now = int(time.time())
-    return {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
+    return {
+        name: now + value if isinstance(value, int) else value for name, value in changed.items()
+    }
 
 
 @thoroughly
-@given(changed=claims_changed, secret=secrets, algorithm=st.sampled_from(["HS256", "HS256", "HS384", "none"]))
+@given(
+    changed=claims_changed,
+    secret=secrets,
+    algorithm=st.sampled_from(["HS256", "HS256", "HS384", "none"]),
+)
 def test_id_tokens(config, changed, secret, algorithm):
     token = id_token(secret, algorithm, **moved(changed))
     ours = is_accepted(verify.decode_id_token, token, config)
-    by_header = APP.verify_app_home_req(asked(Authorization=f"Bearer {token}"), "/auth/patch-id-token")
-    by_address = APP.verify_app_home_req(asked(f"https://app.example/?id_token={quote(token)}"), "/auth/patch-id-token")
+    by_header = APP.verify_app_home_req(
+        asked(Authorization=f"Bearer {token}"), "/auth/patch-id-token"
+    )
+    by_address = APP.verify_app_home_req(
+        asked(f"https://app.example/?id_token={quote(token)}"), "/auth/patch-id-token"
+    )
     assert ours == by_header.ok == by_address.ok
 
 
 @thoroughly
-@given(changed=claims_changed, secret=secrets, customer=st.sampled_from([MISSING, "gid://shopify/Customer/77"]))
+@given(
+    changed=claims_changed,
+    secret=secrets,
+    customer=st.sampled_from([MISSING, "gid://shopify/Customer/77"]),
+)
 def test_extension_tokens(config, changed, secret, customer):
     token = extension_token(secret, **moved(changed), sub=customer)
     ours = is_accepted(verify.decode_extension_token, token, config)
     request = asked(Authorization=f"Bearer {token}")
-    assert ours == APP.verify_checkout_ui_ext_req(request).ok == APP.verify_customer_account_ui_ext_req(request).ok
+    assert (
+        ours
+        == APP.verify_checkout_ui_ext_req(request).ok
+        == APP.verify_customer_account_ui_ext_req(request).ok
+    )
 
 
-@pytest.mark.parametrize("changed", [
-    {"exp": MISSING}, {"nbf": MISSING}, {"iss": "https://bob.myshopify.com/admin"}, {"sid": MISSING},
-    {"dest": "https://evil.example", "iss": "https://evil.example/admin"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp": MISSING},
+        {"nbf": MISSING},
+        {"iss": "https://bob.myshopify.com/admin"},
+        {"sid": MISSING},
+        {"dest": "https://evil.example", "iss": "https://evil.example/admin"},
+    ],
+)
 def test_we_are_stricter_with_id_tokens(config, changed):
     token = id_token(**changed)
-    assert APP.verify_app_home_req(asked(Authorization=f"Bearer {token}"), "/auth/patch-id-token").ok
+    assert APP.verify_app_home_req(
+        asked(Authorization=f"Bearer {token}"), "/auth/patch-id-token"
+    ).ok
     assert not is_accepted(verify.decode_id_token, token, config)
 
 
@@ -183,7 +216,9 @@ def test_we_are_stricter_with_extension_tokens(config, changed):
 def test_the_patch_page_is_asked_for_in_the_same_words(config):
     path = "/customers/7"
     query = urlencode({"shop": ALICE, "host": "abc", "embedded": "1", "locale": "de", "q": "a b"})
-    told = APP.verify_app_home_req(asked(f"https://app.example{path}?{query}&id_token=x"), "/auth/patch-id-token")
+    told = APP.verify_app_home_req(
+        asked(f"https://app.example{path}?{query}&id_token=x"), "/auth/patch-id-token"
+    )
     ours = _answer_to(path, f"{query}&id_token=x", config)
     assert told.response.status == ours.status_code == 302
     assert told.response.headers["Location"] == "https://app.example" + ours.headers["location"]
@@ -203,5 +238,11 @@ def _answer_to(path: str, query: str, config):
 
     from app.shopify.admin_session import ask_for_token
 
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [],
+    }
     return ask_for_token(Request({**scope, "server": ("app.example", 443), "scheme": "https"}))

@@ -15,9 +15,12 @@ from tests.shopify.signing import ALICE, CLIENT_ID, SECRET
 from tests.shopify.test_graphql import Shopify
 
 PAIR = {
-    "access_token": "shpat_new", "expires_in": 3600, "refresh_token": "shprt_new",
-    "refresh_token_expires_in": 7_776_000, "scope": "read_orders,write_discounts",
-}  # fmt: skip
+    "access_token": "shpat_new",
+    "expires_in": 3600,
+    "refresh_token": "shprt_new",
+    "refresh_token_expires_in": 7_776_000,
+    "scope": "read_orders,write_discounts",
+}
 granted = httpx.Response(200, json=PAIR)
 
 
@@ -50,16 +53,30 @@ async def test_an_id_token_is_exchanged_for_an_expiring_offline_token(config):
         "requested_token_type": "urn:shopify:params:oauth:token-type:offline-access-token",
         "expiring": "1",
     }
-    assert (grant.access_token, grant.refresh_token, grant.scopes) == ("shpat_new", "shprt_new", PAIR["scope"])
+    assert (grant.access_token, grant.refresh_token, grant.scopes) == (
+        "shpat_new",
+        "shprt_new",
+        PAIR["scope"],
+    )
     assert grant.access_expires_at is not None
-    assert timedelta(0) <= grant.access_expires_at - before - timedelta(hours=1) < timedelta(seconds=5)
+    assert (
+        timedelta(0) <= grant.access_expires_at - before - timedelta(hours=1) < timedelta(seconds=5)
+    )
     assert grant.refresh_expires_at is not None
     assert grant.refresh_expires_at - before > timedelta(days=89)
 
 
-@pytest.mark.parametrize("trouble", [
-    httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.Response(500), httpx.Response(503), httpx.Response(429),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        httpx.ConnectError("x"),
+        httpx.ReadTimeout("x"),
+        httpx.Response(500),
+        httpx.Response(503),
+        httpx.Response(429),
+    ],
+    ids=str,
+)
 async def test_the_same_refresh_token_is_sent_again_when_no_answer_came(config, trouble):
     shopify = Shopify(trouble, trouble, granted)
     grant = await refresh(config, shopify)
@@ -80,15 +97,18 @@ async def test_tries_are_bounded(config):
     assert len(shopify.asked) == tokens.TRIES
 
 
-@pytest.mark.parametrize(("reply", "error"), [
-    (refusal("invalid_grant"), GrantLostError),
-    (httpx.Response(401, text="This request requires an active refresh_token"), GrantLostError),
-    (refusal("invalid_client"), GrantRefusedError),
-    (refusal("shop_locked", 423), GrantRefusedError),
-    (httpx.Response(404, text="<html>"), GrantRefusedError),
-    (httpx.Response(400, json=["x"]), GrantRefusedError),
-    (refusal("invalid_subject_token"), InvalidSubjectError),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (refusal("invalid_grant"), GrantLostError),
+        (httpx.Response(401, text="This request requires an active refresh_token"), GrantLostError),
+        (refusal("invalid_client"), GrantRefusedError),
+        (refusal("shop_locked", 423), GrantRefusedError),
+        (httpx.Response(404, text="<html>"), GrantRefusedError),
+        (httpx.Response(400, json=["x"]), GrantRefusedError),
+        (refusal("invalid_subject_token"), InvalidSubjectError),
+    ],
+)
 async def test_what_shopify_says_no_to_is_not_asked_again(config, reply, error):
     shopify = Shopify(reply)
     with pytest.raises(error) as refused:
@@ -97,9 +117,14 @@ async def test_what_shopify_says_no_to_is_not_asked_again(config, reply, error):
     assert len(shopify.asked) == 1
 
 
-@pytest.mark.parametrize("reply", [
-    httpx.Response(200, text="<html>"), httpx.Response(200, json={}), httpx.Response(200, json={"access_token": 7}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "reply",
+    [
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={}),
+        httpx.Response(200, json={"access_token": 7}),
+    ],
+)
 async def test_an_answer_without_a_token_is_no_grant(config, reply):
     with pytest.raises(UnavailableError):
         await exchange(config, Shopify(reply))

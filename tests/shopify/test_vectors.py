@@ -9,7 +9,9 @@ from app.shopify import verify
 
 FILE = Path(__file__).resolve().parents[3] / "shared/shopify/vectors/hmac-vectors.json"
 VECTORS = json.loads(FILE.read_text()) if FILE.exists() else {}
-needs_vectors = pytest.mark.skipif(not VECTORS, reason="The published signatures are not beside this checkout.")
+needs_vectors = pytest.mark.skipif(
+    not VECTORS, reason="The published signatures are not beside this checkout."
+)
 
 
 @needs_vectors

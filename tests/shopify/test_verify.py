@@ -28,18 +28,35 @@ SECRETS = (SECRET, PREVIOUS)
 # shops
 
 
-@pytest.mark.parametrize("text", ["alice.myshopify.com", "Alice.MyShopify.com", "4-you.myshopify.com"])
+@pytest.mark.parametrize(
+    "text", ["alice.myshopify.com", "Alice.MyShopify.com", "4-you.myshopify.com"]
+)
 def test_a_shop_is_named_in_lower_case(text):
     assert verify.shop_domain(text) == text.lower()
 
 
-@pytest.mark.parametrize("text", [
-    "", "alice", "alice.myshopify.com\n", " alice.myshopify.com", "alice.myshopify.com.evil.example",
-    "a.b.myshopify.com", "-a.myshopify.com", "alice.myshopify.com/", "alicemyshopify.com",
-    "evil.example/alice.myshopify.com", "alice.myshopify.com; script-src *", "alice_.myshopify.com",
-    "a" * 64 + ".myshopify.com",
-    "\u212aate.myshopify.com", "\u217e.myshopify.com", "alice\uff0emyshopify.com", "\u0661.myshopify.com",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "alice",
+        "alice.myshopify.com\n",
+        " alice.myshopify.com",
+        "alice.myshopify.com.evil.example",
+        "a.b.myshopify.com",
+        "-a.myshopify.com",
+        "alice.myshopify.com/",
+        "alicemyshopify.com",
+        "evil.example/alice.myshopify.com",
+        "alice.myshopify.com; script-src *",
+        "alice_.myshopify.com",
+        "a" * 64 + ".myshopify.com",
+        "\u212aate.myshopify.com",
+        "\u217e.myshopify.com",
+        "alice\uff0emyshopify.com",
+        "\u0661.myshopify.com",
+    ],
+)
 def test_anything_else_is_no_shop(text):
     with pytest.raises(BadInputError):
         verify.shop_domain(text)
@@ -60,7 +77,9 @@ def test_a_webhook_is_proven_over_its_raw_bytes():
     assert not verify.webhook_hmac_ok(body + b" ", digest(body), SECRETS)
 
 
-@pytest.mark.parametrize("header", ["", "AAAA", "é" * 44, digest(b"x").lower(), digest(b"x") + "=", " " + digest(b"x")])
+@pytest.mark.parametrize(
+    "header", ["", "AAAA", "é" * 44, digest(b"x").lower(), digest(b"x") + "=", " " + digest(b"x")]
+)
 def test_a_webhook_with_another_digest_is_refused(header):
     assert not verify.webhook_hmac_ok(b"x", header, SECRETS)
 
@@ -76,7 +95,9 @@ def test_a_webhook_signed_by_neither_secret_is_refused():
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_proxied_request_names_shop_customer_and_where_the_proxy_is(secret):
-    caller = verify.verify_proxy(signed(proxied(("reward", "a b+c"), ("x", "")), secret), SECRETS, NOW)
+    caller = verify.verify_proxy(
+        signed(proxied(("reward", "a b+c"), ("x", "")), secret), SECRETS, NOW
+    )
     assert caller == verify.ProxyCaller(ALICE, "77", "/apps/holdfast")
 
 
@@ -102,16 +123,26 @@ def test_a_replayed_proxied_request_is_refused(seconds):
         verify.verify_proxy(signed(proxied()), SECRETS, NOW + seconds)
 
 
-@pytest.mark.parametrize("name", ["shop", "signature", "timestamp", "hmac", "logged_in_customer_id", "path_prefix"])
+@pytest.mark.parametrize(
+    "name", ["shop", "signature", "timestamp", "hmac", "logged_in_customer_id", "path_prefix"]
+)
 def test_a_repeated_parameter_of_shopifys_is_refused_even_when_signed(name):
     with pytest.raises(UnauthorizedError, match="several times"):
         verify.verify_proxy(signed(proxied((name, "1"), (name, "1"))), SECRETS, NOW)
 
 
-@pytest.mark.parametrize("change", [
-    (b"id=77", b"id=78"), (b"id=77", b"id="), (b"alice", b"bob"), (b"signature=", b"signature=0"),
-    (b"timestamp=1800000000", b"timestamp=1800000001"), (b"shop=", b"extra=&shop="), (b"signature", b"hmac"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"id=77", b"id=78"),
+        (b"id=77", b"id="),
+        (b"alice", b"bob"),
+        (b"signature=", b"signature=0"),
+        (b"timestamp=1800000000", b"timestamp=1800000001"),
+        (b"shop=", b"extra=&shop="),
+        (b"signature", b"hmac"),
+    ],
+)
 def test_a_proxied_request_that_was_changed_is_refused(change):
     query = signed(proxied())
     assert change[0] in query
@@ -119,30 +150,62 @@ def test_a_proxied_request_that_was_changed_is_refused(change):
         verify.verify_proxy(query.replace(*change), SECRETS, NOW)
 
 
-@pytest.mark.parametrize("query", [b"", b"&&&", b"signature=", b"shop=alice.myshopify.com", b"\xff=1&signature=a",
-                                   b"a=%ff&signature=a", b"a&" * 200, b"signature=%C3%A9"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"",
+        b"&&&",
+        b"signature=",
+        b"shop=alice.myshopify.com",
+        b"\xff=1&signature=a",
+        b"a=%ff&signature=a",
+        b"a&" * 200,
+        b"signature=%C3%A9",
+    ],
+)
 def test_a_query_without_a_signature_that_can_be_read_is_refused(query):
     with pytest.raises(UnauthorizedError):
         verify.verify_proxy(query, SECRETS, NOW)
 
 
-@pytest.mark.parametrize("pairs", [
-    proxied(timestamp="soon"), proxied(timestamp="1.8e9"), proxied(timestamp="\u0663"), proxied(timestamp=""),
-    proxied(customer="77x"), proxied(customer="gid://shopify/Customer/77"), proxied(customer="7" * 21),
-    proxied(shop="evil.example"), proxied(shop=ALICE + "\n"), proxied(shop=""), proxied()[1:],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        proxied(timestamp="soon"),
+        proxied(timestamp="1.8e9"),
+        proxied(timestamp="\u0663"),
+        proxied(timestamp=""),
+        proxied(customer="77x"),
+        proxied(customer="gid://shopify/Customer/77"),
+        proxied(customer="7" * 21),
+        proxied(shop="evil.example"),
+        proxied(shop=ALICE + "\n"),
+        proxied(shop=""),
+        proxied()[1:],
+    ],
+)
 def test_a_signed_query_with_values_shopify_does_not_send_is_refused(pairs):
     with pytest.raises(UnauthorizedError):
         verify.verify_proxy(signed(pairs), SECRETS, NOW)
 
 
 def test_a_customer_cannot_be_forged_by_cutting_the_signed_text_elsewhere():
-    """Nothing separates the signed values: what a visitor sends in one parameter could be read as others."""
+    """Nothing separates the signed values: what a visitor sends in one parameter could be read
+    as others.
+    """
     honest = proxied(("a", "1logged_in_customer_id=5m="), customer="")
     signature = signed(honest).rpartition(b"=")[2]
-    cut = [("a", "1"), ("logged_in_customer_id", "5"), ("m", "logged_in_customer_id="), *honest[1:2], *honest[3:]]
+    cut = [
+        ("a", "1"),
+        ("logged_in_customer_id", "5"),
+        ("m", "logged_in_customer_id="),
+        *honest[1:2],
+        *honest[3:],
+    ]
     forged = urlencode([*cut, ("signature", signature.decode())]).encode()
-    assert signed(cut).rpartition(b"=")[2] == signature, "both readings must sign alike for this test to mean anything"
+    assert signed(cut).rpartition(b"=")[2] == signature, (
+        "both readings must sign alike for this test to mean anything"
+    )
     for query in (forged, signed(honest)):
         with pytest.raises(UnauthorizedError, match="two ways"):
             verify.verify_proxy(query, SECRETS, NOW)
@@ -152,7 +215,9 @@ def test_a_shop_cannot_be_forged_by_cutting_the_signed_text_elsewhere():
     honest = proxied(("shoo", "xshop=aaa.myshopify.com"), ("shoq", "1"))
     signature = signed(honest).rpartition(b"=")[2]
     cut = [("shoo", "x"), ("shop", "aaa.myshopify.com"), (f"shop={ALICE}shoq", "1"), *honest[3:]]
-    assert signed(cut).rpartition(b"=")[2] == signature, "both readings must sign alike for this test to mean anything"
+    assert signed(cut).rpartition(b"=")[2] == signature, (
+        "both readings must sign alike for this test to mean anything"
+    )
     forged = urlencode([*cut, ("signature", signature.decode())]).encode()
     for query in (forged, signed(honest)):
         with pytest.raises(UnauthorizedError, match="two ways"):
@@ -164,7 +229,9 @@ def test_a_shop_cannot_be_forged_by_cutting_the_signed_text_elsewhere():
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_an_id_token_names_shop_and_member_of_staff(config, secret):
-    assert verify.decode_id_token(id_token(secret), config) == verify.Staff(ALICE, "42", "session-1")
+    assert verify.decode_id_token(id_token(secret), config) == verify.Staff(
+        ALICE, "42", "session-1"
+    )
 
 
 def test_an_id_token_may_be_up_to_ten_seconds_off(config):
@@ -173,16 +240,42 @@ def test_an_id_token_may_be_up_to_ten_seconds_off(config):
     assert verify.decode_id_token(id_token(nbf=now + 8, iat=now + 8), config)
 
 
-@pytest.mark.parametrize("changed", [
-    {"exp": off(-15)}, {"exp": MISSING}, {"exp": "soon"}, {"exp": None}, {"nbf": off(3600)}, {"nbf": MISSING},
-    {"iss": MISSING}, {"dest": MISSING}, {"aud": MISSING}, {"sub": MISSING}, {"jti": MISSING}, {"sid": MISSING},
-    {"aud": "another-app"}, {"aud": ["client-id"]}, {"aud": ["client-id", "another-app"]},
-    {"iss": "https://bob.myshopify.com/admin"}, {"iss": "https://evil.example/admin"}, {"iss": "http://[/"}, {"iss": 7},
-    {"iss": "https://alice.myshopify.com@evil.example/admin", "dest": "https://alice.myshopify.com@evil.example"},
-    {"dest": ALICE}, {"dest": f"https://{ALICE}/x"}, {"dest": f"https://{ALICE}\n"}, {"dest": f"http://{ALICE}"},
-    {"dest": "https://evil.example", "iss": "https://evil.example/admin"}, {"dest": 7}, {"dest": None},
-    {"dest": "https://a.b.myshopify.com", "iss": "https://a.b.myshopify.com/admin"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp": off(-15)},
+        {"exp": MISSING},
+        {"exp": "soon"},
+        {"exp": None},
+        {"nbf": off(3600)},
+        {"nbf": MISSING},
+        {"iss": MISSING},
+        {"dest": MISSING},
+        {"aud": MISSING},
+        {"sub": MISSING},
+        {"jti": MISSING},
+        {"sid": MISSING},
+        {"aud": "another-app"},
+        {"aud": ["client-id"]},
+        {"aud": ["client-id", "another-app"]},
+        {"iss": "https://bob.myshopify.com/admin"},
+        {"iss": "https://evil.example/admin"},
+        {"iss": "http://[/"},
+        {"iss": 7},
+        {
+            "iss": "https://alice.myshopify.com@evil.example/admin",
+            "dest": "https://alice.myshopify.com@evil.example",
+        },
+        {"dest": ALICE},
+        {"dest": f"https://{ALICE}/x"},
+        {"dest": f"https://{ALICE}\n"},
+        {"dest": f"http://{ALICE}"},
+        {"dest": "https://evil.example", "iss": "https://evil.example/admin"},
+        {"dest": 7},
+        {"dest": None},
+        {"dest": "https://a.b.myshopify.com", "iss": "https://a.b.myshopify.com/admin"},
+    ],
+)
 def test_an_id_token_that_is_not_as_shopify_makes_it_is_refused(config, changed):
     with pytest.raises(UnauthorizedError):
         verify.decode_id_token(id_token(**changed), config)
@@ -193,10 +286,21 @@ def test_a_token_signed_otherwise_than_with_hs256_and_our_secret_is_refused(conf
     decode = verify.decode_id_token if make is id_token else verify.decode_extension_token
     header, claims, signature = make().split(".")
     refused = [
-        make(UNKNOWN), make(algorithm="none"), make(SECRET * 2, "HS512"), "", "x", "..", "é.é.é", "\ud800",
-        f"{header}.{claims}.", f"{header}.{claims}.{signature[:-2]}AA", make() + "=" * 9_000,
-    ]  # fmt: skip
-    assert decode(f"{header}.{claims}.{signature}", config), "the token itself must be good for this to mean anything"
+        make(UNKNOWN),
+        make(algorithm="none"),
+        make(SECRET * 2, "HS512"),
+        "",
+        "x",
+        "..",
+        "é.é.é",
+        "\ud800",
+        f"{header}.{claims}.",
+        f"{header}.{claims}.{signature[:-2]}AA",
+        make() + "=" * 9_000,
+    ]
+    assert decode(f"{header}.{claims}.{signature}", config), (
+        "the token itself must be good for this to mean anything"
+    )
     for token in refused:
         with pytest.raises(UnauthorizedError):
             decode(token, config)
@@ -207,20 +311,41 @@ def test_a_token_signed_otherwise_than_with_hs256_and_our_secret_is_refused(conf
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_an_extension_token_names_shop_and_customer(config, secret):
-    assert verify.decode_extension_token(extension_token(secret), config) == verify.Caller(ALICE, "77")
+    assert verify.decode_extension_token(extension_token(secret), config) == verify.Caller(
+        ALICE, "77"
+    )
 
 
 @pytest.mark.parametrize("subject", [MISSING, ""])
 def test_a_buyer_who_is_not_signed_in_is_nobody(config, subject):
-    assert verify.decode_extension_token(extension_token(sub=subject), config) == verify.Caller(ALICE, None)
+    assert verify.decode_extension_token(extension_token(sub=subject), config) == verify.Caller(
+        ALICE, None
+    )
 
 
-@pytest.mark.parametrize("changed", [
-    {"exp": off(-15)}, {"exp": MISSING}, {"nbf": off(3600)}, {"nbf": MISSING}, {"dest": MISSING}, {"aud": MISSING},
-    {"aud": "another-app"}, {"aud": ["client-id"]}, {"dest": f"https://{ALICE}"}, {"dest": "evil.example"}, {"dest": 7},
-    {"dest": ALICE + "\n"}, {"sub": "77"}, {"sub": "gid://shopify/Order/77"}, {"sub": "gid://shopify/Customer/77\n"},
-    {"sub": "gid://shopify/Customer/x"}, {"sub": 77}, {"sub": "gid://shopify/Customer/\u0663"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp": off(-15)},
+        {"exp": MISSING},
+        {"nbf": off(3600)},
+        {"nbf": MISSING},
+        {"dest": MISSING},
+        {"aud": MISSING},
+        {"aud": "another-app"},
+        {"aud": ["client-id"]},
+        {"dest": f"https://{ALICE}"},
+        {"dest": "evil.example"},
+        {"dest": 7},
+        {"dest": ALICE + "\n"},
+        {"sub": "77"},
+        {"sub": "gid://shopify/Order/77"},
+        {"sub": "gid://shopify/Customer/77\n"},
+        {"sub": "gid://shopify/Customer/x"},
+        {"sub": 77},
+        {"sub": "gid://shopify/Customer/\u0663"},
+    ],
+)
 def test_an_extension_token_that_is_not_as_shopify_makes_it_is_refused(config, changed):
     with pytest.raises(UnauthorizedError):
         verify.decode_extension_token(extension_token(**changed), config)

@@ -1,4 +1,6 @@
-"""Shoppers as they come: through the app proxy, or with an extension's token; and what they ask for."""
+"""Shoppers as they come: through the app proxy, or with an extension's token; and what they ask
+for.
+"""
 
 import hashlib
 import hmac
@@ -32,7 +34,14 @@ def proxied(path: str, customer: str | None = BOB, shop: str = ALICE, **more: An
 def bearer(customer: str | None = BOB, **more: Any) -> dict[str, str]:
     """The header of an extension (platform.md §9.3)."""
     now = int(time.time())
-    claims = {"dest": ALICE, "aud": "dev-key", "exp": now + 300, "nbf": now, "iat": now, "jti": str(uuid.uuid4())}
+    claims = {
+        "dest": ALICE,
+        "aud": "dev-key",
+        "exp": now + 300,
+        "nbf": now,
+        "iat": now,
+        "jti": str(uuid.uuid4()),
+    }
     if customer:
         claims["sub"] = f"gid://shopify/Customer/{customer}"
     return {"Authorization": f"Bearer {jwt.encode({**claims, **more}, SECRET, 'HS256')}"}

@@ -1,4 +1,6 @@
-"""The shopper's API with the stores of the session: nothing remembered, the points service alive, Alice's rewards."""
+"""The shopper's API with the stores of the session: nothing remembered, the points service
+alive, Alice's rewards.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +21,14 @@ from tests.points.world import ALICE, BOB
 def _nothing_remembered() -> None:
     for one in (storefront, cache, health):
         one.forget()
-    for one in (storefront.READS, storefront.HOLDS, storefront.COMPLETIONS, cache.CACHE, health.HEALTH, limits.LIMITS):
+    for one in (
+        storefront.READS,
+        storefront.HOLDS,
+        storefront.COMPLETIONS,
+        cache.CACHE,
+        health.HEALTH,
+        limits.LIMITS,
+    ):
         one.breaker._move(breaker.State.CLOSED, "start of the test")
 
 
@@ -53,7 +62,9 @@ async def rewards(stores: db.Stores) -> dict[int, str]:
 
 @pytest.fixture
 def shopify(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What becomes of the second half of a redemption: `state` captured, held, released, slow or broken."""
+    """What becomes of the second half of a redemption: `state` captured, held, released, slow
+    or broken.
+    """
     outcome = {"state": "captured"}
 
     async def complete(_stores: db.Stores, _client: object, redemption_id: str):
@@ -65,8 +76,12 @@ def shopify(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         sql = "UPDATE redemptions SET state = $2, reason = 'It was refused.' WHERE id = $1"
         async with db.transaction() as conn:
             await conn.execute(sql, redemption_id, state)
-        view = next(one for one in await storefront.reads.redemptions(ALICE, BOB) if one.id == redemption_id)
-        return replace(view, message="A plain sentence.", code="" if state == "held" else view.code or "HF-1")
+        view = next(
+            one for one in await storefront.reads.redemptions(ALICE, BOB) if one.id == redemption_id
+        )
+        return replace(
+            view, message="A plain sentence.", code="" if state == "held" else view.code or "HF-1"
+        )
 
     monkeypatch.setattr(redemption, "complete", complete)
     return outcome

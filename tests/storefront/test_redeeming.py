@@ -1,4 +1,6 @@
-"""Redeeming through the storefront: one code, however it is asked for and whatever Shopify does meanwhile."""
+"""Redeeming through the storefront: one code, however it is asked for and whatever Shopify does
+meanwhile.
+"""
 
 from unittest.mock import AsyncMock
 
@@ -10,9 +12,13 @@ from app.points import balances
 from tests.storefront.callers import ask, bearer, earn, proxied
 
 
-async def test_a_redemption_gives_a_code_once_however_often_it_is_asked(http, rewards, shopify) -> None:
+async def test_a_redemption_gives_a_code_once_however_often_it_is_asked(
+    http, rewards, shopify
+) -> None:
     await earn("250.00")
-    assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 250  # warms the cache
+    assert (await http.get(proxied("/storefront/me"))).json()["points"][
+        "available"
+    ] == 250  # warms the cache
     first = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert first.status_code == 200, first.text
     body = first.json()
@@ -43,7 +49,9 @@ async def test_the_balance_after_a_redemption_is_right_even_when_the_cache_misse
 
 async def test_a_key_used_for_another_reward_is_a_conflict(http, rewards, shopify) -> None:
     await earn("800.00")
-    assert (await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))).status_code == 200
+    assert (
+        await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    ).status_code == 200
     other = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[500]))
     assert (other.status_code, other.json()["error"]["code"]) == (409, "conflict")
     assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 700
@@ -57,7 +65,9 @@ async def test_more_than_the_balance_is_refused_with_a_sentence(http, rewards, s
 
 
 @pytest.mark.parametrize("state", ["held", "broken"])
-async def test_while_shopify_does_not_answer_the_code_is_being_prepared(http, rewards, shopify, state) -> None:
+async def test_while_shopify_does_not_answer_the_code_is_being_prepared(
+    http, rewards, shopify, state
+) -> None:
     shopify["state"] = state
     await earn("140.00")
     response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))

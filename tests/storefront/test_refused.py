@@ -1,4 +1,6 @@
-"""What the shopper's API refuses: bad input, forged proofs, too much of it; each with a status and a sentence."""
+"""What the shopper's API refuses: bad input, forged proofs, too much of it; each with a status
+and a sentence.
+"""
 
 import json
 import time
@@ -30,7 +32,9 @@ JSON = {"Content-Type": "application/json"}
         (b" " * 10_001, 413),
     ],
 )
-async def test_a_body_of_another_shape_is_refused_with_a_sentence(http, rewards, body, status) -> None:
+async def test_a_body_of_another_shape_is_refused_with_a_sentence(
+    http, rewards, body, status
+) -> None:
     await earn("500.00")
     response = await http.post(proxied("/storefront/redemptions"), content=body, headers=JSON)
     assert response.status_code == status, response.text
@@ -38,8 +42,12 @@ async def test_a_body_of_another_shape_is_refused_with_a_sentence(http, rewards,
     assert (await http.get(proxied("/storefront/me"))).json()["points"]["available"] == 500
 
 
-@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-async def test_what_another_sites_page_can_make_a_browser_post_redeems_nothing(http, rewards, kind) -> None:
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+async def test_what_another_sites_page_can_make_a_browser_post_redeems_nothing(
+    http, rewards, kind
+) -> None:
     await earn("500.00")
     headers = {"Content-Type": kind} if kind else {}
     body = json.dumps(ask(rewards[100])).encode()
@@ -65,7 +73,8 @@ async def test_somebody_who_is_not_signed_in_redeems_nothing(http, rewards) -> N
 
 
 @pytest.mark.parametrize(
-    "made",  # when the test runs, or it would be too old for another reason than the one it is about
+    # when the test runs, or it would be too old for another reason than the one it is about
+    "made",
     [
         lambda: "/storefront/me",
         lambda: proxied("/storefront/me") + "0",
@@ -80,7 +89,9 @@ async def test_a_forged_or_replayed_proxy_request_is_refused(http, made) -> None
     assert (await http.get(proxied("/storefront/me"))).status_code == 200
     response = await http.get(made())
     assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorized")
-    assert "access-control-allow-origin" not in response.headers  # the proxy is of the shop's own origin
+    assert (
+        "access-control-allow-origin" not in response.headers
+    )  # the proxy is of the shop's own origin
 
 
 @pytest.mark.parametrize(
@@ -94,7 +105,9 @@ async def test_a_forged_or_replayed_proxy_request_is_refused(http, made) -> None
         lambda: bearer(aud="another-app"),
     ],
 )
-async def test_a_token_that_proves_nothing_is_refused_in_a_way_the_extension_can_read(http, made) -> None:
+async def test_a_token_that_proves_nothing_is_refused_in_a_way_the_extension_can_read(
+    http, made
+) -> None:
     headers = made()
     for response in (
         await http.get("/checkout/me", headers=headers),
@@ -106,7 +119,9 @@ async def test_a_token_that_proves_nothing_is_refused_in_a_way_the_extension_can
 
 async def test_extensions_may_ask_from_any_origin(http, rewards) -> None:
     for path in ("/checkout/me", "/checkout/redemptions"):
-        preflight = await http.options(path, headers={"Access-Control-Request-Method": "POST", "Origin": "null"})
+        preflight = await http.options(
+            path, headers={"Access-Control-Request-Method": "POST", "Origin": "null"}
+        )
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "*"
         assert preflight.headers["access-control-allow-headers"] == "Authorization, Content-Type"
@@ -132,10 +147,15 @@ async def test_referral_links_come_later_and_it_says_so(http) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
 
 
-async def test_a_loop_in_a_browser_is_slowed_down_and_nobody_else(http, rewards, monkeypatch) -> None:
+async def test_a_loop_in_a_browser_is_slowed_down_and_nobody_else(
+    http, rewards, monkeypatch
+) -> None:
     monkeypatch.setattr(storefront, "CUSTOMER_BURST", 3)
     monkeypatch.setattr(storefront, "CUSTOMER_PER_SECOND", 0.1)
-    answers = [await http.post(proxied("/storefront/redemptions"), json=ask(rewards[500])) for _ in range(4)]
+    answers = [
+        await http.post(proxied("/storefront/redemptions"), json=ask(rewards[500]))
+        for _ in range(4)
+    ]
     assert [one.status_code for one in answers] == [422, 422, 422, 429]
     assert answers[-1].json()["error"]["code"] == "rate_limited"
     assert int(answers[-1].headers["retry-after"]) >= 1

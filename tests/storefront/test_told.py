@@ -13,7 +13,16 @@ from app.resilience import cache, health
 from tests.points.world import ALICE, BOB, program
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 
-KEYS = {"customer_id", "points", "tier", "rewards", "ways_to_earn", "referral", "notices", "redemptions"}
+KEYS = {
+    "customer_id",
+    "points",
+    "tier",
+    "rewards",
+    "ways_to_earn",
+    "referral",
+    "notices",
+    "redemptions",
+}
 
 
 async def test_a_customer_the_app_has_not_met_has_nothing_and_that_is_true(http, rewards) -> None:
@@ -24,9 +33,15 @@ async def test_a_customer_the_app_has_not_met_has_nothing_and_that_is_true(http,
     assert set(body) == KEYS
     assert body["customer_id"] == BOB
     assert {**body["points"], "as_of": None} == {
-        "available": 0, "pending": 0, "held": 0, "as_of": None, "source": "live"
-    }  # fmt: skip
-    assert datetime.now(UTC) - datetime.fromisoformat(body["points"]["as_of"]) < timedelta(seconds=5)
+        "available": 0,
+        "pending": 0,
+        "held": 0,
+        "as_of": None,
+        "source": "live",
+    }
+    assert datetime.now(UTC) - datetime.fromisoformat(body["points"]["as_of"]) < timedelta(
+        seconds=5
+    )
     assert (body["tier"], body["notices"], body["redemptions"]) == (None, [], [])
     assert body["referral"] == {"url": None, "status": "unavailable"}
 
@@ -37,19 +52,28 @@ async def test_balance_rewards_and_ways_to_earn_are_those_of_the_shop(http, rewa
     body = (await http.get(proxied("/storefront/me"))).json()
     assert (body["points"]["available"], body["points"]["pending"]) == (0, 150)
     assert body["rewards"][0] == {
-        "id": rewards[100], "title": "5.00 off", "cost": 100, "amount_off": "5.00", "currency": "USD"
-    }  # fmt: skip
+        "id": rewards[100],
+        "title": "5.00 off",
+        "cost": 100,
+        "amount_off": "5.00",
+        "currency": "USD",
+    }
     assert body["ways_to_earn"] == [
         {"kind": "order", "points": "1.5", "per": "1", "currency": "USD", "pending_days": 3}
     ]
 
 
-async def test_a_balance_is_seen_only_in_its_own_shop_and_by_its_own_customer(http, rewards) -> None:
+async def test_a_balance_is_seen_only_in_its_own_shop_and_by_its_own_customer(
+    http, rewards
+) -> None:
     await earn("80.00")
     await earn("90.00", shop="charlie.myshopify.com")
     for customer, shop, points in (
-        (BOB, ALICE, 80), (BOB, "charlie.myshopify.com", 90), (CHARLIE, ALICE, 0), (BOB, "new.myshopify.com", 0)
-    ):  # fmt: skip
+        (BOB, ALICE, 80),
+        (BOB, "charlie.myshopify.com", 90),
+        (CHARLIE, ALICE, 0),
+        (BOB, "new.myshopify.com", 0),
+    ):
         body = (await http.get(proxied("/storefront/me", customer, shop))).json()
         assert body["points"]["available"] == points
     extension = (await http.get("/checkout/me", headers=bearer())).json()
@@ -66,12 +90,18 @@ async def test_who_is_not_signed_in_sees_the_offer_and_never_a_balance(http, rew
     body = response.json()
     assert response.status_code == 200
     assert body["customer_id"] is None
-    assert body["points"] == {"available": 0, "pending": 0, "held": 0, "as_of": None, "source": "unavailable"}
+    assert body["points"] == {
+        "available": 0,
+        "pending": 0,
+        "held": 0,
+        "as_of": None,
+        "source": "unavailable",
+    }
     assert len(body["rewards"]) == 2
     assert len(body["ways_to_earn"]) == 1
 
 
-async def test_with_the_points_service_late_the_balance_is_marked_and_dated_by_when_it_had_caught_up(
+async def test_with_the_points_service_late_the_balance_is_dated_by_when_it_had_caught_up(
     http, rewards, stores
 ) -> None:
     await earn("80.00")

@@ -1,4 +1,6 @@
-"""The ingest process: from the lane to the outbox by itself, also after the one before it was killed."""
+"""The ingest process: from the lane to the outbox by itself, also after the one before it was
+killed.
+"""
 
 import asyncio
 import json
@@ -21,7 +23,9 @@ from workers import ingest
 CUSTOMER = {"id": 7, "first_name": "Bob", "updated_at": "2026-07-01T00:00:00Z"}
 
 
-def item(name: str, shop: str = ALICE, body: bytes | None = None, topic: str = "customers/update") -> lane.LaneItem:
+def item(
+    name: str, shop: str = ALICE, body: bytes | None = None, topic: str = "customers/update"
+) -> lane.LaneItem:
     return lane.LaneItem(
         int(time.time() * 1000),
         shop,
@@ -79,12 +83,16 @@ async def test_a_shop_over_its_pace_is_drained_as_its_tokens_come(stores: db.Sto
         assert await facts_are(55, 3.0)
 
 
-async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(stores: db.Stores, alice, monkeypatch):
+async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(
+    stores: db.Stores, alice, monkeypatch
+):
     monkeypatch.setattr(lane, "WATCH_MILLISECONDS", 500)
     monkeypatch.setattr(ingest, "LOOK_EVERY_SECONDS", 1)
     async with running(stores):
         await asyncio.sleep(1.0)
-        await lane.admit(stores.queue, [item("w1")], time.time(), stores.config)  # and nobody enqueues a drain
+        await lane.admit(
+            stores.queue, [item("w1")], time.time(), stores.config
+        )  # and nobody enqueues a drain
         assert await facts_are(1, 8.0)
 
 
@@ -107,7 +115,9 @@ async def test_a_shop_that_installs_now_is_known_at_once(stores: db.Stores):
     assert await receipts() == {"w1": "recorded", "w2": "facts"}
 
 
-async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(stores: db.Stores, alice, monkeypatch):
+async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(
+    stores: db.Stores, alice, monkeypatch
+):
     monkeypatch.setattr(ingest, "LOOK_EVERY_SECONDS", 1)
     admission = Admission(stores)
     async with running(stores):
@@ -123,12 +133,16 @@ async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(stores: d
         assert await until(tried_again, 8.0)
 
 
-async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(stores: db.Stores, alice, tmp_path: Path):
+async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(
+    stores: db.Stores, alice, tmp_path: Path
+):
     await stores.queue.hset("lanes:limits", ALICE, "100000:100000")
     admission = Admission(stores)
     with started(tmp_path, "ingest") as running:
         for burst in range(3):
-            await asyncio.gather(*(admission.admit(item(f"w{burst}-{number}")) for number in range(1500)))
+            await asyncio.gather(
+                *(admission.admit(item(f"w{burst}-{number}")) for number in range(1500))
+            )
             assert await until(emitted, 10.0), said(tmp_path)
             running["ingest"].send_signal(signal.SIGKILL)
             running["ingest"].wait()

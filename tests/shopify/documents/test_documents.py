@@ -1,4 +1,6 @@
-"""Every document and its variables are what Shopify's schema of the pinned version, and of the next one, expects."""
+"""Every document and its variables are what Shopify's schema of the pinned version, and of the
+next one, expects.
+"""
 
 import functools
 import gzip
@@ -9,7 +11,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from graphql import GraphQLSchema, NoDeprecatedCustomRule, OperationDefinitionNode, build_client_schema, parse, validate
+from graphql import (
+    GraphQLSchema,
+    NoDeprecatedCustomRule,
+    OperationDefinitionNode,
+    build_client_schema,
+    parse,
+    validate,
+)
 from graphql.execution.values import get_variable_values
 
 from app import config as settings
@@ -19,7 +28,9 @@ from app.shopify.graphql import DOCUMENTS
 BESIDE = settings.ROOT / "../shared/shopify/schema"
 FOLDER = Path(os.environ.get("SHOPIFY_SCHEMA_DIR") or BESIDE)
 VERSIONS = ("2026-07", "2026-10")  # the pinned one and the next
-EXAMPLES = {path.stem: json.loads(path.read_text()) for path in Path(__file__).parent.glob("*.json")}
+EXAMPLES = {
+    path.stem: json.loads(path.read_text()) for path in Path(__file__).parent.glob("*.json")
+}
 
 each_version = pytest.mark.parametrize("version", VERSIONS)
 each_document = pytest.mark.parametrize("name", sorted(DOCUMENTS))
@@ -29,12 +40,21 @@ each_document = pytest.mark.parametrize("name", sorted(DOCUMENTS))
 def schema(version: str) -> GraphQLSchema:
     path = FOLDER / f"admin-{version}.introspection.json.gz"
     if not path.exists():
-        pytest.skip(f"Shopify's schema of {version} is not in {FOLDER.name}/; SHOPIFY_SCHEMA_DIR can name its folder.")
-    return build_client_schema(json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True)
+        pytest.skip(
+            f"Shopify's schema of {version} is not in {FOLDER.name}/; SHOPIFY_SCHEMA_DIR can "
+            f"name its folder."
+        )
+    return build_client_schema(
+        json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True
+    )
 
 
 def wrong_variables(name: str, version: str, variables: dict) -> list[str]:
-    (operation,) = (one for one in parse(DOCUMENTS[name]).definitions if isinstance(one, OperationDefinitionNode))
+    (operation,) = (
+        one
+        for one in parse(DOCUMENTS[name]).definitions
+        if isinstance(one, OperationDefinitionNode)
+    )
     found = get_variable_values(schema(version), operation.variable_definitions or (), variables)
     declared = {one.variable.name.value for one in operation.variable_definitions or ()}
     errors = [error.message for error in found] if isinstance(found, list) else []
@@ -67,10 +87,17 @@ def test_the_example_variables_are_what_the_document_declares(name, version):
 @each_version
 def test_the_discount_of_a_redemption_is_what_shopify_expects(version):
     row = {
-        "title": "5.00 off", "id": "018f2f66-0000-7000-8000-000000000001", "code": "HF-7KQ2M9XW4T",
-        "created_at": datetime.now(UTC), "customer_id": "77", "amount_off": Decimal("5.00"),
-    }  # fmt: skip
-    assert wrong_variables("discount_create", version, {"basicCodeDiscount": redemption.discount(row)}) == []
+        "title": "5.00 off",
+        "id": "018f2f66-0000-7000-8000-000000000001",
+        "code": "HF-7KQ2M9XW4T",
+        "created_at": datetime.now(UTC),
+        "customer_id": "77",
+        "amount_off": Decimal("5.00"),
+    }
+    assert (
+        wrong_variables("discount_create", version, {"basicCodeDiscount": redemption.discount(row)})
+        == []
+    )
 
 
 @each_version

@@ -15,8 +15,9 @@ from tortoise import Tortoise, connections
 from tortoise.transactions import in_transaction
 
 from app import config as settings
+from app.services import SERVICES
 
-MODELS = ["app.flow.models", "app.core.models", "app.points.models"]
+MODELS = ["app.flow.models", *(f"app.{one.name}.models" for one in SERVICES)]
 STATEMENT_TIMEOUT_MILLISECONDS = (
     5_000  # every call that leaves the process has a deadline (DESIGN §2)
 )

@@ -18,15 +18,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from app import config as settings
-from app import dashboard, db, edge, operations, storefront, webhooks
+from app import db, operations, webhooks
+from app.admin import home, status
 from app.config import Config
 from app.errors import HoldfastError
-from app.flow.admission import Admission
-from app.flow.buses import open_bus
-from app.points import pages as points_pages
+from app.flow.bus.buses import open_bus
+from app.flow.lanes.admission import Admission
+from app.points.pages import customers as points_pages
 from app.resilience import health
 from app.shopify import admin_session
 from app.shopify.client import outgoing
+from app.storefront import routes as storefront
+from app.web import middleware
 
 OUTGOING_CONNECTIONS_MAX = 64
 SHORT_CACHE = "public, max-age=300"  # the widget: an update reaches shoppers within five minutes
@@ -55,13 +58,17 @@ def create_app(config: Config) -> Starlette:
         *operations.routes,
         Mount("/static", Static(directory=settings.ROOT / "static"), name="static"),
         *admin_session.routes,
-        *dashboard.routes,
+        *home.routes,
+        *status.routes,
         *points_pages.routes,
     ]
     app = Holdfast(
         routes=routes,
-        middleware=[Middleware(edge.Edge)],
-        exception_handlers={HoldfastError: edge.expected, HTTPException: edge.http_error},
+        middleware=[Middleware(middleware.Edge)],
+        exception_handlers={
+            HoldfastError: middleware.expected,
+            HTTPException: middleware.http_error,
+        },
         lifespan=functools.partial(lifespan, config),
     )
     # a redirect to the address without its slash would be made from the Host header, and lack the

@@ -14,19 +14,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app import db, signals
-from app.core import handlers as core_handlers
+from app import db
 from app.errors import UnauthorizedError
-from app.flow import lane
-from app.flow.bus import Bus
-from app.points import handlers as points_handlers
+from app.flow.bus.interface import Bus
+from app.flow.lanes import lane
 from app.resilience import health
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
-from app.signals import Scraped
+from app.services import SERVICES
+from app.telemetry import logs, metrics
+from app.telemetry.metrics import Scraped
 
 CHECK_SECONDS = 0.9  # below the second a load balancer waits
-CONSUMERS = {"core": core_handlers.TOPICS, "points": points_handlers.TOPICS}
 QUEUES = ("arq:ingest",)
 WAITING = """
 SELECT (SELECT count(*) FROM outbox) AS outbox_rows,
@@ -36,7 +35,7 @@ SELECT (SELECT count(*) FROM outbox) AS outbox_rows,
        (SELECT count(*) FROM dead_letters WHERE state = 'waiting') AS letters_waiting,
        (SELECT count(*) FROM dead_letters WHERE state = 'dead') AS letters_dead
 """
-log = signals.logger()
+log = logs.logger()
 
 
 def _check(name: str) -> Resource:
@@ -76,7 +75,7 @@ async def healthz(request: Request) -> Response:
     return JSONResponse(body, 503 if status == "down" else 200, {"Cache-Control": "no-store"})
 
 
-async def metrics(request: Request) -> Response:
+async def metrics_text(request: Request) -> Response:
     """Prometheus' text, with what waits counted at this moment. Raises UnauthorizedError for
     strangers.
     """
@@ -90,13 +89,13 @@ async def metrics(request: Request) -> Response:
         _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
     )
     scraped = [one for group in found for one in group]
-    text = await asyncio.to_thread(signals.render, [*scraped, _hit_ratio()])
+    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio()])
     return PlainTextResponse(
         text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
     )
 
 
-routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics_text)]
 
 
 async def _answers(resource: Resource, ask: Callable[[], Awaitable[Any]]) -> bool:
@@ -165,7 +164,7 @@ async def _lanes(stores: db.Stores) -> list[Scraped]:
 
 
 async def _consumers(bus: Bus) -> list[Scraped]:
-    lags = {service: await bus.lag(service, list(topics)) for service, topics in CONSUMERS.items()}
+    lags = {one.name: await bus.lag(one.name, one.topics) for one in SERVICES}
     counts = {service: float(lag.count) for service, lag in lags.items()}
     ages = {service: lag.age_seconds for service, lag in lags.items()}
     return [
@@ -215,7 +214,7 @@ def _hit_ratio() -> Scraped:
     """
     counted = {
         sample.labels["outcome"]: sample.value
-        for metric in signals.CACHE.collect()
+        for metric in metrics.CACHE.collect()
         for sample in metric.samples
         if sample.name.endswith("_total")
     }

@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from app import signals
 from app.errors import (
     BadInputError,
     HoldfastError,
@@ -17,10 +16,11 @@ from app.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from app.flow.admission import Admission
-from app.flow.lane import LaneItem
-from app.request import BODY_BYTES_MAX, sane_id
+from app.flow.lanes.admission import Admission
+from app.flow.lanes.lane import LaneItem
 from app.shopify.verify import webhook_hmac_ok
+from app.telemetry import logs, metrics
+from app.web.middleware import BODY_BYTES_MAX, sane_id
 
 TEXT_LENGTH_MAX = 128
 TOPIC = re.compile(rb"[a-z0-9_.]{1,48}/[a-z0-9_]{1,15}|[a-z0-9_.]{1,64}")
@@ -28,10 +28,10 @@ SHOP = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 PRINTABLE = re.compile(rb"[!-~]{1,128}")
 RETRY_AFTER_SECONDS = "5"
 
-log = signals.logger()
-_seconds = signals.REQUEST_SECONDS.labels("/webhooks")
+log = logs.logger()
+_seconds = metrics.REQUEST_SECONDS.labels("/webhooks")
 _outcomes = {
-    outcome: signals.WEBHOOKS.labels(outcome)
+    outcome: metrics.WEBHOOKS.labels(outcome)
     for outcome in (
         "queued",
         "duplicate",

@@ -12,17 +12,21 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from app import db, main, storefront
+from app import db, main
 from app.core import reads as core_reads
 from app.core.models import Shop
-from app.flow import consumer, dead_letters, ingest, outbox
-from app.flow.buses import open_bus
-from app.points import actions, handlers
-from app.points.verify import verify
+from app.flow import dead_letters
+from app.flow.bus import consumer, outbox
+from app.flow.bus.buses import open_bus
+from app.flow.lanes import ingest
+from app.points import handlers
+from app.points.ledger.audit import verify
+from app.points.rewards import actions
 from app.resilience import breaker, cache, health
 from app.shopify import payloads
+from app.storefront import routes as storefront
+from tests.admin.staff import Staff
 from tests.conftest import SECRET
-from tests.pages.staff import Staff
 from tests.points.world import ALICE, BOB, figures, one
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 from tests.webhook import signed_headers
@@ -62,7 +66,7 @@ async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
     for shop in (ALICE, CHARLIES):
         await Shop.create(domain=shop, name=shop, access_token=b"never used here")
         await actions.ensure_program(shop, "USD", "UTC")
-    for service in health.SERVICES:
+    for service in health.PROCESSES:
         await health.beat(stores.queue, service, 0.0)
     app = main.create_app(stores.config)
     async with main.outgoing(stores.config) as client:

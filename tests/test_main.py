@@ -77,7 +77,7 @@ def talking_to(
 
 
 async def all_beat(stores: db.Stores) -> None:
-    for service in health.SERVICES:
+    for service in health.PROCESSES:
         await health.beat(stores.queue, service, 0.0)
 
 

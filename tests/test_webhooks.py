@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from app import db, webhooks
-from app.flow import lane, spill
-from app.flow.admission import Admission
+from app.flow.lanes import lane, spill
+from app.flow.lanes.admission import Admission
 from tests.conftest import SECRET
 from tests.webhook import signed_headers
 

@@ -7,8 +7,8 @@ import asyncio
 from app import db
 from app.core import tokens
 from app.core.handlers import SERVICE, TOPICS, handle
-from app.flow import consumer
-from app.flow.buses import open_bus
+from app.flow.bus import consumer
+from app.flow.bus.buses import open_bus
 from app.shopify.client import outgoing
 from workers import service
 

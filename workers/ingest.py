@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from app import db, signals
+from app import db
 from app.core import reads
-from app.flow import dead_letters, failures, ingest, jobs, lane, spill
-from app.flow.admission import QUEUE, enqueue_drain
+from app.flow import dead_letters, jobs
+from app.flow.lanes import ingest, lane, spill
+from app.flow.lanes.admission import QUEUE, enqueue_drain
 from app.flow.worker import every, run_worker, worker_settings
+from app.resilience import failures
 from app.shopify import payloads
+from app.telemetry import logs
 from workers import service
 
 KNOWN_SECONDS = 60.0
@@ -20,7 +23,7 @@ KNOWN_MAX = 100_000
 LOOK_EVERY_SECONDS = 2
 PRUNE_EVERY_SECONDS = 3600
 
-log = signals.logger()
+log = logs.logger()
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:

@@ -4,13 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 
 from app import db
-from app.flow import consumer
-from app.flow.buses import open_bus
-from app.points import handlers, redemption, timed
+from app.flow.bus import consumer
+from app.flow.bus.buses import open_bus
+from app.points import handlers
+from app.points.ledger import expiry
+from app.points.rewards import redemption
 from app.shopify.client import outgoing
 from workers import service
 
-SERVICE = "points"
 SWEEP_EVERY_SECONDS = (
     2.0  # redemptions wait in their table, not in a queue: they go on while Redis is away, too
 )
@@ -22,20 +23,22 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     async with outgoing(stores.config) as client:
 
         async def lag_seconds() -> float:
-            return (await bus.lag(SERVICE, handlers.TOPICS)).age_seconds
+            return (await bus.lag(handlers.SERVICE, handlers.TOPICS)).age_seconds
 
         async def sweep() -> None:
             while await redemption.sweep(stores, client) >= redemption.BATCH and not stop.is_set():
                 pass
 
         async def release_and_expire() -> None:
-            for change in (timed.release_due, timed.expire_due):
+            for change in (expiry.release_due, expiry.expire_due):
                 while await change(datetime.now(UTC), stores) and not stop.is_set():
                     pass
 
         await service.together(
-            consumer.run(SERVICE, handlers.TOPICS, handlers.handler(stores), bus, stores, stop),
-            service.beat(stores, SERVICE, lag_seconds, stop),
+            consumer.run(
+                handlers.SERVICE, handlers.TOPICS, handlers.handler(stores), bus, stores, stop
+            ),
+            service.beat(stores, handlers.SERVICE, lag_seconds, stop),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, release_and_expire, stop),
         )

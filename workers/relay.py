@@ -3,8 +3,8 @@
 import asyncio
 
 from app import db
-from app.flow.buses import open_bus
-from app.flow.outbox import Relay, depth_and_age
+from app.flow.bus.buses import open_bus
+from app.flow.bus.outbox import Relay, depth_and_age
 from workers import service
 
 

@@ -10,11 +10,12 @@ from tortoise import Tortoise
 from tortoise.migrations.api.migrate import migrate
 
 from app import config as settings
-from app import db, signals
+from app import db
+from app.telemetry import logs
 
 WAIT_SECONDS = 30
 LOCK = 4_065_350_211  # any number of our own: two releases at once migrate one after the other
-log = signals.logger()
+log = logs.logger()
 
 
 async def release(config: settings.Config) -> None:
@@ -58,7 +59,7 @@ def _say(event: str, label: str, migration: str) -> None:
 
 def main() -> None:
     config = settings.load()
-    signals.setup("release", config)
+    logs.setup("release", config)
     asyncio.run(release(config))
 
 

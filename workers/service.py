@@ -9,15 +9,15 @@ from typing import Any
 import uvloop
 
 from app import config as settings
-from app import db, signals
-from app.flow import deadline
-from app.flow.failures import is_passing, pause, reason
-from app.resilience import health
+from app import db
+from app.resilience import deadline, health
+from app.resilience.failures import is_passing, pause, reason
+from app.telemetry import logs, reports
 
 STOP_SECONDS = 4.0
 GC_THRESHOLDS = (50_000, 20, 50)
 
-log = signals.logger()
+log = logs.logger()
 
 Work = Callable[[db.Stores, asyncio.Event], Awaitable[None]]
 
@@ -27,10 +27,10 @@ def start(process: str, work: Work) -> None:
     `stop`.
     """
     config = settings.load()
-    signals.setup(process, config)
+    logs.setup(process, config)
     collect_garbage_less_often()
     uvloop.run(_run(config, work))
-    signals.flush()
+    reports.flush()
 
 
 def collect_garbage_less_often() -> None:

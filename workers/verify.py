@@ -6,13 +6,13 @@ import asyncio
 import sys
 
 from app import config, db
-from app.points import verify
+from app.points.ledger import audit
 
 
 async def main(shop: str | None) -> int:
     async with db.open_stores(config.load()):
         try:
-            report = await verify.verify(shop)
+            report = await audit.verify(shop)
         except OSError as error:
             raise SystemExit(
                 f"The database cannot be reached ({type(error).__name__}); nothing was verified."

@@ -7,8 +7,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app import config as settings
-from app import signals
 from app.main import create_app
+from app.telemetry import logs, reports
 from workers.service import collect_garbage_less_often
 
 BACKLOG = 2_048
@@ -18,11 +18,11 @@ GRACEFUL_SECONDS = 5
 def main() -> None:
     """Serve on HOST (127.0.0.1 by default) and PORT until SIGTERM."""
     config = settings.load()
-    signals.setup("web", config)
+    logs.setup("web", config)
     # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
     signal.signal(signal.SIGTERM, lambda *_: None)
     serve(create_app(config), config.port)
-    signals.flush()
+    reports.flush()
 
 
 def serve(app: ASGIApp, port: int) -> None:

@@ -5,15 +5,16 @@ from typing import Any
 
 import msgspec
 
-from app import signals
 from app.core import actions
 from app.core.actions import Asked
 from app.flow.event import Event
+from app.services import topics
+from app.telemetry import logs
 
 SERVICE = "core"
-TOPICS = ("app.uninstalled", "compliance.requested")
+TOPICS = topics(SERVICE)
 
-log = signals.logger()
+log = logs.logger()
 
 
 class Identified(msgspec.Struct, frozen=True):

@@ -9,23 +9,25 @@ from typing import Any
 import httpx
 import structlog
 
-from app import db, signals
+from app import db
 from app.config import Config
 from app.core import admin_api, tokens
 from app.core.tokens import Held
 from app.errors import HoldfastError
-from app.flow import event, outbox
-from app.flow.failures import is_passing
+from app.flow import event
+from app.flow.bus import outbox
+from app.resilience.failures import is_passing
 from app.resilience.guard import Resource, guard
 from app.shopify.tokens import InvalidSubjectError
 from app.shopify.verify import Staff
+from app.telemetry import logs
 
 ROWS = Resource("shop rows")
 OPENINGS = Resource("shop opening", 3.0)  # the page waits for it, and opens without it afterwards
 AGAIN_SECONDS = 30.0
 SHOPS_MAX = 10_000
 
-log = signals.logger()
+log = logs.logger()
 _failed_at: OrderedDict[str, float] = (
     OrderedDict()
 )  # so that a page does not wait for Shopify again and again

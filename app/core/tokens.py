@@ -14,11 +14,12 @@ from typing import Any
 
 import httpx
 
-from app import db, signals
+from app import db
 from app.config import Config
 from app.errors import HoldfastError, NotFoundError, UnavailableError
 from app.shopify import tokens
 from app.shopify.tokens import REFRESH_BEFORE_SECONDS, Grant, GrantLostError
+from app.telemetry import logs
 
 CLAIM_SECONDS = 15  # three times what a renewal may take
 WAIT_SECONDS = 4.0  # for another process to renew, when there is no token to use meanwhile
@@ -28,7 +29,7 @@ IDLE_BATCH = 100
 UNANSWERED_MAX = 5
 NEEDS_REOPEN = "Holdfast has no access to the shop any more. Please open it once in Shopify admin."
 
-log = signals.logger()
+log = logs.logger()
 
 READ = """
 SELECT domain, status, name, access_token, access_expires_at, refresh_token, refresh_expires_at,

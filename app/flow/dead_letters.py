@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from app import db, signals
+from app import db
 from app.errors import NotFoundError
-from app.flow import failures
-from app.flow.lane import LaneItem
+from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
+from app.resilience import failures
+from app.telemetry import logs, metrics
 
 TRIES_MAX = 6
 FIRST_DELAY_SECONDS = 2
@@ -30,7 +31,7 @@ SHOWN_LENGTH_MAX = (
 PARSED_BYTES_MAX = 200_000  # parsing and indenting 20 larger ones would keep everybody else waiting
 OPEN_STATES = ("waiting", "dead")
 
-log = signals.logger()
+log = logs.logger()
 
 AfterCommit = Callable[[], Awaitable[None]]
 Attempt = Callable[[Any, DeadLetter], Awaitable[AfterCommit | None]]
@@ -114,7 +115,7 @@ async def add(
     )
     if made is None:
         return False
-    signals.DEAD_LETTERS.labels(service).inc()
+    metrics.DEAD_LETTERS.labels(service).inc()
     log.warning(
         "set aside",
         service=service,

@@ -11,9 +11,9 @@ from arq.cron import CronJob, cron
 from arq.worker import Function, Retry, Worker, func
 from redis.exceptions import RedisError
 
-from app import signals
 from app.config import Config
 from app.flow import jobs
+from app.telemetry import logs
 
 Job = Callable[..., Awaitable[Any]]  # async (ctx, *args)
 
@@ -26,7 +26,7 @@ STOP_SECONDS = 5.0
 RECONNECT_SECONDS_MAX = 5.0
 MINUTE_SECONDS = 60
 
-log = signals.logger()
+log = logs.logger()
 
 
 def every(seconds: int, function: Job, *, timeout_seconds: float = JOB_TIMEOUT_SECONDS) -> CronJob:

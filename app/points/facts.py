@@ -3,73 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
+from app import text
 from app.errors import BadInputError
+from app.facts import CustomerChanged, CustomerDeleted, OrderCancelled, OrderPaid, OrderRefunded
 from app.flow import event as envelope
 from app.flow.event import Event
-from app.points import rules
-from app.points.ledger import Member
+from app.points.earning import rules
+from app.points.ledger.posting import Member
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Key = tuple[str, str]  # shop and the id of a customer or an order in it
 NAME_LENGTH, EMAIL_LENGTH, ORDER_NAME_LENGTH = 512, 320, 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-
-
-class PaidLine(msgspec.Struct, gc=False):
-    line_id: str
-    quantity: int
-    amount: str  # net of its discounts, in shop money
-    gift_card: bool = False
-
-
-class Person(msgspec.Struct, gc=False):
-    id: str
-    name: str = ""
-    email: str = ""
-
-
-class OrderPaid(msgspec.Struct):
-    order_id: str
-    currency: str
-    lines: list[PaidLine]
-    order_name: str = ""
-    customer_id: str | None = None
-    test: bool = False
-    processed_at: Moment | None = None
-    customer: Person | None = None
-    discount_codes: list[str] = []
-
-
-class RefundedLine(msgspec.Struct, gc=False):
-    line_id: str
-    quantity: int
-
-
-class OrderRefunded(msgspec.Struct):
-    order_id: str
-    refund_id: str
-    lines: list[RefundedLine] = []
-    adjustment_amount: str = "0"
-
-
-class OrderCancelled(msgspec.Struct):
-    order_id: str
-    cancelled_at: Moment | None = None
-
-
-class CustomerChanged(msgspec.Struct):
-    customer_id: str
-    name: str = ""
-    email: str = ""
-    updated_at: Moment | None = None
-
-
-class CustomerDeleted(msgspec.Struct):
-    customer_id: str
 
 
 class Asked(msgspec.Struct):
@@ -163,17 +111,6 @@ def moment(told: datetime | None, event: Event, now: datetime) -> datetime:
     return max(EARLIEST, told)
 
 
-def clean(text: str, length: int) -> str:
-    """Text as Postgres can keep it: without NUL and halves of surrogate pairs, and no longer
-    than `length`.
-    """
-    if "\x00" in text:
-        text = text.replace("\x00", "")
-    if not text.isascii():
-        text = text.encode(errors="ignore").decode()
-    return text[:length]
-
-
 def made(topic: str, member: Member, source: str, points: int, trace: str, **more: Any) -> Event:
     """One of our own facts: what happened to a member's points, and the balance it left."""
     data = {
@@ -210,6 +147,6 @@ def _read_customer(incoming: Incoming, event: Event) -> None:
     profile.is_created = profile.is_created or event.topic == "customer.created"
     at = changed.updated_at
     if profile.updated_at is None or (at is not None and at >= profile.updated_at):
-        profile.name = clean(changed.name, NAME_LENGTH)
-        profile.email = clean(changed.email, EMAIL_LENGTH)
+        profile.name = text.clean(changed.name, NAME_LENGTH)
+        profile.email = text.clean(changed.email, EMAIL_LENGTH)
         profile.updated_at = at or profile.updated_at

@@ -6,28 +6,27 @@ from typing import Any
 
 import msgspec
 
-from app import signals
 from app.db import Stores
-from app.flow import outbox
+from app.flow.bus import outbox
 from app.flow.event import Event
-from app.points import balances, facts, ledger, lots, members, orders, programs, settling
-from app.points.awards import Decisions
+from app.points import facts
+from app.points.earning import orders, programs
+from app.points.earning.grants import Decisions
+from app.points.earning.orders import Work
 from app.points.facts import Incoming, Key
-from app.points.orders import Work
+from app.points.ledger import balances, lots
+from app.points.ledger import posting as ledger
+from app.points.members import profiles as members
+from app.points.rewards import settling
+from app.services import topics
+from app.telemetry import logs
 
 INSTALLED = "shop.installed"
-TOPICS = (
-    INSTALLED,
-    "order.paid",
-    "order.refunded",
-    "order.cancelled",
-    "customer.created",
-    "customer.updated",
-    "customer.deleted",
-)
+SERVICE = "points"
+TOPICS = topics(SERVICE)
 AfterCommit = Callable[[], Awaitable[None]]
 Handle = Callable[[Any, list[Event]], Awaitable[AfterCommit | None]]
-log = signals.logger()
+log = logs.logger()
 
 
 def handler(stores: Stores) -> Handle:

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
-from app import signals
+from app.telemetry import logs, metrics
 
-log = signals.logger()
+log = logs.logger()
 
 
 class State(IntEnum):
@@ -51,7 +51,7 @@ class Breaker:
         self._successes = 0
         self._is_probing = False
         _known[name] = self
-        signals.BREAKER.labels(name).set(self.state)
+        metrics.BREAKER.labels(name).set(self.state)
 
     def allow(self) -> bool:
         """Whether a call may go out now; in half-open a yes is the probe, given back by its
@@ -100,8 +100,8 @@ class Breaker:
         self._failed_at.clear()
         if state is State.OPEN:
             self._opened_at = self.clock()
-        signals.BREAKER.labels(self.name).set(state)
-        signals.TRANSITIONS.labels(self.name, state.name.lower()).inc()
+        metrics.BREAKER.labels(self.name).set(state)
+        metrics.TRANSITIONS.labels(self.name, state.name.lower()).inc()
         level = log.warning if state is State.OPEN else log.info
         level(
             "circuit moved",

@@ -12,17 +12,17 @@ from typing import Any, TypeVar
 import msgspec
 import redis.asyncio as aioredis
 
-from app import signals
 from app.resilience import reading
 from app.resilience.guard import Resource, guard, is_permanent
 from app.resilience.reading import Reading
+from app.telemetry import logs, metrics
 
 T = TypeVar("T")
 FRESH_SECONDS = 30
 KEEP_SECONDS = 7 * 86_400
 MEMORY_ENTRIES_MAX = 2_048  # of this process, for when the cache and the source are both away
 PUT_BATCH = 256  # keys one script call touches; Redis does nothing else meanwhile
-log = signals.logger()
+log = logs.logger()
 
 # An entry is a hash: s the sequence, t the moment it was true (milliseconds), p the payload. Two
 # writers race (the worker after its commit, a page after its load): the higher sequence stays, of
@@ -72,7 +72,7 @@ async def read_through(
     """
     is_away, kept = await _kept(cache, key, decode)
     if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() <= fresh_seconds:
-        signals.CACHE.labels("fresh").inc()
+        metrics.CACHE.labels("fresh").inc()
         _remember(key, kept)
         return reading.live(kept.value, kept.as_of)
 
@@ -94,7 +94,7 @@ async def read_through(
         if is_permanent(error):
             raise
         return _fall_back(key, kept)
-    signals.CACHE.labels("miss" if kept is None else "renewed").inc()
+    metrics.CACHE.labels("miss" if kept is None else "renewed").inc()
     return reading.live(loaded.value, loaded.as_of)
 
 
@@ -136,7 +136,7 @@ async def _kept(
     try:
         at, payload = await guard(CACHE, lambda: client.hmget(key, ("t", "p")))
     except Exception:  # noqa: BLE001 - counted and logged by the guard; the source still knows
-        signals.CACHE.labels("away").inc()
+        metrics.CACHE.labels("away").inc()
         return True, None
     if payload is None:
         return False, None
@@ -171,9 +171,9 @@ def _fall_back(key: str, kept: Kept | None) -> Reading[Any]:
     if kept is None or (remembered is not None and remembered.as_of > kept.as_of):
         kept = remembered
     if kept is None:
-        signals.CACHE.labels("empty").inc()
+        metrics.CACHE.labels("empty").inc()
         return reading.unavailable()
-    signals.CACHE.labels("stale").inc()
+    metrics.CACHE.labels("stale").inc()
     return reading.cached(kept.value, kept.as_of)
 
 

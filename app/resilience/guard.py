@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from app import signals
 from app.errors import UnavailableError
 from app.resilience.breaker import Breaker
+from app.telemetry import logs, metrics
 
 T = TypeVar("T")
 PAGE_READ_SECONDS = 0.3  # DESIGN §2
 TICKET_WAIT_SECONDS = 0.005  # long enough for a burst to pass, too short to notice
-log = signals.logger()
+log = logs.logger()
 
 
 class RefusedByCircuitError(UnavailableError):
@@ -90,7 +90,7 @@ async def _guarded(resource: Resource, call: Callable[[], Awaitable[T]]) -> T:
     await _take_ticket(resource)
     if not resource.breaker.allow():
         resource.tickets.release()
-        signals.GUARD.labels(resource.name, "refused").inc()
+        metrics.GUARD.labels(resource.name, "refused").inc()
         raise RefusedByCircuitError(f"{resource.name} is not answering; it was not asked again.")
     # A task of its own: a driver that cleans up after a cancellation (asyncpg waits for the server,
     # which may be stopped) would keep us past the deadline. The ticket comes back only when the
@@ -119,7 +119,7 @@ async def _take_ticket(resource: Resource) -> None:
         async with asyncio.timeout(TICKET_WAIT_SECONDS):
             await resource.tickets.acquire()
     except TimeoutError:
-        signals.GUARD.labels(resource.name, "busy").inc()
+        metrics.GUARD.labels(resource.name, "busy").inc()
         raise BusyError(f"Too many calls to {resource.name} are under way.") from None
 
 
@@ -142,17 +142,17 @@ def _outcome(resource: Resource, task: "asyncio.Task[T]") -> T:
     error = task.exception()
     if error is None:
         resource.breaker.success()
-        signals.GUARD.labels(resource.name, "ok").inc()
+        metrics.GUARD.labels(resource.name, "ok").inc()
         return task.result()
     if is_permanent(error):
         resource.breaker.success()  # the other side answered
-        signals.GUARD.labels(resource.name, "rejected").inc()
+        metrics.GUARD.labels(resource.name, "rejected").inc()
     else:
         _failed(resource, "failed", type(error).__name__)
     raise error
 
 
 def _failed(resource: Resource, outcome: str, reason: str) -> None:
-    signals.GUARD.labels(resource.name, outcome).inc()
+    metrics.GUARD.labels(resource.name, outcome).inc()
     log.warning("guarded call failed", resource=resource.name, outcome=outcome, reason=reason)
     resource.breaker.failure(reason)

@@ -12,19 +12,19 @@ import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from app import signals
 from app.resilience import breaker
 from app.resilience.guard import Resource, guard
+from app.services import PROCESSES
+from app.telemetry import logs, metrics
 
 KEY = "health"
-SERVICES = ("web", "ingest", "relay", "core", "points")
 BEAT_EVERY_SECONDS = 2.0
 DEAD_AFTER_SECONDS = 8.0
 LATE_AFTER_SECONDS = 15.0
 CAUGHT_UP_BELOW_SECONDS = 1.0
 MEMO_SECONDS = 1.0
 Notice = Literal["healthy", "late", "down"]
-log = signals.logger()
+log = logs.logger()
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ class ServiceHealth:
 
 
 class Board(dict[str, ServiceHealth]):
-    """Service name → ServiceHealth for all SERVICES; `is_remembered` when Redis was away and
+    """Service name → ServiceHealth for all PROCESSES; `is_remembered` when Redis was away and
     this is the last one.
     """
 
@@ -78,7 +78,7 @@ async def beat(
         )
         await _untyped(redis).hset(KEY, service, msgspec.json.encode(said))
     except (RedisError, OSError, msgspec.MsgspecError) as error:
-        signals.LOST_SIGNALS.labels("health").inc()
+        metrics.LOST_SIGNALS.labels("health").inc()
         log.warning("heartbeat not written", service=service, reason=type(error).__name__)
 
 
@@ -135,10 +135,10 @@ async def _caught_up_before(redis: aioredis.Redis, service: str) -> datetime | N
 
 
 async def _read(redis: aioredis.Redis) -> Board:
-    raw = await _untyped(redis).hmget(KEY, SERVICES)
+    raw = await _untyped(redis).hmget(KEY, list(PROCESSES))
     now = datetime.now(UTC)
     found = Board(
-        (name, _line(name, value, now)) for name, value in zip(SERVICES, raw, strict=True)
+        (name, _line(name, value, now)) for name, value in zip(PROCESSES, raw, strict=True)
     )
     found.read_at = now
     return found
@@ -160,7 +160,7 @@ def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
 
 
 async def _remembered(last: Board | None) -> Board:
-    known = last or {name: _line(name, None, datetime.now(UTC)) for name in SERVICES}
+    known = last or {name: _line(name, None, datetime.now(UTC)) for name in PROCESSES}
     found = Board(known)
     found.read_at = last.read_at if last else datetime.now(UTC)
     found.is_remembered = True

@@ -6,8 +6,8 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
-from app import signals
 from app.resilience.guard import Resource, guard
+from app.telemetry import metrics
 
 # one number a subject: the moment (milliseconds, Redis' own clock) at which its bucket will be full
 # again
@@ -43,9 +43,9 @@ async def take(
     try:
         wait = await guard(LIMITS, lambda: client.eval(TAKE, 1, key, 1000 / rate_per_second, burst))
     except Exception:  # noqa: BLE001 - logged by the guard; a limit that cannot be asked is no reason to refuse
-        signals.LIMITS.labels(limit, "failed_open").inc()
+        metrics.LIMITS.labels(limit, "failed_open").inc()
         return Allowance(is_allowed=True)
-    signals.LIMITS.labels(limit, "limited" if wait else "allowed").inc()
+    metrics.LIMITS.labels(limit, "limited" if wait else "allowed").inc()
     return Allowance(is_allowed=not wait, retry_after_seconds=math.ceil(wait / 1000))
 
 

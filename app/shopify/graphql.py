@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import msgspec
 
-from app import signals
 from app.config import Config
 from app.errors import HoldfastError, UnavailableError
 from app.shopify.budget import Budgets
 from app.shopify.verify import shop_domain
+from app.telemetry import logs
 
 DEADLINE_SECONDS = 5.0  # DESIGN §2, waits for budget included
 TRIES_MAX = 5
@@ -41,7 +41,7 @@ BUSY = "Shopify asks this shop to slow down."
 
 Renew = Callable[[str], Awaitable[str]]
 budgets = Budgets()
-log = signals.logger()
+log = logs.logger()
 _versions_told: set[tuple[str, str]] = set()
 
 

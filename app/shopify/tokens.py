@@ -14,10 +14,10 @@ import msgspec
 import stamina
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from app import signals
 from app.config import Config
 from app.errors import HoldfastError, UnauthorizedError, UnavailableError
 from app.shopify.verify import shop_domain
+from app.telemetry import logs
 
 REFRESH_BEFORE_SECONDS = 300  # platform.md §2.2: as Shopify's own libraries do
 TRIES = 3
@@ -31,7 +31,7 @@ NO_ACTIVE_TOKEN = "requires an active refresh_token"  # noqa: S105 - what a 401 
 
 AWAY = "Shopify is not answering at the moment."
 
-log = signals.logger()
+log = logs.logger()
 
 
 class InvalidSubjectError(UnauthorizedError):

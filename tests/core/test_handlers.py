@@ -9,9 +9,9 @@ from app import db
 from app.core import reads
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.core.models import ComplianceRequest, Shop
-from app.flow import consumer
 from app.flow import event as envelope
-from app.flow.buses import open_bus
+from app.flow.bus import consumer
+from app.flow.bus.buses import open_bus
 from app.flow.event import Event
 from tests.flow.helpers import letters, publish
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from app import db
-from app.flow.bus import Bus
-from app.flow.buses import open_bus
+from app.flow.bus.buses import open_bus
+from app.flow.bus.interface import Bus
 from tests.flow.helpers import Service
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from app import db
-from app.flow import consumer, outbox
 from app.flow import event as envelope
-from app.flow.bus import Bus
-from app.flow.consumer import Consumer
+from app.flow.bus import consumer, outbox
+from app.flow.bus.consumer import Consumer
+from app.flow.bus.interface import Bus
 from app.flow.event import Event
 
 SHOP = "alice.myshopify.com"

@@ -12,8 +12,8 @@ import pytest
 from app import db
 from app.errors import NotFoundError, RefusedError
 from app.flow import dead_letters
-from app.flow.bus import Bus
-from app.flow.lane import LaneItem
+from app.flow.bus.interface import Bus
+from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
 from tests.flow.helpers import SHOP, Service, letters, make_letters_due, order, publish
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app import db
-from app.flow.bus import Bus
-from app.flow.consumer import Consumer
-from app.flow.outbox import Relay
+from app.flow.bus.consumer import Consumer
+from app.flow.bus.interface import Bus
+from app.flow.bus.outbox import Relay
 from tests.flow.helpers import Service, emit, letters, make_letters_due, order
 
 STEPS = st.one_of(

@@ -7,7 +7,8 @@ import pytest
 
 from app import db
 from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from app.points import actions, reads
+from app.points.members import reads
+from app.points.rewards import actions
 from tests.points.world import ALICE, BOB, figures, handle, line, now, one, paid, program
 
 pytestmark = pytest.mark.usefixtures("stores")

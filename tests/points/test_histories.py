@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app import db
 from app.errors import HoldfastError, RefusedError
-from app.points import actions, settling
-from app.points.verify import verify
+from app.points.ledger.audit import verify
+from app.points.rewards import actions, settling
 from tests.points import world
 from tests.points.model import Model, Rules
 from tests.points.world import handle, line, now

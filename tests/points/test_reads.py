@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app.errors import NotFoundError
-from app.points import actions, reads, settling
-from app.points.sentences import sentence
+from app.points.ledger.sentences import sentence
+from app.points.members import reads
+from app.points.rewards import actions, settling
 from tests.points.world import (
     ALICE,
     BOB,

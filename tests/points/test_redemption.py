@@ -12,8 +12,9 @@ import pytest
 
 from app import db
 from app.errors import NotFoundError, RefusedError, UnavailableError
-from app.points import actions, reads, redemption, settling
-from app.points.verify import verify
+from app.points.ledger.audit import verify
+from app.points.members import reads
+from app.points.rewards import actions, redemption, settling
 from app.points.views import RedemptionView
 from app.shopify.graphql import ShopifyRefusedError
 from tests.points.world import ALICE, BOB, figures, handle, line, now, one, paid, program, refunded

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app import db
-from app.flow import outbox
-from app.points import redemption, settling
-from app.points.verify import verify
+from app.flow.bus import outbox
+from app.points.ledger.audit import verify
+from app.points.rewards import redemption, settling
 from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
 from tests.points.world import figures, one
 

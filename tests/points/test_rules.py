@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BadInputError
-from app.points import lots, rules
-from app.points.lots import Lot
-from app.points.rules import Frozen, FrozenLine, Progress
+from app.points.earning import rules
+from app.points.earning.rules import Frozen, FrozenLine, Progress
+from app.points.ledger import lots
+from app.points.ledger.lots import Lot
 
 amounts = st.decimals(0, 10**12, places=6).map(str) | st.decimals(0, 10**6, places=2).map(str)
 rates = st.decimals(0, 10_000, places=4)

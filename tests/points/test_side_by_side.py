@@ -13,8 +13,10 @@ import pytest
 from app import db
 from app.errors import HoldfastError
 from app.flow.event import Event
-from app.points import actions, handlers, reads
-from app.points.verify import verify
+from app.points import handlers
+from app.points.ledger.audit import verify
+from app.points.members import reads
+from app.points.rewards import actions
 from tests.points.world import (
     ALICE,
     BOB,

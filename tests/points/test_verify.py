@@ -3,8 +3,8 @@
 import pytest
 
 from app import db
-from app.points import actions
-from app.points.verify import verify
+from app.points.ledger.audit import verify
+from app.points.rewards import actions
 from tests.points.world import ALICE, BOB, cancelled, handle, line, paid, program, refunded
 
 pytestmark = pytest.mark.usefixtures("stores")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.points import actions, reads
+from app.points.members import reads
+from app.points.rewards import actions
 from tests.points.world import ALICE, fact, figures, handle, line, paid
 
 pytestmark = pytest.mark.usefixtures("stores")

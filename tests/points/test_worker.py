@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from app import db
-from app.points import actions, balances, reads
+from app.points.ledger import balances
+from app.points.members import reads
+from app.points.rewards import actions
 from app.resilience import health
 from tests.flow.helpers import emit, until
 from tests.points.world import ALICE, BOB, figures, handle, line, one, paid, program

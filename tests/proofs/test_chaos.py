@@ -19,7 +19,7 @@ import pytest
 
 from app import config as settings
 from app import db
-from app.points import actions
+from app.points.rewards import actions
 from devstore import signing
 from devstore.settings import load as devstore_settings
 from tests.proofs.story import Member, Story, Webhook, Wish, tell

@@ -3,8 +3,8 @@
 import pytest
 from structlog.testing import capture_logs
 
-from app import signals
 from app.resilience.breaker import Breaker, State, states
+from app.telemetry import metrics
 
 
 class Clock:
@@ -101,12 +101,12 @@ def test_old_failures_do_not_count_after_it_closed(circuit: Breaker, clock: Cloc
 
 
 def test_each_move_is_logged_with_its_reason_counted_and_shown(circuit: Breaker) -> None:
-    counted = signals.TRANSITIONS.labels("a test", "open")
+    counted = metrics.TRANSITIONS.labels("a test", "open")
     before = counted._value.get()
     with capture_logs() as lines:
         fail(circuit, 3)
     assert [(line["circuit"], line["now"]) for line in lines] == [("a test", "open")]
     assert "ConnectionError" in lines[0]["reason"]
     assert counted._value.get() == before + 1
-    assert signals.BREAKER.labels("a test")._value.get() == 2
+    assert metrics.BREAKER.labels("a test")._value.get() == 2
     assert states()["a test"] == "open"

@@ -24,7 +24,7 @@ async def write(redis, service: str, *, seconds_ago: float = 0, lag_seconds: flo
 
 async def test_a_service_that_never_beat_is_down(stores) -> None:
     board = await health.board(stores.queue)
-    assert set(board) == set(health.SERVICES)
+    assert set(board) == set(health.PROCESSES)
     assert not board["points"].alive
     assert health.service_notice(board, "points") == "down"
 

@@ -4,8 +4,9 @@ away.
 
 import asyncio
 
-from app import db, signals
+from app import db
 from app.resilience import limits
+from app.telemetry import metrics
 from local import servers
 
 
@@ -44,7 +45,7 @@ async def test_of_many_at_once_exactly_the_burst_passes(stores) -> None:
 
 async def test_a_limit_that_cannot_be_asked_refuses_nobody_and_is_counted(stores) -> None:
     away = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
-    counted = signals.LIMITS.labels("a test", "failed_open")
+    counted = metrics.LIMITS.labels("a test", "failed_open")
     before = counted._value.get()
     assert (await limits.take(away, "a test", "alice", rate_per_second=0.01)).is_allowed
     assert counted._value.get() == before + 1

@@ -11,9 +11,10 @@ import pytest
 from starlette.applications import Starlette
 
 from app import config as settings
-from app import db, main, storefront
-from app.points import actions, redemption
+from app import db, main
+from app.points.rewards import actions, redemption
 from app.resilience import breaker, cache, health, limits
+from app.storefront import routes as storefront
 from tests.points.world import ALICE, BOB
 
 

@@ -7,8 +7,8 @@ from unittest.mock import AsyncMock
 import pytest
 from asyncpg.exceptions import InternalClientError
 
-from app import storefront
-from app.points import balances
+from app.points.ledger import balances
+from app.storefront import routes as storefront
 from tests.storefront.callers import ask, bearer, earn, proxied
 
 

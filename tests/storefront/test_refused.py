@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from app import storefront
-from app.points import actions
+from app.points.rewards import actions
+from app.storefront import routes as storefront
 from tests.points.world import BOB
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from app import storefront
 from app.resilience import cache, health
+from app.storefront import routes as storefront
 from tests.points.world import ALICE, BOB, program
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 

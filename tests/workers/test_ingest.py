@@ -13,10 +13,11 @@ import pytest
 
 from app import db
 from app.core.models import Shop
-from app.flow import dead_letters, lane, spill
-from app.flow.admission import Admission
-from tests.flow.drains import ALICE, STRANGER, emitted, receipts
+from app.flow import dead_letters
+from app.flow.lanes import lane, spill
+from app.flow.lanes.admission import Admission
 from tests.flow.helpers import letters, until
+from tests.flow.lanes.drains import ALICE, STRANGER, emitted, receipts
 from tests.workers.started import said, start, started
 from workers import ingest
 

@@ -22,7 +22,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from app import config as settings
-from app.points import redemption
+from app.points.rewards import redemption
 from app.shopify.graphql import DOCUMENTS
 
 BESIDE = settings.ROOT / "../shared/shopify/schema"

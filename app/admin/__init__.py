@@ -1,0 +1,1 @@
+"""The admin pages that compose several services."""

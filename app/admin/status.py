@@ -1,0 +1,155 @@
+"""Status: what Holdfast says about itself, and what it set aside."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from app.errors import NotFoundError
+from app.flow import dead_letters
+from app.flow.bus import outbox
+from app.flow.lanes import lane
+from app.resilience import breaker, health
+from app.resilience.guard import Resource
+from app.services import PROCESSES
+from app.web import forms, pages, wording
+from app.web.forms import Form
+from app.web.pages import Visit, admin_page
+
+STATES = {
+    "healthy": ("Running", "success"),
+    "late": ("Behind", "warning"),
+    "down": ("Not answering", "critical"),
+}
+TRIED_AGAIN = "It is being tried again now"
+LANES = Resource("lanes")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A service as the status page shows it."""
+
+    title: str
+    text: str
+    state: str
+    tone: str
+    lag: str
+    beat_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as the status page shows it; `history` is [{at, reason}]."""
+
+    id: int
+    service: str
+    topic: str
+    reason: str
+    state: str
+    attempts: int
+    history: list[dict[str, Any]]
+    payload: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    letters: list[Letter]
+    total: int
+    page: int
+    pages: int
+
+
+@admin_page
+async def status(visit: Visit) -> Response:
+    return await _status(visit)
+
+
+async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
+    page = pages.page_number(visit.request)
+    letters, waiting, facts = await asyncio.gather(
+        pages.attempt(lambda: _letters(visit.shop, page)),
+        pages.attempt(lambda: lane.lane_depth(visit.stores.queue, visit.shop), LANES),
+        pages.attempt(outbox.depth_and_age),
+    )
+    return pages.render(
+        visit,
+        "admin/status.html",
+        heading="Status",
+        status=status,
+        toast=toast,
+        parts=[_part(name, visit.board) for name in PROCESSES],
+        circuits=sorted(breaker.states().items()),
+        waiting="unknown" if waiting is None else f"{waiting:,}",
+        outbox="unknown" if facts is None else f"{facts.waiting:,}",
+        outbox_note=f"oldest for {wording.age(facts.age_seconds)}"
+        if facts and facts.waiting
+        else "of all stores",
+        letters=letters,
+    )
+
+
+def _part(name: str, board: health.Board) -> Part:
+    _, title, text, _ = PROCESSES[name]
+    line = board.get(name)
+    if line is None or line.beat_at is None:
+        return Part(title, text, "Not seen yet", "critical", "unknown", None)
+    notice = health.service_notice(board, name)
+    if board.is_remembered:
+        return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
+    state, tone = STATES[notice]
+    lag = (
+        "nothing"
+        if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS
+        else wording.age(line.lag_seconds)
+    )
+    return Part(title, text, state, tone, lag if notice != "down" else "unknown", line.beat_at)
+
+
+async def _letters(shop: str, page: int) -> Letters:
+    found = await dead_letters.list_for_shop(shop, page)
+    letters = [
+        Letter(
+            row.id,
+            row.service,
+            row.topic,
+            row.reason,
+            row.state,
+            row.attempts,
+            [
+                {"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]}
+                for entry in row.history
+            ],
+            dead_letters.readable(row.payload),
+            row.created_at,
+            row.next_attempt_at,
+        )
+        for row in found.letters
+    ]
+    return Letters(letters, found.total, found.page, found.pages)
+
+
+@admin_page
+async def replay(visit: Visit) -> Response:
+    """Try one dead letter of this shop again, or all of them."""
+    letter_id = visit.request.path_params.get("letter_id")
+    form = Form("replay-")
+    if letter_id is not None and not re.fullmatch(r"[0-9]{1,19}", letter_id):
+        raise NotFoundError("There is no such dead letter in this shop.")
+    if letter_id is None:
+        status = await forms.change(form, lambda: dead_letters.replay_all(visit.shop))
+    else:
+        status = await forms.change(form, lambda: dead_letters.replay(visit.shop, int(letter_id)))
+    return await _status(visit, form.problems.get("", TRIED_AGAIN), status)
+
+
+routes: list[BaseRoute] = [
+    Route("/status", status, name="status"),
+    Route("/status/replay", replay, methods=["POST"]),
+    Route("/status/replay/{letter_id}", replay, methods=["POST"]),
+]

@@ -1,0 +1,1 @@
+"""Merchants' lanes: from an admitted webhook to facts."""

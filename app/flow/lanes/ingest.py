@@ -1,0 +1,353 @@
+"""Drains the lanes: webhooks become receipts and facts in one transaction, and only then leave
+their lane.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Protocol
+
+import msgspec
+
+from app import db
+from app.errors import BadInputError
+from app.flow import dead_letters, event
+from app.flow.bus import outbox
+from app.flow.lanes import lane
+from app.flow.lanes.lane import Claim, LaneItem
+from app.flow.models import DeadLetter
+from app.resilience import failures
+from app.telemetry import logs, metrics
+
+SERVICE = "ingest"
+DRAIN_SECONDS_MAX = 8.0  # then another job goes on, well before arq's time limit
+LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next drain
+LOOK_EVERY_SECONDS = 0.01
+RECEIPTS_KEPT_DAYS = 30
+PRUNE_STEP = 5_000
+# what Shopify says of the installation itself counts whether or not we know the shop
+ALWAYS_FACTS = frozenset(
+    {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
+)
+
+log = logs.logger()
+_ingest_seconds = metrics.ROAD_SECONDS.labels("ingest")
+_versions_noticed: set[str] = set()
+
+# A repeat changes nothing, except that a webhook that was dead may become facts.
+RECEIPTS = """
+INSERT INTO receipts (shop, webhook_id, topic, outcome, request_id, received_at, recorded_at)
+SELECT shop, webhook_id, topic, outcome, request_id, to_timestamp(received_ms / 1000.0), now()
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+       AS fresh (shop, webhook_id, topic, outcome, request_id, received_ms)
+ON CONFLICT (shop, webhook_id) DO UPDATE SET outcome = excluded.outcome
+   WHERE receipts.outcome = 'dead' AND excluded.outcome <> 'dead'
+RETURNING shop, webhook_id
+"""
+PRUNE = """
+DELETE FROM receipts
+ WHERE id IN (SELECT id FROM receipts ORDER BY id LIMIT $1) AND recorded_at < now() -
+       make_interval(days => $2)
+"""
+
+
+class Fact(Protocol):
+    """What a translation gives: topic and data of an event, and when it happened (ISO 8601),
+    where that is told.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def occurred_at(self) -> str | None: ...
+
+
+Translate = Callable[
+    [LaneItem], Sequence[Fact]
+]  # none for an unknown topic; raises when it cannot be done
+KnownShops = Callable[[Iterable[str]], Awaitable[set[str]]]
+
+
+@dataclass(slots=True)
+class Reading:
+    """A webhook and what becomes of it: `facts`, `recorded` (not a shop of ours), `unknown`
+    (topic) or `dead`.
+    """
+
+    item: LaneItem
+    encoded: bytes
+    outcome: str
+    facts: Sequence[Fact] = ()
+    error: Exception | None = None
+
+
+async def drain(
+    stores: db.Stores,
+    translate: Translate,
+    known_shops: KnownShops,
+    *,
+    stop: asyncio.Event | None = None,
+) -> float | None:
+    """Go on while something is due; returns when the next drain is needed (seconds since 1970),
+    None for never.
+
+    A moment that has passed means that there is more to do at once. Raises when a store is away.
+    """
+    ends = time.monotonic() + DRAIN_SECONDS_MAX
+    idle_since = time.monotonic()
+    while time.monotonic() < ends and not (stop and stop.is_set()):
+        if await drain_once(stores, translate, known_shops):
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since < LINGER_SECONDS:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        else:
+            due = await lane.finish(stores.queue, time.time())
+            if due is None or due > time.time():
+                return due
+    return await lane.finish(stores.queue, time.time())
+
+
+async def drain_once(
+    stores: db.Stores, translate: Translate, known_shops: KnownShops, *, now: float | None = None
+) -> int:
+    """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were
+    claimed.
+
+    A crash before the acknowledgement repeats the batch, and the unique receipts make the repeat a
+    no-op.
+    """
+    claims = await lane.claim(
+        stores.queue, stores.config.drain_batch, now or time.time(), stores.config
+    )
+    if not claims:
+        return 0
+    try:
+        readings = await _read(claims, translate, known_shops)
+        _notice_versions(readings, stores.config.api_version)
+        await _write(readings)
+    except Exception as error:
+        if failures.is_passing(error):
+            raise  # the leases end by themselves, and the lanes are drained again
+        log.warning(
+            "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
+        )
+        for claim in claims:
+            await _drain_lane(stores, claim, translate, known_shops, now)
+    else:
+        await _acknowledge(stores, claims, now)
+    return sum(len(claim.items) for claim in claims)
+
+
+async def _acknowledge(
+    stores: db.Stores,
+    claims: Sequence[Claim],
+    now: float | None,
+    counts: Sequence[int] | None = None,
+) -> None:
+    ours = await lane.acknowledge(
+        stores.queue, claims, now or time.time(), stores.config, counts=counts
+    )
+    if ours < len(claims):
+        log.warning(
+            "lease ended before the acknowledgement; the receipts drop the repeat",
+            lanes=len(claims) - ours,
+        )
+
+
+async def _drain_lane(
+    stores: db.Stores,
+    claim: Claim,
+    translate: Translate,
+    known_shops: KnownShops,
+    now: float | None,
+) -> None:
+    """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
+    readings = await _read([claim], translate, known_shops)
+    done = 0
+    try:
+        await _write(readings)
+        done = len(readings)
+    except Exception as error:
+        if failures.is_passing(error):
+            raise
+        for reading in readings:
+            await _write_or_set_aside(reading)
+            done += 1
+    finally:
+        if done:
+            await _acknowledge(stores, [claim], now, [done])
+
+
+async def _write_or_set_aside(reading: Reading) -> None:
+    try:
+        await _write([reading])
+    except Exception as error:
+        if failures.is_passing(error):
+            raise
+        reading.outcome, reading.facts, reading.error = "dead", (), error
+        await _write([reading])
+
+
+async def _read(
+    claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
+) -> list[Reading]:
+    known = await known_shops({claim.shop for claim in claims})
+    return [
+        _reading(claim.shop, encoded, translate, is_known=claim.shop in known)
+        for claim in claims
+        for encoded in claim.items
+    ]
+
+
+def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Reading:
+    try:
+        item = lane.decode_item(encoded)
+    except msgspec.DecodeError:
+        broken = LaneItem(
+            int(time.time() * 1000),
+            shop,
+            "unreadable",
+            sha256(encoded).hexdigest(),
+            "",
+            "",
+            "",
+            "",
+            b"",
+        )
+        return Reading(
+            broken, encoded, "dead", error=BadInputError("What waited in the lane is no webhook.")
+        )
+    if not is_known and item.topic not in ALWAYS_FACTS:
+        log.info(
+            "webhook of a shop that is not installed",
+            shop=shop,
+            topic=item.topic,
+            request_id=item.request_id,
+        )
+        return Reading(item, encoded, "recorded")
+    try:
+        facts = translate(item)
+    except Exception as error:  # noqa: BLE001 - one merchant's poison; it becomes a dead letter with this reason
+        return Reading(item, encoded, "dead", error=error)
+    return Reading(item, encoded, "facts" if facts else "unknown", facts)
+
+
+def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
+    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so,
+    once a version.
+    """
+    strange = (
+        {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
+    )
+    for version in strange:
+        _versions_noticed.add(version)
+        log.warning("webhooks of another API version", version=version, expected=expected)
+
+
+async def _write(readings: Sequence[Reading]) -> None:
+    async with db.transaction() as connection:
+        fresh = await _write_on(connection, readings)
+    outcomes = Counter(reading.outcome for reading in fresh)
+    outcomes["duplicate"] = len(readings) - len(fresh)
+    for outcome, count in outcomes.items():
+        metrics.INGESTED.labels(outcome).inc(count)
+    # one line a batch, which still says for every request what became of it
+    log.info(
+        "webhooks drained",
+        count=len(readings),
+        outcomes=dict(outcomes),
+        request_ids=[reading.item.request_id for reading in fresh],
+    )
+    now = time.time()
+    for reading in fresh:
+        _ingest_seconds.observe(max(0.0, now - reading.item.received_ms / 1000))
+
+
+async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Reading]:
+    """Receipts, and the facts and dead letters of those that are new, on an open transaction;
+    returns the new ones.
+    """
+    unique = {
+        (reading.item.shop, reading.item.webhook_id): reading for reading in reversed(readings)
+    }
+    rows = sorted(
+        unique.items()
+    )  # one order for everybody: two drains of the same lane cannot deadlock
+    items = [reading.item for _, reading in rows]
+    returned = await connection.fetch(
+        RECEIPTS,
+        [item.shop for item in items],
+        [item.webhook_id for item in items],
+        [item.topic for item in items],
+        [reading.outcome for _, reading in rows],
+        [item.request_id for item in items],
+        [item.received_ms for item in items],
+    )
+    new = {(row["shop"], row["webhook_id"]) for row in returned}
+    fresh = [
+        found for key, found in reversed(unique.items()) if key in new
+    ]  # in the order of their lanes
+    await outbox.emit(
+        connection, [_event(reading.item, fact) for reading in fresh for fact in reading.facts]
+    )
+    for reading in fresh:
+        if reading.error is not None:
+            await dead_letters.add(
+                connection,
+                reading.error,
+                service=SERVICE,
+                shop=reading.item.shop,
+                topic=reading.item.topic,
+                reference=reading.item.webhook_id,
+                payload=reading.encoded,
+            )
+    return fresh
+
+
+def _event(item: LaneItem, fact: Fact) -> event.Event:
+    return event.new(
+        fact.topic,
+        item.shop,
+        item.shop,
+        fact.data,
+        trace=item.request_id,
+        occurred_at=fact.occurred_at or _triggered_at(item),
+    )
+
+
+def _triggered_at(item: LaneItem) -> str:
+    try:
+        found = datetime.fromisoformat(item.triggered_at)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+    except ValueError:
+        return datetime.fromtimestamp(item.received_ms / 1000, UTC).isoformat()
+
+
+def replayer(translate: Translate) -> dead_letters.Attempt:
+    """What `dead_letters.retry_due` does with a webhook that was set aside: translate it again,
+    and write its facts.
+    """
+
+    async def attempt(connection: Any, letter: DeadLetter) -> None:
+        # only webhooks of known shops are ever set aside
+        reading = _reading(letter.shop, bytes(letter.payload), translate, is_known=True)
+        if reading.error is not None:
+            raise reading.error
+        await _write_on(connection, [reading])
+
+    return attempt
+
+
+async def prune() -> None:
+    """Forget receipts older than thirty days; Shopify repeats a delivery for four hours."""
+    while True:
+        async with db.transaction() as connection:
+            deleted = await connection.execute(PRUNE, PRUNE_STEP, RECEIPTS_KEPT_DAYS)
+        if deleted != f"DELETE {PRUNE_STEP}":
+            return

@@ -1,0 +1,172 @@
+"""A shop's programme and rewards as its merchant edits them: every edit of the rules is a new
+version.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from app import db, text
+from app.errors import BadInputError, NotFoundError
+from app.points.earning import rules, terms
+from app.points.views import Program, RewardView
+
+RATE_MAX = 10_000
+DAYS_MAX = 3_650
+COST_MAX = 1_000_000_000
+AMOUNT_MAX = 1_000_000
+TITLE_LENGTH_MAX = 120
+DEFAULT_REWARDS = (("5.00 off", 100, "5.00"), ("30.00 off", 500, "30.00"))
+EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback"})
+# two edits at once: the second becomes the version after the first
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('program/' || $1::text, 0))"
+INSERT_VERSION = """
+INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
+                              timezone, currency,
+                              edited_by, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())
+"""
+INSERT_REWARDS = """
+INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
+SELECT $1::text, title, cost, amount_off, TRUE, now()
+  FROM unnest($2::text[], $3::bigint[], $4::numeric[]) AS fresh (title, cost, amount_off)
+ WHERE NOT EXISTS (SELECT FROM rewards WHERE shop = $1::text)
+"""
+INSERT_REWARD = """
+INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at) VALUES ($1, $2, $3, $4,
+                     $5, now())
+RETURNING id, title, cost, amount_off, is_active
+"""
+UPDATE_REWARD = """
+UPDATE rewards SET title = $3, cost = $4, amount_off = $5, is_active = $6, updated_at = now()
+ WHERE shop = $1 AND id = $2
+RETURNING id, title, cost, amount_off, is_active
+"""
+
+
+async def ensure_program(shop: str, currency: str, timezone: str) -> Program:
+    """The shop's programme, made with its default rewards when there is none; follows the
+    shop's currency and zone.
+    """
+    async with db.transaction() as conn:
+        await conn.execute(LOCK, shop)
+        current = await terms.program(conn, shop)
+        titles, costs, amounts = zip(*DEFAULT_REWARDS, strict=True)
+        await conn.execute(
+            INSERT_REWARDS, shop, list(titles), list(costs), [Decimal(str(one)) for one in amounts]
+        )
+        if current.version == 0 or (current.currency, current.timezone) != (currency, timezone):
+            await _insert(conn, current, {"currency": currency, "timezone": timezone}, "Holdfast")
+        return await terms.program(conn, shop)
+
+
+async def edit_program(shop: str, fields: dict[str, Any], by: str) -> Program:
+    """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback
+    (text or typed).
+
+    What stays the same makes no version. Raises BadInputError with the sentence to show beside the
+    form.
+    """
+    checked = _checked(fields)
+    async with db.transaction() as conn:
+        await conn.execute(LOCK, shop)
+        current = await terms.program(conn, shop)
+        if current.version == 0 or any(
+            getattr(current, name) != value for name, value in checked.items()
+        ):
+            await _insert(conn, current, checked, by)
+        return await terms.program(conn, shop)
+
+
+async def save_reward(
+    shop: str,
+    reward_id: str | None,
+    title: str,
+    cost: int,
+    amount_off: Decimal | str,
+    is_active: bool,
+) -> RewardView:
+    """Make (`reward_id` None) or change a reward. Raises BadInputError, NotFoundError."""
+    title = text.clean(title, TITLE_LENGTH_MAX + 1).strip()
+    if not 1 <= len(title) <= TITLE_LENGTH_MAX:
+        raise BadInputError(
+            f"Please give the reward a name of at most {TITLE_LENGTH_MAX} characters."
+        )
+    if not 1 <= cost <= COST_MAX:
+        raise BadInputError("A reward costs a whole number of points, at least 1.")
+    amount = _decimal(amount_off, 2, "Please give an amount above 0, such as 5.00.")
+    if not 0 < amount <= AMOUNT_MAX:
+        raise BadInputError("Please give an amount above 0, such as 5.00.")
+    async with db.transaction() as conn:
+        if reward_id is None:
+            row = await conn.fetchrow(INSERT_REWARD, shop, title, cost, amount, is_active)
+        else:
+            found = reward_id.isascii() and reward_id.isdigit() and len(reward_id) <= 18  # noqa: PLR2004 - of a bigint
+            row = (
+                await conn.fetchrow(
+                    UPDATE_REWARD, shop, int(reward_id), title, cost, amount, is_active
+                )
+                if found
+                else None
+            )
+    if row is None:
+        raise NotFoundError("There is no such reward in this shop.")
+    return RewardView(str(row["id"]), *tuple(row)[1:])
+
+
+async def _insert(conn: Any, current: Program, changed: dict[str, Any], by: str) -> None:
+    def value(name: str) -> Any:
+        return changed.get(name, getattr(current, name))
+
+    await conn.execute(
+        INSERT_VERSION,
+        current.shop,
+        current.version + 1,
+        value("rate"),
+        value("rounding"),
+        value("pending_days"),
+        value("expiry_days"),
+        value("clawback"),
+        value("timezone"),
+        value("currency"),
+        text.clean(by, 64),
+    )
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    if unknown := fields.keys() - EDITABLE:
+        raise BadInputError(f"There is nothing called {', '.join(sorted(unknown))} in a programme.")
+    checked = dict(fields)
+    if "rate" in fields:
+        checked["rate"] = _decimal(
+            fields["rate"], 4, "Please give a rate with at most four decimals, such as 1.5."
+        )
+        if not 0 <= checked["rate"] <= RATE_MAX:
+            raise BadInputError(f"Please give a rate between 0 and {RATE_MAX}.")
+    if fields.get("rounding", "down") not in rules.ROUNDINGS:
+        raise BadInputError("Please choose how to round: down, nearest or up.")
+    if fields.get("clawback", "debt") not in rules.POLICIES:
+        raise BadInputError("Please choose what happens on a refund.")
+    if "pending_days" in fields:
+        checked["pending_days"] = _days(fields["pending_days"], 0)
+    if "expiry_days" in fields:
+        days = fields["expiry_days"]
+        checked["expiry_days"] = None if days in {None, ""} else _days(days, 1)
+    return checked
+
+
+def _days(value: Any, least: int) -> int:
+    text = str(value).strip()
+    if text.isascii() and text.isdigit() and least <= int(text[:9]) <= DAYS_MAX:
+        return int(text)
+    raise BadInputError(f"Please give whole days from {least} to {DAYS_MAX}.")
+
+
+def _decimal(value: Any, places: int, problem: str) -> Decimal:
+    try:
+        found = Decimal(str(value).strip())
+        exponent = found.as_tuple().exponent
+    except InvalidOperation as error:
+        raise BadInputError(problem) from error
+    if not isinstance(exponent, int) or -exponent > places:
+        raise BadInputError(problem)
+    return found

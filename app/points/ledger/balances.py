@@ -1,0 +1,45 @@
+"""Balances on their way into the cache: written after a commit, the newer sequence wins."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from app.db import Stores
+from app.points.ledger.posting import Member
+from app.points.views import Balance
+from app.resilience import cache
+
+decoder = msgspec.json.Decoder(Balance)
+encode = msgspec.json.Encoder().encode
+
+
+def cache_key(shop: str, customer_id: str) -> str:
+    return f"cache:points:balance:{shop}:{customer_id}"
+
+
+def of_member(member: Member, as_of: datetime) -> Balance:
+    """The balance of a locked member."""
+    return Balance(
+        member.customer_id,
+        member.available,
+        member.pending,
+        member.held,
+        member.debt,
+        member.sequence,
+        as_of,
+    )
+
+
+async def publish(stores: Stores, members: Iterable[Member], as_of: datetime) -> None:
+    """Put these members' balances into the cache; a cache that is away is logged there, never
+    raised.
+    """
+    await cache.put_if_newer(
+        stores.cache,
+        [
+            (cache_key(one.shop, one.customer_id), one.sequence, encode(of_member(one, as_of)))
+            for one in members
+        ],
+        as_of=as_of,
+    )

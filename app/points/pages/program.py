@@ -1,0 +1,279 @@
+"""The merchant's page about the programme: how points are earned and kept, and what they buy."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import markupsafe
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from app.errors import NotFoundError
+from app.points.earning import rules
+from app.points.members import reads
+from app.points.rewards import actions
+from app.points.views import Program, RewardView
+from app.resilience import reading
+from app.resilience.reading import Reading
+from app.web import forms, pages, wording
+from app.web.forms import Form
+from app.web.pages import Visit, admin_page
+
+EXAMPLE_ORDER = Decimal("49.90")
+DAYS_MAX = 3_650
+RATE_MAX = 10_000
+COST_MAX = 10_000_000
+AMOUNT_MAX = 100_000
+TITLE_LENGTH_MAX = 120
+ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
+# explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
+# refunded
+CLAWBACKS = {
+    "pending_only": (
+        "Only points still held back",
+        (
+            "Released points stay with the customer. Example: the 50 points were released already, "
+            "so nothing is taken."
+        ),
+    ),
+    "within_balance": (
+        "As much as the customer still has",
+        (
+            "Never below zero. Example: 10 of the 50 points are left, so 10 are taken and 40 are "
+            "forgiven."
+        ),
+    ),
+    "debt": (
+        "Everything, if need be as a debt",
+        (
+            "What is missing is owed and paid by the next points earned. Example: 10 are "
+            "taken, and 40 are owed."
+        ),
+    ),
+}
+
+
+async def ready(visit: Visit) -> Reading[Program]:
+    """The programme in force; a new shop gets one with its rewards, and one whose currency or zone
+    moved follows.
+
+    Done by the pages a merchant opens first, so that there are rewards from the first look on.
+    """
+    found = await pages.read(
+        visit.stores, f"program:{visit.shop}", lambda: reads.program(visit.shop), Program
+    )
+    current = found.value
+    if not visit.is_described or not found.is_live or current is None:
+        return found
+    if current.version and (current.currency, current.timezone) == (visit.currency, visit.timezone):
+        return found
+    made = await pages.attempt(
+        lambda: actions.ensure_program(visit.shop, visit.currency, visit.timezone), forms.CHANGES
+    )
+    return found if made is None else reading.live(made)
+
+
+@admin_page
+async def program(visit: Visit) -> Response:
+    await ready(visit)
+    return await _program(visit)
+
+
+async def _program(
+    visit: Visit,
+    *,
+    rule: Form | None = None,
+    reward: Form | None = None,
+    reward_id: str = "",
+    status: int = 200,
+    toast: str = "",
+) -> Response:
+    """The page; `reward` is a form that failed: the one of `reward_id`, or of a new reward when
+    that is empty.
+    """
+    shop = visit.shop
+    rules_now, rewards, history = await asyncio.gather(
+        pages.read(visit.stores, f"program:{shop}", lambda: reads.program(shop), Program),
+        pages.read(visit.stores, f"rewards:{shop}", lambda: reads.rewards(shop), list[RewardView]),
+        pages.read(
+            visit.stores, f"versions:{shop}", lambda: reads.program_versions(shop), list[Program]
+        ),
+    )
+    current = rules_now.value
+    if rule is None and current:
+        rule = Form("rule-", typed(current))
+    return pages.render(
+        visit,
+        "points/program.html",
+        heading="Program",
+        readings=[rules_now, rewards, history],
+        status=status,
+        toast=toast,
+        program=current,
+        rule=rule,
+        example=example_sentence(rule.values, visit.currency) if rule else "",
+        roundings=ROUNDINGS,
+        clawbacks=CLAWBACKS,
+        rewards=[
+            (row, reward if reward and reward_id == row.id else _reward_form(row))
+            for row in rewards.value or []
+        ],
+        open_reward=reward_id,
+        new_reward=reward if reward and not reward_id else Form("reward-new-"),
+        history=history.value or [],
+    )
+
+
+def typed(program: Program) -> dict[str, str]:
+    """The rules as the form shows them."""
+    return {
+        "rate": f"{program.rate.normalize():f}",
+        "rounding": program.rounding,
+        "pending_days": str(program.pending_days),
+        "expiry_days": "" if program.expiry_days is None else str(program.expiry_days),
+        "clawback": program.clawback,
+    }
+
+
+def _reward_form(row: RewardView) -> Form:
+    return Form(
+        f"reward-{row.id}-",
+        {"title": row.title, "cost": str(row.cost), "amount_off": f"{row.amount_off:.2f}"},
+    )
+
+
+@admin_page
+async def edit(visit: Visit) -> Response:
+    values = await forms.read_form(visit.request)
+    form = Form("rule-", values, _rule_problems(values))
+    if form.problems:
+        return await _program(visit, rule=form, status=422)
+    fields = {name: values[name] for name in ("rate", "rounding", "clawback")}
+    fields["pending_days"] = values["pending_days"] or "0"
+    changed: dict[str, Any] = {
+        **fields,
+        "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None,
+    }
+    status = await forms.change(
+        form, lambda: actions.edit_program(visit.shop, changed, visit.staff.user_id)
+    )
+    if status != forms.SAVED:
+        return await _program(visit, rule=form, status=status)
+    return await _program(visit, toast="Saved. It counts for orders paid from now on")
+
+
+def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    rate = forms.decimal(values.get("rate", ""), places_max=4)
+    if rate is None or not 0 < rate <= RATE_MAX:
+        found["rate"] = f"Please give a number above 0 and up to {RATE_MAX:,}, such as 1 or 2.5."
+    for name in ("pending_days", "expiry_days"):
+        if (
+            not re.fullmatch(r"[0-9]{0,4}", values.get(name, "?"))
+            or int(values[name] or 0) > DAYS_MAX
+        ):
+            found[name] = f"Please give whole days, at most {DAYS_MAX:,}, or leave it empty."
+    if values.get("expiry_days") in {"0", "00"}:
+        found["expiry_days"] = (
+            "Points that expire at once would be worth nothing. Leave it empty for never."
+        )
+    if values.get("rounding") not in ROUNDINGS:
+        found["rounding"] = "Please choose how to round."
+    if values.get("clawback") not in CLAWBACKS:
+        found["clawback"] = "Please choose what happens on a refund."
+    return found
+
+
+@admin_page
+async def example(visit: Visit) -> Response:
+    """The sentence under the earn rule, while it is being typed."""
+    text = markupsafe.escape(example_sentence(visit.request.query_params, visit.currency))
+    return HTMLResponse(
+        f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"}
+    )
+
+
+def example_of(program: Program | None) -> str:
+    """What the example order earns under these rules; empty when they are not known."""
+    return "" if program is None else example_sentence(typed(program), program.currency)
+
+
+def example_sentence(values: Mapping[str, str], currency: str) -> str:
+    rate, rounding = forms.decimal(values.get("rate", ""), places_max=4), values.get("rounding", "")
+    if rate is None or not 0 < rate <= RATE_MAX or rounding not in ROUNDINGS:
+        return "Give a rate to see what an order would earn."
+    points = rules.points_for(rules.micros(str(EXAMPLE_ORDER)), rules.rate_units(rate), rounding)
+    return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
+
+
+@admin_page
+async def save_reward(visit: Visit) -> Response:
+    """Make a reward, or change the one in the address."""
+    reward_id = str(visit.request.path_params.get("reward_id", ""))
+    values = await forms.read_form(visit.request)
+    form = Form(f"reward-{reward_id or 'new'}-", values, _reward_problems(values))
+    if form.problems:
+        return await _program(visit, reward=form, reward_id=reward_id, status=422)
+
+    async def save() -> None:
+        is_active = (await _reward(visit, reward_id)).is_active if reward_id else True
+        cost, amount_off = int(values["cost"]), Decimal(values["amount_off"])
+        await actions.save_reward(
+            visit.shop, reward_id or None, values["title"], cost, amount_off, is_active
+        )
+
+    status = await forms.change(form, save)
+    if status != forms.SAVED:
+        return await _program(visit, reward=form, reward_id=reward_id, status=status)
+    return await _program(visit, toast="Reward saved")
+
+
+def _reward_problems(values: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    if not 1 <= len(values.get("title", "")) <= TITLE_LENGTH_MAX:
+        found["title"] = (
+            f"Please give a name of at most {TITLE_LENGTH_MAX} characters; shoppers see it."
+        )
+    cost = values.get("cost", "")
+    if not re.fullmatch(r"[0-9]{1,8}", cost) or not 1 <= int(cost) <= COST_MAX:
+        found["cost"] = "Please give a whole number of points, at least 1."
+    amount = forms.decimal(values.get("amount_off", ""), places_max=2)
+    if amount is None or not 0 < amount <= AMOUNT_MAX:
+        found["amount_off"] = "Please give an amount above 0, such as 5.00."
+    return found
+
+
+@admin_page
+async def switch_reward(visit: Visit) -> Response:
+    """Take a reward out of the storefront, or put it back; codes given out stay good."""
+    reward_id = str(visit.request.path_params["reward_id"])
+    form = Form(f"reward-{reward_id}-")
+
+    async def switch() -> None:
+        row = await _reward(visit, reward_id)
+        await actions.save_reward(
+            visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active
+        )
+
+    status = await forms.change(form, switch)
+    return await _program(visit, status=status, toast=form.problems.get("", "Switched"))
+
+
+async def _reward(visit: Visit, reward_id: str) -> RewardView:
+    """Raises NotFoundError, also for another shop's reward."""
+    for row in await reads.rewards(visit.shop):
+        if row.id == reward_id:
+            return row
+    raise NotFoundError("There is no such reward in this shop.")
+
+
+routes: list[BaseRoute] = [
+    Route("/program", program, name="program"),
+    Route("/program/edit", edit, methods=["POST"]),
+    Route("/program/example", example),
+    Route("/program/rewards", save_reward, methods=["POST"]),
+    Route("/program/rewards/{reward_id}", save_reward, methods=["POST"]),
+    Route("/program/rewards/{reward_id}/switch", switch_reward, methods=["POST"]),
+]

@@ -1,0 +1,1 @@
+"""What points buy: redemptions and their codes."""

@@ -1,0 +1,48 @@
+"""The only list of the processes there are, and of the services among them: one row each."""
+
+from typing import NamedTuple
+
+
+class Process(NamedTuple):
+    """A line of the Procfile as pages and signals name it; `topics` is what a service reads."""
+
+    name: str  # of the process, and of the service's folder, consumer group and health line
+    title: str
+    words: str  # what it does, for a merchant
+    topics: tuple[str, ...] = ()
+
+
+# the road itself: no service, and nothing of it can be switched off alone
+ROAD = (
+    Process("web", "Web", "these pages, the storefront and the door for webhooks"),
+    Process("ingest", "Ingest", "turns webhooks into facts"),
+    Process("relay", "Relay", "hands facts on to the services"),
+)
+SERVICES = (
+    Process(
+        "core",
+        "Core",
+        "keeps shops and their settings",
+        ("app.uninstalled", "compliance.requested"),
+    ),
+    Process(
+        "points",
+        "Points",
+        "keeps balances and the ledger",
+        (
+            "shop.installed",
+            "order.paid",
+            "order.refunded",
+            "order.cancelled",
+            "customer.created",
+            "customer.updated",
+            "customer.deleted",
+        ),
+    ),
+)
+PROCESSES = {one.name: one for one in (*ROAD, *SERVICES)}
+
+
+def topics(service: str) -> tuple[str, ...]:
+    """The topics `service` reads from the log. Raises KeyError for what is no service."""
+    return PROCESSES[service].topics

@@ -1,0 +1,1 @@
+"""The shopper's API, composed of what the services show shoppers."""

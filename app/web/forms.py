@@ -1,0 +1,90 @@
+"""Forms of the admin pages: reading what was typed, and saving it or saying why not with
+everything still there.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from starlette.requests import Request
+
+from app.errors import BadInputError, HoldfastError, NotFoundError
+from app.resilience.guard import Resource, SlowError, guard
+from app.telemetry import logs
+
+FIELDS_MAX = 40
+FIELD_LENGTH_MAX = 2_000
+CHANGES = Resource("changes", 5.0)
+SAVED = 200
+UNSAVED = (
+    "This could not be saved: the database is not answering. Nothing was changed; what you "
+    "typed is still here."
+)
+SLOW_BUT_ONCE = "This takes longer than it should. Please save again: it takes effect only once."
+SLOW = (
+    "This takes longer than it should, and may have been saved. Please reload the page and "
+    "look before saving again."
+)
+log = logs.logger()
+
+
+@dataclass(slots=True)
+class Form:
+    """What was typed and what is wrong with it, by field name; the problem under "" is about
+    the whole form.
+    """
+
+    prefix: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The text fields of a posted form, trimmed. Raises BadInputError for files and for more
+    than the limits.
+    """
+    async with request.form(max_files=0, max_fields=FIELDS_MAX) as posted:
+        fields = {}
+        for name, value in posted.multi_items():
+            if not isinstance(value, str):
+                raise BadInputError("A file cannot be sent here.")
+            if len(value) > FIELD_LENGTH_MAX:
+                raise BadInputError(f"Please use at most {FIELD_LENGTH_MAX} characters in a field.")
+            fields[name] = value.replace("\0", "").strip()  # Postgres has no text with NUL
+        return fields
+
+
+async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
+    """Make a change under the guard; the status to answer with, and unless it is SAVED the reason
+    in `form.problems`.
+
+    Raises NotFoundError.
+    """
+    try:
+        await guard(CHANGES, call)
+    except NotFoundError:
+        raise  # nothing to correct in the form: what it is about is not there
+    except SlowError:
+        form.problems[""] = SLOW_BUT_ONCE if form.values.get("key") else SLOW
+        return 503
+    except HoldfastError as error:
+        form.problems[""] = error.message if error.permanent else UNSAVED
+        return error.status
+    except Exception as error:  # noqa: BLE001 - whatever a store raises when it is away; what was typed must stay
+        log.warning("change not saved", reason=type(error).__name__)
+        form.problems[""] = UNSAVED
+        return 503
+    return SAVED
+
+
+def decimal(typed: str, *, places_max: int) -> Decimal | None:
+    """A plain decimal number of at most `places_max` places, or None; no exponents, signs or
+    separators.
+    """
+    return (
+        Decimal(typed)
+        if re.fullmatch(rf"[0-9]{{1,12}}(\.[0-9]{{1,{places_max}}})?", typed)
+        else None
+    )

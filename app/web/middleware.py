@@ -1,0 +1,209 @@
+"""What every request passes through: its id, its time, the body limit, and one way to answer an
+error.
+"""
+
+import os
+import re
+import time
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import HoldfastError, TooLargeError
+from app.telemetry import logs, metrics
+from app.web import pages
+
+BODY_BYTES_MAX = 5 * 1024 * 1024
+_SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
+TOO_LARGE = "The request is larger than 5 MB."
+UNEXPECTED = "Something went wrong on our side. It has been noted; please try again."
+RETRY_AFTER_SECONDS = 5
+SENTENCES = {
+    400: "The request could not be understood.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: TOO_LARGE,
+}
+API_PATHS = ("/storefront/", "/checkout/", "/webhooks", "/healthz", "/metrics")
+QUIET_ROUTES = frozenset({"/healthz", "/metrics", "/static"})  # answered well, they are no news
+log = logs.logger()
+
+
+class Edge:
+    """The outermost middleware, plain ASGI; only /webhooks is answered before it (app.main)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await _Passage(self.app, scope, receive, send).run()
+
+
+class _Passage:
+    """One request on its way through."""
+
+    __slots__ = ("app", "body_bytes", "receive", "request_id", "scope", "send", "status")
+
+    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        self.app = app
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.status = 0
+        self.body_bytes = 0
+        self.request_id = b""
+
+    async def run(self) -> None:
+        scope = self.scope
+        began = time.perf_counter()
+        length = self._read_headers()
+        text = self.request_id.decode()
+        scope.setdefault("state", {})["request_id"] = text
+        structlog.contextvars.bind_contextvars(request_id=text)
+        try:
+            if length > BODY_BYTES_MAX:
+                await refusal(scope, 413, "too_large", TOO_LARGE)(
+                    scope, self.receive, self.send_with_id
+                )
+            else:
+                await self.app(scope, self.receive_within_limit, self.send_with_id)
+        except ClientDisconnect:
+            self.status = self.status or 499
+        except Exception as error:  # the last place that can answer; logged once, here
+            log.exception("request failed", error=type(error).__name__, path=scope["path"])
+            if not self.status:
+                await refusal(scope, 500, "internal_error", UNEXPECTED)(
+                    scope, self.receive, self.send_with_id
+                )
+        self._account(time.perf_counter() - began)
+
+    def _read_headers(self) -> int:
+        """Finds the caller's request id, or makes one; returns the announced length of the body
+        in bytes.
+        """
+        length, asked = 0, b""
+        for name, value in self.scope["headers"]:
+            if name == b"content-length":
+                length = int(value) if value.isdigit() else 0
+            elif name == b"x-request-id":
+                asked = value
+        self.request_id = sane_id(asked)
+        return length
+
+    async def receive_within_limit(self) -> Message:
+        message = await self.receive()
+        if message["type"] == "http.request":
+            self.body_bytes += len(message.get("body", b""))
+            if self.body_bytes > BODY_BYTES_MAX:
+                raise TooLargeError(TOO_LARGE)
+        return message
+
+    async def send_with_id(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {
+                **message,
+                "headers": [*message.get("headers", ()), (b"x-request-id", self.request_id)],
+            }
+        await self.send(message)
+
+    def _account(self, seconds: float) -> None:
+        route = getattr(self.scope.get("route"), "path", "unmatched")
+        _timer(route).observe(seconds)
+        say = (
+            log.debug
+            if self.status < HTTPStatus.BAD_REQUEST and route in QUIET_ROUTES
+            else log.info
+        )
+        code, reason = self.scope["state"].get("refused", (None, None))
+        why = {"error_code": code, "reason": reason} if code else {}
+        milliseconds = round(seconds * 1000, 1)
+        say(
+            "request",
+            route=route,
+            method=self.scope["method"],
+            status=self.status,
+            milliseconds=milliseconds,
+            **why,
+        )
+
+
+_timers: dict[str, Any] = {}
+
+
+def _timer(route: str) -> Any:
+    # finding a labelled histogram takes as long as observing into it; routes are few and fixed
+    timer = _timers.get(route)
+    if timer is None:
+        timer = _timers[route] = metrics.REQUEST_SECONDS.labels(route)
+    return timer
+
+
+def refusal(
+    scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> Response:
+    """An error as the asker can use it: `{"error": {"code", "message"}}`, or a page for people
+    in admin.
+    """
+    headers = dict(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if scope["path"].startswith("/checkout/"):
+        headers["Access-Control-Allow-Origin"] = (
+            "*"  # without it an extension could not even read the error
+        )
+    if _wants_json(scope):
+        return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+    try:
+        page: Response = pages.error_page(status, message)
+        # nothing to protect on it, and a merchant must be able to read it inside admin's frame
+        page.headers["Content-Security-Policy"] = " ".join(
+            ("frame-ancestors", *scope["state"]["config"].admin_origins)
+        )
+    except Exception:
+        log.exception("error page could not be made")
+        page = PlainTextResponse(message, status)
+    for name, value in headers.items():
+        page.headers[name] = value
+    return page
+
+
+def _wants_json(scope: Scope) -> bool:
+    if scope["path"].startswith(API_PATHS):
+        return True
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return b"application/json" in accepted and b"text/html" not in accepted
+
+
+async def expected(request: Request, error: Exception) -> Response:
+    """Answer one of our own errors; its message is written for people.
+
+    The line of the request says why: whoever answers an error itself sets `request.state.refused`
+    to do the same.
+    """
+    assert isinstance(error, HoldfastError)
+    request.state.refused = (error.code, error.message)
+    return refusal(request.scope, error.status, error.code, error.message)
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """Answer what Starlette itself refuses: no such address, no such method, a form it cannot
+    read.
+    """
+    assert isinstance(error, HTTPException)
+    sentence = SENTENCES.get(error.status_code, "The request was refused.")
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return refusal(request.scope, error.status_code, code, sentence, dict(error.headers or {}))
+
+
+def sane_id(asked: bytes) -> bytes:
+    """The id the caller gave in `x-request-id` when it is sane, otherwise one made here."""
+    return asked if _SANE.fullmatch(asked) else os.urandom(16).hex().encode()

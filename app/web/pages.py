@@ -1,0 +1,312 @@
+"""What all admin pages share: who asks, guarded reads, the sentences above a page that is
+behind, forms, HTML.
+"""
+
+import asyncio
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import jinja2
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app import config as settings
+from app import db
+from app.core import installation
+from app.core import reads as core_reads
+from app.errors import HoldfastError
+from app.resilience import cache, health
+from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.reading import Reading
+from app.shopify import admin_session
+from app.shopify.admin_session import Staff
+from app.web import wording
+
+T = TypeVar("T")
+NAVIGATION = (
+    ("/", "Home"),
+    ("/customers", "Customers"),
+    ("/program", "Program"),
+    ("/status", "Status"),
+)
+CARRIED = (
+    "shop",
+    "host",
+    "embedded",
+    "locale",
+)  # without these Shopify cannot be asked for a new id token
+ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
+STATIC = settings.ROOT / "static"
+PAGES = Resource("page reads")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a member of staff; `shop` comes from the id token alone, `timezone` is the
+    shop's.
+    """
+
+    request: Request
+    staff: Staff
+    stores: db.Stores
+    timezone: str
+    currency: str
+    is_described: bool  # whether Shopify has told us the shop's currency and zone yet
+    board: health.Board
+
+    @property
+    def shop(self) -> str:
+        return self.staff.shop
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    tone: str  # info | warning | critical
+    heading: str
+    text: str
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Let `handler` answer only requests with a valid id token (platform.md §1.3), and its errors
+    as pages.
+
+    A change (anything but GET) must bring the token as Bearer: a token in the address could come
+    from a link. The first valid token of a shop installs the app.
+    """
+
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
+        stores: db.Stores = request.state.stores
+        staff = await admin_session.authenticate(request, stores.config)
+        if isinstance(staff, Response):
+            return staff
+        token = admin_session.id_token(request)
+        if not await installation.opened(staff, token, request.state.client, stores.config):
+            return admin_session.ask_for_token(request)
+        structlog.contextvars.bind_contextvars(shop=staff.shop)
+        visit = await _visit(request, staff, stores)
+        try:
+            return await handler(visit)
+        except HoldfastError as error:
+            request.state.refused = (
+                error.code,
+                error.message,
+            )  # the edge's line of the request says why
+            return render(
+                visit,
+                "error.html",
+                heading=TITLES.get(error.status, TITLES[500]),
+                message=error.message,
+                status=error.status,
+            )
+
+    return answer
+
+
+TITLES = {
+    404: "Not found",
+    400: "That did not work",
+    503: "Not available just now",
+    500: "Something went wrong",
+}
+
+
+async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
+    shop, board = await asyncio.gather(
+        read(
+            stores,
+            f"shop:{staff.shop}",
+            lambda: core_reads.shop(staff.shop),
+            core_reads.ShopInfo | None,
+        ),
+        health.board(stores.queue),
+    )
+    if shop.value is None:
+        return Visit(request, staff, stores, "UTC", "USD", is_described=False, board=board)
+    known = shop.value
+    return Visit(
+        request,
+        staff,
+        stores,
+        known.timezone,
+        known.currency,
+        is_described=known.name != "",
+        board=board,
+    )
+
+
+async def read(
+    stores: db.Stores, key: str, load: Callable[[], Awaitable[T]], kind: Any
+) -> Reading[T]:
+    """Load what a page shows under the page deadline; when that fails, the last one this page
+    showed.
+
+    `key` must contain the shop. Never fresh from the cache: whoever saves a change sees it at once.
+    """
+    return await cache.read_through(
+        stores.cache,
+        f"cache:page:{key}",
+        load,
+        PAGES,
+        decode=lambda raw: msgspec.json.decode(raw, type=kind),
+        fresh_seconds=0,
+    )
+
+
+async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = None) -> T | None:
+    """What `call` says, or None when it cannot say it in time and the rest of the page does not
+    depend on it.
+
+    Errors that are the caller's fault (no such customer) are raised.
+    """
+    try:
+        return await guard(resource or PAGES, call)
+    except Exception as error:
+        if is_permanent(error):
+            raise
+        return None  # the guard has logged and counted it
+
+
+def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
+    """What to say above a page made from `readings` (DESIGN §2): the worst about the data, then
+    about the road.
+    """
+    found = []
+    stale = [reading.as_of for reading in readings if reading.source == "cached" and reading.as_of]
+    if any(reading.source == "unavailable" for reading in readings):
+        found.append(Banner("critical", "Some figures cannot be shown just now", f"{AWAY} {SAFE}"))
+    elif stale:
+        found.append(
+            Banner(
+                "warning",
+                f"Figures as of {wording.clock(min(stale), visit.timezone)}",
+                f"{AWAY} {SAFE}",
+            )
+        )
+    if visit.board.is_remembered:
+        found.append(Banner("warning", "Updates are on their way", QUEUE_AWAY))
+        return found
+    late = [name for name in ROAD if health.service_notice(visit.board, name) != "healthy"]
+    if late:
+        moments = [
+            line.caught_up_at
+            for name in late
+            if (line := visit.board.get(name)) and line.caught_up_at
+        ]
+        as_of = (
+            f"Balances are as of {wording.clock(min(moments), visit.timezone)}; updates"
+            if moments
+            else "Updates"
+        )
+        found.append(Banner("warning", "Points are catching up", f"{as_of} are on their way."))
+    return found
+
+
+AWAY = "The database is not answering."
+SAFE = (
+    "Nothing is lost and orders are still taken in, but changes cannot be saved until it is back."
+)
+QUEUE_AWAY = (
+    "The queue between Shopify and Holdfast is not answering. Pages are read straight from the "
+    "ledger and may be slower; new orders are kept safe and add their points when it is back."
+)
+
+
+def render(
+    visit: Visit,
+    template: str,
+    *,
+    heading: str,
+    readings: Sequence[Reading[Any]] = (),
+    status: int = 200,
+    toast: str = "",
+    **context: Any,
+) -> HTMLResponse:
+    """The page as HTML with the headers of an embedded document; `toast` is said once, through
+    App Bridge.
+    """
+    config = visit.stores.config
+    carry = {
+        name: visit.request.query_params[name]
+        for name in CARRIED
+        if name in visit.request.query_params
+    }
+    html = environment.get_template(template).render(
+        heading=heading,
+        banners=banners(visit, readings),
+        navigation=NAVIGATION,
+        here="/" + visit.request.url.path.split("/")[1],
+        link=functools.partial(link, carry),
+        carry=carry,
+        timezone=visit.timezone,
+        currency=visit.currency,
+        api_key=config.api_key,
+        app_bridge_url=config.app_bridge_url,
+        polaris_url=config.polaris_url,
+        **context,
+    )
+    headers = {**admin_session.document_headers(visit.shop, config), "Cache-Control": "no-store"}
+    if toast:
+        headers["HX-Toast"] = json.dumps(
+            {"message": toast, "isError": status >= HTTP_ERROR}
+        )  # JSON keeps it ASCII
+    return HTMLResponse(html, status, headers)
+
+
+HTTP_ERROR = 400
+
+
+def error_page(status: int, message: str) -> HTMLResponse:
+    """A page for whoever could not even be recognised: no shop, no navigation, no scripts."""
+    html = environment.get_template("stranger.html").render(
+        heading=TITLES.get(status, TITLES[500]), message=message
+    )
+    return HTMLResponse(html, status, {"Content-Security-Policy": "frame-ancestors 'none'"})
+
+
+def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
+    """`path` with what Shopify needs to recognise the next document, and `query` without its
+    empty values.
+    """
+    pairs = {**carry, **{name: value for name, value in query.items() if value not in {None, ""}}}
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def page_number(request: Request) -> int:
+    """The `page` of the address, 1 for anything that is no page."""
+    typed = request.query_params.get("page", "1")
+    return int(typed) if re.fullmatch(r"[1-9][0-9]{0,5}", typed) else 1
+
+
+@functools.cache
+def static(name: str) -> str:
+    """The address of a file under static/, with its contents' digest, so that browsers may keep
+    it for ever.
+    """
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.globals.update(static=static, now=lambda: datetime.now(UTC))
+environment.filters.update(
+    local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}"
+)

@@ -1,0 +1,92 @@
+"""What the merchant sees while a part is away: old but true, said so, and nothing that looks
+saved and is not.
+"""
+
+from dataclasses import replace
+
+from app import db
+from app.resilience import health
+from app.web import forms, pages
+from local import servers
+from tests.admin.staff import Staff, buys, open_app, open_circuit, text, value
+from tests.points import world
+from tests.points.world import ALICE, BOB
+
+# when a part is away
+
+
+async def test_with_the_database_away_pages_show_the_last_figures_and_say_so(alice) -> None:
+    await buys()
+    paths = ("/", "/customers", f"/customers/{BOB}", "/program")
+    for path in paths:
+        await alice.get(path)
+    open_circuit(pages.PAGES)
+    for path in paths:
+        answer = await alice.get(path)
+        assert answer.status_code == 200, path
+        assert "Figures as of" in text(answer), path
+        assert "Nothing is lost" in text(answer), path
+    assert "Points outstanding 49" in text(await alice.get("/"))
+    assert "Nothing needs you" not in text(await alice.get("/"))
+
+
+async def test_with_nothing_kept_a_page_still_opens(alice) -> None:
+    open_circuit(pages.PAGES)
+    for path in ("/", "/customers", "/customers?q=bob", f"/customers/{BOB}", "/program", "/status"):
+        answer = await alice.get(path)
+        assert answer.status_code == 200, path
+    assert "Some figures cannot be shown just now" in text(await alice.get("/"))
+
+
+async def test_with_the_database_away_a_change_is_refused_and_what_was_typed_stays(alice) -> None:
+    await buys()
+    key = value(await alice.get(f"/customers/{BOB}"), "key")
+    open_circuit(forms.CHANGES)
+    answer = await alice.post(
+        f"/customers/{BOB}/adjust", points="50", reason="late parcel", key=key
+    )
+    assert answer.status_code == 503
+    assert "Nothing was changed" in text(answer)
+    assert [value(answer, name) for name in ("points", "reason", "key")] == [
+        "50",
+        "late parcel",
+        key,
+    ]
+    typed = {
+        "rate": "3",
+        "rounding": "up",
+        "pending_days": "",
+        "expiry_days": "",
+        "clawback": "debt",
+    }
+    answer = await alice.post("/program/edit", **typed)
+    assert (answer.status_code, value(answer, "rate")) == (503, "3")
+    assert await world.figures() == {"available": 49}
+
+
+async def test_without_redis_pages_come_from_the_ledger_and_changes_are_saved(
+    http, config, stores
+) -> None:
+    await buys()
+    nobody = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
+    async with open_app(config, replace(stores, queue=nobody, cache=nobody)) as asking:
+        alice = Staff(asking, config, ALICE)
+        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/status"):
+            answer = await alice.get(path)
+            assert answer.status_code == 200, path
+            assert "on their way" in text(answer), path
+        assert "Points outstanding 49" in text(await alice.get("/"))
+        answer = await alice.post(
+            f"/customers/{BOB}/adjust", points="5", reason="why not", key="k" * 12
+        )
+        assert answer.status_code == 200
+    assert await world.figures() == {"available": 54}
+
+
+async def test_with_points_stopped_the_page_says_since_when(alice, stores) -> None:
+    await stores.queue.hdel(health.KEY, "points")
+    health.forget()
+    seen = text(await alice.get("/"))
+    assert "Points are catching up" in seen
+    assert "on their way" in seen
+    assert "The points service is behind" in seen

@@ -1,0 +1,334 @@
+"""A drain turns each webhook into facts exactly once, whatever dies, repeats or is poisoned in
+between.
+"""
+
+import asyncio
+import json
+import random
+import time
+from dataclasses import replace
+
+import asyncpg
+import msgspec
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
+
+from app import db
+from app.flow import dead_letters
+from app.flow.lanes import ingest, lane, spill
+from tests.flow.helpers import letters, make_letters_due
+from tests.flow.lanes.drains import (
+    ALICE,
+    BOB,
+    STRANGER,
+    Fact,
+    admit,
+    drain_once,
+    emitted,
+    fact_ids,
+    item,
+    known,
+    receipts,
+    translate,
+)
+
+
+async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(stores: db.Stores):
+    await admit(stores, item("w1", body=b'{"total": "9.99"}'))
+    assert await drain_once(stores) == 1
+    (found,) = await emitted()
+    assert (found.topic, found.shop, found.key, found.trace) == (
+        "order.paid",
+        ALICE,
+        ALICE,
+        "request-w1",
+    )
+    assert found.occurred_at == "2026-07-01T00:00:00+00:00"
+    assert json.loads(bytes(found.data)) == {"id": "w1", "total": "9.99"}
+    assert await receipts() == {"w1": "facts"}
+    assert await lane.lane_depth(stores.queue, ALICE) == 0
+    assert await drain_once(stores) == 0
+
+
+async def test_facts_of_a_shop_come_in_the_order_its_webhooks_came(stores: db.Stores):
+    names = [f"w{number}" for number in range(40)]
+    random.Random(1).shuffle(names)
+    await admit(stores, *(item(name) for name in names), *(item(f"b{name}", BOB) for name in names))
+    await drain_once(stores)
+    found = await fact_ids()
+    assert [name for name in found if name.startswith("w")] == names
+    assert [name for name in found if name.startswith("b")] == [f"b{name}" for name in names]
+
+
+async def test_a_drain_that_died_before_its_acknowledgement_is_repeated_without_effect(
+    stores: db.Stores, monkeypatch
+):
+    async def die(*_args, **_kwargs):
+        raise RedisConnectionError("killed")
+
+    await admit(stores, item("w1"), item("w2"))
+    with monkeypatch.context() as patched:
+        patched.setattr(lane, "acknowledge", die)
+        with pytest.raises(RedisConnectionError):
+            await drain_once(stores)
+    assert await fact_ids() == ["w1", "w2"]
+    assert await lane.lane_depth(stores.queue, ALICE) == 2
+    assert await drain_once(stores, now=time.time() + 6) == 2
+    assert await fact_ids() == ["w1", "w2"]
+    assert await lane.lane_depth(stores.queue, ALICE) == 0
+
+
+async def test_a_drain_that_died_before_its_commit_loses_nothing(stores: db.Stores, monkeypatch):
+    async def die(*_args, **_kwargs):
+        raise asyncpg.ConnectionDoesNotExistError("killed")
+
+    await admit(stores, item("w1"))
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest.outbox, "emit", die)
+        with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+            await drain_once(stores)
+    assert (await receipts(), await fact_ids()) == ({}, []), "nothing is half-written"
+    await drain_once(stores, now=time.time() + 6)
+    assert await fact_ids() == ["w1"]
+
+
+async def test_a_webhook_that_redis_forgot_and_got_again_has_no_second_effect(stores: db.Stores):
+    await admit(stores, item("w1"))
+    await drain_once(stores)
+    await stores.queue.flushall()
+    assert await admit(stores, item("w1"), item("w2")) == ["queued", "queued"]
+    await drain_once(stores)
+    assert await fact_ids() == ["w1", "w2"]
+
+
+async def test_the_same_webhook_twice_in_one_batch_has_one_effect(stores: db.Stores):
+    await admit(stores, item("w1"), again=True)
+    await admit(stores, item("w1"), item("w2"), again=True)
+    assert await drain_once(stores) == 3
+    assert await fact_ids() == ["w1", "w2"]
+
+
+async def test_drains_at_once_write_every_webhook_once(stores: db.Stores):
+    shops = [f"shop{number}.myshopify.com" for number in range(10)]
+    small = replace(stores, config=replace(stores.config, drain_batch=17))
+    await admit(stores, *(item(f"{shop}-{number}", shop) for number in range(20) for shop in shops))
+
+    async def until_empty():
+        while await ingest.drain_once(small, translate, known):
+            pass
+
+    await asyncio.gather(*(until_empty() for _ in range(4)))
+    found = await fact_ids()
+    assert len(found) == len(set(found)) == 200
+    for shop in shops:
+        assert [name for name in found if name.startswith(f"{shop}-")] == [
+            f"{shop}-{number}" for number in range(20)
+        ]
+
+
+async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadlock(
+    stores: db.Stores, monkeypatch
+):
+    names = [f"w{number}" for number in range(50)]
+    await admit(stores, *(item(name) for name in names))
+    write = ingest._write
+
+    async def slow(readings):
+        await asyncio.sleep(random.random() / 50)
+        await write(readings)
+
+    monkeypatch.setattr(ingest, "_write", slow)
+    start = time.time()
+    await asyncio.gather(*(drain_once(stores, now=start + 6 * late) for late in range(5)))
+    found = await fact_ids()
+    assert found == names
+    assert await lane.lane_depth(stores.queue, ALICE) == 0
+
+
+async def test_what_cannot_be_translated_is_set_aside_with_its_reason_and_holds_up_nobody(
+    stores: db.Stores,
+):
+    await admit(stores, item("w1"), item("bad", body=b"poison"), item("w2"), item("w3", BOB))
+    await drain_once(stores)
+    assert sorted(await fact_ids()) == ["w1", "w2", "w3"]
+    assert (await receipts())["bad"] == "dead"
+    (letter,) = await letters()
+    assert (letter["service"], letter["shop"], letter["reference"]) == ("ingest", ALICE, "bad")
+    assert (letter["state"], letter["reason"]) == ("dead", "This payload is poison.")
+    assert lane.decode_item(bytes(letter["payload"])).body == b"poison"
+
+
+async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_repair(
+    stores: db.Stores,
+):
+    await admit(stores, item("bad", body=b"poison"))
+    await drain_once(stores)
+    (letter,) = await letters()
+    await dead_letters.replay(ALICE, letter["id"])
+    await dead_letters.retry_due("ingest", ingest.replayer(translate))
+    assert (await letters())[0]["state"] == "dead", "it is still poison"
+    assert await fact_ids() == []
+
+    def repaired(found):
+        return [Fact("order.paid", {"id": found.webhook_id})]
+
+    for _ in range(2):
+        await dead_letters.replay(ALICE, letter["id"])
+        await dead_letters.retry_due("ingest", ingest.replayer(repaired))
+    assert await fact_ids() == ["bad"]
+    assert (await letters())[0]["state"] == "done"
+    assert await receipts() == {"bad": "facts"}
+
+
+async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(
+    stores, monkeypatch
+):
+    emit = ingest.outbox.emit
+
+    async def refuse_w2(connection, events):
+        if any(b'"w2"' in bytes(one.data) for one in events):
+            raise asyncpg.DataError("a value the database does not take")
+        await emit(connection, events)
+
+    monkeypatch.setattr(ingest.outbox, "emit", refuse_w2)
+    await admit(stores, item("w1"), item("w2"), item("w3"), item("b1", BOB))
+    assert await drain_once(stores) == 4
+    assert sorted(await fact_ids()) == ["b1", "w1", "w3"]
+    assert await receipts() == {"w1": "facts", "w2": "dead", "w3": "facts", "b1": "facts"}
+    assert [letter["reference"] for letter in await letters()] == ["w2"]
+    assert (await lane.lane_stats(stores.queue)).depth == 0
+
+
+async def test_a_failure_that_may_pass_is_tried_again_by_itself(stores: db.Stores, monkeypatch):
+    def shaky(_item):
+        raise RuntimeError("a bug of ours")
+
+    await admit(stores, item("w1"))
+    await ingest.drain_once(stores, shaky, known)
+    assert [letter["state"] for letter in await letters()] == ["waiting"]
+    await make_letters_due()
+    assert await dead_letters.retry_due("ingest", ingest.replayer(translate)) == 1
+    assert await fact_ids() == ["w1"]
+
+
+async def test_bytes_in_a_lane_that_are_no_webhook_are_set_aside(stores: db.Stores):
+    await admit(stores, item("w1"))
+    await stores.queue.lset(f"lane:{ALICE}", 0, b"garbage")
+    await admit(stores, item("w2"))
+    await drain_once(stores)
+    assert await fact_ids() == ["w2"]
+    (letter,) = await letters()
+    assert bytes(letter["payload"]) == b"garbage"
+    assert (await lane.lane_stats(stores.queue)).depth == 0
+
+
+async def test_an_unknown_topic_is_recorded(stores: db.Stores):
+    await admit(stores, item("w1", topic="carts/update"))
+    await drain_once(stores)
+    assert await receipts() == {"w1": "unknown"}
+    assert await fact_ids() == []
+
+
+async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_about_the_account(
+    stores,
+):
+    await admit(stores, item("w1", STRANGER), item("bad", STRANGER, body=b"poison"))
+    await admit(
+        stores,
+        item("gone", STRANGER, topic="app/uninstalled"),
+        item("erase", STRANGER, topic="shop/redact"),
+    )
+    await drain_once(stores)
+    assert await receipts() == {
+        "w1": "recorded",
+        "bad": "recorded",
+        "gone": "facts",
+        "erase": "facts",
+    }
+    assert await fact_ids() == ["gone", "erase"]
+    assert await letters() == []
+
+
+async def test_a_drain_goes_on_while_something_is_due_and_says_when_it_is_needed_next(
+    stores: db.Stores, monkeypatch
+):
+    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
+    paced = replace(
+        stores,
+        config=replace(stores.config, lane_rate_per_second=0.5, lane_burst=10, drain_batch=4),
+    )
+    items = [item(f"w{number}") for number in range(11)]
+    await lane.admit(stores.queue, items, time.time(), paced.config)
+    started = time.time()
+    due = await ingest.drain(paced, translate, known)
+    assert len(await fact_ids()) == 10
+    assert due is not None
+    assert started + 1.5 < due < started + 2.5, "a token comes every two seconds"
+
+
+async def test_a_drain_ends_when_nothing_waits(stores: db.Stores, monkeypatch):
+    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
+    await admit(stores, item("w1"))
+    assert await ingest.drain(stores, translate, known) is None
+
+
+async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):
+    strange = [
+        msgspec.structs.replace(item(f"w{number}"), api_version="2031-01") for number in range(2)
+    ]
+    with capture_logs() as lines:
+        for one in strange:
+            await admit(stores, one)
+            await drain_once(stores)
+    assert [line["version"] for line in lines if "version" in line] == ["2031-01"]
+    assert await fact_ids() == ["w0", "w1"]
+
+
+async def test_old_receipts_are_forgotten_and_fresh_ones_kept(stores: db.Stores):
+    await admit(stores, item("old"), item("fresh"))
+    await drain_once(stores)
+    async with db.connection() as connection:
+        await connection.execute(
+            "UPDATE receipts SET recorded_at = now() - interval '31 days' WHERE webhook_id = 'old'"
+        )
+    await ingest.prune()
+    assert await receipts() == {"fresh": "facts"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_once(
+    stores, monkeypatch, seed
+):
+    chance = random.Random(seed)
+    sent, clock = set(), time.time()
+    acknowledge = lane.acknowledge
+
+    async def shaky(*args, **kwargs):
+        if chance.random() < 0.3:
+            raise RedisConnectionError("killed before the acknowledgement")
+        return await acknowledge(*args, **kwargs)
+
+    monkeypatch.setattr(lane, "acknowledge", shaky)
+    for step in range(60):
+        names = [f"w{chance.randrange(80)}" for _ in range(chance.randrange(1, 6))]
+        items = [item(name, chance.choice([ALICE, BOB])) for name in names]
+        sent.update(f"{one.shop}/{one.webhook_id}" for one in items)
+        if chance.random() < 0.2:
+            await spill.spill([(one.shop, one.webhook_id, lane.encode_item(one)) for one in items])
+        else:
+            await admit(stores, *items)
+        if chance.random() < 0.1:
+            await spill.unspill(stores)
+        try:
+            await drain_once(stores, now=clock + step * 2)
+        except RedisConnectionError:
+            continue
+    await spill.unspill(stores)
+    monkeypatch.setattr(lane, "acknowledge", acknowledge)
+    for step in range(60, 100):
+        await drain_once(stores, now=clock + step * 2)
+    assert (await lane.lane_stats(stores.queue)).depth == 0
+    assert sorted(
+        f"{one.shop}/{json.loads(bytes(one.data))['id']}" for one in await emitted()
+    ) == sorted(sent)

@@ -1,0 +1,229 @@
+"""What leaves the process about itself: logs without secrets, and metrics of all processes
+together.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import config as settings
+from app.telemetry import logs, metrics, reports
+
+TOKEN = "shpat_0123456789abcdef"
+
+
+def run(program: str, **environment: str) -> list[str]:
+    """The lines a fresh process prints, for `setup` changes the whole process."""
+    start = (
+        "import logging, structlog\nfrom app import config\n"
+        "from app.telemetry import logs, metrics, reports\nlogs.setup('web', config.load())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start + program],
+        cwd=settings.ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(autouse=True)
+def _environment(embedded) -> None:
+    """`config.load()` of the child needs the settings of this test session."""
+
+
+def test_a_log_line_is_json_with_its_context() -> None:
+    lines = run(
+        "structlog.contextvars.bind_contextvars(request_id='r-1', shop='alice.myshopify.com')\n"
+        "logs.logger().info('order awarded', points=7)"
+    )
+    line = json.loads(lines[0])
+    assert line["event"] == "order awarded"
+    assert (line["process"], line["request_id"], line["shop"], line["points"]) == (
+        "web",
+        "r-1",
+        "alice.myshopify.com",
+        7,
+    )
+    assert line["level"] == "info"
+    assert line["timestamp"].endswith("Z")
+
+
+def test_libraries_that_use_logging_say_it_in_the_same_json() -> None:
+    lines = run("logging.getLogger('uvicorn.error').warning('port %s is odd', 8000)")
+    line = json.loads(lines[0])
+    assert (line["event"], line["logger"], line["level"]) == (
+        "port 8000 is odd",
+        "uvicorn.error",
+        "warning",
+    )
+
+
+def test_nothing_below_the_level_is_written() -> None:
+    assert (
+        run(
+            "logs.logger().info('quiet')\nlogging.getLogger('x').info('quiet')",
+            LOG_LEVEL="WARNING",
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["token", "authorization", "email", "name", "hmac", "signature", "code", "Email", "id_token"],
+)
+def test_values_of_keys_that_hold_secrets_or_people_are_dropped_at_any_depth(key: str) -> None:
+    redacted = logs.redact(
+        None, "info", {"event": "x", key: "bob", "inner": {key: ["bob"]}, "many": [{key: "bob"}]}
+    )
+    assert "bob" not in json.dumps(redacted)
+    assert redacted["event"] == "x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"refused {TOKEN}",
+        "Bearer abc.def-ghi",
+        "GET /storefront/me?shop=a&signature=ab12cd&logged_in_customer_id=77",
+        "token eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln",
+        "postgres://holdfast:hunter2@db/holdfast refused",
+        "redis://:hunter2@queue/0 refused",
+        "no such customer: bob.buyer+shop@example.co.uk",
+        "value too long\nDETAIL:  Failing row contains (7, Bob Buyer, =77).",
+        "invalid input for query argument $3: ['Bob Buyer', '=77'] (a list is no text)",
+    ],
+)
+def test_free_text_loses_tokens_signatures_passwords_and_addresses(text: str) -> None:
+    said = logs.redact(None, "info", {"event": text, "reason": {"list": [text]}})
+    for secret in (
+        TOKEN,
+        "abc.def-ghi",
+        "ab12cd",
+        "=77",
+        "eyJ",
+        "hunter2",
+        "bob.buyer",
+        "Bob Buyer",
+    ):
+        assert secret not in json.dumps(said)
+
+
+def test_a_traceback_is_kept_but_not_its_secrets() -> None:
+    lines = run(
+        f"try:\n    raise ValueError('{TOKEN}')\nexcept ValueError:\n    "
+        f"logs.logger().exception('broken')"
+    )
+    line = json.loads(lines[0])
+    assert "ValueError" in line["exception"]
+    assert TOKEN not in lines[0]
+
+
+def test_a_value_json_does_not_know_is_no_error() -> None:
+    line = json.loads(
+        run("import pathlib\nlogs.logger().info('x', path=pathlib.Path('a'), raw=b'b', many={1})")[
+            0
+        ]
+    )
+    assert "a" in line["path"]
+
+
+def test_sentry_gets_nothing_of_the_request_or_the_person() -> None:
+    event = reports._before_send(
+        {
+            "request": {"headers": {"authorization": "x"}},
+            "user": {"email": "x"},
+            "server_name": "x",
+            "exception": {
+                "values": [{"type": "ValueError", "value": f"{TOKEN} of bob@example.com"}]
+            },
+        },
+        None,
+    )
+    assert set(event) == {"exception"}
+    assert TOKEN not in json.dumps(event)
+    assert "bob@" not in json.dumps(event)
+    assert event["exception"]["values"][0]["type"] == "ValueError"
+
+
+def test_an_error_that_is_logged_reaches_sentry_without_secrets() -> None:
+    lines = run(
+        "import sentry_sdk\n"
+        "sent = []\n"
+        "sentry_sdk.get_client().transport.capture_envelope = sent.append\n"
+        "try:\n"
+        f"    secret = '{TOKEN}'; raise ValueError('no token {TOKEN} of bob@example.com')\n"
+        "except ValueError:\n"
+        "    logs.logger().exception('broken')\n"
+        "logs.logger().info('fine')\n"
+        "print(len(sent), sent[0].get_event())",
+        SENTRY_DSN="http://key@127.0.0.1:9/1",
+    )
+    count, event = lines[-1].split(" ", 1)
+    assert count == "1"
+    assert "ValueError" in event
+    assert TOKEN not in event
+    assert "bob@" not in event
+
+
+def test_a_wrong_dsn_is_logged_and_counted_and_the_process_starts() -> None:
+    lines = run("print(metrics.render().decode())", SENTRY_DSN="this is no address")
+    assert any("sentry could not start" in line for line in lines)
+    assert 'holdfast_lost_signals_total{to="sentry"} 1.0' in lines
+
+
+def test_without_keys_nobody_is_called() -> None:
+    assert run(
+        "reports.track('opened', 'alice.myshopify.com')\nreports.flush()\nprint(reports._posthog)"
+    ) == ["None"]
+
+
+def test_analytics_that_cannot_be_sent_cost_nothing_but_a_count() -> None:
+    lines = run(
+        "reports._posthog.capture = lambda *_, **__: 1 / 0\n"
+        "reports.track('opened', 'alice.myshopify.com')\n"
+        "import time; began = time.monotonic(); reports.flush()\n"
+        "assert time.monotonic() - began < 3\n"
+        "print(metrics.render().decode())",
+        POSTHOG_API_KEY="phc_test",
+    )
+    assert 'holdfast_lost_signals_total{to="posthog"} 1.0' in lines
+
+
+def test_metrics_of_all_processes_are_one_and_the_dead_leave_the_gauges(tmp_path: Path) -> None:
+    directory = str(tmp_path)
+    for outcome in ("queued", "queued", "spilled"):
+        run(
+            f"metrics.WEBHOOKS.labels('{outcome}').inc(10)\nmetrics.BREAKER.labels('points').set(2)",
+            PROMETHEUS_MULTIPROC_DIR=directory,
+        )
+    lines = run(
+        "metrics.BREAKER.labels('points').set(1)\n"
+        "gauge = metrics.Scraped('holdfast_depth', 'x', {'a': 3, 'b': 4}, 'queue')\n"
+        "print(metrics.render([gauge, metrics.Scraped('holdfast_rows', 'x', {'': 5})]).decode())",
+        PROMETHEUS_MULTIPROC_DIR=directory,
+    )
+    assert 'holdfast_webhooks_total{outcome="queued"} 20.0' in lines
+    assert 'holdfast_webhooks_total{outcome="spilled"} 10.0' in lines
+    assert 'holdfast_breaker_state{name="points"} 1.0' in lines, (
+        "the open circuits died with their processes"
+    )
+    assert 'holdfast_depth{queue="b"} 4.0' in lines
+    assert "holdfast_rows 5.0" in lines
+
+
+def test_no_metric_is_labelled_by_shop_or_person() -> None:
+    labels = {
+        name for metric in vars(metrics).values() for name in getattr(metric, "_labelnames", ())
+    }
+    assert labels == {"outcome", "service", "effect", "name", "state", "to", "route", "stage"}

@@ -7,20 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import (
-    admin,
-    money,
-    order_pages,
-    orders,
-    payload_people,
-    payloads,
-    proxy,
-    signing,
-    things,
-    tokens,
-)
+from devstore import signing
+from devstore.api import tokens
 from devstore.errors import FormError
-from devstore.pages import shop_of
+from devstore.pages import admin, proxy
+from devstore.pages import orders as order_pages
+from devstore.pages.shared import shop_of
+from devstore.shop import money, orders, things
+from devstore.webhooks import payload_people, payloads
 from devstore.world import World, world_of
 
 DELIVERIES_SHOWN = 1000

@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 from starlette.requests import Request
 
-from devstore import payload_people, payloads, things
 from devstore.settings import Settings
-from devstore.state import State
+from devstore.shop import things
+from devstore.shop.state import State
 from devstore.trouble import Trouble
-from devstore.webhooks import Webhooks
+from devstore.webhooks import payload_people, payloads
+from devstore.webhooks.sending import Webhooks
 
 
 @dataclass

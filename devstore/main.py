@@ -15,9 +15,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from devstore import control
 from devstore.api import graphql, tokens
 from devstore.api.schema import Schemas
+from devstore.control import faults, shops, webhooks
 from devstore.demo import history
 from devstore.errors import RefusedError
 from devstore.pages import admin, breakit, deliveries, proxy, storefront
@@ -34,10 +34,9 @@ log = logging.getLogger("devstore")
 
 
 async def index(request: Request) -> Response:
-    shops = sorted(world_of(request).state.tables["shop"].values(), key=lambda one: one.domain)
-    return render(
-        request, "index.html", {"shops": shops, "demo": history.SHOP, "handle": history.HANDLE}
-    )
+    found = sorted(world_of(request).state.tables["shop"].values(), key=lambda one: one.domain)
+    context = {"shops": found, "demo": history.SHOP, "handle": history.HANDLE}
+    return render(request, "index.html", context)
 
 
 async def app_bridge(_: Request) -> Response:
@@ -122,7 +121,9 @@ def make_app(settings: Settings) -> Starlette:
             *admin.routes,
             *deliveries.routes,
             *breakit.routes,
-            *control.routes,
+            *shops.routes,
+            *webhooks.routes,
+            *faults.routes,
             Route("/shops/{shop}/admin/oauth/access_token", tokens.endpoint, methods=["POST"]),
             Route(
                 "/shops/{shop}/admin/api/{version}/graphql.json", graphql.endpoint, methods=["POST"]

@@ -68,6 +68,14 @@ def proxy_query(
     return urlencode([*own, ("signature", proxy_signature(settings.api_secret, own))])
 
 
+def proxied_url(
+    settings: Settings, shop: str, path: str, customer_id: int | str | None, query: str = ""
+) -> str:
+    """The address the app sees when its proxy is asked for `path`, signed for this moment."""
+    signed = proxy_query(settings, shop, customer_id, query)
+    return f"{settings.app_url}/storefront/{path.lstrip('/')}?{signed}"
+
+
 def id_token(
     settings: Settings, shop: str, *, user: str = STAFF_USER, seconds: int = ID_TOKEN_SECONDS
 ) -> str:

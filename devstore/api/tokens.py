@@ -17,9 +17,8 @@ from devstore.world import World, world_of
 
 ACCESS_SECONDS = 3600
 REFRESH_SECONDS = 90 * 24 * 3600
-RETRY_SECONDS = (
-    30 * 24 * 3600
-)  # how long the previous refresh token can be retried after its first use
+# how long the previous refresh token can be retried after its first use
+RETRY_SECONDS = 30 * 24 * 3600
 LEEWAY_SECONDS = 10
 SCOPE = "read_customers,read_discounts,read_orders,write_app_proxy,write_discounts"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -214,10 +213,3 @@ def expire_access(state: State, shop: things.Shop) -> int:
         token.expires_at = time.time() - 1
         state.put("access_token", token.token, token)
     return len(found)
-
-
-def revoke_all(state: State, shop: things.Shop) -> None:
-    """What uninstalling does."""
-    for kind in ("access_token", "refresh_token"):
-        for token in list(state.of_shop(kind, shop.domain)):
-            state.drop(kind, token.token)

@@ -10,7 +10,7 @@ import httpx
 
 from devstore import signing
 from devstore.demo import spending
-from devstore.shop import orders, things
+from devstore.shop import acts, things
 from devstore.world import World
 
 HANDLE = "holdfast-demo"
@@ -54,9 +54,7 @@ log = logging.getLogger("devstore.demo")
 
 
 async def run(world: World) -> None:
-    """The history, then some spending of what it earned; each once, however often this is
-    started.
-    """
+    """The history, then some spending of what it earned; each once, however often started."""
     await seed(world)
     shop = world.state.shop(SHOP)
     if not shop.has_spent:
@@ -68,9 +66,7 @@ async def run(world: World) -> None:
 
 
 async def seed(world: World) -> None:
-    """Make the history unless there is one: wait for the app, open it once as the merchant
-    would, then send.
-    """
+    """Make the history unless there is one, after the app is up and was opened once."""
     shop = world.state.shop(SHOP)
     if shop.is_seeded:
         return
@@ -111,9 +107,7 @@ async def _open_app_once(world: World, shop: things.Shop) -> None:
 
 
 def make_history(world: World, shop: things.Shop) -> None:
-    """Customers, orders, refunds and cancellations of the last two months, each sent as
-    webhooks.
-    """
+    """Customers, orders, refunds and cancellations of two months, each told to the app."""
     dice = random.Random(SEED)  # noqa: S311 - a history, not a secret
     state, now = world.state, datetime.now(UTC)
     for title, price_cents, picture, description in PRODUCTS:
@@ -134,21 +128,10 @@ def make_history(world: World, shop: things.Shop) -> None:
         chosen = dice.sample(products, dice.choice((1, 1, 2, 3)))
         if _is(index, WITH_A_GIFT_CARD):
             chosen.append(gift_card)
-        items = [
-            things.Item(
-                one.title,
-                one.price_cents,
-                dice.choice((1, 1, 1, 2)),
-                one.is_gift_card,
-                one.id,
-                one.variant_id,
-            )
-            for one in chosen
-        ]
+        items = [one.item(dice.choice((1, 1, 1, 2))) for one in chosen]
         at = (now - timedelta(days=days_ago)).isoformat(timespec="seconds")
         basket = things.Basket(items, buyer, None if buyer else f"guest{index}@example.com")
-        order = orders.place(state, shop, basket, processed_at=at, is_test=index == THE_TEST_ORDER)
-        world.tell_order(order, "orders/create", "orders/paid")
+        order = acts.place_order(world, shop, basket, at=at, is_test=index == THE_TEST_ORDER)
         _afterwards(world, order, index, now - timedelta(days=days_ago * 0.8))
 
 
@@ -159,32 +142,17 @@ def _is(index: int, which: tuple[int, int]) -> bool:
 
 def _customer(world: World, shop: things.Shop, first: str, last: str, at: str) -> things.Customer:
     plain = unicodedata.normalize("NFKD", first.lower()).encode("ascii", "ignore").decode()
-    made = things.Customer(
-        id=world.state.new_id(),
-        shop=shop.domain,
-        first_name=first,
-        last_name=last,
-        email=f"{plain}@example.com",
-        created_at=at,
-        updated_at=at,
-    )
-    world.state.put("customer", made.id, made)
-    world.tell_customer(made, "customers/create")
-    return made
+    fields = {"first_name": first, "last_name": last, "email": f"{plain}@example.com"}
+    return acts.add_customer(world, shop, fields, at)
 
 
 def _afterwards(world: World, order: things.Order, index: int, moment: datetime) -> None:
     """Some orders are refunded in part, wholly, or cancelled."""
     at = moment.isoformat(timespec="seconds")
     if _is(index, REFUNDED_IN_PART):
-        refund = orders.refund_lines(
-            world.state, order, [(order.lines[0].id, 1)], note="Arrived damaged", at=at
-        )
-        world.tell_order(order, "orders/updated", refunds=[refund])
+        one_piece = [(order.lines[0].id, 1)]
+        acts.refund(world, order, one_piece, note="Arrived damaged", at=at)
     elif _is(index, REFUNDED):
-        refund = orders.refund_whole(world.state, order, note="Changed their mind", at=at)
-        world.tell_order(order, "orders/updated", refunds=[refund])
+        acts.refund(world, order, None, note="Changed their mind", at=at)
     elif _is(index, CANCELLED):
-        orders.cancel(world.state, order, at=at)
-        refund = orders.refund_whole(world.state, order, note="Order cancelled", at=at)
-        world.tell_order(order, "orders/cancelled", "orders/updated", refunds=[refund])
+        acts.cancel(world, order, with_refund=True, at=at)

@@ -1,6 +1,4 @@
-"""Two customers of the demo shop spend points the way shoppers do: through the app proxy, then
-one at the checkout.
-"""
+"""Two customers of the demo shop spend points: through the app proxy, one also at the checkout."""
 
 import asyncio
 import logging
@@ -9,9 +7,9 @@ from typing import Any
 
 import httpx
 
+from devstore import signing
 from devstore.errors import RefusedError
-from devstore.pages import proxy
-from devstore.shop import orders, things
+from devstore.shop import acts, things
 from devstore.world import World
 
 PATIENCE_SECONDS = 180
@@ -24,9 +22,7 @@ log = logging.getLogger("devstore.demo")
 async def spend(
     world: World, shop: things.Shop, people: Sequence[things.Customer], product: things.Product
 ) -> None:
-    """The first two who can afford a reward redeem it, once the history has settled; the first
-    uses the code.
-    """
+    """Once the history has settled, the first two who can redeem; the first uses the code."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     before: list[int] = []
     while asyncio.get_running_loop().time() < deadline:
@@ -55,9 +51,7 @@ async def spend(
 async def _redeem(
     world: World, shop: things.Shop, customer: things.Customer, reward_id: str
 ) -> str:
-    """The code, or nothing when the app cannot give it now; asked again, it is still this one
-    redemption.
-    """
+    """The code, or nothing when the app cannot give it now; every try is the same redemption."""
     body = {"reward_id": reward_id, "idempotency_key": f"demo-{customer.id}"}
     for _ in range(5):
         answer = await _ask(world, shop, customer, "POST", "/redemptions", json=body)
@@ -71,13 +65,11 @@ async def _redeem(
 def _order(
     world: World, shop: things.Shop, customer: things.Customer, product: things.Product, code: str
 ) -> None:
-    item = things.Item(product.title, product.price_cents, 1, False, product.id, product.variant_id)
+    basket = things.Basket([product.item(1)], customer)
     try:
-        order = orders.place(world.state, shop, things.Basket([item], customer), codes=[code])
+        acts.place_order(world, shop, basket, codes=[code])
     except RefusedError as refused:
         log.warning("The code of a reward was not taken: %s", refused)
-        return
-    world.tell_order(order, "orders/create", "orders/paid")
 
 
 async def _ask(
@@ -88,7 +80,7 @@ async def _ask(
     path: str,
     **options: Any,
 ) -> dict[str, Any]:
-    url = proxy.proxied_url(world, shop.domain, path, customer.id)
+    url = signing.proxied_url(world.settings, shop.domain, path, customer.id)
     try:
         answer = await world.client.request(method, url, timeout=10, **options)
         found = answer.json()

@@ -1,24 +1,18 @@
-"""The "break it" page: stop what you like, and see beside it what the merchant and the shopper
-see.
-"""
+"""The "break it" page: stop what you like, and see what the merchant and the shopper see."""
 
-import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from devstore import trouble
-from devstore.control import Nuisance, apply_nuisance
+from devstore import processes, trouble
 from devstore.demo import history
-from devstore.errors import FormError, RefusedError
-from devstore.pages import processes
-from devstore.pages.shared import form_of, go, render
+from devstore.errors import RefusedError
+from devstore.pages.shared import form_of, go, render, whole_number
+from devstore.shop import acts, things
+from devstore.webhooks import forging, nuisance
 from devstore.world import world_of
 
-
-class Action(msgspec.Struct):
-    name: str
-    action: str
+BURST_ITEM = things.Item("Notebook", 990, 1)
 
 
 async def page(request: Request) -> Response:
@@ -63,35 +57,29 @@ async def change_shopify(request: Request) -> Response:
 async def change_webhooks(request: Request) -> Response:
     fields = await form_of(request)
     try:
-        asked = Nuisance(
+        asked = nuisance.Nuisance(
             duplicate_ratio=float(fields.get("duplicate_percent") or 0) / 100,
             shuffle=fields.get("shuffle") == "on",
             time_scale=float(fields.get("time_scale") or 1),
+            clock_hours=float(fields.get("clock_hours") or 0),
         )
-        apply_nuisance(world_of(request), asked)
+        nuisance.change(world_of(request).webhooks, asked)
     except (ValueError, RefusedError) as error:
         return go("/break", str(error))
     return go("/break", "Webhooks are sent that way from now on.")
 
 
-async def list_processes(request: Request) -> Response:
+async def send_burst(request: Request) -> Response:
+    """Paid orders of guests in the demo shop, as large as asked for."""
+    world, fields = world_of(request), await form_of(request)
     try:
-        found = await processes.list_all(world_of(request).settings.supervisor_socket)
-    except processes.ProcessError as error:
-        return JSONResponse({"error": str(error)}, status_code=503)
-    return JSONResponse(found)
-
-
-async def control_process(request: Request) -> Response:
-    try:
-        asked = msgspec.json.decode(await request.body(), type=Action)
-    except msgspec.DecodeError as error:
-        raise FormError(str(error)) from None
-    try:
-        await processes.act(world_of(request).settings.supervisor_socket, asked.name, asked.action)
-    except processes.ProcessError as error:
-        return JSONResponse({"error": str(error)}, status_code=409)
-    return JSONResponse({"name": asked.name, "action": asked.action})
+        count, size_bytes = whole_number(fields, "count"), whole_number(fields, "size_bytes")
+        forging.check_size(size_bytes)
+        shop = world.state.shop(history.SHOP)
+        await acts.place_burst(world, shop, count, BURST_ITEM, size_bytes=size_bytes)
+    except RefusedError as error:
+        return go("/break", str(error))
+    return go("/break", f"{count} paid orders are being sent.")
 
 
 routes = [
@@ -99,6 +87,5 @@ routes = [
     Route("/break/process", act, methods=["POST"]),
     Route("/break/shopify", change_shopify, methods=["POST"]),
     Route("/break/webhooks", change_webhooks, methods=["POST"]),
-    Route("/control/processes", list_processes),
-    Route("/control/processes", control_process, methods=["POST"]),
+    Route("/break/burst", send_burst, methods=["POST"]),
 ]

@@ -1,6 +1,4 @@
-"""The page listing webhook deliveries: what was sent, how often, what came back, and "send
-again".
-"""
+"""Webhook deliveries: what was sent, what came back, and "send again", also under other names."""
 
 import json
 
@@ -8,11 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devstore.pages.shared import go, render
+from devstore.errors import RefusedError
+from devstore.pages.shared import form_of, go, render
 from devstore.shop import things
+from devstore.webhooks import forging
 from devstore.world import world_of
 
 PAGE_SIZE = 50
+GONE = "This delivery is not kept any more."
 
 
 async def page(request: Request) -> Response:
@@ -43,13 +44,9 @@ async def page(request: Request) -> Response:
 
 
 async def one_delivery(request: Request) -> Response:
-    found: things.Delivery | None = (
-        world_of(request).state.tables["delivery"].get(request.path_params["id"])
-    )
+    found = _found(request)
     if found is None:
-        return render(
-            request, "sentence.html", {"sentence": "This delivery is not kept any more."}, 404
-        )
+        return render(request, "sentence.html", {"sentence": GONE}, 404)
     body = json.dumps(json.loads(found.body), indent=2, ensure_ascii=False)
     return render(request, "delivery.html", {"delivery": found, "body": body})
 
@@ -57,12 +54,35 @@ async def one_delivery(request: Request) -> Response:
 async def send_again(request: Request) -> Response:
     delivery_id = request.path_params["id"]
     if not world_of(request).webhooks.send_again(delivery_id):
-        return go("/deliveries", "This delivery is not kept any more.")
+        return go("/deliveries", GONE)
     return go(f"/deliveries/{delivery_id}", "It is being sent again, with the same id.")
+
+
+async def forge(request: Request) -> Response:
+    """The same body under the topic, the shop and the id of the form, as another delivery."""
+    captured, fields = _found(request), await form_of(request)
+    if captured is None:
+        return go("/deliveries", GONE)
+    try:
+        asked = forging.Forgery(
+            topic=fields.get("topic") or None,
+            shop=fields.get("shop") or None,
+            webhook_id=fields.get("webhook_id") or None,
+            clock_hours=float(fields["clock_hours"]) if fields.get("clock_hours") else None,
+        )
+        made = forging.send(world_of(request).webhooks, captured, asked)
+    except (ValueError, RefusedError) as error:
+        return go(f"/deliveries/{captured.id}", str(error))
+    return go(f"/deliveries/{made.id}", "It is being sent under these names.")
+
+
+def _found(request: Request) -> things.Delivery | None:
+    return world_of(request).state.tables["delivery"].get(request.path_params["id"])
 
 
 routes = [
     Route("/deliveries", page),
     Route("/deliveries/{id}", one_delivery),
     Route("/deliveries/{id}/again", send_again, methods=["POST"]),
+    Route("/deliveries/{id}/forge", forge, methods=["POST"]),
 ]

@@ -1,6 +1,4 @@
-"""The app proxy: a storefront request reaches the app signed, without cookies in either
-direction (§3.2).
-"""
+"""The app proxy: storefront requests reach the app signed, without cookies either way."""
 
 import httpx
 from starlette.requests import Request
@@ -8,9 +6,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from devstore import signing
-from devstore.pages.shared import shop_of
-from devstore.pages.storefront import COOKIE, signed_in
-from devstore.world import World, world_of
+from devstore.pages.storefront import COOKIE
+from devstore.shop import carts
+from devstore.world import shop_of, world_of
 
 TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 2.0
@@ -40,17 +38,15 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 async def forward(request: Request) -> Response:
-    """Any method and path below `/apps/holdfast`; 502 when the app cannot be reached, 504 when
-    it is too slow.
-    """
+    """Any method and path below `/apps/holdfast`; 502 when the app is away, 504 when too slow."""
     world, shop = world_of(request), shop_of(request)
     session = world.state.find("session", shop.domain, request.cookies.get(COOKIE))
-    customer = signed_in(world, session) if session else None
+    customer = carts.signed_in(world.state, session) if session else None
     body = await request.body()
     if len(body) > BODY_LIMIT_BYTES:
         return _trouble(413, "The request is too large.")
-    url = proxied_url(
-        world,
+    url = signing.proxied_url(
+        world.settings,
         shop.domain,
         request.path_params["path"],
         customer.id if customer else None,
@@ -76,14 +72,6 @@ async def forward(request: Request) -> Response:
         return _trouble(502, "There was an error in the third-party application.")
     kept = {name: value for name, value in answer.headers.items() if name not in DROPPED}
     return Response(answer.content, status_code=answer.status_code, headers=kept)
-
-
-def proxied_url(
-    world: World, shop: str, path: str, customer_id: int | str | None, query: str = ""
-) -> str:
-    """The address the app sees, signed for this moment."""
-    signed = signing.proxy_query(world.settings, shop, customer_id, query)
-    return f"{world.settings.app_url}/storefront/{path.lstrip('/')}?{signed}"
 
 
 def _trouble(status: int, sentence: str) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from devstore.errors import FormError
-from devstore.shop import money, orders, things
+from devstore.shop import money, orders
 from devstore.world import world_of
 
 HERE = Path(__file__).parent.parent
@@ -24,14 +24,6 @@ _environment.filters["when"] = lambda at: at[:16].replace("T", " ") if at else "
 _environment.globals["status_of"] = orders.financial_status
 _environment.globals["refundable"] = orders.refundable
 templates = Jinja2Templates(env=_environment)
-
-
-def shop_of(request: Request) -> things.Shop:
-    """The shop of the address, by its full name or its handle."""
-    parameters = request.path_params
-    return world_of(request).state.shop(
-        parameters.get("shop") or f"{parameters['handle']}.myshopify.com"
-    )
 
 
 def render(

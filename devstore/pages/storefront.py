@@ -1,19 +1,16 @@
-"""The shop as its customers see it: products, signing in, a cart, and a checkout that takes
-discount codes.
-"""
+"""The shop as its customers see it: products, signing in, a cart, and a checkout with codes."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devstore.errors import CodeRefusedError, FormError
-from devstore.pages.shared import form_of, go, render, shop_of, whole_number
-from devstore.shop import discounts, orders, things
-from devstore.world import World, world_of
+from devstore.errors import FormError
+from devstore.pages.shared import form_of, go, render, whole_number
+from devstore.shop import acts, carts, discounts, orders, things
+from devstore.world import shop_of, world_of
 
 COOKIE = "storefront_session"
 COOKIE_SECONDS = 30 * 24 * 3600
-CART_LIMIT = 50
 CUSTOMERS_SHOWN = 100
 
 
@@ -35,48 +32,10 @@ def keep(request: Request, session: things.Session, response: Response) -> Respo
     return response
 
 
-def signed_in(world: World, session: things.Session) -> things.Customer | None:
-    found: things.Customer | None = world.state.find("customer", session.shop, session.customer_id)
-    return None if found is None or found.is_deleted else found
-
-
-def basket_of(world: World, session: things.Session, email: str | None = None) -> things.Basket:
-    items = []
-    for product_id, quantity in session.cart.items():
-        product: things.Product | None = world.state.find("product", session.shop, product_id)
-        if product:
-            items.append(
-                things.Item(
-                    product.title,
-                    product.price_cents,
-                    quantity,
-                    product.is_gift_card,
-                    product.id,
-                    product.variant_id,
-                )
-            )
-    return things.Basket(items, signed_in(world, session), email)
-
-
-def usable_codes(
-    world: World, shop: things.Shop, codes: list[str], basket: things.Basket
-) -> tuple[list[str], str]:
-    """The codes that can be used together, and why the first other one cannot."""
-    kept: list[str] = []
-    why = ""
-    for code in codes:
-        try:
-            discounts.check_all(world.state, shop, [*kept, code], basket)
-            kept.append(code)
-        except CodeRefusedError as refused:
-            why = why or str(refused)
-    return kept, why
-
-
 def show(request: Request, template: str, **more: object) -> Response:
     world, shop, session = world_of(request), shop_of(request), session_of(request)
-    basket = basket_of(world, session)
-    codes, why = usable_codes(world, shop, session.codes, basket)
+    basket = carts.basket_of(world.state, session)
+    codes, why = carts.usable_codes(world.state, shop, session.codes, basket)
     used = discounts.check_all(world.state, shop, codes, basket)
     customers = [one for one in world.state.of_shop("customer", shop.domain) if not one.is_deleted]
     context = {
@@ -120,25 +79,16 @@ async def change_cart(request: Request) -> Response:
     product = world.state.find("product", shop.domain, fields.get("product_id"))
     if product is None:
         return go(f"/shops/{shop.domain}/", "There is no such product.")
-    key = str(product.id)
-    before = session.cart.get(key, 0) if "add" in fields else 0
-    quantity = min(
-        before + whole_number(fields, "add" if "add" in fields else "quantity", 1),
-        orders.QUANTITY_LIMIT,
-    )
-    session.cart.pop(key, None)
-    if quantity and len(session.cart) < CART_LIMIT:
-        session.cart[key] = quantity
+    before = session.cart.get(str(product.id), 0) if "add" in fields else 0
+    asked = whole_number(fields, "add" if "add" in fields else "quantity", 1)
+    carts.put_in(session, product, before + asked)
     return keep(request, session, go(f"/shops/{shop.domain}/cart", "Your cart was updated."))
 
 
 async def apply_code(request: Request) -> Response:
     """`/discount/{code}`: remember the code for this browser's cart, as a shared link does."""
     shop, session = shop_of(request), session_of(request)
-    code = request.path_params["code"][:255]
-    session.codes = [*[one for one in session.codes if one.lower() != code.lower()], code][
-        -discounts.CODES_LIMIT :
-    ]
+    carts.remember_code(session, request.path_params["code"][:255])
     where = request.query_params.get("redirect", "/cart")
     base = f"/shops/{shop.domain}"
     is_plain = where.startswith("/") and not where.startswith(("//", "/\\"))
@@ -154,7 +104,7 @@ async def change_codes(request: Request) -> Response:
         return keep(request, session, go(f"/shops/{shop.domain}/checkout"))
     if not fields.get("code"):
         raise FormError("Enter a discount code.")
-    session.codes = [*session.codes, fields["code"]][-discounts.CODES_LIMIT :]
+    carts.remember_code(session, fields["code"])
     return keep(request, session, go(f"/shops/{shop.domain}/checkout"))
 
 
@@ -165,22 +115,22 @@ async def checkout(request: Request) -> Response:
 async def place_order(request: Request) -> Response:
     world, shop, session = world_of(request), shop_of(request), session_of(request)
     fields = await form_of(request)
-    basket = basket_of(world, session, fields.get("email") or "guest@example.com")
-    codes, why = usable_codes(world, shop, session.codes, basket)
+    basket = carts.basket_of(world.state, session, fields.get("email") or carts.GUEST)
+    codes, why = carts.usable_codes(world.state, shop, session.codes, basket)
     if why:  # never charge more than what the page promised without saying so
         session.codes = codes
         return keep(request, session, go(f"/shops/{shop.domain}/checkout", why))
-    is_paid = fields.get("payment") != "later"
-    order = orders.place(
-        world.state, shop, basket, codes=codes, is_paid=is_paid, is_test=fields.get("test") == "on"
+    order = acts.place_order(
+        world,
+        shop,
+        basket,
+        codes=codes,
+        is_paid=fields.get("payment") != "later",
+        is_test=fields.get("test") == "on",
     )
-    world.tell_order(order, "orders/create", *(["orders/paid"] if is_paid else []))
     session.cart, session.codes = {}, []
-    return keep(
-        request,
-        session,
-        go(f"/shops/{shop.domain}/orders/{order.id}", "Thank you, your order was placed."),
-    )
+    where = f"/shops/{shop.domain}/orders/{order.id}"
+    return keep(request, session, go(where, "Thank you, your order was placed."))
 
 
 BASE = "/shops/{shop}"

@@ -70,6 +70,7 @@ def place(
     is_test: bool = False,
     is_paid: bool = True,
     processed_at: str | None = None,
+    size_bytes: int = 0,
 ) -> things.Order:
     """Place an order; each code is used up by it.
 
@@ -101,6 +102,7 @@ def place(
         shipping_line_id=state.new_id(),
         is_paid=is_paid,
         is_test=is_test,
+        size_bytes=size_bytes,
     )
     shop.next_order_number += 1
     state.put("shop", shop.domain, shop)

@@ -1,12 +1,13 @@
 """What a shop consists of; money is a whole number of cents, times are ISO texts with an offset."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def now(hours_off: float = 0.0) -> str:
+    moment = datetime.now(UTC) + timedelta(hours=hours_off)
+    return moment.isoformat(timespec="milliseconds")
 
 
 class Shop(Struct):
@@ -36,6 +37,11 @@ class Product(Struct):
     description: str = ""
     is_gift_card: bool = False
 
+    def item(self, quantity: int) -> "Item":
+        return Item(
+            self.title, self.price_cents, quantity, self.is_gift_card, self.id, self.variant_id
+        )
+
 
 class Customer(Struct):
     id: int
@@ -62,9 +68,7 @@ class Line(Struct):
     price_cents: int
     quantity: int
     is_gift_card: bool = False
-    allocations: list[int] = field(
-        default_factory=list
-    )  # cents off, one for each code of the order
+    allocations: list[int] = field(default_factory=list)  # cents off, by code of the order
     tax_cents: int = 0
 
     @property
@@ -154,6 +158,7 @@ class Order(Struct):
     cancelled_at: str | None = None
     cancel_reason: str | None = None
     refunds: list[Refund] = field(default_factory=list)
+    size_bytes: int = 0  # its webhooks are padded to that size
 
 
 class Discount(Struct):
@@ -217,7 +222,7 @@ class Try(Struct):
 
 
 class Delivery(Struct):
-    id: str  # X-Shopify-Webhook-Id
+    id: str  # X-Shopify-Webhook-Id, unless `webhook_id` is another one
     event_id: str
     topic: str
     shop: str
@@ -229,3 +234,5 @@ class Delivery(Struct):
     failures: int = 0
     due_at: float = 0.0  # Unix seconds
     sequence: int = 0
+    webhook_id: str = ""  # X-Shopify-Webhook-Id, where another one than `id` is pretended
+    size_bytes: int = 0  # the body is padded to that size when it is sent

@@ -2,6 +2,7 @@
 §4.4, §4.5).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from devstore.shop import things
@@ -53,7 +54,11 @@ def customer_deleted(it: things.Customer) -> Json:
 
 
 def compliance(
-    topic: str, shop: things.Shop, it: things.Customer | None, order_ids: list[int], request_id: int
+    topic: str,
+    shop: things.Shop,
+    it: things.Customer | None,
+    order_ids: Sequence[int],
+    request_id: int,
 ) -> Json:
     """`customers/data_request`, `customers/redact` or `shop/redact`."""
     found: Json = {"shop_id": shop.id, "shop_domain": shop.domain}
@@ -61,8 +66,8 @@ def compliance(
         return found
     found["customer"] = {"id": it.id, "email": it.email, "phone": it.phone}
     if topic == "customers/redact":
-        return {**found, "orders_to_redact": order_ids}
-    return {**found, "orders_requested": order_ids, "data_request": {"id": request_id}}
+        return {**found, "orders_to_redact": list(order_ids)}
+    return {**found, "orders_requested": list(order_ids), "data_request": {"id": request_id}}
 
 
 def shop(it: things.Shop) -> Json:

@@ -1,13 +1,13 @@
-"""Webhook bodies in the shape of API version 2026-07: every key that real ones have, whether we
-use it or not.
-"""
+"""Webhook bodies of orders as API version 2026-07 has them, with every key of real ones."""
 
 from typing import Any
 
 from devstore.shop import money, orders, things
 from devstore.shop.state import State
+from devstore.webhooks.payload_lines import line_item, shipping_line
 from devstore.webhooks.payload_parts import address, money_set, pair, rfc3339, tax_lines
 from devstore.webhooks.payload_people import customer
+from devstore.webhooks.payload_refunds import refund
 
 Json = dict[str, Any]
 
@@ -18,7 +18,7 @@ def order(state: State, it: things.Order) -> Json:
     for refund_ in it.refunds:
         for item in refund_.items:
             back[item.line_id] = back.get(item.line_id, 0) + item.quantity
-    line_items = [_line(it, line, line.quantity - back.get(line.id, 0)) for line in it.lines]
+    line_items = [line_item(it, line, line.quantity - back.get(line.id, 0)) for line in it.lines]
     customer_ = state.tables["customer"].get(str(it.customer_id)) if it.customer_id else None
     where = address(it.id, customer_)
     return {
@@ -88,7 +88,7 @@ def order(state: State, it: things.Order) -> Json:
         "payment_terms": None,
         "refunds": [refund(it, one) for one in it.refunds],
         "shipping_address": where,
-        "shipping_lines": [_shipping_line(it)] if it.shipping_cents else [],
+        "shipping_lines": [shipping_line(it)] if it.shipping_cents else [],
         "returns": [],
         "line_item_groups": [],
     }
@@ -142,165 +142,4 @@ def _application(use: things.CodeUse) -> Json:
         "allocation_method": "across",
         "target_selection": "all",
         "code": use.code,
-    }
-
-
-def _line(it: things.Order, line: things.Line, current_quantity: int) -> Json:
-    return {
-        "id": line.id,
-        "admin_graphql_api_id": f"gid://shopify/LineItem/{line.id}",
-        "attributed_staffs": [],
-        "current_quantity": current_quantity,
-        "fulfillable_quantity": 0 if line.is_gift_card or it.cancelled_at else current_quantity,
-        "fulfillment_service": "manual",
-        "fulfillment_status": None,
-        "gift_card": line.is_gift_card,
-        "grams": 0,
-        "name": line.title,
-        **pair("price", line.price_cents, it.currency),
-        "product_exists": line.product_id is not None,
-        "product_id": line.product_id,
-        "properties": [],
-        "quantity": line.quantity,
-        "requires_shipping": not line.is_gift_card,
-        "sales_line_item_group_id": None,
-        "sku": None,
-        "taxable": not line.is_gift_card,
-        "title": line.title,
-        # Shopify leaves this at 0 for codes; what they took off is in `discount_allocations` alone.
-        **pair("total_discount", 0, it.currency),
-        "variant_id": line.variant_id,
-        "variant_inventory_management": None,
-        "variant_title": None,
-        "vendor": it.shop.removesuffix(".myshopify.com"),
-        "tax_lines": tax_lines(line.tax_cents, it.currency),
-        "duties": [],
-        "discount_allocations": [
-            {
-                "amount": money.text(off),
-                "amount_set": money_set(off, it.currency),
-                "discount_application_index": index,
-            }
-            for index, off in enumerate(line.allocations)
-            if off
-        ],
-    }
-
-
-def _shipping_line(it: things.Order) -> Json:
-    return {
-        "id": it.shipping_line_id,
-        "carrier_identifier": None,
-        "code": "Standard",
-        "current_discounted_price_set": money_set(it.shipping_cents, it.currency),
-        **pair("discounted_price", it.shipping_cents, it.currency),
-        "is_removed": False,
-        "phone": None,
-        **pair("price", it.shipping_cents, it.currency),
-        "requested_fulfillment_service_id": None,
-        "source": "shopify",
-        "title": "Standard",
-        "tax_lines": [],
-        "discount_allocations": [],
-    }
-
-
-def refund(it: things.Order, one: things.Refund) -> Json:
-    """The refund object of `refunds/create` (platform.md §4.5), also held in `order.refunds`."""
-    lines = {line.id: line for line in it.lines}
-    at = rfc3339(one.created_at)
-    return {
-        "id": one.id,
-        "order_id": it.id,
-        "created_at": at,
-        "note": one.note,
-        "user_id": 548380009,
-        "processed_at": at,
-        "duties": [],
-        "total_duties_set": money_set(0, it.currency),
-        "return": None,
-        "refund_shipping_lines": [
-            {
-                "id": one.id,
-                "subtotal_amount_set": money_set(one.shipping_cents, it.currency),
-                "tax_amount_set": money_set(0, it.currency),
-                "shipping_line": _shipping_line(it),
-            }
-        ]
-        if one.shipping_cents
-        else [],
-        "restock": False,
-        "admin_graphql_api_id": f"gid://shopify/Refund/{one.id}",
-        "order_adjustments": _adjustments(it, one),
-        "refund_line_items": [_refund_line(it, lines[item.line_id], item) for item in one.items],
-        "transactions": [_transaction(it, one)] if one.amount_cents else [],
-    }
-
-
-def _adjustments(it: things.Order, one: things.Refund) -> list[Json]:
-    """Negative amounts go to the customer; "shipping_refund" is shipping, "refund_discrepancy"
-    an amount as such.
-    """
-    kinds = (
-        ("shipping_refund", "Shipping refund", one.shipping_cents, one.id),
-        ("refund_discrepancy", "Refund discrepancy", one.adjustment_cents, one.adjustment_id),
-    )
-    return [
-        {
-            "id": id_,
-            "order_id": it.id,
-            "refund_id": one.id,
-            "kind": kind,
-            "reason": reason,
-            **pair("amount", -amount, it.currency),
-            **pair("tax_amount", 0, it.currency),
-        }
-        for kind, reason, amount, id_ in kinds
-        if amount
-    ]
-
-
-def _refund_line(it: things.Order, line: things.Line, item: things.RefundItem) -> Json:
-    # These two are JSON numbers, unlike nearly all other money (shared payload notes, trap 2).
-    return {
-        "id": item.id,
-        "quantity": item.quantity,
-        "line_item_id": item.line_id,
-        "location_id": None,
-        "restock_type": "no_restock",
-        "subtotal": item.subtotal_cents / 100,
-        "total_tax": item.tax_cents / 100,
-        "subtotal_set": money_set(item.subtotal_cents, it.currency),
-        "total_tax_set": money_set(item.tax_cents, it.currency),
-        "line_item": _line(it, line, orders.refundable(it, line)),
-    }
-
-
-def _transaction(it: things.Order, one: things.Refund) -> Json:
-    zero = {"amount": "0.0", "currency": it.currency}
-    return {
-        "id": one.transaction_id,
-        "order_id": it.id,
-        "kind": "refund",
-        "gateway": "bogus",
-        "status": "success",
-        "message": "Bogus Gateway: Forced success",
-        "created_at": rfc3339(one.created_at),
-        "test": it.is_test,
-        "authorization": None,
-        "location_id": None,
-        "user_id": None,
-        "parent_id": it.transaction_id,
-        "processed_at": rfc3339(one.created_at),
-        "device_id": None,
-        "error_code": None,
-        "source_name": "web",
-        "receipt": {},
-        "amount": money.text(one.amount_cents),
-        "currency": it.currency,
-        "payment_id": f"#{it.number}.1",
-        "total_unsettled_set": {"presentment_money": zero, "shop_money": zero},
-        "manual_payment_gateway": False,
-        "amount_rounding": None,
-        "admin_graphql_api_id": f"gid://shopify/OrderTransaction/{one.transaction_id}",
     }

@@ -1,6 +1,4 @@
-"""Sends webhooks the way Shopify does: at least once, within five seconds or again later, in no
-promised order.
-"""
+"""Sends webhooks as Shopify does: at least once, in no promised order, again after a failure."""
 
 import asyncio
 import heapq
@@ -27,13 +25,17 @@ SENDING_AT_ONCE = 16
 SHUFFLE_SECONDS = 0.5
 TRIES_KEPT = 20
 ANSWER_KEPT = 200
+PADDING_BYTES = 1000  # one of the texts a body is padded with
+
+Event = list[tuple[str, dict[str, Any]]]  # topic and body of each webhook of one merchant action
 
 log = logging.getLogger("devstore.webhooks")
 
 
 class Webhooks:
-    """A schedule of deliveries and the task that works it off; `duplicate_ratio`, `shuffle` and
-    `time_scale` are the nuisances people can ask for.
+    """A schedule of deliveries, and the task that works it off.
+
+    `duplicate_ratio`, `shuffle`, `time_scale` and `clock_hours` are the nuisances one can ask for.
     """
 
     def __init__(self, settings: Settings, state: State, client: httpx.AsyncClient) -> None:
@@ -41,6 +43,7 @@ class Webhooks:
         self.duplicate_ratio = 0.0
         self.shuffle = False
         self.time_scale = 1.0
+        self.clock_hours = 0.0
         self._schedule: list[tuple[float, int, str, bool]] = []
         self._sequence = max((one.sequence for one in state.tables["delivery"].values()), default=0)
         self._wake = asyncio.Event()
@@ -54,41 +57,47 @@ class Webhooks:
     # what Shopify's inside calls
 
     def send(
-        self, shop: things.Shop, event: list[tuple[str, dict[str, Any]]]
+        self, shop: things.Shop, event: Event, *, size_bytes: int = 0
     ) -> list[things.Delivery]:
-        """One merchant action: `(topic, payload)` for each topic it touches; nothing when the
-        app is not installed.
-        """
+        """One merchant action; nothing when the app is not installed."""
         if not shop.is_installed:
             return []
-        return self.send_anyway(shop.domain, event)
+        return self.send_anyway(shop.domain, event, size_bytes=size_bytes)
 
-    def send_anyway(
-        self, shop: str, event: list[tuple[str, dict[str, Any]]]
-    ) -> list[things.Delivery]:
+    def send_anyway(self, shop: str, event: Event, *, size_bytes: int = 0) -> list[things.Delivery]:
         """For what is sent after the app was uninstalled."""
-        event_id, at, made = str(uuid.uuid4()), things.now(), []
-        for topic, payload in event:
-            self._sequence += 1
-            due = time.time() + (self._random.random() * SHUFFLE_SECONDS if self.shuffle else 0)
-            one = things.Delivery(
-                id=str(uuid.uuid4()),
-                event_id=event_id,
-                topic=topic,
-                shop=shop,
-                triggered_at=at,
-                api_version=self.settings.api_version,
-                body=json.dumps(payload, ensure_ascii=False),
-                due_at=due,
-                sequence=self._sequence,
-            )
-            self.state.put("delivery", one.id, one)
-            self._book(due, one.id)
-            if self._random.random() < self.duplicate_ratio:
-                self._book(due + self._random.random() * SHUFFLE_SECONDS, one.id, is_duplicate=True)
-            made.append(one)
+        event_id = str(uuid.uuid4())
+        found = [self.make(shop, topic, payload, event_id) for topic, payload in event]
+        for one in found:
+            one.size_bytes = size_bytes
+            self.book(one)
+        return found
+
+    def make(
+        self, shop: str, topic: str, payload: dict[str, Any], event_id: str = ""
+    ) -> things.Delivery:
+        """A delivery that is not sent yet."""
+        return things.Delivery(
+            id=str(uuid.uuid4()),
+            event_id=event_id or str(uuid.uuid4()),
+            topic=topic,
+            shop=shop,
+            triggered_at=things.now(self.clock_hours),
+            api_version=self.settings.api_version,
+            body=json.dumps(payload, ensure_ascii=False),
+        )
+
+    def book(self, one: things.Delivery) -> None:
+        """Send it, now or a little later, perhaps twice."""
+        self._sequence += 1
+        one.sequence = self._sequence
+        one.due_at = time.time() + (self._random.random() * SHUFFLE_SECONDS if self.shuffle else 0)
+        self.state.put("delivery", one.id, one)
+        self._book(one.due_at, one.id)
+        if self._random.random() < self.duplicate_ratio:
+            later = one.due_at + self._random.random() * SHUFFLE_SECONDS
+            self._book(later, one.id, is_duplicate=True)
         self.state.trim_deliveries()
-        return made
 
     def send_again(self, delivery_id: str) -> bool:
         """Send it once more with the same webhook id and body, whatever became of it."""
@@ -179,7 +188,7 @@ class Webhooks:
         self._book(one.due_at, one.id)
 
     async def _post(self, one: things.Delivery) -> things.Try:
-        body = one.body.encode()
+        body = padded(one.body, one.size_bytes)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Shopify-Captain-Hook",
@@ -187,7 +196,7 @@ class Webhooks:
             "X-Shopify-Hmac-Sha256": signing.webhook_hmac(self.settings.api_secret, body),
             "X-Shopify-Shop-Domain": one.shop,
             "X-Shopify-API-Version": one.api_version,
-            "X-Shopify-Webhook-Id": one.id,
+            "X-Shopify-Webhook-Id": one.webhook_id or one.id,
             "X-Shopify-Event-Id": one.event_id,
             "X-Shopify-Triggered-At": one.triggered_at,
         }
@@ -208,3 +217,16 @@ class Webhooks:
         except httpx.HTTPError as problem:
             error = f"{type(problem).__name__}: {problem}"[:ANSWER_KEPT]
         return things.Try(at, status, round((time.monotonic() - started) * 1000), error)
+
+
+def padded(body: str, size_bytes: int) -> bytes:
+    """The JSON object with a last member that makes it that size; a larger one stays as it is."""
+    plain = body.encode()
+    start = b"{" if plain == b"{}" else plain[:-1] + b", "
+    room = size_bytes - len(start) - len(b'"padding": []}')
+    if room < len(b'""'):
+        return plain
+    count = (room - len(b'""')) // (PADDING_BYTES + 1)
+    sizes = [*[PADDING_BYTES] * count, room - count * (PADDING_BYTES + 1)]
+    texts = b",".join(b'"' + b"x" * (size - 2) + b'"' for size in sizes)
+    return start + b'"padding": [' + texts + b"]}"

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from devstore import main
 from local import servers
 from tests.devstore.conftest import settings_for
-from tests.devstore.pages.test_processes import state_becomes
+from tests.devstore.test_processes import state_becomes
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGE = """<!doctype html><title>Page {path}</title><meta name="shopify-api-key" content="dev-key">

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from devstore.errors import CodeRefusedError, RefusedError
 from devstore.shop import money, orders, things
 from devstore.shop.state import State
-from devstore.webhooks import payloads
+from devstore.webhooks import payload_refunds, payloads
 
 SHOP = "alice.myshopify.com"
 LINES = st.lists(
@@ -112,7 +112,9 @@ def test_an_amount_given_back_is_not_given_back_again_with_the_lines() -> None:
     orders.refund_amount(state, order, 700)
     orders.refund_whole(state, order)
     assert sum(refund.amount_cents for refund in order.refunds) == orders.paid_cents(order)
-    amounts = [payloads.refund(order, refund)["order_adjustments"] for refund in order.refunds]
+    amounts = [
+        payload_refunds.refund(order, refund)["order_adjustments"] for refund in order.refunds
+    ]
     assert [one["amount"] for one in amounts[0]] == ["-7.00"]
     assert {one["kind"]: one["amount"] for one in amounts[1]} == {
         "shipping_refund": "-5.00",

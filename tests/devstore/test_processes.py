@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devstore.pages import processes
+from devstore import processes
 
 
 async def state_becomes(path: Path, wanted: str) -> dict[str, object]:

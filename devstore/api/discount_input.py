@@ -1,6 +1,4 @@
-"""Reads a DiscountCodeBasicInput the way the Admin API does: a discount, or user errors with
-DiscountErrorCode.
-"""
+"""Reads a DiscountCodeBasicInput as the Admin API does: a discount, or its user errors."""
 
 import re
 from datetime import datetime
@@ -172,9 +170,8 @@ def _minimum(given: dict[str, Any], errors: _Errors) -> tuple[int | None, int | 
             "Only one minimum",
         )
     try:
-        return money.cents(subtotal) if subtotal is not None else None, int(
-            quantity
-        ) if quantity else None
+        subtotal_cents = None if subtotal is None else money.cents(subtotal)
+        return subtotal_cents, int(quantity) if quantity else None
     except ValueError:
         errors.note("minimumRequirement", "INVALID", "Minimum requirement is invalid")
         return None, None

@@ -72,7 +72,7 @@ async def endpoint(request: Request) -> Response:
 
 
 def _version(schemas: Schemas, asked: str) -> str | None:
-    """Versions no longer supported fall forward to the oldest one that is (platform.md §5.1)."""
+    """Versions no longer supported fall forward to the oldest one that is."""
     if not VERSION.fullmatch(asked):
         return None
     supported = schemas.versions()

@@ -1,6 +1,4 @@
-"""GraphQL objects as dictionaries: `__typename`, and a value (or a function of the arguments)
-for each field.
-"""
+"""GraphQL objects as dictionaries: a value, or a function of the arguments, by field."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -66,9 +66,7 @@ class Queries(Root):
         return nodes.order(self.state, self.shop, found) if found else None
 
     def field_orders(self, arguments: dict[str, Any]) -> Any:
-        """Sorted and filtered by time (platform.md §5.4); other search terms are refused rather
-        than ignored.
-        """
+        """Sorted and filtered by time alone: any other search term is refused, not ignored."""
         first = int(arguments.get("first") or 0)
         if not 1 <= first <= PAGE_LIMIT:
             raise GraphQLError(f"`first` is between 1 and {PAGE_LIMIT}.")

@@ -1,6 +1,4 @@
-"""Checks GraphQL documents and their variables against Shopify's real schema, when that is on
-this machine.
-"""
+"""Checks GraphQL documents and variables against Shopify's real schema, where it is at hand."""
 
 import asyncio
 import functools
@@ -36,9 +34,7 @@ def build(path: Path) -> GraphQLSchema:
 
 
 class Schemas:
-    """The schema of each API version that has a file in `directory`, built once, when first
-    needed.
-    """
+    """The schema of each API version with a file in `directory`, built when first needed."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -57,9 +53,7 @@ class Schemas:
         )
 
     def get(self, version: str) -> GraphQLSchema | None:
-        """Takes half a second the first time, so call it in a thread; None when documents
-        cannot be checked.
-        """
+        """Half a second the first time, so call it in a thread; None: nothing can be checked."""
         with self._lock:
             if version not in self._built:
                 path = self.directory / f"admin-{version}.introspection.json.gz"
@@ -89,9 +83,7 @@ class Schemas:
     def check_variables(
         self, version: str, operation: OperationDefinitionNode, variables: dict[str, Any]
     ) -> list[GraphQLError]:
-        """What is wrong with the variables: an unknown, missing or mistyped input field hides
-        from the document.
-        """
+        """What is wrong with the variables: a wrong input field hides from the document."""
         schema = self._built.get(version)
         if schema is None:
             return []

@@ -1,6 +1,4 @@
-"""Cuts a resolved value down to what a GraphQL selection asks for, and estimates what that
-costs.
-"""
+"""Cuts a value down to what a GraphQL selection asks for, and estimates what that costs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -52,9 +50,7 @@ class Selection:
         }
 
     def fields(self, selections: SelectionSetNode, type_name: str | None) -> Iterator[FieldNode]:
-        """The fields that apply to an object of that type, fragments opened; None: to whatever
-        type.
-        """
+        """The fields for an object of that type (None: of any), fragments opened."""
         for node in selections.selections:
             if self._is_left_out(node):
                 continue
@@ -112,9 +108,7 @@ class Selection:
         return answer
 
     def cost(self) -> int:
-        """Requested cost (platform.md §5.2): 10 a mutation, 1 an object, a connection as many
-        as it asks for.
-        """
+        """As Shopify reckons: 10 a mutation, 1 an object, a connection as many as it asks for."""
         fields = self.fields(self.operation.selection_set, None)
         return sum(MUTATION_COST if self.is_mutation else self._cost(one) for one in fields)
 

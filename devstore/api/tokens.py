@@ -1,4 +1,4 @@
-"""The token endpoint: token exchange and refresh with Shopify's rules (platform.md §2.1, §2.2)."""
+"""The token endpoint: token exchange and refresh with Shopify's rules."""
 
 import hmac
 import json
@@ -32,9 +32,7 @@ class OAuthError(Exception):
 
 
 async def endpoint(request: Request) -> Response:
-    """`POST /shops/{shop}/admin/oauth/access_token`, JSON or form; every refusal is 400
-    `{"error": ...}`.
-    """
+    """Answers a token to JSON or a form; every refusal is 400 `{"error": ...}`."""
     world = world_of(request)
     if refused := await world.trouble.before():
         return refused
@@ -174,9 +172,7 @@ def _answer(access: things.AccessToken, refresh_token: things.RefreshToken) -> d
 
 
 def refresh(state: State, shop: things.Shop, token: str) -> dict[str, Any]:
-    """A new pair; the same refresh token may be sent again until the one given for it has been
-    used.
-    """
+    """A new pair; the old refresh token works again until its successor has been used."""
     now = time.time()
     old: things.RefreshToken | None = state.find("refresh_token", shop.domain, token)
     if old is None or old.expires_at < now:

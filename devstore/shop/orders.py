@@ -37,9 +37,7 @@ class Quote:
 def quote(
     items: Sequence[things.Item], used: Sequence[things.Discount], new_id: Iterable[int]
 ) -> Quote:
-    """Lines with the discounts spread over them, taxes, and shipping: what the checkout shows
-    and the order keeps.
-    """
+    """Lines with discounts and taxes, and shipping: what the checkout shows and the order keeps."""
     ids = iter(new_id)
     lines = [
         things.Line(
@@ -150,8 +148,7 @@ def refund_lines(
     note: str | None = None,
     at: str = "",
 ) -> things.Refund:
-    """Refund `(line id, quantity)` pairs; over several refunds of a line the parts sum to the line
-    exactly.
+    """Refund `(line id, quantity)` pairs; all refunds of a line together are the line exactly.
 
     Raises RefusedError for an unknown line, or more than is left.
     """
@@ -256,7 +253,7 @@ def _changed(state: State, order: things.Order, at: str = "") -> None:
 
 
 def financial_status(order: things.Order) -> str:
-    """`pending`, `paid`, `partially_refunded`, `refunded` or `voided` (platform.md §4.6)."""
+    """`pending`, `paid`, `partially_refunded`, `refunded` or `voided`."""
     if not order.is_paid:
         return "voided" if order.cancelled_at else "pending"
     if not order.refunds:

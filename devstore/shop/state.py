@@ -15,6 +15,15 @@ import msgspec
 from devstore.errors import UnknownShopError
 from devstore.shop import things
 
+TABLE = """
+CREATE TABLE IF NOT EXISTS things (kind TEXT, key TEXT, body BLOB, PRIMARY KEY (kind, key))
+"""
+PUT = """
+INSERT INTO things VALUES (?, ?, ?)
+    ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body
+"""
+DROP = "DELETE FROM things WHERE kind = ? AND key = ?"
+EVERYTHING = "SELECT kind, key, body FROM things ORDER BY rowid"
 DELIVERIES_KEPT = 5_000
 DELIVERIES_TRIMMED_AT_ONCE = 250
 DELIVERIES_UNDELIVERED_LIMIT = 50_000
@@ -41,7 +50,7 @@ FIRST_PRODUCTS = (
 
 
 class State:
-    """Typed tables by kind and key; what `touch` marks is written to disk by the next save."""
+    """Typed tables by kind and key; what `put` and `drop` change is on disk with the next save."""
 
     def __init__(self, path: Path | None) -> None:
         self.tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
@@ -59,13 +68,8 @@ class State:
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS things (kind TEXT, key TEXT, body BLOB, PRIMARY KEY "
-            "(kind, key))"
-        )
-        for kind, key, body in database.execute(
-            "SELECT kind, key, body FROM things ORDER BY rowid"
-        ):
+        database.execute(TABLE)
+        for kind, key, body in database.execute(EVERYTHING):
             self.tables[kind][key] = msgspec.json.decode(body, type=KINDS[kind])
         return database
 
@@ -74,19 +78,13 @@ class State:
         self._database.execute("BEGIN")
         for (kind, key), body in changes.items():
             if body is None:
-                self._database.execute("DELETE FROM things WHERE kind = ? AND key = ?", (kind, key))
+                self._database.execute(DROP, (kind, key))
             else:
-                self._database.execute(
-                    "INSERT INTO things VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
-                    "body = excluded.body",
-                    (kind, key, body),
-                )
+                self._database.execute(PUT, (kind, key, body))
         self._database.execute("COMMIT")
 
     async def saved(self) -> None:
-        """Return once everything changed so far is on disk; those who wait at the same time
-        share one write.
-        """
+        """Return once all changes are on disk; those who wait at once share one write."""
         while self._dirty or (self._saving and not self._saving.done()):
             if self._saving is None or self._saving.done():
                 self._saving = asyncio.create_task(self._save())
@@ -124,9 +122,7 @@ class State:
             self.drop(kind, next(iter(table)))
 
     def new_id(self) -> int:
-        """A 64-bit id, larger than all before it, also across restarts, and too large for a
-        JavaScript number.
-        """
+        """A 64-bit id above all before it, also after a restart, too large for JavaScript."""
         with self._id_lock:
             self._last_id = max(self._last_id + 1, time.time_ns())
             return self._last_id
@@ -200,9 +196,7 @@ class State:
         return made
 
     def trim_deliveries(self) -> None:
-        """Forget the oldest finished deliveries above the limit; one that is still to be sent
-        is kept.
-        """
+        """Forget the oldest finished deliveries above the limit, none that is to be sent."""
         table = self.tables["delivery"]
         if len(table) <= DELIVERIES_KEPT:
             return

@@ -1,6 +1,4 @@
-"""The small pieces webhook bodies are made of: money in two spellings, times, addresses, tax
-lines.
-"""
+"""What webhook bodies are made of: money in two spellings, times, addresses, tax lines."""
 
 from datetime import datetime, timedelta, timezone
 from typing import Any

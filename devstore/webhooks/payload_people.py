@@ -1,6 +1,4 @@
-"""Webhook bodies about customers and the shop, and those of the compliance topics (platform.md
-§4.4, §4.5).
-"""
+"""Webhook bodies about customers and the shop, and those of the compliance topics."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -71,9 +69,7 @@ def compliance(
 
 
 def shop(it: things.Shop) -> Json:
-    """`app/uninstalled` and `shop/update`; both domain fields are null, as in Shopify's own
-    sample.
-    """
+    """`app/uninstalled` and `shop/update`: no domain in them, as in Shopify's own sample."""
     empty = dict.fromkeys(
         (
             "domain",

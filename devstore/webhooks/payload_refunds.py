@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def refund(it: things.Order, one: things.Refund) -> Json:
-    """The refund object of `refunds/create` (platform.md §4.5), also held in `order.refunds`."""
+    """The refund object of `refunds/create`, also held in `order.refunds`."""
     lines = {line.id: line for line in it.lines}
     at = rfc3339(one.created_at)
     return {
@@ -42,9 +42,7 @@ def refund(it: things.Order, one: things.Refund) -> Json:
 
 
 def _adjustments(it: things.Order, one: things.Refund) -> list[Json]:
-    """Negative amounts go to the customer; "shipping_refund" is shipping, "refund_discrepancy"
-    an amount as such.
-    """
+    """What goes to the customer is negative: shipping, or an amount as such (a discrepancy)."""
     kinds = (
         ("shipping_refund", "Shipping refund", one.shipping_cents, one.id),
         ("refund_discrepancy", "Refund discrepancy", one.adjustment_cents, one.adjustment_id),
@@ -65,7 +63,7 @@ def _adjustments(it: things.Order, one: things.Refund) -> list[Json]:
 
 
 def _refund_line(it: things.Order, line: things.Line, item: things.RefundItem) -> Json:
-    # These two are JSON numbers, unlike nearly all other money (shared payload notes, trap 2).
+    # `subtotal` and `total_tax` are JSON numbers here, unlike nearly all other money of Shopify.
     return {
         "id": item.id,
         "quantity": item.quantity,

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def order(state: State, it: things.Order) -> Json:
-    """The order object of `orders/*` (platform.md §4.6)."""
+    """The order object of `orders/*`."""
     back: dict[int, int] = {}
     for refund_ in it.refunds:
         for item in refund_.items:

@@ -19,7 +19,7 @@ from devstore.shop.state import State
 CONNECT_SECONDS = 1.0
 TOTAL_SECONDS = 5.0
 RETRIES = 8
-# Doubling from here, the eight waits add up to four hours (platform.md §4.2).
+# Doubling from here, the eight waits add up to four hours, as at Shopify.
 FIRST_RETRY_SECONDS = 4 * 3600 / (2**RETRIES - 1)
 SENDING_AT_ONCE = 16
 SHUFFLE_SECONDS = 0.5

@@ -1,6 +1,4 @@
-"""The Admin API is strict: the real schema decides, tokens run out, budgets are kept, codes are
-taken once.
-"""
+"""The Admin API is strict: schema, tokens that run out, budgets, codes taken once."""
 
 import asyncio
 import time
@@ -24,8 +22,20 @@ mutation Create($input: DiscountCodeBasicInput!) {
 }
 fragment Node on DiscountCodeNode {
   id
-  codeDiscount { __typename ... on DiscountCodeBasic { title status usageLimit codes(first: 1) {
-  nodes { code } } } }
+  codeDiscount {
+    __typename
+    ... on DiscountCodeBasic { title status usageLimit codes(first: 1) { nodes { code } } }
+  }
+}
+"""
+STOP = """
+mutation ($id: ID!) {
+  discountCodeDeactivate(id: $id) { codeDiscountNode { id } userErrors { code } }
+}
+"""
+DELETE = """
+mutation ($id: ID!) {
+  discountCodeDelete(id: $id) { deletedCodeDiscountId userErrors { code } }
 }
 """
 
@@ -117,29 +127,16 @@ async def test_a_deactivated_code_is_refused_at_the_checkout_and_a_deleted_one_c
     store: Store,
 ) -> None:
     bob = await store.customer()
-    made = (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"][
-        "codeDiscountNode"
-    ]
-    stop = (
-        "mutation ($id: ID!) { discountCodeDeactivate(id: $id) "
-        "{ codeDiscountNode { id } userErrors { code } } }"
-    )
-    assert (await ask(store, stop, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"][
-        "userErrors"
-    ] == []
+    answer = await ask(store, CREATE, {"input": five_off(bob)})
+    made = answer.json()["data"]["made"]["codeDiscountNode"]
+    stopped = (await ask(store, STOP, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"]
+    assert stopped["userErrors"] == []
     body = {"customer_id": bob, "lines": [{"price": "20.00"}], "discount_codes": ["HOLD-1"]}
-    assert (
-        "not active"
-        in (await store.http.post(f"/control/shops/{SHOP}/orders", json=body)).json()["error"]
-    )
-    delete = (
-        "mutation ($id: ID!) { discountCodeDelete(id: $id) "
-        "{ deletedCodeDiscountId userErrors { code } } }"
-    )
-    assert (await ask(store, delete, {"id": made["id"]})).json()["data"]["discountCodeDelete"][
-        "userErrors"
-    ] == []
-    gone = (await ask(store, stop, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"]
+    refused = await store.http.post(f"/control/shops/{SHOP}/orders", json=body)
+    assert "not active" in refused.json()["error"]
+    deleted = (await ask(store, DELETE, {"id": made["id"]})).json()["data"]["discountCodeDelete"]
+    assert deleted["userErrors"] == []
+    gone = (await ask(store, STOP, {"id": made["id"]})).json()["data"]["discountCodeDeactivate"]
     assert gone == {"codeDiscountNode": None, "userErrors": [{"code": "INVALID"}]}
     assert (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"][
         "userErrors"

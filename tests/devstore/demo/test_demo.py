@@ -1,6 +1,4 @@
-"""The demo shop: the app is opened once as the merchant would, then two months of history
-arrive.
-"""
+"""The demo shop: the app is opened once, then two months of history arrive."""
 
 import pytest
 from starlette.requests import Request

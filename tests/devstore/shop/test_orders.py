@@ -10,9 +10,9 @@ from devstore.shop.state import State
 from devstore.webhooks import payload_refunds, payloads
 
 SHOP = "alice.myshopify.com"
-LINES = st.lists(
-    st.tuples(st.integers(1, 50_000), st.integers(1, 6), st.booleans()), min_size=1, max_size=6
-)  # price, quantity, gift card
+# price, quantity, gift card
+LINE = st.tuples(st.integers(1, 50_000), st.integers(1, 6), st.booleans())
+LINES = st.lists(LINE, min_size=1, max_size=6)
 
 
 def discount(state: State, code: str = "FIVE", **fields: object) -> things.Discount:

@@ -15,9 +15,7 @@ OPTIONAL = {"sku", "vendor"}
 
 
 def missing(sample: Any, made: Any, path: str = "") -> list[str]:
-    """Keys of the sample that `made` lacks, and values of another JSON type (null matches
-    everything).
-    """
+    """Keys of the sample that `made` lacks or has as another type (null matches any)."""
     if sample is None or made is None:
         return []
     if isinstance(sample, dict) and isinstance(made, dict):

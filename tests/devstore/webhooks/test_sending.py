@@ -1,6 +1,4 @@
-"""Webhooks are sent as Shopify sends them: again after a failure, twice and shuffled when
-asked, never to nobody.
-"""
+"""Webhooks come as from Shopify: again after a failure, twice or shuffled, never to nobody."""
 
 import asyncio
 import base64

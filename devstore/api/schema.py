@@ -21,6 +21,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 CHECKED_DOCUMENTS_KEPT = 256
+SUFFIX = ".introspection.json.gz"
 
 log = logging.getLogger("devstore.schema")
 
@@ -44,19 +45,14 @@ class Schemas:
 
     def versions(self) -> list[str]:
         """Versions that can be checked, oldest first."""
-        files = (
-            self.directory.glob("admin-*.introspection.json.gz") if self.directory.is_dir() else ()
-        )
-        return sorted(
-            file.name.removeprefix("admin-").removesuffix(".introspection.json.gz")
-            for file in files
-        )
+        files = self.directory.glob(f"admin-*{SUFFIX}")
+        return sorted(one.name.removeprefix("admin-").removesuffix(SUFFIX) for one in files)
 
     def get(self, version: str) -> GraphQLSchema | None:
         """Half a second the first time, so call it in a thread; None: nothing can be checked."""
         with self._lock:
             if version not in self._built:
-                path = self.directory / f"admin-{version}.introspection.json.gz"
+                path = self.directory / f"admin-{version}{SUFFIX}"
                 if path.exists():
                     self._built[version] = build(path)
                 else:

@@ -119,12 +119,9 @@ def make_history(world: World, shop: things.Shop) -> None:
     for index in range(ORDERS):
         # spread evenly and not to the minute, oldest first
         days_ago = DAYS * (ORDERS - index - 0.9 * dice.random()) / ORDERS
-        # a few regulars, many occasional buyers
-        buyer = (
-            None
-            if _is(index, BY_A_GUEST)
-            else people[min(int(dice.expovariate(0.28)), len(people) - 1)]
-        )
+        buyer = None
+        if not _is(index, BY_A_GUEST):  # a few regulars, many occasional buyers
+            buyer = people[min(int(dice.expovariate(0.28)), len(people) - 1)]
         chosen = dice.sample(products, dice.choice((1, 1, 2, 3)))
         if _is(index, WITH_A_GIFT_CARD):
             chosen.append(gift_card)

@@ -104,11 +104,10 @@ def refund(
 
     Raises RefusedError for more than what is left.
     """
-    made = (
-        orders.refund_whole(world.state, order, note=note, at=at)
-        if lines is None
-        else orders.refund_lines(world.state, order, lines, note=note, at=at)
-    )
+    if lines is None:
+        made = orders.refund_whole(world.state, order, note=note, at=at)
+    else:
+        made = orders.refund_lines(world.state, order, lines, note=note, at=at)
     world.tell_order(order, "orders/updated", refunds=[made])
     return made
 
@@ -128,12 +127,10 @@ def cancel(world: World, order: things.Order, *, with_refund: bool, at: str = ""
     Raises RefusedError when it is cancelled already.
     """
     orders.cancel(world.state, order, at=at)
+    refunds = []
     has_left = order.is_paid and any(orders.refundable(order, line) for line in order.lines)
-    refunds = (
-        [orders.refund_whole(world.state, order, note="Order cancelled", at=at)]
-        if with_refund and has_left
-        else []
-    )
+    if with_refund and has_left:
+        refunds.append(orders.refund_whole(world.state, order, note="Order cancelled", at=at))
     world.tell_order(order, "orders/cancelled", "orders/updated", refunds=refunds)
 
 

@@ -185,9 +185,7 @@ class State:
         )
 
     def session(self, shop: str, session_id: str | None) -> things.Session:
-        found: things.Session | None = (
-            self.find("session", shop, session_id) if session_id else None
-        )
+        found: things.Session | None = self.find("session", shop, session_id)
         if found:
             return found
         made = things.Session(id=uuid.uuid4().hex, shop=shop)

@@ -15,6 +15,10 @@ from devstore.webhooks import sending
 from tests.devstore.conftest import SECRET, SHOP, FakeApp, Store, settings_for
 
 
+def webhook_ids(store: Store) -> set[str]:
+    return {request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}
+
+
 async def test_a_webhook_carries_every_header_and_a_good_signature(store: Store) -> None:
     await store.order(await store.customer())
     await store.until(lambda: len(store.app.webhooks()) == 3)
@@ -40,9 +44,7 @@ async def test_a_failed_delivery_comes_again_with_the_same_id_and_body(store: St
     await store.control("POST", "webhooks", {"time_scale": 0.0001})
     await store.customer()
     await store.until(lambda: len(store.app.webhooks()) == 4)
-    assert (
-        len({request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}) == 1
-    )
+    assert len(webhook_ids(store)) == 1
     assert len({body for _, body in store.app.webhooks()}) == 1
     await store.until(
         lambda: next(iter(store.world.state.tables["delivery"].values())).state == "delivered"
@@ -96,9 +98,7 @@ async def test_on_request_everything_comes_twice_and_out_of_order(store: Store) 
     )
     assert sorted(first_seen) == sorted(sent)
     assert first_seen != sent
-    assert (
-        len({request.headers["x-shopify-webhook-id"] for request, _ in store.app.webhooks()}) == 20
-    )
+    assert len(webhook_ids(store)) == 20
 
 
 async def test_send_again_uses_the_same_id(store: Store) -> None:

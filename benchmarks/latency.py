@@ -1,6 +1,4 @@
-"""How long people wait: webhook to balance, one noisy shop beside others, and the widget's own
-request.
-"""
+"""How long people wait: webhook to balance, beside one noisy shop, and for the widget."""
 
 import asyncio
 import base64
@@ -20,7 +18,7 @@ Row = tuple[str, str, str]
 
 
 def signed_me(shop: str, customer_id: int) -> str:
-    """Path and query of `GET /storefront/me` as the app proxy signs it (platform.md §3.2)."""
+    """Path and query of `GET /storefront/me` as the app proxy signs it."""
     fields = {
         "logged_in_customer_id": str(customer_id),
         "path_prefix": "/apps/holdfast",
@@ -56,9 +54,7 @@ async def send_webhook(client: httpx.AsyncClient, shop: str, body: bytes) -> Non
 async def time_to_balance(
     client: httpx.AsyncClient, shop: str, order_id: int, customer_id: int
 ) -> float:
-    """Seconds from sending a webhook for a new customer until their balance shows in
-    /storefront/me.
-    """
+    """Seconds from a new customer's webhook until /storefront/me shows the balance."""
     started = time.perf_counter()
     await send_webhook(client, shop, orders.order_body(order_id, customer_id))
     while time.perf_counter() - started < 30:
@@ -103,9 +99,7 @@ def background(port: int, rate: float, seconds: float, shops: int, first_id: int
 
 
 def webhook_to_balance(_count: int, rounds: int) -> list[Row]:
-    """p99 from webhook to balance at 200/s over 100 shops (190/s in the background, 10/s
-    followed).
-    """
+    """p99 to the balance at 200/s over 100 shops (190/s behind, 10/s followed)."""
     seconds = 20.0
     with sides.holdfast("web", "ingest", "relay", "points", "core", shops=100) as stack:
         port, found = stack.ports["web"], []
@@ -125,9 +119,7 @@ def webhook_to_balance(_count: int, rounds: int) -> list[Row]:
 
 
 def fairness(_count: int, rounds: int) -> list[Row]:
-    """The others' p99 while one shop sends 100 times its share (1/s a shop; then 100/s from one
-    of them).
-    """
+    """The others' p99 at 1/s a shop, then while one of them sends 100/s."""
     quiet, noisy = [], []
     with sides.holdfast("web", "ingest", "relay", "points", "core", shops=101) as stack:
         port = stack.ports["web"]
@@ -146,9 +138,7 @@ def fairness(_count: int, rounds: int) -> list[Row]:
 
 
 def others(port: int, first_id: int, *, is_noisy: bool, seconds: float = 20.0) -> list[float]:
-    """Seconds to the balance in 100 shops of one webhook a second each; `is_noisy`: beside one
-    that sends 100.
-    """
+    """Seconds to the balance in 100 shops at 1/s each; `is_noisy`: beside one of 100/s."""
     running = [background(port, 90, seconds + 3, 100, first_id)]
     if is_noisy:
         shop, host = orders.shop_name(100), f"127.0.0.1:{port}"
@@ -181,13 +171,10 @@ def me_warm(_count: int, rounds: int) -> list[Row]:
             requests = []
             for number in range(5000):
                 shop = number % 10
-                path = signed_me(
-                    orders.shop_name(shop), shop * orders.CUSTOMERS_PER_SHOP + number // 10 % 20 + 1
-                )
-                requests.append(
-                    f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: "
-                    f"application/json\r\n\r\n"
-                )
+                customer_id = shop * orders.CUSTOMERS_PER_SHOP + number // 10 % 20 + 1
+                path = signed_me(orders.shop_name(shop), customer_id)
+                headers = f"Host: 127.0.0.1:{port}\r\nAccept: application/json\r\n\r\n"
+                requests.append(f"GET {path} HTTP/1.1\r\n{headers}")
             result = sides.load(
                 {"port": port, "requests": requests, "connections": 32, "rate": 500}
             )

@@ -1,6 +1,4 @@
-"""A small HTTP load generator: prepared requests over kept-alive connections, as fast as
-answered or at a rate.
-"""
+"""A small HTTP load generator: prepared requests, kept connections, flat out or at a rate."""
 
 import asyncio
 import json
@@ -94,9 +92,7 @@ def percentile(values: list[float], share: float) -> float:
 async def run(
     host: str, port: int, requests: list[bytes], connections: int, rate: float
 ) -> dict[str, object]:
-    """Send all requests; the result counts statuses and gives seconds, rate and latency
-    percentiles (ms).
-    """
+    """Send all requests; gives statuses, seconds, rate, latency percentiles (ms)."""
     load = Load(requests, rate)
     loop = asyncio.get_running_loop()
     start, started_at = time.perf_counter(), time.time()
@@ -119,9 +115,7 @@ async def run(
 
 
 def main() -> None:
-    """Read a JSON job on stdin ({port, count, shops, first_id, connections, rate} or {requests:
-    [...]}).
-    """
+    """A JSON job on stdin: port, count, shops, first_id, connections, rate; or requests."""
     job = json.load(sys.stdin)
     host = f"127.0.0.1:{job['port']}"
     if "requests" in job:

@@ -17,9 +17,7 @@ def shop_name(number: int) -> str:
 
 
 def order_body(order_id: int, customer_id: int) -> bytes:
-    """An order of 59.90 net in two lines, filled up to 2 kB with an address and notes as real
-    orders are.
-    """
+    """An order of 59.90 net in two lines, filled up to 2 kB as real orders are."""
     order = {
         "id": order_id,
         "admin_graphql_api_id": f"gid://shopify/Order/{order_id}",

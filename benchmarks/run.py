@@ -1,6 +1,4 @@
-"""`make bench`: every figure of the README, both sides in one run, printed as a table with
-ratios.
-"""
+"""`make bench`: every figure of the README, both sides in one run, as a table with ratios."""
 
 import argparse
 import os
@@ -17,9 +15,7 @@ CONNECTIONS = 128
 
 
 def ingest(count: int, rounds: int) -> list[tuple[str, str, str]]:
-    """Acknowledged webhooks a second, without workers: every one on disk for us, nothing synced
-    by the peer.
-    """
+    """Acknowledged a second, without workers: ours all on disk, the peer syncs nothing."""
     ours, theirs = [], []
     for number in range(rounds):
         job = {
@@ -72,9 +68,7 @@ def ingest_against_empty(count: int, rounds: int) -> list[tuple[str, str, str]]:
 
 
 def sustained(count: int, rounds: int) -> list[tuple[str, str, str]]:
-    """From the first webhook sent to the last ledger row committed, limits lifted, nothing left
-    behind.
-    """
+    """From the first webhook to the last ledger row, no limits, nothing left behind."""
     ours, theirs, memory = [], [], {}
     for number in range(rounds):
         job = {

@@ -1,6 +1,4 @@
-"""The two sides of a measurement, each with fresh servers: Holdfast, and the peer made of
-Node's parts.
-"""
+"""The two sides of a measurement, on fresh servers: Holdfast, and the peer of Node's parts."""
 
 import asyncio
 import json
@@ -25,6 +23,11 @@ from tests.stack import Stack
 PEER = Path(__file__).resolve().parent / "peer"
 LIFTED = {"LANE_RATE_PER_SECOND": "1000000", "LANE_BURST": "1000000"}
 SHOPS = 1000
+INSTALL = """
+INSERT INTO shops
+       (domain, name, currency, timezone, status, plan, scopes, token_version, installed_at)
+SELECT unnest($1::text[]), 'Bench', 'USD', 'UTC', 'active', 'standard', '', 0, now()
+"""
 
 
 def load(job: dict[str, Any]) -> dict[str, Any]:
@@ -61,9 +64,7 @@ def finish_load(generator: subprocess.Popen[str]) -> dict[str, Any]:
 def holdfast(
     *names: str, appendfsync: str = "always", shops: int = SHOPS, **settings: str
 ) -> Iterator[Stack]:
-    """Holdfast with the named processes, `shops` installed shops, and logs kept quiet as in
-    production.
-    """
+    """Holdfast with these processes and installed shops, as quiet as in production."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         environment = {
@@ -88,20 +89,13 @@ def holdfast(
 
 async def _install_shops(stack: Stack, shops: int) -> None:
     connection = await asyncpg.connect(stack.environment["DATABASE_URL"])
-    await connection.execute(
-        """INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes,
-        token_version, installed_at)
-           SELECT unnest($1::text[]), 'Bench', 'USD', 'UTC', 'active', 'standard', '', 0, now()""",
-        [orders.shop_name(number) for number in range(shops)],
-    )
+    await connection.execute(INSTALL, [orders.shop_name(number) for number in range(shops)])
     await connection.close()
 
 
 @contextmanager
 def peer(*, workers: bool) -> Iterator[dict[str, Any]]:
-    """The Express + BullMQ peer on PostgreSQL (its default durability) and a Redis that syncs
-    nothing.
-    """
+    """The Express + BullMQ peer: PostgreSQL by default, a Redis that syncs nothing."""
     install_peer()
     with tempfile.TemporaryDirectory(prefix="bench-peer-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
@@ -168,9 +162,7 @@ def wait_for_rows(database_url: str, table: str, rows: int, seconds: float = 180
 
 
 def memory_megabytes(stack: Stack) -> dict[str, float]:
-    """Memory of every process; PostgreSQL's with its backends, which share most of theirs
-    (proportional set size).
-    """
+    """Of every process, PostgreSQL's backends by their share (proportional set size)."""
     found = {}
     for name, process in stack.running.items():
         parent = psutil.Process(process.pid)

@@ -15,24 +15,17 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from devstore import (
-    admin,
-    breakit,
-    control,
-    deliveries,
-    demo,
-    graphql,
-    order_pages,
-    proxy,
-    storefront,
-    tokens,
-)
+from devstore.api import graphql, tokens
+from devstore.api.schema import Schemas
+from devstore.control import faults, shops, webhooks
+from devstore.demo import history
 from devstore.errors import RefusedError
-from devstore.pages import HERE, render
-from devstore.schema import Schemas
+from devstore.pages import admin, breakit, deliveries, proxy, storefront
+from devstore.pages import orders as order_pages
+from devstore.pages.shared import HERE, render
 from devstore.settings import Settings
-from devstore.state import State
-from devstore.webhooks import SENDING_AT_ONCE, Webhooks
+from devstore.shop.state import State
+from devstore.webhooks.sending import SENDING_AT_ONCE, Webhooks
 from devstore.world import World, world_of
 
 CONNECTIONS = SENDING_AT_ONCE + 100
@@ -41,8 +34,9 @@ log = logging.getLogger("devstore")
 
 
 async def index(request: Request) -> Response:
-    shops = sorted(world_of(request).state.tables["shop"].values(), key=lambda one: one.domain)
-    return render(request, "index.html", {"shops": shops, "demo": demo.SHOP, "handle": demo.HANDLE})
+    found = sorted(world_of(request).state.tables["shop"].values(), key=lambda one: one.domain)
+    context = {"shops": found, "demo": history.SHOP, "handle": history.HANDLE}
+    return render(request, "index.html", context)
 
 
 async def app_bridge(_: Request) -> Response:
@@ -107,7 +101,7 @@ def make_app(settings: Settings) -> Starlette:
                 asyncio.create_task(asyncio.to_thread(app.state.schemas.get, settings.api_version)),
             ]
             if settings.with_demo:
-                tasks.append(asyncio.create_task(demo.run(world)))
+                tasks.append(asyncio.create_task(history.run(world)))
             for task in tasks:
                 task.add_done_callback(_report)
             try:
@@ -127,7 +121,9 @@ def make_app(settings: Settings) -> Starlette:
             *admin.routes,
             *deliveries.routes,
             *breakit.routes,
-            *control.routes,
+            *shops.routes,
+            *webhooks.routes,
+            *faults.routes,
             Route("/shops/{shop}/admin/oauth/access_token", tokens.endpoint, methods=["POST"]),
             Route(
                 "/shops/{shop}/admin/api/{version}/graphql.json", graphql.endpoint, methods=["POST"]

@@ -71,14 +71,12 @@ def _list(path: Path) -> list[dict[str, Any]]:
 
 
 async def list_all(path: Path | None) -> list[dict[str, Any]]:
-    """Name, state and pid of each process but our own; raises ProcessError when there is no
-    supervisor.
+    """Name, state and pid of each process but our own.
+
+    Raises ProcessError when there is no supervisor.
     """
     if path is None:
-        raise ProcessError(
-            "The processes are not under a supervisor here, so they cannot be stopped from this "
-            "page."
-        )
+        raise ProcessError("The processes here are not under a supervisor: nothing can stop them.")
     return await asyncio.to_thread(_list, path)
 
 
@@ -105,10 +103,8 @@ def _act(path: Path, name: str, action: str) -> None:
         raise ProcessError("The stand-in store does not stop itself.")
     if action == "stop":
         if is_running:
-            if pid:
-                _signal(
-                    pid, psutil.Process.resume
-                )  # a paused process would not hear that it shall stop
+            if pid:  # a paused process would not hear that it shall stop
+                _signal(pid, psutil.Process.resume)
             _call(path, lambda control: control.stopProcess(name, False))
         return
     steps: dict[str, Callable[[psutil.Process], None]] = {
@@ -120,10 +116,10 @@ def _act(path: Path, name: str, action: str) -> None:
 
 
 async def act(path: Path | None, name: str, action: str) -> None:
-    """Start, stop, kill (the supervisor starts it again), pause or resume one process with its
-    children.
+    """Start, stop, kill, pause or resume a process with its children.
 
-    Raises ProcessError for an unknown process or action, or when there is no supervisor.
+    The supervisor starts a killed one again. Raises ProcessError for an unknown process or action,
+    or when there is no supervisor.
     """
     known = {one["name"]: one for one in await list_all(path)}
     if name not in known or action not in ACTIONS:

@@ -1,6 +1,4 @@
-"""Where the stand-in store listens, which app it frames, and where it keeps its state; read
-once.
-"""
+"""Where the stand-in store listens, which app it frames, where its state is; read once."""
 
 import os
 from collections.abc import Mapping

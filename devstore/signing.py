@@ -1,4 +1,4 @@
-"""Shopify's signatures and tokens, made with the app's secret (platform.md §1.2, §3)."""
+"""Shopify's signatures and tokens, made with the app's secret."""
 
 import base64
 import hashlib
@@ -27,12 +27,12 @@ def _hex(secret: str, message: str) -> str:
 
 
 def webhook_hmac(secret: str, body: bytes) -> str:
-    """`X-Shopify-Hmac-Sha256` (§3.3)."""
+    """`X-Shopify-Hmac-Sha256`: base64 over the raw body."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
 
 
 def query_hmac(secret: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """`hmac` of a launch (§3.1): sorted, percent-encoded with %20, never +."""
+    """`hmac` of a launch: sorted, percent-encoded with %20, never +."""
     kept = sorted((key, value) for key, value in parameters if key not in {"hmac", "signature"})
     return _hex(
         secret, "&".join(f"{quote(key, safe='[]')}={quote(value, safe='')}" for key, value in kept)
@@ -40,9 +40,7 @@ def query_hmac(secret: str, parameters: Iterable[tuple[str, str]]) -> str:
 
 
 def proxy_signature(secret: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """`signature` of an app proxy request (§3.2): values of a repeated key joined by commas, no
-    separator.
-    """
+    """`signature` of the app proxy: a repeated key's values by commas, no separator of pairs."""
     values: dict[str, list[str]] = {}
     for key, value in parameters:
         if key != "signature":
@@ -68,10 +66,18 @@ def proxy_query(
     return urlencode([*own, ("signature", proxy_signature(settings.api_secret, own))])
 
 
+def proxied_url(
+    settings: Settings, shop: str, path: str, customer_id: int | str | None, query: str = ""
+) -> str:
+    """The address the app sees when its proxy is asked for `path`, signed for this moment."""
+    signed = proxy_query(settings, shop, customer_id, query)
+    return f"{settings.app_url}/storefront/{path.lstrip('/')}?{signed}"
+
+
 def id_token(
     settings: Settings, shop: str, *, user: str = STAFF_USER, seconds: int = ID_TOKEN_SECONDS
 ) -> str:
-    """The token of an admin page (§1.2), good for one minute."""
+    """The token of an admin page, good for one minute."""
     now = int(time.time())
     claims = {
         "iss": f"https://{shop}/admin",
@@ -89,9 +95,7 @@ def id_token(
 
 
 def extension_token(settings: Settings, shop: str, customer_id: int | str | None) -> str:
-    """The token of checkout and customer-account extensions (§9.3): no `iss`, no `sid`, `dest`
-    without scheme.
-    """
+    """The token of extensions: no `iss`, no `sid`, and `dest` without a scheme."""
     now = int(time.time())
     claims = {
         "dest": shop,
@@ -107,7 +111,7 @@ def extension_token(settings: Settings, shop: str, customer_id: int | str | None
 
 
 def launch_query(settings: Settings, shop: str) -> list[tuple[str, str]]:
-    """What Shopify adds to the address of a document it opens inside the admin (§1.1)."""
+    """What Shopify adds to the address of a document it opens inside the admin."""
     handle = shop.removesuffix(".myshopify.com")
     host = base64.b64encode(f"admin.shopify.com/store/{handle}".encode()).decode().rstrip("=")
     parameters = [

@@ -1,6 +1,4 @@
-"""How the stand-in Shopify's APIs misbehave when asked: slow, throttled, failing, gone, or late
-with its answer.
-"""
+"""How Shopify's APIs misbehave when asked: slow, throttled, failing, gone, or late."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,6 +1,4 @@
-"""What runs on one machine, each with its command: the Procfile, the embedded servers, the
-stand-in store.
-"""
+"""What runs on one machine, by its command: the Procfile, embedded servers, stand-in store."""
 
 import shlex
 import sys

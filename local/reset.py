@@ -1,6 +1,4 @@
-"""`make reset`: forgets all local data, unless a store is running on it; needs nothing
-installed.
-"""
+"""`make reset`: forgets all local data unless a store runs on it; needs nothing installed."""
 
 import fcntl
 import os

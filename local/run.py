@@ -1,6 +1,4 @@
-"""`make run`: starts a living store on this machine, prints its addresses, and stops it all on
-Ctrl-C.
-"""
+"""`make run`: starts a living store here, prints its addresses, stops it all on Ctrl-C."""
 
 import contextlib
 import fcntl
@@ -38,9 +36,7 @@ def stop_with(sentence: str) -> SystemExit:
 
 
 def take_lock(data: Path) -> IO[str]:
-    """Hold `run.lock` as long as this process lives: the kernel lets go of it however we end,
-    so it is never stale.
-    """
+    """Hold `run.lock` while this process lives; the kernel lets go, so it is never stale."""
     handle = (data / "run.lock").open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,9 +48,7 @@ def take_lock(data: Path) -> IO[str]:
 
 
 def end_left_overs(data: Path) -> None:
-    """Stop what a killed run left behind: processes that carry this folder in HOLDFAST_RUN, or
-    serve its data.
-    """
+    """Stop what a killed run left: who has our HOLDFAST_RUN, or serves our data."""
     found = [
         process
         for process in psutil.process_iter()
@@ -97,16 +91,11 @@ def check_port(port: int, name: str) -> None:
     if port > PORT_MAX:
         raise stop_with(f"{name} is a number up to {PORT_MAX}, and {port} is not.")
     if servers.is_listening(port):
-        raise stop_with(
-            f"port {port} is taken by another program. Free it, or choose another: `{name}=… "
-            f"make run`."
-        )
+        raise stop_with(f"port {port} is taken. Free it, or choose another: `{name}=… make run`.")
 
 
 def known_ports(data: Path) -> dict[str, int]:
-    """The ports of the embedded servers last time; none when that was never written, or only in
-    part.
-    """
+    """The ports of the embedded servers last time; none when never written, or in part."""
     try:
         found: dict[str, int] = json.loads((data / "ports.json").read_text())
     except (OSError, ValueError):
@@ -115,9 +104,7 @@ def known_ports(data: Path) -> dict[str, int]:
 
 
 def embedded_environment(data: Path) -> dict[str, str]:
-    """DATABASE_URL and REDIS_URL of the embedded servers, unless the environment names servers
-    of your own.
-    """
+    """DATABASE_URL and REDIS_URL of the embedded servers, unless you name your own."""
     path = data / "ports.json"
     known = known_ports(data)
     ports = {
@@ -135,9 +122,7 @@ def embedded_environment(data: Path) -> dict[str, str]:
 
 
 def socket_path(data: Path) -> Path:
-    """A Unix socket's path may not exceed about 100 bytes, so a deep folder's socket lives in
-    the temporary one.
-    """
+    """In the folder, or, where that path is over the 100 bytes of a socket, a temporary one."""
     path = data / "supervisor.sock"
     if len(str(path).encode()) < 90:  # noqa: PLR2004 - sockaddr_un holds 104 to 108, less supervisor's suffix
         return path

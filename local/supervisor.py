@@ -55,9 +55,7 @@ def configuration(
     *,
     root: bool,
 ) -> str:
-    """The text of supervisord.conf: every program is started by us, kept alive, and stoppable
-    one by one.
-    """
+    """supervisord.conf: we start every program, it keeps it alive, each can be stopped."""
     pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
     text = HEADER.format(data=data, socket=socket_path, user="user=root\n" if root else "")
     for name, command in programs.items():

@@ -1,6 +1,4 @@
-"""`make verify`: recomputes every balance of the local store (or of DATABASE_URL) and checks
-the hash chains.
-"""
+"""`make verify`: recomputes each balance, of DATABASE_URL or here, and checks hash chains."""
 
 import os
 import sys

@@ -141,6 +141,7 @@ def stack() -> Iterator[Stack]:
 def whole_stack(stack: Stack) -> Iterator[Stack]:
     """The stack, with everything running again after a test that broke a part of it."""
     yield stack
+    stack.end_silences()
     for name in processes.SERVERS:
         if name in stack.running:
             stack.resume(name)

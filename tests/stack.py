@@ -1,6 +1,4 @@
-"""All processes of Holdfast with servers and a stand-in store of their own, for tests that stop
-and kill them.
-"""
+"""All processes of Holdfast with servers and a store of their own, for tests that break them."""
 
 import json
 import os
@@ -9,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,16 @@ import psutil
 import redis
 
 from local import processes, servers
+from tests.silence import Silence
 
 SECRET = "test-secret-test-secret-test-secret-1"
 APPS = ("web", "ingest", "relay", "core", "points")
 SHOP = "alice.myshopify.com"
+STORE_ADDRESSES = ("DATABASE_URL", "REDIS_URL", "CACHE_REDIS_URL")
 
 
 class Stack:
-    """Starts, stops, kills and pauses each process by its name; talks to the stand-in store's
-    control API.
-    """
+    """Starts, stops, kills, pauses and cuts off processes by name; drives the stand-in store."""
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
@@ -48,7 +47,9 @@ class Stack:
             **settings,
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.http = httpx.Client(timeout=10)
+        self.silences: dict[tuple[str, str], Silence] = {}  # by process and store
+        self._open = ExitStack()
+        self.http = self._open.enter_context(httpx.Client(timeout=10))
 
     @property
     def app_url(self) -> str:
@@ -80,6 +81,7 @@ class Stack:
 
     def _spawn(self, name: str) -> None:
         command, extra = self.command(name)
+        extra |= self.addresses(name)
         with (self.directory / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command,
@@ -91,11 +93,8 @@ class Stack:
 
     def _listens(self, name: str) -> bool:
         if self.running[name].poll() is not None:
-            self._spawn(
-                name
-                # as a supervisor does; Postgres starts only after the children of a killed one are
-                # gone
-            )
+            # as a supervisor does; Postgres starts only after the children of a killed one are gone
+            self._spawn(name)
         return servers.is_listening(self.ports[name])
 
     def stop(self, *names: str, kill: bool = False) -> None:
@@ -118,9 +117,7 @@ class Stack:
         self.stop(*names, kill=True)
 
     def stop_long_ago(self, name: str) -> None:
-        """Stop it, and let its last heartbeat be a minute old, so that nobody waits for what
-        time alone does.
-        """
+        """Stop it with a heartbeat a minute old, so that nobody waits for what time alone does."""
         self.stop(name)
         with redis.Redis(port=self.ports["redis"]) as client:
             beat = json.loads(client.hget("health", name) or b"{}")
@@ -134,6 +131,34 @@ class Stack:
     def resume(self, name: str) -> None:
         for process in self._tree(name):
             process.resume()
+
+    def between(self, name: str, store: str) -> Silence:
+        """A proxy between a process and `postgres` or `redis`, which stays and passes until told.
+
+        A process that runs already is started again, to go through it.
+        """
+        if (name, store) not in self.silences:
+            made = self._open.enter_context(Silence(self.ports[store]))
+            self.silences[name, store] = made
+            if name in self.running:
+                self.stop(name)
+                self.start(name)
+        return self.silences[name, store]
+
+    def end_silences(self) -> None:
+        for silence in self.silences.values():
+            silence.pass_on()
+
+    def addresses(self, name: str) -> dict[str, str]:
+        """Where a process finds its stores, where that is not what everybody's environment says."""
+        found = {}
+        for (process, store), silence in self.silences.items():
+            for variable in STORE_ADDRESSES if process == name else ():
+                direct = self.environment.get(variable, "")
+                through = direct.replace(f":{self.ports[store]}/", f":{silence.port}/")
+                if through != direct:
+                    found[variable] = through
+        return found
 
     def _tree(self, name: str) -> list[psutil.Process]:
         parent = psutil.Process(self.running[name].pid)
@@ -160,12 +185,13 @@ class Stack:
         return True
 
     def stop_everything(self) -> None:
+        self.end_silences()
         for name in processes.SERVERS:
             if name in self.running:
                 self.resume(name)
         self.stop(*[name for name in self.running if name not in processes.SERVERS])
         self.stop(*list(self.running))
-        self.http.close()
+        self._open.close()
 
     # what people and Shopify do
 

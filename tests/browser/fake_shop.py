@@ -1,6 +1,4 @@
-"""A storefront page with the widget, served to the browser from memory: what the app answers is
-up to the test.
-"""
+"""A page with the widget, served from memory: what the app answers is up to the test."""
 
 import asyncio
 import copy
@@ -38,18 +36,15 @@ CODE = "HF-7K2M-Q9XD"
 
 
 class FakeShop:
-    """Alice's shop; `me` and `redemption` are (status, body) or None for a connection that
-    breaks.
-    """
+    """Alice's shop; `me`, `redemption`: (status, body), or None for a broken connection."""
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
         self.me: tuple[int, Any] | None = (200, copy.deepcopy(ME))
         self.redemption: tuple[int, Any] | None = None
         self.redemption_seconds = 0.0
-        self.asked: list[
-            str
-        ] = []  # paths in order; "image" when the page's slow image has been answered
+        # paths in order; "image" when the page's slow image has been answered
+        self.asked: list[str] = []
         self.keys: list[str] = []
         self.page_errors: list[str] = []
         self.direction, self.locale, self.root = "ltr", "en", ""

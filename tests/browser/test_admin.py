@@ -43,9 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab without the CDN, which is out of reach; fails the test when a script of the page
-    fails.
-    """
+    """A tab without the CDN, which is out of reach; no script of a page may fail."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(10_000)
@@ -60,9 +58,8 @@ def page(browser: Browser) -> Iterator[Page]:
 def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
     page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
     app = page.frame_locator("iframe")
-    expect(
-        app.locator("[data-htmx-powered]").first
-    ).to_be_attached()  # faster than any hand, a test must wait for htmx
+    # a test is faster than any hand, and must wait for htmx
+    expect(app.locator("[data-htmx-powered]").first).to_be_attached()
     return app
 
 
@@ -94,9 +91,8 @@ def test_a_merchant_finds_a_customer_sees_why_and_adjusts(page: Page, stack: Sta
     app.get_by_role("button", name="Save points").click()
     app.get_by_role("button", name="Yes, go on").click()
     expect(app.locator(".figure", has_text="Available").locator("dd")).to_contain_text("99")
-    expect(
-        page.get_by_text("+50 points saved")
-    ).to_be_visible()  # a toast of admin, outside the frame
+    # a toast of admin, outside the frame
+    expect(page.get_by_text("+50 points saved")).to_be_visible()
 
 
 def test_what_cannot_be_saved_says_why_beside_the_field_and_stays(page: Page, stack: Stack) -> None:

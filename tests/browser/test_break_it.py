@@ -1,6 +1,4 @@
-"""By hand, as somebody new does it: an order, its points on both sides, a refund, and Shopify
-going away.
-"""
+"""By hand, as somebody new: an order, its points, a refund, and Shopify going away."""
 
 import re
 from collections.abc import AsyncIterator
@@ -45,9 +43,8 @@ async def test_an_order_becomes_points_on_both_sides_and_a_refund_takes_its_part
     await page.goto(f"{stack.store_url}/shops/{SHOP}/checkout")
     await page.get_by_role("button", name="Place order").click()
     launcher = page.locator("holdfast-widget .launcher")
-    await expect(launcher).to_have_accessible_name(
-        "Rewards, 54 points", timeout=PATIENCE
-    )  # without a reload
+    # without a reload
+    await expect(launcher).to_have_accessible_name("Rewards, 54 points", timeout=PATIENCE)
 
     admin = await page.context.new_page()
     await admin.goto(

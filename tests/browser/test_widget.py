@@ -1,6 +1,4 @@
-"""The widget in Chromium, on a page of its own: what shoppers see, hear and press, and what the
-page never pays.
-"""
+"""The widget in Chromium: what shoppers see, hear and press, and what no page pays."""
 
 import gzip
 import json
@@ -175,10 +173,8 @@ async def test_a_page_from_right_to_left_has_it_on_the_other_side(shop: FakeShop
     box = await page.locator(".launcher").bounding_box()
     assert box
     assert box["x"] < 100
-    assert (
-        await panel.evaluate("(one) => getComputedStyle(one.querySelector('.content')).direction")
-        == "ltr"
-    )  # English
+    direction = "(one) => getComputedStyle(one.querySelector('.content')).direction"
+    assert await panel.evaluate(direction) == "ltr", "it speaks English"
 
 
 def test_every_language_has_the_same_messages_with_the_same_gaps() -> None:
@@ -228,9 +224,8 @@ async def test_the_dialog_is_named_takes_the_focus_keeps_it_and_gives_it_back(
     await page.keyboard.press("Escape")
     await expect(panel).to_be_hidden()
     await expect(launcher).to_be_focused()
-    await expect(launcher).to_have_attribute(
-        "aria-expanded", "false"
-    )  # with the close event, a moment after it hides
+    # with the close event, a moment after it hides
+    await expect(launcher).to_have_attribute("aria-expanded", "false")
 
 
 async def test_a_click_beside_the_dialog_closes_it(shop: FakeShop) -> None:

@@ -1,6 +1,4 @@
-"""Bob at the stand-in store, with every process running: an order, its points, a code, and the
-code in his checkout.
-"""
+"""Bob at the stand-in store: an order, its points, a code, and the code in his checkout."""
 
 import os
 from collections.abc import AsyncIterator

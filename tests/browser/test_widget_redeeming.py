@@ -1,6 +1,4 @@
-"""Redeeming in the widget: asked for, confirmed, shown, copied, applied; and never twice what
-was meant once.
-"""
+"""Redeeming in the widget: confirmed, shown, copied, applied, and never twice by mistake."""
 
 from playwright.async_api import expect
 
@@ -96,7 +94,6 @@ async def test_a_code_being_prepared_says_so_and_comes_by_itself(shop: FakeShop)
     await expect(panel.locator(".coupon")).to_contain_text("Your code is being prepared.")
     await expect(panel).to_contain_text("100 points set aside for a code")
     shop.give_code()
-    await expect(panel.locator(".code")).to_have_text(
-        CODE
-    )  # the first question comes after two seconds
+    # the first question comes after two seconds
+    await expect(panel.locator(".code")).to_have_text(CODE)
     await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from devstore import main
 from devstore.settings import Settings, load
-from devstore.things import Shop
+from devstore.shop.things import Shop
 from devstore.world import World
 from local import supervisor
 

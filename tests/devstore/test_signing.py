@@ -1,6 +1,4 @@
-"""Signatures and tokens agree with Shopify's published vectors and with its own verification
-package.
-"""
+"""Signatures and tokens agree with Shopify's published vectors and its own package."""
 
 import json
 from urllib.parse import parse_qsl

@@ -1,6 +1,4 @@
-"""A random story of many shops (orders, refunds, cancellations, redemptions), and what it must
-come to.
-"""
+"""A random story of many shops: orders, refunds, redemptions, and what they must come to."""
 
 import json
 import random
@@ -31,9 +29,7 @@ class Wish:
 
 @dataclass
 class Story:
-    """Deliveries in the order in which they are sent, a tenth of them twice, and what each
-    member earns in the end.
-    """
+    """Deliveries in their order, a tenth of them twice, and what each member has in the end."""
 
     deliveries: list[Webhook] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
@@ -49,9 +45,7 @@ class Story:
 def tell(
     choose: random.Random, members: list[Member], webhooks: int, duplicate_ratio: float = 0.1
 ) -> Story:
-    """`webhooks` distinct ones: of three orders one is refunded in part, one of twelve is
-    cancelled; all shuffled.
-    """
+    """`webhooks` distinct ones, shuffled: a third of orders refunded, a twelfth cancelled."""
     story = Story()
     while len(story.deliveries) < webhooks:
         _order(choose, choose.choice(members), story)

@@ -1,6 +1,4 @@
-"""The long proof: kill -9 at random moments during 5,000 webhooks, and every acknowledged one
-has one effect.
-"""
+"""The long proof: kill -9 during 5,000 webhooks, and every acknowledged one counts once."""
 
 import asyncio
 import os
@@ -104,9 +102,7 @@ async def owe_what_cannot_be_taken_back(stack: Stack) -> None:
 async def kill_until(
     people: "asyncio.Future[Any]", stack: Stack, choose: random.Random
 ) -> Counter[str]:
-    """kill -9 one part after the other, or two at once, each at least once, while Shopify has
-    moods of its own.
-    """
+    """kill -9 one part or two at once, each at least once, while Shopify has moods."""
     kills: Counter[str] = Counter()
     first = choose.sample(list(VICTIMS), len(VICTIMS))
     while not people.done():
@@ -167,9 +163,7 @@ async def _deliver(
 
 
 async def redeem(stack: Stack, story: Story, answers: Answers) -> None:
-    """Shoppers ask all the while that webhooks come in, each until he has an answer, always
-    under the same key.
-    """
+    """Shoppers ask while webhooks come in, each under one key until he has an answer."""
     waiting = list(story.wishes)
     rewards = {
         (row["shop"], row["cost"]): str(row["id"])
@@ -236,9 +230,7 @@ async def fetch(stack: Stack, sql: str, *arguments: Any) -> list[Any]:
 
 
 async def settled(stack: Stack, story: Story) -> None:
-    """Wait until nothing is on its way any more: every webhook received, its facts handled, no
-    points held.
-    """
+    """Wait until nothing is on its way: webhooks received, facts handled, no points held."""
     pending = """
     SELECT (SELECT count(*) FROM receipts WHERE webhook_id = ANY($1::text[])) AS receipts,
            (SELECT count(*) FROM awards) AS orders,
@@ -263,9 +255,7 @@ async def settled(stack: Stack, story: Story) -> None:
 
 
 async def check_effects(stack: Stack, story: Story) -> None:
-    """Every order earned once, and every member has what the story says, less what the codes at
-    Shopify cost.
-    """
+    """Every order earned once; members have what the story says less their codes."""
     rows = await fetch(stack, "SELECT count(*) AS earns FROM ledger WHERE effect = 'earn'")
     assert rows[0]["earns"] == story.orders
     wanted = Counter(story.earned)
@@ -288,9 +278,7 @@ async def check_effects(stack: Stack, story: Story) -> None:
 
 
 async def check_codes(stack: Stack, story: Story, answers: Answers) -> None:
-    """No code without captured points, no captured points without exactly one code, and nobody
-    was told otherwise.
-    """
+    """Each code has its captured points, they have one code, nobody was told otherwise."""
     rows = await fetch(stack, "SELECT * FROM redemptions")
     by_key = {row["idempotency_key"]: row for row in rows}
     assert len(by_key) == len(rows), "a wish has two redemptions"

@@ -1,6 +1,4 @@
-"""A shop with 5,000 waiting webhooks delays nobody: every other shop goes at the pace of its
-own bucket.
-"""
+"""A shop with 5,000 waiting webhooks delays nobody: others go at their own bucket's pace."""
 
 import asyncio
 import json
@@ -27,6 +25,11 @@ RATE, BURST = 5.0, 50  # the defaults
 EACH = 60  # of every quiet shop, at once: its burst, and ten more at its pace
 SLACK_SECONDS = 2.0  # two cores do 1,200 webhooks meanwhile, with a cold start
 AT_ONCE = 32
+AWARDED = """
+SELECT shop, order_id, extract(epoch FROM created_at)::float8 AS at
+  FROM awards
+ WHERE shop = ANY($1)
+"""
 
 
 @pytest.fixture
@@ -44,9 +47,7 @@ def paced_stack() -> Iterator[Stack]:
 
 
 async def send(stack: Stack, orders: list[tuple[str, int]]) -> dict[int, float]:
-    """Deliver paid orders (shop, order id) as fast as they are taken; when each was
-    acknowledged (Unix seconds).
-    """
+    """Deliver paid orders (shop, order id); when each was acknowledged (Unix seconds)."""
     waiting, acknowledged = list(reversed(orders)), dict[int, float]()
     async with httpx.AsyncClient(timeout=6) as client:
 
@@ -69,11 +70,7 @@ async def effects(stack: Stack, shops: list[str]) -> dict[str, dict[int, float]]
     """When each order of these shops was in the ledger (Unix seconds)."""
     connection: Any = await asyncpg.connect(stack.environment["DATABASE_URL"])
     try:
-        rows = await connection.fetch(
-            "SELECT shop, order_id, extract(epoch FROM created_at)::float8 AS at FROM awards "
-            "WHERE shop = ANY($1)",
-            shops,
-        )
+        rows = await connection.fetch(AWARDED, shops)
     finally:
         await connection.close()
     found: dict[str, dict[int, float]] = defaultdict(dict)

@@ -1,6 +1,4 @@
-"""How long a kill -9 lasts: from the restart of a part until everything acknowledged before it
-has its effect.
-"""
+"""How long a kill -9 lasts: until everything acknowledged before it has its effect."""
 
 import asyncio
 import itertools
@@ -47,9 +45,7 @@ def running_stack() -> Iterator[Stack]:
 
 @asynccontextmanager
 async def orders_coming_in(stack: Stack) -> AsyncIterator[Callable[[], set[str]]]:
-    """Some 100 paid orders a second meanwhile; gives a function telling which were acknowledged
-    so far.
-    """
+    """Some 100 paid orders a second; gives a function telling the acknowledged."""
     acknowledged: set[str] = set()
 
     async def sender(client: httpx.AsyncClient) -> None:
@@ -131,9 +127,7 @@ async def test_a_killed_part_that_is_started_again_is_over_it_within_seconds(
 async def test_workers_that_start_before_their_stores_do_go_on_when_these_come(
     running_stack: Stack,
 ) -> None:
-    """Everything but web is killed; Redis then has a torn tail, and Postgres starts into its
-    recovery.
-    """
+    """All but web is killed; Redis has a torn tail, Postgres starts into its recovery."""
     stack = running_stack
     async with orders_coming_in(stack) as acknowledged:
         await asyncio.sleep(1)

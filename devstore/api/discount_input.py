@@ -1,0 +1,177 @@
+"""Reads a DiscountCodeBasicInput as the Admin API does: a discount, or its user errors."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from devstore.errors import AmountError
+from devstore.shop import money, things
+from devstore.shop.state import State
+
+ROOT = "basicCodeDiscount"
+TEXT_LIMIT = 255
+
+
+def error(field: list[str], code: str, message: str) -> dict[str, Any]:
+    return {
+        "__typename": "DiscountUserError",
+        "field": field,
+        "code": code,
+        "message": message,
+        "extraInfo": None,
+    }
+
+
+class _Errors(list[dict[str, Any]]):
+    def note(self, path: str, code: str, message: str) -> None:
+        self.append(error([ROOT, *path.split(".")], code, message))
+
+
+def read(
+    state: State, shop: things.Shop, given: dict[str, Any]
+) -> tuple[things.Discount | None, list[dict[str, Any]]]:
+    """A discount that is not stored yet, or None with the reasons."""
+    errors = _Errors()
+    _check_text(state, shop, given, errors)
+    customer_ids = _customers(state, shop, given, errors)
+    amount_cents, percent, on_each_item = _value(given, errors)
+    starts_at, ends_at = _period(given, errors)
+    subtotal_cents, quantity = _minimum(given, errors)
+    usage_limit = given.get("usageLimit")
+    if usage_limit is not None and usage_limit < 1:
+        errors.note("usageLimit", "GREATER_THAN", "Usage limit must be greater than 0")
+    if errors:
+        return None, errors
+    combines, at = given.get("combinesWith") or {}, things.now()
+    made = things.Discount(
+        id=state.new_id(),
+        redeem_code_id=state.new_id(),
+        shop=shop.domain,
+        code=given["code"],
+        title=given["title"],
+        created_at=at,
+        updated_at=at,
+        starts_at=starts_at or at,
+        ends_at=ends_at,
+        amount_cents=amount_cents,
+        percent=percent,
+        on_each_item=on_each_item,
+        customer_ids=customer_ids,
+        usage_limit=usage_limit,
+        once_per_customer=bool(given.get("appliesOncePerCustomer")),
+        minimum_subtotal_cents=subtotal_cents,
+        minimum_quantity=quantity,
+        combines_with_orders=bool(combines.get("orderDiscounts")),
+        combines_with_products=bool(combines.get("productDiscounts")),
+        combines_with_shipping=bool(combines.get("shippingDiscounts")),
+    )
+    return made, []
+
+
+def _check_text(state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors) -> None:
+    for name in ("code", "title"):
+        value = given.get(name) or ""
+        if not value.strip():
+            errors.note(name, "BLANK", f"{name.title()} can't be blank")
+        elif len(value) > TEXT_LIMIT:
+            errors.note(
+                name, "TOO_LONG", f"{name.title()} is too long (maximum is {TEXT_LIMIT} characters)"
+            )
+    code = given.get("code") or ""
+    if re.search(r"[\n,]", code):
+        errors.note("code", "INVALID", "Code is invalid")
+    if state.discount_by_code(shop.domain, code):
+        errors.note("code", "TAKEN", "Code must be unique. Please try a different code.")
+
+
+def _customers(
+    state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors
+) -> list[int] | None:
+    context = given.get("context") or given.get("customerSelection")
+    if not context:
+        errors.note("context", "BLANK", "Context can't be blank")
+        return None
+    if "customers" not in context:
+        if not context.get("all"):
+            errors.note(
+                "context", "INVALID", "The stand-in store knows all customers or named ones only"
+            )
+        return None
+    found = []
+    for gid in (context["customers"] or {}).get("add") or []:
+        key = str(gid).removeprefix("gid://shopify/Customer/")
+        customer = state.find("customer", shop.domain, key)
+        if customer is None or customer.is_deleted:
+            errors.note("context.customers.add", "INVALID", f"Customer {gid} is invalid")
+        else:
+            found.append(customer.id)
+    if not found and not errors:
+        errors.note("context.customers.add", "BLANK", "Customers can't be blank")
+    return found
+
+
+def _value(given: dict[str, Any], errors: _Errors) -> tuple[int | None, float, bool]:
+    gets = given.get("customerGets") or {}
+    items, value = gets.get("items") or {}, gets.get("value") or {}
+    if not items.get("all"):
+        errors.note(
+            "customerGets.items",
+            "APPLIES_ON_NOTHING",
+            "Items must be all items in the stand-in store",
+        )
+    if "percentage" in value and value["percentage"] is not None:
+        if not 0 < value["percentage"] <= 1:
+            errors.note(
+                "customerGets.value.percentage",
+                "VALUE_OUTSIDE_RANGE",
+                "Value must be between 0.0 and 1.0",
+            )
+        return None, value["percentage"] * 100, False
+    amount = value.get("discountAmount") or {}
+    try:
+        amount_cents = money.cents(amount.get("amount"))
+    except AmountError:
+        amount_cents = 0
+    if not amount_cents:
+        errors.note(
+            "customerGets.value.discountAmount.amount",
+            "GREATER_THAN",
+            "Amount must be greater than 0",
+        )
+    return amount_cents, 0.0, bool(amount.get("appliesOnEachItem"))
+
+
+def _period(given: dict[str, Any], errors: _Errors) -> tuple[str | None, str | None]:
+    moments: list[datetime | None] = []
+    for name in ("startsAt", "endsAt"):
+        text = given.get(name)
+        try:
+            moment = datetime.fromisoformat(str(text)).astimezone() if text else None
+        except ValueError:
+            errors.note(name, "INVALID", f"{name} is not a time")
+            moment = None
+        moments.append(moment)
+    starts, ends = moments
+    if not given.get("startsAt"):
+        errors.note("startsAt", "BLANK", "Starts at can't be blank")
+    if starts and ends and ends <= starts:
+        errors.note("endsAt", "END_DATE_BEFORE_START_DATE", "Ends at needs to be after starts at")
+    return starts.isoformat() if starts else None, ends.isoformat() if ends else None
+
+
+def _minimum(given: dict[str, Any], errors: _Errors) -> tuple[int | None, int | None]:
+    minimum = given.get("minimumRequirement") or {}
+    subtotal = (minimum.get("subtotal") or {}).get("greaterThanOrEqualToSubtotal")
+    quantity = (minimum.get("quantity") or {}).get("greaterThanOrEqualToQuantity")
+    if subtotal is not None and quantity is not None:
+        errors.note(
+            "minimumRequirement",
+            "MINIMUM_SUBTOTAL_AND_QUANTITY_RANGE_BOTH_PRESENT",
+            "Only one minimum",
+        )
+    try:
+        subtotal_cents = None if subtotal is None else money.cents(subtotal)
+        return subtotal_cents, int(quantity) if quantity else None
+    except ValueError:
+        errors.note("minimumRequirement", "INVALID", "Minimum requirement is invalid")
+        return None, None

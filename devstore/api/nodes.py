@@ -1,0 +1,240 @@
+"""GraphQL objects as dictionaries: a value, or a function of the arguments, by field."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from devstore.shop import discounts, money, orders, things
+from devstore.shop.state import State
+from devstore.webhooks import payloads
+
+Node = dict[str, Any]
+
+
+def amount(cents: int, currency: str) -> Node:
+    return {"__typename": "MoneyV2", "amount": money.text(cents), "currencyCode": currency}
+
+
+def bag(cents: int, currency: str) -> Node:
+    both = amount(cents, currency)
+    return {"__typename": "MoneyBag", "shopMoney": both, "presentmentMoney": both}
+
+
+def connection(
+    kind: str,
+    found: Sequence[tuple[str, Node]],
+    *,
+    has_previous: bool = False,
+    has_next: bool = False,
+) -> Node:
+    """`found` are `(cursor, node)` pairs of one page."""
+    return {
+        "__typename": f"{kind}Connection",
+        "nodes": [node for _, node in found],
+        "edges": [
+            {"__typename": f"{kind}Edge", "cursor": cursor, "node": node} for cursor, node in found
+        ],
+        "pageInfo": {
+            "__typename": "PageInfo",
+            "hasNextPage": has_next,
+            "hasPreviousPage": has_previous,
+            "startCursor": found[0][0] if found else None,
+            "endCursor": found[-1][0] if found else None,
+        },
+    }
+
+
+def shop(it: things.Shop) -> Node:
+    return {
+        "__typename": "Shop",
+        "id": f"gid://shopify/Shop/{it.id}",
+        "name": it.name,
+        "email": f"owner@{it.handle}.example",
+        "contactEmail": f"owner@{it.handle}.example",
+        "shopOwnerName": "Alice Owner",
+        "myshopifyDomain": it.domain,
+        "url": f"https://{it.domain}",
+        "primaryDomain": {"__typename": "Domain", "host": it.domain, "url": f"https://{it.domain}"},
+        "currencyCode": it.currency,
+        "ianaTimezone": it.timezone,
+        "createdAt": it.created_at,
+        "plan": {
+            "__typename": "ShopPlan",
+            "displayName": "Basic",
+            "publicDisplayName": "Basic",
+            "partnerDevelopment": False,
+            "shopifyPlus": False,
+        },
+    }
+
+
+def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
+    bought = [
+        one
+        for one in state.of_shop("order", shop_.domain)
+        if one.customer_id == it.id and one.is_paid
+    ]
+    return {
+        "__typename": "Customer",
+        "id": f"gid://shopify/Customer/{it.id}",
+        "legacyResourceId": str(it.id),
+        "firstName": it.first_name,
+        "lastName": it.last_name,
+        "displayName": it.name,
+        "email": it.email,
+        "phone": it.phone,
+        "note": it.note,
+        "state": "ENABLED",
+        "locale": "en",
+        "tags": [],
+        "verifiedEmail": True,
+        "createdAt": it.created_at,
+        "updatedAt": it.updated_at,
+        "numberOfOrders": str(len(bought)),
+        "amountSpent": amount(sum(orders.refundable_cents(one) for one in bought), shop_.currency),
+        "defaultEmailAddress": {"__typename": "CustomerEmailAddress", "emailAddress": it.email},
+    }
+
+
+def order(state: State, shop_: things.Shop, it: things.Order) -> Node:
+    payload = payloads.order(state, it)
+    buyer = state.find("customer", it.shop, it.customer_id)
+    sets = {
+        name: bag(money.cents(payload[key]), it.currency)
+        for name, key in (
+            ("totalPriceSet", "total_price"),
+            ("subtotalPriceSet", "subtotal_price"),
+            ("totalDiscountsSet", "total_discounts"),
+            ("totalTaxSet", "total_tax"),
+            ("currentTotalPriceSet", "current_total_price"),
+            ("currentSubtotalPriceSet", "current_subtotal_price"),
+        )
+    }
+    return {
+        "__typename": "Order",
+        "id": payload["admin_graphql_api_id"],
+        "legacyResourceId": str(it.id),
+        "name": payload["name"],
+        "email": it.email,
+        "test": it.is_test,
+        "createdAt": it.created_at,
+        "processedAt": it.processed_at,
+        "updatedAt": it.updated_at,
+        "cancelledAt": it.cancelled_at,
+        "currencyCode": it.currency,
+        "displayFinancialStatus": payload["financial_status"].upper(),
+        "discountCodes": [use.code for use in it.codes],
+        "customer": customer(state, shop_, buyer) if buyer and not buyer.is_deleted else None,
+        "lineItems": lambda arguments: connection(
+            "LineItem",
+            [(str(line.id), _line(it, line)) for line in it.lines[: arguments.get("first") or 0]],
+        ),
+        "refunds": [_refund(it, one) for one in it.refunds],
+        **sets,
+    }
+
+
+def _line(it: things.Order, line: things.Line) -> Node:
+    return {
+        "__typename": "LineItem",
+        "id": f"gid://shopify/LineItem/{line.id}",
+        "title": line.title,
+        "name": line.title,
+        "quantity": line.quantity,
+        "currentQuantity": orders.refundable(it, line),
+        "isGiftCard": line.is_gift_card,
+        "originalUnitPriceSet": bag(line.price_cents, it.currency),
+        "originalTotalSet": bag(line.gross_cents, it.currency),
+        "discountAllocations": [
+            {"__typename": "DiscountAllocation", "allocatedAmountSet": bag(off, it.currency)}
+            for off in line.allocations
+            if off
+        ],
+    }
+
+
+def _refund(it: things.Order, one: things.Refund) -> Node:
+    return {
+        "__typename": "Refund",
+        "id": f"gid://shopify/Refund/{one.id}",
+        "createdAt": one.created_at,
+        "note": one.note,
+        "totalRefundedSet": bag(one.amount_cents, it.currency),
+    }
+
+
+def discount(shop_: things.Shop, it: things.Discount) -> Node:
+    """A DiscountCodeNode."""
+    code = {
+        "__typename": "DiscountRedeemCode",
+        "id": f"gid://shopify/DiscountRedeemCode/{it.redeem_code_id}",
+        "code": it.code,
+        "asyncUsageCount": it.uses,
+    }
+    basic = {
+        "__typename": "DiscountCodeBasic",
+        "title": it.title,
+        "status": discounts.status(it),
+        "startsAt": it.starts_at,
+        "endsAt": it.ends_at,
+        "createdAt": it.created_at,
+        "updatedAt": it.updated_at,
+        "usageLimit": it.usage_limit,
+        "asyncUsageCount": it.uses,
+        "appliesOncePerCustomer": it.once_per_customer,
+        "codes": connection("DiscountRedeemCode", [(str(it.redeem_code_id), code)]),
+        "codesCount": {"__typename": "Count", "count": 1, "precision": "EXACT"},
+        "discountClass": "ORDER",
+        "discountClasses": ["ORDER"],
+        "summary": it.title,
+        "shortSummary": it.title,
+        "tags": [],
+        "combinesWith": {
+            "__typename": "DiscountCombinesWith",
+            "orderDiscounts": it.combines_with_orders,
+            "productDiscounts": it.combines_with_products,
+            "shippingDiscounts": it.combines_with_shipping,
+        },
+        "context": _context(it),
+        "customerGets": {
+            "__typename": "DiscountCustomerGets",
+            "value": _value(shop_, it),
+            "items": {"__typename": "AllDiscountItems", "allItems": True},
+            "appliesOnOneTimePurchase": True,
+            "appliesOnSubscription": False,
+        },
+        "minimumRequirement": _minimum(shop_, it),
+    }
+    return {
+        "__typename": "DiscountCodeNode",
+        "id": f"gid://shopify/DiscountCodeNode/{it.id}",
+        "codeDiscount": basic,
+    }
+
+
+def _context(it: things.Discount) -> Node:
+    if it.customer_ids is None:
+        return {"__typename": "DiscountBuyerSelectionAll", "all": "ALL"}
+    customers = [
+        {"__typename": "Customer", "id": f"gid://shopify/Customer/{one}"} for one in it.customer_ids
+    ]
+    return {"__typename": "DiscountCustomers", "customers": customers}
+
+
+def _value(shop_: things.Shop, it: things.Discount) -> Node:
+    if it.amount_cents is None:
+        return {"__typename": "DiscountPercentage", "percentage": it.percent / 100}
+    off = amount(it.amount_cents, shop_.currency)
+    return {"__typename": "DiscountAmount", "amount": off, "appliesOnEachItem": it.on_each_item}
+
+
+def _minimum(shop_: things.Shop, it: things.Discount) -> Node | None:
+    if it.minimum_subtotal_cents is not None:
+        least = amount(it.minimum_subtotal_cents, shop_.currency)
+        return {"__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": least}
+    if it.minimum_quantity is not None:
+        least_count = str(it.minimum_quantity)
+        return {
+            "__typename": "DiscountMinimumQuantity",
+            "greaterThanOrEqualToQuantity": least_count,
+        }
+    return None

@@ -1,0 +1,150 @@
+"""The queries and mutations of the Admin API that the stand-in store answers."""
+
+import base64
+import re
+from datetime import datetime
+from typing import Any
+
+from graphql import FieldNode, GraphQLError
+
+from devstore.api import discount_input, nodes
+from devstore.shop import things
+from devstore.world import World
+
+PAGE_LIMIT = 250
+ORDER_TIMES = {"updated_at", "created_at", "processed_at"}
+SEARCH_TERM = re.compile(r"""(\w+):(>=|<=|>|<)?(?:'([^']*)'|"([^"]*)"|(\S+))""")
+
+
+def number(gid: object, kind: str) -> int:
+    """The number in `gid://shopify/{kind}/{number}`; 0, which is nobody's, for anything else."""
+    found = re.fullmatch(rf"gid://shopify/{kind}/(\d+)", str(gid))
+    return int(found[1]) if found else 0
+
+
+class Root:
+    """Dispatches a root field to the method of its name (in snake case)."""
+
+    def __init__(self, world: World, shop: things.Shop) -> None:
+        self.world, self.state, self.shop = world, world.state, shop
+
+    def resolve(self, field: FieldNode, arguments: dict[str, Any]) -> Any:
+        """Raises GraphQLError for what the stand-in store cannot do."""
+        name = field.name.value
+        method = getattr(self, "field_" + re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), None)
+        if method is None:
+            raise GraphQLError(f"The stand-in store does not know {name}.", field)
+        return method(arguments)
+
+    def discount(self, gid: object) -> things.Discount | None:
+        found: things.Discount | None = self.state.find(
+            "discount", self.shop.domain, number(gid, "DiscountCodeNode")
+        )
+        return found
+
+
+class Queries(Root):
+    def field_shop(self, _: dict[str, Any]) -> Any:
+        return nodes.shop(self.shop)
+
+    def field_code_discount_node_by_code(self, arguments: dict[str, Any]) -> Any:
+        found = self.state.discount_by_code(self.shop.domain, str(arguments["code"]))
+        return nodes.discount(self.shop, found) if found else None
+
+    def field_code_discount_node(self, arguments: dict[str, Any]) -> Any:
+        found = self.discount(arguments["id"])
+        return nodes.discount(self.shop, found) if found else None
+
+    def field_customer(self, arguments: dict[str, Any]) -> Any:
+        found = self.state.find("customer", self.shop.domain, number(arguments["id"], "Customer"))
+        return (
+            nodes.customer(self.state, self.shop, found) if found and not found.is_deleted else None
+        )
+
+    def field_order(self, arguments: dict[str, Any]) -> Any:
+        found = self.state.find("order", self.shop.domain, number(arguments["id"], "Order"))
+        return nodes.order(self.state, self.shop, found) if found else None
+
+    def field_orders(self, arguments: dict[str, Any]) -> Any:
+        """Sorted and filtered by time alone: any other search term is refused, not ignored."""
+        first = int(arguments.get("first") or 0)
+        if not 1 <= first <= PAGE_LIMIT:
+            raise GraphQLError(f"`first` is between 1 and {PAGE_LIMIT}.")
+        sort_key = str(arguments.get("sortKey") or "PROCESSED_AT").lower()
+        by = sort_key if sort_key in ORDER_TIMES else "id"
+        found = [
+            one
+            for one in self.state.of_shop("order", self.shop.domain)
+            if _matches(one, arguments.get("query"))
+        ]
+        found.sort(
+            key=lambda one: (getattr(one, by), one.id), reverse=bool(arguments.get("reverse"))
+        )
+        keys = [base64.b64encode(str(one.id).encode()).decode() for one in found]
+        after = arguments.get("after")
+        start = keys.index(after) + 1 if after in keys else 0
+        page = list(zip(keys, found, strict=True))[start : start + first]
+        return nodes.connection(
+            "Order",
+            [(key, nodes.order(self.state, self.shop, one)) for key, one in page],
+            has_previous=start > 0,
+            has_next=start + first < len(found),
+        )
+
+
+def _matches(order: things.Order, query: object) -> bool:
+    for name, operator, *values in SEARCH_TERM.findall(str(query or "")):
+        if name not in ORDER_TIMES:
+            raise GraphQLError(f"The stand-in store cannot search orders by {name}.")
+        try:
+            wanted = datetime.fromisoformat("".join(values))
+            actual = datetime.fromisoformat(getattr(order, name))
+            outcomes = {
+                ">=": actual >= wanted,
+                "<=": actual <= wanted,
+                ">": actual > wanted,
+                "<": actual < wanted,
+            }
+        except (ValueError, TypeError):
+            raise GraphQLError(f"{name} is compared with an ISO time with its offset.") from None
+        if not outcomes.get(operator, actual == wanted):
+            return False
+    return True
+
+
+class Mutations(Root):
+    def field_discount_code_basic_create(self, arguments: dict[str, Any]) -> Any:
+        made, errors = discount_input.read(self.state, self.shop, arguments["basicCodeDiscount"])
+        if made:
+            self.state.put("discount", made.id, made)
+        return {
+            "__typename": "DiscountCodeBasicCreatePayload",
+            "codeDiscountNode": nodes.discount(self.shop, made) if made else None,
+            "userErrors": errors,
+        }
+
+    def field_discount_code_deactivate(self, arguments: dict[str, Any]) -> Any:
+        found = self.discount(arguments["id"])
+        if found:
+            found.is_active = False
+            found.ends_at = found.updated_at = things.now()
+            self.state.put("discount", found.id, found)
+        return {
+            "__typename": "DiscountCodeDeactivatePayload",
+            "codeDiscountNode": nodes.discount(self.shop, found) if found else None,
+            "userErrors": [] if found else [_no_such_discount()],
+        }
+
+    def field_discount_code_delete(self, arguments: dict[str, Any]) -> Any:
+        found = self.discount(arguments["id"])
+        if found:
+            self.state.drop("discount", found.id)
+        return {
+            "__typename": "DiscountCodeDeletePayload",
+            "deletedCodeDiscountId": arguments["id"] if found else None,
+            "userErrors": [] if found else [_no_such_discount()],
+        }
+
+
+def _no_such_discount() -> dict[str, Any]:
+    return discount_input.error(["id"], "INVALID", "Code discount does not exist.")

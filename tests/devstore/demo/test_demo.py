@@ -1,0 +1,69 @@
+"""The demo shop: the app is opened once, then two months of history arrive."""
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from devstore.demo import history, spending
+from devstore.shop import things
+from tests.devstore.conftest import Store
+
+
+async def test_the_history_comes_once_and_after_the_app_was_opened(store: Store) -> None:
+    await history.seed(store.world)
+    await history.seed(store.world)
+    orders = list(store.world.state.of_shop("order", history.SHOP))
+    assert len(orders) == history.ORDERS
+    assert len(list(store.world.state.of_shop("customer", history.SHOP))) == 12
+    assert any(one.is_test for one in orders)
+    assert any(one.customer_id is None for one in orders)
+    assert any(one.cancelled_at for one in orders)
+    assert any(one.refunds and not one.cancelled_at for one in orders)
+    await store.until(lambda: not store.world.webhooks.waiting)
+    paths = [request.url.path for request, _ in store.app.requests]
+    assert paths[:2] == ["/healthz", "/"]
+    assert "id_token" in store.app.requests[1][0].query_params
+    assert len(store.app.payloads("orders/paid")) == history.ORDERS
+
+
+async def test_the_history_waits_for_an_app_that_is_not_up_yet(store: Store) -> None:
+    answers = [JSONResponse({}, 503), JSONResponse({})]
+    store.app.answer = lambda _: answers.pop(0) if len(answers) > 1 else answers[0]
+    await history.seed(store.world)
+    assert [request.url.path for request, _ in store.app.requests][:3] == [
+        "/healthz",
+        "/healthz",
+        "/",
+    ]
+
+
+async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spending, "POLL_SECONDS", 0.05)
+
+    state, now = store.world.state, things.now()
+    gift = things.Discount(
+        1, 2, history.SHOP, "HF-ONE", "5.00 off", now, now, now, amount_cents=500, usage_limit=1
+    )
+    asked: list[str] = []
+
+    def answer(request: Request) -> Response:
+        if request.url.path == "/storefront/me":
+            return JSONResponse(
+                {"points": {"available": 120}, "rewards": [{"id": "1", "cost": 100}]}
+            )
+        if request.url.path == "/storefront/redemptions":
+            asked.append(request.query_params["logged_in_customer_id"])
+            state.put("discount", gift.id, gift)
+            return JSONResponse({"redemption": {"code": gift.code}})
+        return JSONResponse({})
+
+    store.app.answer = answer
+    await history.run(store.world)
+    await history.run(store.world)
+    assert len(asked) == len(set(asked)) == spending.SPENDERS
+    paid_with_it = [one for one in state.of_shop("order", history.SHOP) if one.codes]
+    assert [(str(one.customer_id), one.codes[0].amount_cents) for one in paid_with_it] == [
+        (asked[0], 500)
+    ]

@@ -1,6 +1,5 @@
 """Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tortoise import Tortoise
 
 from app import config as settings
 from app import db
@@ -59,6 +57,14 @@ def wait_for_port(port: int, seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
+def migrated() -> None:
+    """The tables as the release process makes them: what a test sees is what is deployed."""
+    done = subprocess.run(
+        processes.app_commands()["release"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as name:
@@ -84,6 +90,7 @@ def embedded() -> Iterator[Servers]:
             wait_for_port(found.postgres_port)
             wait_for_port(found.redis_port)
             os.environ.update(found.environment)
+            migrated()
             yield found
         finally:
             for process in started:
@@ -100,14 +107,6 @@ def config(embedded: Servers) -> settings.Config:
 @pytest_asyncio.fixture(scope="session")
 async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
     async with db.open_stores(config) as stores:
-        for _ in range(100):
-            try:
-                async with db.connection() as raw:
-                    await raw.execute("SELECT 1")
-                break
-            except Exception:  # noqa: BLE001 - the server is still starting
-                await asyncio.sleep(0.1)
-        await Tortoise.generate_schemas()
         yield stores
 
 

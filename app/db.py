@@ -5,7 +5,7 @@ process.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis.asyncio as aioredis
@@ -57,6 +57,15 @@ def __getattr__(name: str) -> Any:
     if name == "TORTOISE":
         return tortoise_config(settings.load())
     raise AttributeError(name)
+
+
+class Connection(Protocol):
+    """What set-based SQL needs of an asyncpg connection; rows are read by their columns' names."""
+
+    async def execute(self, query: str, *args: Any) -> str: ...
+    async def fetch(self, query: str, *args: Any) -> list[Any]: ...
+    async def fetchrow(self, query: str, *args: Any) -> Any: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,11 @@ async def transaction() -> AsyncIterator[Any]:
         # acquire_connection() would hold the wrapper's lock, and ORM calls inside would wait for it
         # for ever
         yield wrapper._connection  # noqa: SLF001
+
+
+def savepoint(connection: Any) -> Any:
+    """A part of an open transaction that can fail alone (`async with`)."""
+    return connection.transaction()
 
 
 @asynccontextmanager

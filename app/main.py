@@ -22,6 +22,7 @@ from app import db, operations, webhooks
 from app.admin import home, status
 from app.config import Config
 from app.errors import HoldfastError
+from app.flow import event
 from app.flow.bus.buses import open_bus
 from app.flow.lanes.admission import Admission
 from app.points.pages import customers as points_pages
@@ -82,6 +83,7 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
     """Open what the process needs (nothing has to answer yet), beat while it lives, close it in
     reverse.
     """
+    event.use_secrets(config.event_secrets)
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
@@ -96,7 +98,7 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         "config": config,
         "stores": stores,
         "client": client,
-        "bus": open_bus(config.bus_url, stores),
+        "bus": open_bus(config.bus_url),
         "admission": Admission(stores),
     }
 

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from app import db
 from app.errors import UnauthorizedError
+from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import lane
 from app.resilience import health
@@ -28,10 +29,7 @@ from app.telemetry.metrics import Scraped
 CHECK_SECONDS = 0.9  # below the second a load balancer waits
 QUEUES = ("arq:ingest",)
 WAITING = """
-SELECT (SELECT count(*) FROM outbox) AS outbox_rows,
-       coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM outbox),
-       0)::float8 AS outbox_age,
-       (SELECT count(*) FROM spilled_webhooks) AS spilled,
+SELECT (SELECT count(*) FROM spilled_webhooks) AS spilled,
        (SELECT count(*) FROM dead_letters WHERE state = 'waiting') AS letters_waiting,
        (SELECT count(*) FROM dead_letters WHERE state = 'dead') AS letters_dead
 """
@@ -84,7 +82,7 @@ async def metrics_text(request: Request) -> Response:
     bus: Bus = request.state.bus
     found = await asyncio.gather(
         _gather(SCRAPE_REDIS, lambda: _lanes(stores)),
-        _gather(SCRAPE_REDIS, lambda: _consumers(bus)),
+        _gather(SCRAPE_POSTGRES, lambda: _consumers(bus)),
         _gather(SCRAPE_POSTGRES, _waiting),
         _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
     )
@@ -172,7 +170,17 @@ async def _consumers(bus: Bus) -> list[Scraped]:
             "holdfast_consumer_lag_events", "Events a service has not handled", counts, "service"
         ),
         Scraped("holdfast_consumer_lag_seconds", "Age of the oldest of them", ages, "service"),
+        Scraped(
+            "holdfast_log_held_up_seconds",
+            "Since when the oldest open transaction keeps facts back, 0 below two seconds",
+            {"": await _held_up()},
+        ),
     ]
+
+
+async def _held_up() -> float:
+    holder = await fact_log.holder()
+    return holder.seconds if holder else 0.0
 
 
 async def _waiting() -> list[Scraped]:
@@ -180,12 +188,6 @@ async def _waiting() -> list[Scraped]:
         row = await connection.fetchrow(WAITING)
     letters = {"waiting": float(row["letters_waiting"]), "dead": float(row["letters_dead"])}
     return [
-        Scraped("holdfast_outbox_depth", "Facts not published yet", {"": row["outbox_rows"]}),
-        Scraped(
-            "holdfast_outbox_oldest_age_seconds",
-            "Age of the oldest of them",
-            {"": row["outbox_age"]},
-        ),
         Scraped(
             "holdfast_spilled_webhooks",
             "Webhooks kept in Postgres while Redis was away",

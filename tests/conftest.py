@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from app import config as settings
 from app import db
+from app.flow import event
 from local import processes, servers
 from tests.stack import Stack
 
@@ -106,6 +107,7 @@ def config(embedded: Servers) -> settings.Config:
 
 @pytest_asyncio.fixture(scope="session")
 async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
+    event.use_secrets(config.event_secrets)
     async with db.open_stores(config) as stores:
         yield stores
 

@@ -1,6 +1,4 @@
-"""Core: shops that leave, compliance requests, tokens of quiet shops, and forgetting what was
-consumed long ago.
-"""
+"""Core: shops that leave, compliance requests, tokens of quiet shops."""
 
 import asyncio
 
@@ -13,12 +11,10 @@ from app.shopify.client import outgoing
 from workers import service
 
 RENEW_EVERY_SECONDS = 600.0
-PRUNE_EVERY_SECONDS = 60.0
-PRUNE_STEPS_MAX = 20  # of 5,000 rows each: keeps up with 1,600 events a second over all services
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    bus = open_bus(stores.config.bus_url, stores)
+    bus = open_bus(stores.config.bus_url)
 
     async def lag_seconds() -> float:
         return (await bus.lag(SERVICE, TOPICS)).age_seconds
@@ -31,15 +27,8 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         await service.together(
             consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
             service.beat(stores, SERVICE, lag_seconds, stop),
-            service.every(PRUNE_EVERY_SECONDS, prune, stop),
             service.every(RENEW_EVERY_SECONDS, renew_tokens, stop),
         )
-
-
-async def prune() -> None:
-    for _ in range(PRUNE_STEPS_MAX):
-        if not await consumer.prune():
-            return
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from workers import service
 KNOWN_SECONDS = 60.0
 KNOWN_MAX = 100_000
 LOOK_EVERY_SECONDS = 2
-PRUNE_EVERY_SECONDS = 3600
 
 log = logs.logger()
 
@@ -47,15 +46,11 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         if wake_at_ms is not None:
             await enqueue_drain(ctx["pool"], wake_at_ms)
 
-    async def retry() -> None:
-        await dead_letters.retry_due(ingest.SERVICE, ingest.replayer(payloads.translate))
-
     await service.together(
         run_worker(settings, stop),
         service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop),
         service.every(LOOK_EVERY_SECONDS, unspill, stop),
-        service.every(LOOK_EVERY_SECONDS, retry, stop),
-        service.every(PRUNE_EVERY_SECONDS, ingest.prune, stop),
+        dead_letters.run(ingest.SERVICE, ingest.replayer(payloads.translate), stop),
     )
 
 

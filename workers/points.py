@@ -19,7 +19,7 @@ TIME_EVERY_SECONDS = 5.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    bus = open_bus(stores.config.bus_url, stores)
+    bus = open_bus(stores.config.bus_url)
     async with outgoing(stores.config) as client:
 
         async def lag_seconds() -> float:

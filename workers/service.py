@@ -10,6 +10,7 @@ import uvloop
 
 from app import config as settings
 from app import db
+from app.flow import event
 from app.resilience import deadline, health
 from app.resilience.failures import is_passing, pause, reason
 from app.telemetry import logs, reports
@@ -29,6 +30,7 @@ def start(process: str, work: Work) -> None:
     config = settings.load()
     logs.setup(process, config)
     collect_garbage_less_often()
+    event.use_secrets(config.event_secrets)
     uvloop.run(_run(config, work))
     reports.flush()
 

@@ -11,11 +11,12 @@ from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError
 from app.flow import dead_letters
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
+from app.flow.bus.interface import Bus
 from app.flow.lanes import lane
 from app.resilience import breaker, health
 from app.resilience.guard import Resource
-from app.services import PROCESSES
+from app.services import PROCESSES, SERVICES
 from app.web import forms, pages, wording
 from app.web.forms import Form
 from app.web.pages import Visit, admin_page
@@ -75,7 +76,7 @@ async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
     letters, waiting, facts = await asyncio.gather(
         pages.attempt(lambda: _letters(visit.shop, page)),
         pages.attempt(lambda: lane.lane_depth(visit.stores.queue, visit.shop), LANES),
-        pages.attempt(outbox.depth_and_age),
+        pages.attempt(lambda: _facts(visit)),
     )
     return pages.render(
         visit,
@@ -86,12 +87,30 @@ async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
         parts=[_part(name, visit.board) for name in PROCESSES],
         circuits=sorted(breaker.states().items()),
         waiting="unknown" if waiting is None else f"{waiting:,}",
-        outbox="unknown" if facts is None else f"{facts.waiting:,}",
-        outbox_note=f"oldest for {wording.age(facts.age_seconds)}"
-        if facts and facts.waiting
+        on_their_way="unknown" if facts is None else f"{facts.count:,}",
+        on_their_way_note=f"oldest for {wording.age(facts.age_seconds)}"
+        if facts and facts.count
         else "of all stores",
+        holder=facts.holder if facts else None,
         letters=letters,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheirWay:
+    """Facts that a service has not read yet, of the service that is furthest behind."""
+
+    count: int
+    age_seconds: float
+    holder: fact_log.Holder | None
+
+
+async def _facts(visit: Visit) -> OnTheirWay:
+    bus: Bus = visit.request.state.bus
+    lags = [await bus.lag(one.name, one.topics) for one in SERVICES]
+    worst = max(lags, key=lambda lag: lag.age_seconds)
+    holder = await fact_log.holder() if worst.age_seconds > fact_log.HELD_UP_AFTER_SECONDS else None
+    return OnTheirWay(worst.count, worst.age_seconds, holder)
 
 
 def _part(name: str, board: health.Board) -> Part:

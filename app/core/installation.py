@@ -15,7 +15,7 @@ from app.core import admin_api, tokens
 from app.core.tokens import Held
 from app.errors import HoldfastError
 from app.flow import event
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
 from app.resilience.failures import is_passing
 from app.resilience.guard import Resource, guard
 from app.shopify.tokens import InvalidSubjectError
@@ -129,6 +129,6 @@ async def _describe(shop: str, details: dict[str, Any]) -> None:
         if await connection.fetchval(
             DESCRIBE, shop, told["name"], told["currency"], told["timezone"]
         ):
-            await outbox.emit(
+            await fact_log.append(
                 connection, [event.new("shop.installed", shop, shop, told, trace=trace)]
             )

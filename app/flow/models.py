@@ -1,26 +1,10 @@
-"""The tables of the road: receipts, spilled webhooks, the outbox, what was consumed, and dead
-letters.
+"""The tables of the road that models can say: spilled webhooks and dead letters.
+
+Receipts, facts and places are partitioned or without an id, so the migrations alone make them.
 """
 
 from tortoise import fields
 from tortoise.models import Model
-
-
-class Receipt(Model):
-    """A webhook that was turned into facts; its unique key makes a repeated drain a no-op."""
-
-    id = fields.BigIntField(primary_key=True)
-    shop = fields.CharField(max_length=255)
-    webhook_id = fields.CharField(max_length=128)
-    topic = fields.CharField(max_length=64)
-    outcome = fields.CharField(max_length=16)  # facts | recorded | unknown | dead
-    request_id = fields.CharField(max_length=128)
-    received_at = fields.DatetimeField()
-    recorded_at = fields.DatetimeField(auto_now_add=True)
-
-    class Meta:
-        table = "receipts"
-        unique_together = (("shop", "webhook_id"),)
 
 
 class SpilledWebhook(Model):
@@ -37,35 +21,6 @@ class SpilledWebhook(Model):
     class Meta:
         table = "spilled_webhooks"
         unique_together = (("shop", "webhook_id"),)
-
-
-class OutboxRow(Model):
-    """A fact written in the transaction that made it true, until the relay has moved it to the
-    bus.
-    """
-
-    id = fields.BigIntField(primary_key=True)
-    event_id = fields.CharField(max_length=64)
-    topic = fields.CharField(max_length=64)
-    shop = fields.CharField(max_length=255)
-    body = fields.BinaryField()  # the encoded event
-    created_at = fields.DatetimeField(auto_now_add=True)
-
-    class Meta:
-        table = "outbox"
-
-
-class Consumed(Model):
-    """An event a service has handled; written in the same transaction as its effect."""
-
-    id = fields.BigIntField(primary_key=True)
-    service = fields.CharField(max_length=32)
-    event_id = fields.CharField(max_length=64)
-    consumed_at = fields.DatetimeField(auto_now_add=True)
-
-    class Meta:
-        table = "consumed"
-        unique_together = (("service", "event_id"),)
 
 
 class DeadLetter(Model):
@@ -95,4 +50,3 @@ class DeadLetter(Model):
     class Meta:
         table = "dead_letters"
         unique_together = (("service", "shop", "reference"),)
-        indexes = (("shop", "state"), ("service", "state", "next_attempt_at"))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from app.db import Stores
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
 from app.flow.event import Event
 from app.points import facts
 from app.points.earning import orders, programs
@@ -61,7 +61,7 @@ async def handle(
     await orders.write(conn, decisions)
     await members.write_profiles(conn, incoming, by_key, now)
     await settling.use(conn, ((one.event.shop, one.order) for one in incoming.paid.values()), now)
-    await outbox.emit(conn, decisions.facts)
+    await fact_log.append(conn, decisions.facts)
     moved = list(decisions.posting.members.values())
     # one line a batch, which still says for every request what became of it
     log.info(

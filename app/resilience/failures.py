@@ -46,6 +46,11 @@ def is_passing(error: BaseException) -> bool:
     return any(isinstance(seen, _PASSING) or _is_lost_connection(seen) for seen in _causes(error))
 
 
+def is_lock_wait(error: BaseException) -> bool:
+    """Whether somebody else held a lock for too long: nobody's fault who waited for it."""
+    return any(isinstance(seen, asyncpg.LockNotAvailableError) for seen in _causes(error))
+
+
 def is_conflict(error: BaseException) -> bool:
     """Whether two transactions got in each other's way: a deadlock or a serialization failure,
     nobody's fault.

@@ -30,9 +30,6 @@ WEBHOOKS = Counter("holdfast_webhooks_total", "Webhooks by what admission answer
 INGESTED = Counter(
     "holdfast_ingested_total", "Webhooks drained from the lanes by outcome", ["outcome"]
 )
-OUTBOX_PUBLISHED = Counter(
-    "holdfast_outbox_published_total", "Facts moved from the outbox to the bus"
-)
 CONSUMED = Counter(
     "holdfast_consumed_total", "Events read from the bus by outcome", ["service", "outcome"]
 )

@@ -4,6 +4,7 @@ effect.
 
 import asyncio
 
+from app.flow.bus.outbox import Relay
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -11,7 +12,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app import db
 from app.flow.bus.consumer import Consumer
 from app.flow.bus.interface import Bus
-from app.flow.bus.outbox import Relay
 from tests.flow.helpers import Service, emit, letters, make_letters_due, order
 
 STEPS = st.one_of(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app import db
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
 from app.points.ledger.audit import verify
 from app.points.rewards import redemption, settling
 from tests.points.test_redemption import CLIENT, Shopify, hold, make_due

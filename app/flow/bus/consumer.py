@@ -1,50 +1,45 @@
-"""Reads a service's events from the bus: each batch in one transaction, each event once, poison
-set aside.
-"""
+"""Reads a service's facts: each batch in one transaction with its places, poison set aside."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
 from app import db
+from app.db import Connection
 from app.flow import dead_letters
 from app.flow import event as envelope
-from app.flow.bus.interface import Bus, Delivery
-from app.flow.dead_letters import AfterCommit
+from app.flow.bus import log as fact_log
+from app.flow.bus import places, starts, wakes
+from app.flow.bus.interface import Bus, Entry, Head, Place
+from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, BadSignatureError, Event
-from app.flow.models import DeadLetter
 from app.resilience import failures
 from app.telemetry import logs, metrics
 
-BLOCK_MILLISECONDS = (
-    1_000  # also how long a stop may have to wait; below the client's socket timeout
-)
-CLAIM_IDLE_MILLISECONDS = 15_000
-CLAIM_EVERY_SECONDS = 5.0
-RETRY_EVERY_SECONDS = 1.0
-SETBACKS_MAX = 10  # about ten seconds of trying
-CONSUMED_KEEP_DAYS = (
-    14  # twice as long as the bus keeps events: what is forgotten here cannot come again
-)
+SETBACKS_MAX = 10
+LOOPS = 2  # one decodes while Postgres works for the other; they never hold the same partition
+HEADS_EACH = 64  # entries of a partition one look sees
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.002, 2.0
+# a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
+LOCK_WAIT_WHILE_HALVING = "SET LOCAL lock_timeout = '100ms'"
 
-Handle = Callable[[Any, list[Event]], Awaitable[AfterCommit | None]]
+Handle = Callable[[Connection, list[Event]], Awaitable[AfterCommit | None]]
+
+HandleInto = Callable[[Connection, list[Event], "Outcome"], Awaitable[None]]
 
 log = logs.logger()
 
-CONSUME = """
-INSERT INTO consumed (service, event_id, consumed_at)
-SELECT $1, event_id, now() FROM unnest($2::text[]) AS read (event_id)
-ON CONFLICT (service, event_id) DO NOTHING
-RETURNING event_id
-"""
-PRUNE = """
-DELETE FROM consumed
- WHERE id IN (SELECT id FROM (SELECT id, consumed_at FROM consumed ORDER BY id LIMIT $1) AS oldest
-               WHERE consumed_at < now() - make_interval(days => $2))
-"""
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch: how many events were handled, and what follows its commit."""
+
+    handled: int = 0
+    set_aside: int = 0
+    after_commit: list[AfterCommit] = field(default_factory=list)
 
 
 async def run(
@@ -55,221 +50,303 @@ async def run(
     stores: db.Stores,
     stop: asyncio.Event,
 ) -> None:
-    """Handle events of `topics` until `stop` is set.
+    """Handle facts of `topics` until `stop` is set, and retry beside that what was set aside.
 
     `handle(connection, events)` writes the effect of all `events` in the transaction open on
-    `connection` (asyncpg; ORM calls join it), calls nothing over the network, and may return what
-    to do after the commit. It is called again for the same events when that transaction does not
-    commit. An event it cannot handle it raises for: with a `permanent` error the event is dead at
-    once, with any other it is tried again later.
+    `connection` (ORM calls join it), calls nothing over the network, and may return what to do
+    after the commit. It is called again for the same events when that transaction does not commit,
+    and for parts of them when it raises: with a `permanent` error an event is dead at once, with
+    any other it is tried again later.
     """
-    await Consumer(service, topics, handle, bus, stores).run(stop)
+    consumer = Consumer(service, topics, handle, bus, stores)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(consumer.wakes.listen(topics, stop))
+        group.create_task(dead_letters.run(service, consumer.handle_letter, stop))
+        group.create_task(consumer.run(stop))
 
 
 async def run_once(
     service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores
 ) -> int:
-    """Handle what there is now, without waiting; how many events and due dead letters were
-    dealt with (for tests).
-    """
+    """Handle what there is now; how many events and due letters were dealt with (for tests)."""
     consumer = Consumer(service, topics, handle, bus, stores)
+    await places.ensure(service)
     dealt_with = 0
-    while found := await consumer.run_once():
+    while found := (
+        await dead_letters.retry_due(service, consumer.handle_letter) + await consumer.run_once()
+    ):
         dealt_with += found
     return dealt_with
 
 
 class Consumer:
-    """One consumer of a service's group; its name outlives a restart, so that it finds again
-    what it left.
-    """
+    """One process of a service; any number of them share its partitions by locking their places."""
 
     def __init__(
-        self, service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores
+        self,
+        service: str,
+        topics: Sequence[str],
+        handle: Handle,
+        bus: Bus,
+        stores: db.Stores,
     ) -> None:
         self.service = service
-        self.topics = list(topics)
+        self.topics = frozenset(topics)
         self.handle = handle
         self.bus = bus
+        self.stores = stores
         self.batch = stores.config.consumer_batch
         self.secrets = stores.config.event_secrets
-        self.name = f"{service}-{stores.config.process_slot}"
-        self.setbacks = 0  # in a row
-        self._start_over()
-
-    def _start_over(self) -> None:
-        """At first, and after any failure: events may have been read and not acknowledged."""
-        self.has_joined = False
-        self.has_unfinished = True
-        self.claim_at = self.retry_at = 0.0
+        self.starts = starts.Starts(service, stores.config.process_slot)
+        self.wakes = wakes.Wakes(stores.queue)
+        self.turn = 0
+        self.setbacks = 0  # in a row, while Postgres answered others
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Go on until `stop` is set; a batch in hand is finished first."""
-        backoff = failures.Backoff(f"{self.service} consuming")
+        """Go on until `stop` is set; batches in hand are finished first."""
+        backoff = failures.Backoff(f"{self.service} getting ready")
         while not stop.is_set():
             try:
-                await self.run_once(BLOCK_MILLISECONDS)
-            except Exception as error:  # noqa: BLE001 - a store is away: nothing is acknowledged, the batch comes again
-                self._start_over()
+                await places.ensure(self.service)
+                await self.starts.begin()
+                break
+            except Exception as error:  # noqa: BLE001 - a store is away: nothing can be read either
                 await backoff.wait(error, stop)
-            else:
-                backoff.over()
+        while not stop.is_set():
+            if self.starts.careful_events > 0:
+                await self._loop(stop, self.run_carefully)
+                continue
+            async with asyncio.TaskGroup() as group:
+                for _ in range(LOOPS):
+                    group.create_task(self._loop(stop, self.run_once))
+        await self.starts.end()
 
-    async def run_once(self, block_milliseconds: int = 0) -> int:
-        """One round; how many events and due dead letters were dealt with. Raises what is wrong
-        with the stores.
-        """
-        if not self.has_joined:
-            await self.bus.ensure(self.service, self.topics)
-            self.has_joined = True
-        retried = 0
-        if time.monotonic() >= self.retry_at:
-            retried = await dead_letters.retry_due(self.service, self._handle_letter)
-            self.retry_at = time.monotonic() + RETRY_EVERY_SECONDS
-        deliveries = await self._next(block_milliseconds)
-        for start in range(0, len(deliveries), self.batch):
-            await self._settle(deliveries[start : start + self.batch])
-        return retried + len(deliveries)
-
-    async def _next(self, block_milliseconds: int) -> list[Delivery]:
-        if self.has_unfinished:
-            found = await self.bus.unfinished(self.service, self.name, self.topics, self.batch)
-            if found:
-                return found
-            self.has_unfinished = False
-        if time.monotonic() >= self.claim_at:
-            found = await self.bus.claim(
-                self.service, self.name, self.topics, CLAIM_IDLE_MILLISECONDS, self.batch
-            )
-            if found:
-                return found
-            self.claim_at = time.monotonic() + CLAIM_EVERY_SECONDS
-        return await self.bus.read(
-            self.service, self.name, self.topics, self.batch, block_milliseconds
-        )
-
-    async def _settle(self, deliveries: list[Delivery]) -> None:
-        """Every delivery is handled, known, or a dead letter when this returns, and only then
-        acknowledged.
-        """
-        events = [
-            event for delivery in deliveries if (event := await self._open(delivery)) is not None
-        ]
-        if events:
+    async def _loop(self, stop: asyncio.Event, turn: Callable[[], Awaitable[int]]) -> None:
+        backoff = failures.Backoff(f"{self.service} consuming")
+        look_seconds = LOOK_SECONDS_FIRST
+        careful = self.starts.careful_events > 0
+        while not stop.is_set() and careful == (self.starts.careful_events > 0):
             try:
-                await self._commit(events)
-            except Exception as error:
-                if not await self._is_their_fault(error):
-                    raise
-                log.warning(
-                    "batch failed, going event by event",
-                    service=self.service,
-                    count=len(events),
-                    reason=failures.reason(error),
-                )
-                await self._one_by_one(events)
-        self.setbacks = 0
-        await self.bus.ack(self.service, deliveries)
-
-    async def _open(self, delivery: Delivery) -> Event | None:
-        """The event of a delivery, or None when it was set aside: badly signed, or unreadable
-        here.
-        """
-        place = f"{delivery.topic}@{delivery.position}"
-        try:
-            envelope.verify(
-                delivery.event_id,
-                delivery.timestamp,
-                delivery.body,
-                delivery.signature,
-                self.secrets,
+                found = await turn()
+            except Exception as error:  # noqa: BLE001 - a store is away: no place has moved
+                await self._suspect(error)
+                await backoff.wait(error, stop)
+                continue
+            backoff.over()
+            self.setbacks = 0
+            if found:
+                look_seconds = LOOK_SECONDS_FIRST
+                continue
+            # woken for facts that a transaction still open keeps back: look again, ever less often
+            woken = await self.wakes.wait(min(look_seconds, self.wakes.poll_seconds), stop)
+            look_seconds = (
+                LOOK_SECONDS_FIRST
+                if woken
+                else min(look_seconds * LOOK_FACTOR, self.wakes.poll_seconds)
             )
-            event = envelope.parse(delivery.body)
+
+    async def _suspect(self, error: Exception) -> None:
+        """A batch that breaks its connection every time, while Postgres answers everybody else, has
+        an event in it that does: it is looked for one at a time.
+        """
+        is_nobodys = failures.is_conflict(error) or failures.is_lock_wait(error)
+        if is_nobodys or not await _postgres_answers():
+            return
+        self.setbacks += 1
+        if self.starts.careful_events:
+            await self.starts.blame()
+        elif self.setbacks > SETBACKS_MAX:
+            log.error("a batch fails again and again, going event by event", service=self.service)
+            self.starts.careful_events = starts.CAREFUL_EVENTS
+
+    async def run_once(self) -> int:
+        """Read and handle one batch; how many entries were read. Raises what the stores raise."""
+        found = await self.bus.heads(self.service, list(self.topics), HEADS_EACH)
+        until = self._choose(found)
+        if not until:
+            return 0
+        try:
+            return await self._take(until, self._handle)
+        except Exception as error:
+            if failures.is_passing(error) and not dead_letters.is_waiting(error):
+                raise
+            log.warning(
+                "batch failed, halving it",
+                service=self.service,
+                reason=failures.reason(error),
+            )
+            return await self._take(until, self._halve)
+
+    async def _take(self, until: Sequence[Place], handle: HandleInto) -> int:
+        """Read up to `until` and settle it in one transaction; how many entries that were."""
+        with fact_log.noting() as written:
+            async with db.transaction() as connection:
+                entries = await self.bus.read(connection, self.service, list(self.topics), until)
+                if not entries:
+                    return 0  # another process has these partitions in hand
+                outcome = await self._settle(connection, entries, handle)
+        await self._committed(outcome, written)
+        return len(entries)
+
+    def _choose(self, found: Sequence[Head]) -> list[Place]:
+        """How far to read, partition by partition, until the batch is full.
+
+        Begins elsewhere each time: no partition is last for ever, and two readers seldom meet.
+        """
+        self.turn += 1
+        parts = sorted({head.place.part for head in found})
+        order = parts[self.turn % len(parts) :] + parts[: self.turn % len(parts)] if parts else []
+        until: dict[int, Place] = {}
+        count = size = 0
+        for part in order:
+            for head in found:
+                if head.place.part != part:
+                    continue
+                if head.wanted:
+                    if until and (count + head.facts > self.batch or size > BATCH_BYTES_MAX):
+                        return list(until.values())
+                    count, size = count + head.facts, size + head.size
+                until[part] = head.place
+        return list(until.values())
+
+    async def _settle(
+        self, connection: Connection, entries: Sequence[Entry], handle: HandleInto
+    ) -> Outcome:
+        """Handle what is wanted, set aside what cannot be, and move the places; no commit yet."""
+        outcome = Outcome()
+        events: list[Event] = []
+        for entry in entries:
+            if entry.body:
+                events += await self._open(connection, entry, outcome)
+        if events:
+            await handle(connection, events, outcome)
+        reached = {entry.place.part: entry.place for entry in entries}
+        await places.move(connection, self.service, list(reached.values()))
+        return outcome
+
+    async def _open(self, connection: Connection, entry: Entry, outcome: Outcome) -> list[Event]:
+        """The wanted events of an entry; one that is badly signed or unreadable is set aside."""
+        try:
+            envelope.verify(entry.name, entry.signed_at, entry.body, entry.signature, self.secrets)
+            found = envelope.unpack(entry.body)
         except BadEventError as error:
             # what it says of itself is not to be believed, so it is shown to no shop
-            proof = f"{delivery.event_id} {delivery.timestamp} {delivery.signature}".replace(
-                "\x00", ""
+            proof = f"{entry.name} {entry.signed_at} {entry.signature}".replace("\x00", "")
+            reference = f"{entry.place.part}@{entry.place.tx}.{entry.place.id}"
+            await self._set_aside(
+                connection, error, outcome, "", "entry", reference, entry.body, proof=proof
             )
-            await self._set_aside(error, "", delivery.topic, place, delivery.body, proof=proof)
-            return None
+            return []
+        return await self._current(connection, found, outcome)
+
+    async def _current(
+        self, connection: Connection, found: Sequence[Event], outcome: Outcome
+    ) -> list[Event]:
+        """Those of our topics, in the shape this program knows."""
+        events = []
+        for event in found:
+            if event.topic not in self.topics:
+                continue
+            try:
+                events.append(envelope.upcast(event))
+            except BadEventError as error:
+                await self._set_aside_event(connection, error, outcome, event)
+        return events
+
+    async def _handle(self, connection: Connection, events: list[Event], outcome: Outcome) -> None:
+        after_commit = await self.handle(connection, events)
+        outcome.handled += len(events)
+        if after_commit is not None:
+            outcome.after_commit.append(after_commit)
+        # ids are ordered by time; one reading a batch is enough
+        oldest = min(event.id for event in events)
+        metrics.ROAD_SECONDS.labels("consume").observe(envelope.age_seconds(oldest))
+
+    async def _halve(self, connection: Connection, events: list[Event], outcome: Outcome) -> None:
+        """Handle a batch that has failed: its halves, and theirs, until each poison is alone."""
         try:
-            return envelope.upcast(event)
-        except BadEventError as error:
-            await self._set_aside(error, event.shop, event.topic, event.id, delivery.body)
-            return None
+            async with db.savepoint(connection):
+                await self._handle(connection, events, outcome)
+        except Exception as error:
+            is_waiting = dead_letters.is_waiting(error)
+            if failures.is_passing(error) and not is_waiting:
+                raise
+            if len(events) == 1:
+                await self._set_aside_event(connection, error, outcome, events[0])
+                return
+            if is_waiting:
+                await connection.execute(LOCK_WAIT_WHILE_HALVING)
+            middle = len(events) // 2
+            await self._halve(connection, events[:middle], outcome)
+            await self._halve(connection, events[middle:], outcome)
 
-    async def _one_by_one(self, events: Iterable[Event]) -> None:
-        for event in events:
-            with structlog.contextvars.bound_contextvars(
-                request_id=event.trace, shop=event.shop, event_id=event.id
-            ):
-                try:
-                    await self._commit([event])
-                except Exception as error:
-                    if not await self._is_their_fault(error):
-                        raise
-                    if not failures.is_permanent(error):
-                        log.warning(
-                            "event failed", service=self.service, topic=event.topic, exc_info=error
-                        )
-                    await self._set_aside(
-                        error, event.shop, event.topic, event.id, envelope.encode(event)
-                    )
+    async def _committed(self, outcome: Outcome, written: set[str]) -> None:
+        if written:
+            await wakes.tell(self.stores.queue, written)
+        for after_commit in outcome.after_commit:
+            await dead_letters.finish(after_commit)
+        if outcome.handled:
+            metrics.CONSUMED.labels(self.service, "handled").inc(outcome.handled)
+        if outcome.set_aside:
+            metrics.CONSUMED.labels(self.service, "failed").inc(outcome.set_aside)
+        await self.starts.went_well()
 
-    async def _is_their_fault(self, error: Exception) -> bool:
-        """Whether an event has to answer for the failure, rather than a store that is away or busy.
-
-        One that breaks its connection every time, while Postgres answers everybody else, is found
-        out in the end.
+    async def run_carefully(self) -> int:
+        """One entry, event by event, each noted before it is handled: the process has ended three
+        times without getting anywhere, and whatever ends it again is found out by its name.
         """
-        if not failures.is_passing(error):
-            return True
-        self.setbacks += 1
-        return (
-            self.setbacks > SETBACKS_MAX
-            and not failures.is_conflict(error)
-            and await _postgres_answers()
-        )
-
-    async def _commit(self, events: list[Event]) -> None:
-        started = time.perf_counter()
+        found = await self.bus.heads(self.service, list(self.topics), 1)
+        if not found:
+            return 0
         async with db.transaction() as connection:
-            fresh = await self._consume(connection, events)
-            after_commit = await self.handle(connection, fresh) if fresh else None
-        await dead_letters.finish(after_commit)
-        metrics.CONSUMED.labels(self.service, "handled").inc(len(fresh))
-        metrics.CONSUMED.labels(self.service, "repeated").inc(len(events) - len(fresh))
-        if fresh:
-            oldest = min(
-                event.id for event in fresh
-            )  # ids are ordered by time; one reading a batch is enough
-            metrics.ROAD_SECONDS.labels("consume").observe(envelope.age_seconds(oldest))
-        log.debug(
-            "batch handled",
-            service=self.service,
-            count=len(fresh),
-            repeated=len(events) - len(fresh),
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
-        )
+            until = [found[self.turn % len(found)].place]
+            entries = await self.bus.read(connection, self.service, list(self.topics), until)
+            outcome = Outcome()
+            for entry in entries:
+                for event in await self._open(connection, entry, outcome) if entry.body else ():
+                    if event.id == self.starts.blamed:
+                        error = starts.EndedProcessError()
+                        await self._set_aside_event(connection, error, outcome, event)
+                    else:
+                        await self.starts.note(event.id)
+                        await self._halve(connection, [event], outcome)
+            await places.move(connection, self.service, [entry.place for entry in entries])
+        self.turn += 1
+        await self._committed(outcome, set())
+        return len(entries)
 
-    async def _consume(self, connection: Any, events: Sequence[Event]) -> list[Event]:
-        """Those of `events` this service has not handled before, each once."""
-        by_id = {event.id: event for event in events}
-        # sorted: two consumers that got the same events wait for each other instead of deadlocking
-        rows = await connection.fetch(CONSUME, self.service, sorted(by_id))
-        fresh = {row["event_id"] for row in rows}
-        return [event for event_id, event in by_id.items() if event_id in fresh]
-
-    async def _handle_letter(self, connection: Any, letter: DeadLetter) -> AfterCommit | None:
+    async def handle_letter(self, connection: Connection, letter: Letter) -> AfterCommit | None:
+        """Another try of what was set aside: one event, or an entry that was badly signed."""
         if letter.proof:
-            event_id, timestamp, signature = letter.proof.split(" ", 2)
-            envelope.verify(event_id, int(timestamp), letter.payload, signature, self.secrets)
-        events = await self._consume(connection, [envelope.decode(letter.payload)])
+            name, signed_at, signature = letter.proof.split(" ", 2)
+            envelope.verify(name, int(signed_at), letter.payload, signature, self.secrets)
+            found = [envelope.upcast(event) for event in envelope.unpack(letter.payload)]
+        else:
+            found = [envelope.decode(letter.payload)]
+        events = [event for event in found if event.topic in self.topics]
         return await self.handle(connection, events) if events else None
+
+    async def _set_aside_event(
+        self, connection: Connection, error: Exception, outcome: Outcome, event: Event
+    ) -> None:
+        with structlog.contextvars.bound_contextvars(request_id=event.trace, event_id=event.id):
+            if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
+                log.warning("event failed", service=self.service, topic=event.topic, exc_info=error)
+            await self._set_aside(
+                connection,
+                error,
+                outcome,
+                event.shop,
+                event.topic,
+                event.id,
+                envelope.encode(event),
+            )
 
     async def _set_aside(
         self,
+        connection: Connection,
         error: Exception,
+        outcome: Outcome,
         shop: str,
         topic: str,
         reference: str,
@@ -277,19 +354,20 @@ class Consumer:
         *,
         proof: str = "",
     ) -> None:
-        async with db.transaction() as connection:
-            await dead_letters.add(
-                connection,
-                error,
-                service=self.service,
-                shop=shop,
-                topic=topic,
-                reference=reference,
-                payload=body,
-                proof=proof,
-            )
-        outcome = "rejected" if isinstance(error, BadSignatureError) else "failed"
-        metrics.CONSUMED.labels(self.service, outcome).inc()
+        await dead_letters.add(
+            connection,
+            error,
+            service=self.service,
+            shop=shop,
+            topic=topic,
+            reference=reference,
+            payload=body,
+            proof=proof,
+        )
+        if isinstance(error, BadSignatureError):
+            metrics.CONSUMED.labels(self.service, "rejected").inc()
+        else:
+            outcome.set_aside += 1
 
 
 async def _postgres_answers() -> bool:
@@ -299,12 +377,3 @@ async def _postgres_answers() -> bool:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is not the event
         log.warning("postgres does not answer", reason=failures.reason(error))
         return False
-
-
-async def prune(keep_days: int = CONSUMED_KEEP_DAYS, step: int = 5_000) -> int:
-    """Forget the oldest `step` of what was consumed, as far as it is older than `keep_days`;
-    how many went.
-    """
-    async with db.transaction() as connection:
-        done: str = await connection.execute(PRUNE, step, keep_days)
-    return int(done.removeprefix("DELETE "))

@@ -1,80 +1,78 @@
-"""The event bus as the road sees it: one interface, whatever is beneath."""
+"""The event bus as services see it: entries of facts in partitions, read by place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple, Protocol
 
+from app.db import Connection
+from app.flow.event import Event
 
-class Message(NamedTuple):
-    """An event on its way to the bus; `timestamp` is when it was signed, in whole seconds since
-    1970.
+PARTS = 16  # by the shop; fixed for good, since places are kept by them
+
+
+class Place(NamedTuple):
+    """How far a service has read one partition: the last entry it is done with."""
+
+    part: int
+    tx: int
+    id: int
+    day: date
+
+
+class Head(NamedTuple):
+    """An entry that comes next in its partition; `wanted`: it has facts of the asked topics."""
+
+    place: Place
+    facts: int
+    size: int
+    wanted: bool
+
+
+class Entry(NamedTuple):
+    """Facts of one partition as they were written and signed together.
+
+    `body` is empty where nothing in it was asked for; `signed_at` in whole seconds since 1970.
     """
 
-    topic: str
-    key: str  # what keeps its order: the shop
-    event_id: str
-    timestamp: int
-    signature: str
-    body: bytes
-
-
-class Delivery(NamedTuple):
-    """An event read from the bus; `position` names it within its topic, for `ack`."""
-
-    topic: str
-    position: str
-    event_id: str
-    timestamp: int
+    place: Place
+    name: str
+    signed_at: int
     signature: str
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What a group has not acknowledged yet: how many at least, and how long the oldest has
-    been waiting.
-    """
+    """What a service has not read: how many facts at least, and how old the first of them is."""
 
     count: int
     age_seconds: float
 
 
 class Bus(Protocol):
-    """At least once, in order within a key; topics are event names, a group is a service."""
+    """In order within a partition, and so within a shop; a group of readers is a service.
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """All of them in this order, or none: a failure between two would let later ones
-        overtake.
-        """
+    Places are kept in Postgres whatever the bus is, and move in the transaction of the effect: an
+    entry that comes twice is one that its place has passed.
+    """
 
-    async def ensure(self, group: str, topics: Sequence[str]) -> None:
-        """Let `group` read `topics`, a new group from the oldest event the bus still has."""
+    async def append(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Write facts in the transaction that makes them true."""
+
+    async def heads(self, service: str, topics: Sequence[str], each: int) -> list[Head]:
+        """What comes next, at most `each` entries a partition; locks nothing."""
 
     async def read(
-        self, group: str, consumer: str, topics: Sequence[str], count: int, block_milliseconds: int
-    ) -> list[Delivery]:
-        """Up to `count` new events a topic; waits up to `block_milliseconds` for the first (0:
-        not at all).
+        self,
+        connection: Connection,
+        service: str,
+        topics: Sequence[str],
+        until: Sequence[Place],
+    ) -> list[Entry]:
+        """Lock the places of `service` in the partitions of `until` and read on up to there.
+
+        Partitions that another reader holds are left out.
         """
 
-    async def unfinished(
-        self, group: str, consumer: str, topics: Sequence[str], count: int
-    ) -> list[Delivery]:
-        """Events this very consumer was given before and has not acknowledged, the oldest first."""
-
-    async def claim(
-        self, group: str, consumer: str, topics: Sequence[str], idle_milliseconds: int, count: int
-    ) -> list[Delivery]:
-        """Take over what any consumer of the group was given and has not acknowledged for
-        `idle_milliseconds`.
-        """
-
-    async def ack(self, group: str, deliveries: Sequence[Delivery]) -> None: ...
-
-    async def lag(self, group: str, topics: Sequence[str]) -> Lag: ...
-
-    async def topics(self) -> list[str]:
-        """Every topic the bus holds events of."""
-
-    async def trim(self, topics: Sequence[str], keep_seconds: int) -> None:
-        """Forget events older than `keep_seconds`, whether anybody has read them or not."""
+    async def lag(self, service: str, topics: Sequence[str]) -> Lag: ...

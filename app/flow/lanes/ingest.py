@@ -12,14 +12,17 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
+from redis.asyncio import Redis
 
 from app import db
+from app.db import Connection
 from app.errors import BadInputError
 from app.flow import dead_letters, event
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
+from app.flow.bus import wakes
+from app.flow.dead_letters import Letter
 from app.flow.lanes import lane
 from app.flow.lanes.lane import Claim, LaneItem
-from app.flow.models import DeadLetter
 from app.resilience import failures
 from app.telemetry import logs, metrics
 
@@ -27,8 +30,6 @@ SERVICE = "ingest"
 DRAIN_SECONDS_MAX = 8.0  # then another job goes on, well before arq's time limit
 LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next drain
 LOOK_EVERY_SECONDS = 0.01
-RECEIPTS_KEPT_DAYS = 30
-PRUNE_STEP = 5_000
 # what Shopify says of the installation itself counts whether or not we know the shop
 ALWAYS_FACTS = frozenset(
     {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
@@ -38,21 +39,26 @@ log = logs.logger()
 _ingest_seconds = metrics.ROAD_SECONDS.labels("ingest")
 _versions_noticed: set[str] = set()
 
-# A repeat changes nothing, except that a webhook that was dead may become facts.
+# A repeat changes nothing, except that a webhook that was dead may become facts. Its day is that of
+# the webhook it repeats, and one that Shopify delivers again after midnight is looked for there.
 RECEIPTS = """
-INSERT INTO receipts (shop, webhook_id, topic, outcome, request_id, received_at, recorded_at)
-SELECT shop, webhook_id, topic, outcome, request_id, to_timestamp(received_ms / 1000.0), now()
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-       AS fresh (shop, webhook_id, topic, outcome, request_id, received_ms)
-ON CONFLICT (shop, webhook_id) DO UPDATE SET outcome = excluded.outcome
+INSERT INTO receipts (shop, webhook_id, day, topic, outcome, request_id, received_at, recorded_at)
+SELECT shop, webhook_id, (received_at AT TIME ZONE 'UTC')::date, topic, outcome, request_id,
+       received_at, now()
+  FROM (SELECT shop, webhook_id, topic, outcome, request_id,
+               to_timestamp(received_ms / 1000.0) AS received_at
+          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+               AS given (shop, webhook_id, topic, outcome, request_id, received_ms)) AS fresh
+ WHERE NOT $7 OR NOT EXISTS (
+       SELECT FROM receipts AS earlier
+        WHERE earlier.shop = fresh.shop AND earlier.webhook_id = fresh.webhook_id
+          AND earlier.day = (fresh.received_at AT TIME ZONE 'UTC')::date - 1)
+ON CONFLICT (shop, webhook_id, day) DO UPDATE SET outcome = excluded.outcome
    WHERE receipts.outcome = 'dead' AND excluded.outcome <> 'dead'
 RETURNING shop, webhook_id
 """
-PRUNE = """
-DELETE FROM receipts
- WHERE id IN (SELECT id FROM receipts ORDER BY id LIMIT $1) AND recorded_at < now() -
-       make_interval(days => $2)
-"""
+REPEATED_WITHIN_MS = 6 * 3600 * 1000  # Shopify repeats a delivery for four hours
+DAY_MS = 24 * 3600 * 1000
 
 
 class Fact(Protocol):
@@ -130,7 +136,7 @@ async def drain_once(
     try:
         readings = await _read(claims, translate, known_shops)
         _notice_versions(readings, stores.config.api_version)
-        await _write(readings)
+        await _write(readings, stores.queue)
     except Exception as error:
         if failures.is_passing(error):
             raise  # the leases end by themselves, and the lanes are drained again
@@ -171,27 +177,27 @@ async def _drain_lane(
     readings = await _read([claim], translate, known_shops)
     done = 0
     try:
-        await _write(readings)
+        await _write(readings, stores.queue)
         done = len(readings)
     except Exception as error:
         if failures.is_passing(error):
             raise
         for reading in readings:
-            await _write_or_set_aside(reading)
+            await _write_or_set_aside(stores, reading)
             done += 1
     finally:
         if done:
             await _acknowledge(stores, [claim], now, [done])
 
 
-async def _write_or_set_aside(reading: Reading) -> None:
+async def _write_or_set_aside(stores: db.Stores, reading: Reading) -> None:
     try:
-        await _write([reading])
+        await _write([reading], stores.queue)
     except Exception as error:
         if failures.is_passing(error):
             raise
         reading.outcome, reading.facts, reading.error = "dead", (), error
-        await _write([reading])
+        await _write([reading], stores.queue)
 
 
 async def _read(
@@ -250,9 +256,12 @@ def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
         log.warning("webhooks of another API version", version=version, expected=expected)
 
 
-async def _write(readings: Sequence[Reading]) -> None:
-    async with db.transaction() as connection:
-        fresh = await _write_on(connection, readings)
+async def _write(readings: Sequence[Reading], redis: Redis) -> None:
+    with fact_log.noting() as written:
+        async with db.transaction() as connection:
+            fresh = await _write_on(connection, readings)
+    if written:
+        await wakes.tell(redis, written)
     outcomes = Counter(reading.outcome for reading in fresh)
     outcomes["duplicate"] = len(readings) - len(fresh)
     for outcome, count in outcomes.items():
@@ -288,12 +297,13 @@ async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Readin
         [reading.outcome for _, reading in rows],
         [item.request_id for item in items],
         [item.received_ms for item in items],
+        any(item.received_ms % DAY_MS < REPEATED_WITHIN_MS for item in items),
     )
     new = {(row["shop"], row["webhook_id"]) for row in returned}
     fresh = [
         found for key, found in reversed(unique.items()) if key in new
     ]  # in the order of their lanes
-    await outbox.emit(
+    await fact_log.append(
         connection, [_event(reading.item, fact) for reading in fresh for fact in reading.facts]
     )
     for reading in fresh:
@@ -334,7 +344,7 @@ def replayer(translate: Translate) -> dead_letters.Attempt:
     and write its facts.
     """
 
-    async def attempt(connection: Any, letter: DeadLetter) -> None:
+    async def attempt(connection: Connection, letter: Letter) -> None:
         # only webhooks of known shops are ever set aside
         reading = _reading(letter.shop, bytes(letter.payload), translate, is_known=True)
         if reading.error is not None:
@@ -342,12 +352,3 @@ def replayer(translate: Translate) -> dead_letters.Attempt:
         await _write_on(connection, [reading])
 
     return attempt
-
-
-async def prune() -> None:
-    """Forget receipts older than thirty days; Shopify repeats a delivery for four hours."""
-    while True:
-        async with db.transaction() as connection:
-            deleted = await connection.execute(PRUNE, PRUNE_STEP, RECEIPTS_KEPT_DAYS)
-        if deleted != f"DELETE {PRUNE_STEP}":
-            return

@@ -7,7 +7,7 @@ from typing import Any
 
 from app import db
 from app.db import Stores
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
 from app.points import facts
 from app.points.earning import grants
 from app.points.earning.grants import Decisions
@@ -60,7 +60,7 @@ async def _run(now: datetime, stores: Stores | None, limit: int, *, is_pending: 
             change(decisions, members[lot.member_id], lot, names.get((lot.shop, lot.source), ""))
         await lots.write(conn, (lot for of_member in decisions.lots.values() for lot in of_member))
         await decisions.posting.write(conn)
-        await outbox.emit(conn, decisions.facts)
+        await fact_log.append(conn, decisions.facts)
     if stores is not None:
         await balances.publish(stores, decisions.posting.members.values(), now)
     return len(rows)

@@ -15,7 +15,7 @@ import msgspec
 from app import db, text
 from app.db import Stores
 from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
 from app.points import facts
 from app.points.earning import grants, rules, terms
 from app.points.earning.grants import Decisions
@@ -245,7 +245,7 @@ async def _adjust(
         decisions.facts.append(facts.made("points.reversed", member, source, -points, ""))
     await lots.write(conn, touched)
     await decisions.posting.write(conn)
-    await outbox.emit(conn, decisions.facts)
+    await fact_log.append(conn, decisions.facts)
 
 
 def _key(key: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from app import db
 from app.db import Stores
 from app.facts import OrderPaid
-from app.flow.bus import outbox
+from app.flow.bus import log as fact_log
 from app.points import facts
 from app.points.earning import grants
 from app.points.earning.grants import Decisions
@@ -67,7 +67,7 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
             row["request_id"],
             redemption_id=redemption_id,
         )
-        await outbox.emit(conn, [fact])
+        await fact_log.append(conn, [fact])
     await balances.publish(stores, [member], now)
     return True
 

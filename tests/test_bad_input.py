@@ -16,7 +16,7 @@ from app import db, main
 from app.core import reads as core_reads
 from app.core.models import Shop
 from app.flow import dead_letters
-from app.flow.bus import consumer, outbox
+from app.flow.bus import consumer, places
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import ingest
 from app.points import handlers
@@ -101,10 +101,10 @@ async def deliver(
 async def drive(stores: db.Stores) -> None:
     """Everything between a lane and the ledger, by the workers' own functions."""
     await ingest.drain_once(stores, payloads.translate, core_reads.known_shops)
-    bus = open_bus(stores.config.bus_url, stores)
-    while await outbox.relay_once(bus, stores.config):
-        pass
-    await consumer.run_once("points", handlers.TOPICS, handlers.handler(stores), bus, stores)
+    bus = open_bus(stores.config.bus_url)
+    await places.ensure("points")
+    while (await bus.lag("points", handlers.TOPICS)).count:
+        await consumer.run_once("points", handlers.TOPICS, handlers.handler(stores), bus, stores)
 
 
 def only(lines: Lines, status: int) -> MutableMapping[str, Any]:

@@ -11,10 +11,12 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main, operations
+from app.flow.bus import places
 from app.resilience import health
 from app.resilience.breaker import State
 from app.shopify.client import outgoing
 from local import servers
+from tests.flow.helpers import emit, order
 
 ROOT_MODULES = ["app", "starlette", "redis", "asyncpg"]
 GAUGES = (
@@ -23,8 +25,7 @@ GAUGES = (
     "holdfast_queue_depth",
     "holdfast_consumer_lag_events",
     "holdfast_consumer_lag_seconds",
-    "holdfast_outbox_depth",
-    "holdfast_outbox_oldest_age_seconds",
+    "holdfast_log_held_up_seconds",
     "holdfast_spilled_webhooks",
     "holdfast_dead_letters_waiting",
     "holdfast_heartbeat_age_seconds",
@@ -120,19 +121,20 @@ async def test_with_neither_store_it_is_down(app, stores, config, monkeypatch) -
 async def test_metrics_have_everything_the_dashboards_need(http, stores) -> None:
     await all_beat(stores)
     await http.get("/healthz")
+    await places.ensure("points")
+    await emit(order(1))
     async with db.connection() as raw:
-        await raw.execute(
-            "INSERT INTO outbox (event_id, topic, shop, body, created_at)"
-            " VALUES ('e', 'order.paid', 'alice.myshopify.com', '', now() - interval '90 s')"
-        )
+        await raw.execute("UPDATE facts SET signed_at = signed_at - 90")
     text = (await http.get("/metrics")).text
     for name in GAUGES:
         assert f"# HELP {name} " in text or f"# HELP {name.removesuffix('_total')}" in text, name
     lines = text.splitlines()
-    assert "holdfast_outbox_depth 1.0" in lines
-    age = next(line for line in lines if line.startswith("holdfast_outbox_oldest_age_seconds "))
+    assert 'holdfast_consumer_lag_events{service="points"} 1.0' in lines
+    age = next(
+        line for line in lines if line.startswith('holdfast_consumer_lag_seconds{service="points"}')
+    )
     assert 90 <= float(age.split()[1]) < 95
-    assert 'holdfast_consumer_lag_events{service="points"} 0.0' in lines
+    assert 'holdfast_consumer_lag_events{service="core"} 0.0' in lines
     assert "alice" not in text
 
 
@@ -146,7 +148,8 @@ async def test_metrics_without_the_stores_are_still_there(app, stores, config, m
         response = await talking_to(app, main.state(config, away, client)).get("/metrics")
     assert response.status_code == 200
     assert "holdfast_webhooks_total" in response.text
-    assert "holdfast_outbox_depth" not in response.text, "absent, which an alert can tell from zero"
+    gone = "holdfast_spilled_webhooks"
+    assert gone not in response.text, "absent, which an alert can tell from zero"
 
 
 async def test_metrics_are_for_this_machine_unless_a_token_is_set(app, stores, config) -> None:

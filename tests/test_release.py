@@ -9,6 +9,9 @@ import pytest
 
 from app import config as settings
 from app import db
+from app.flow import event as envelope
+from app.services import SERVICES
+from tests.flow.helpers import SHOP, order
 
 COLUMNS = """
 SELECT table_name, column_name, data_type, character_maximum_length, numeric_precision,
@@ -84,3 +87,72 @@ async def test_releasing_twice_at_once_and_again_changes_nothing(fresh_url: str)
     code, output = await release(fresh_url)
     assert code == 0, output
     assert "apply_start" not in output
+
+
+BEFORE = """
+import asyncio
+from tortoise import Tortoise
+from tortoise.migrations.api.migrate import migrate
+from app import config, db
+async def main():
+    await migrate(
+        config=db.tortoise_config(config.load()),
+        app_labels=["app"],
+        target="app.0002_claims_and_reversals",
+    )
+    await Tortoise.close_connections()
+asyncio.run(main())
+"""
+RECEIPT = """
+INSERT INTO receipts (shop, webhook_id, topic, outcome, request_id, received_at, recorded_at)
+VALUES ('alice.myshopify.com', 'w1', 'orders/paid', 'facts', 'r', now(), now())
+"""
+IN_OUTBOX = """
+INSERT INTO outbox (event_id, topic, shop, body, created_at) VALUES ($1, $2, $3, $4, now())
+"""
+HAD = "INSERT INTO consumed (service, event_id, consumed_at) VALUES ($1, $2, now())"
+
+
+async def test_what_stood_in_the_old_outbox_and_streams_is_in_the_log_and_nothing_twice(
+    fresh_url: str, stores: db.Stores, config: settings.Config
+) -> None:
+    made = await run("-c", BEFORE, DATABASE_URL=fresh_url)
+    assert made[0] == 0, made[1]
+    done, halfway, on_stream, published, waiting = (order(number) for number in range(1, 6))
+    half = envelope.new("customer.created", SHOP, SHOP, {}, trace="r")
+
+    async def publish(one: envelope.Event) -> None:
+        body = envelope.encode(one)
+        signature = envelope.sign(one.id, 7, body, config.event_secrets)
+        entry = {"i": one.id, "t": 7, "s": signature, "b": body}
+        await stores.queue.xadd(f"bus:{one.topic}", entry)
+
+    before = await asyncpg.connect(fresh_url)
+    try:
+        await before.execute(RECEIPT)
+        for one in (done, halfway, on_stream, half, published):
+            await publish(one)
+        await stores.queue.xadd(
+            "bus:order.paid", {"i": "x", "t": 7, "s": "v1,forged", "b": envelope.encode(order(9))}
+        )
+        for one in (published, waiting):
+            await before.execute(IN_OUTBOX, one.id, one.topic, one.shop, envelope.encode(one))
+        for one in (done, half):
+            for service in SERVICES:
+                if one.topic in service.topics:
+                    await before.execute(HAD, service.name, one.id)
+    finally:
+        await before.close()
+    for _ in range(2):
+        code, output = await release(fresh_url)
+        assert code == 0, output
+    after = await asyncpg.connect(fresh_url)
+    try:
+        rows = await after.fetch("SELECT body FROM facts ORDER BY tx, id")
+        found = [one.id for row in rows for one in envelope.unpack(row["body"])]
+        assert found == [one.id for one in (halfway, on_stream, published, waiting)]
+        assert await after.fetchval("SELECT webhook_id FROM receipts") == "w1"
+        assert await after.fetchval("SELECT to_regclass('consumed')") is None
+    finally:
+        await after.close()
+    assert await stores.queue.keys("bus:*") == []

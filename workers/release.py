@@ -1,6 +1,7 @@
 """The release process: waits for Postgres, brings its tables to this version, and ends."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,10 @@ from tortoise.migrations.api.migrate import migrate
 
 from app import config as settings
 from app import db
+from app.flow import event
+from app.flow.bus import keeper
 from app.telemetry import logs
+from workers.carry_over import carry_over, forget_streams
 
 WAIT_SECONDS = 30
 LOCK = 4_065_350_211  # any number of our own: two releases at once migrate one after the other
@@ -33,6 +37,11 @@ async def release(config: settings.Config) -> None:
         await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
         await migrate(config=tables, progress=_say)
         await Tortoise.close_connections()
+        async with lock.transaction():
+            carried = await carry_over(lock, config)
+        if carried:
+            await forget_streams(config)
+        await keeper.keep_on(lock, datetime.now(UTC).date())
     finally:
         await lock.close()
     log.info("database is ready")
@@ -60,6 +69,7 @@ def _say(event: str, label: str, migration: str) -> None:
 def main() -> None:
     config = settings.load()
     logs.setup("release", config)
+    event.use_secrets(config.event_secrets)
     asyncio.run(release(config))
 
 

@@ -13,7 +13,7 @@ from app.flow import event as envelope
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.flow.event import Event
-from tests.flow.helpers import letters, publish
+from tests.flow.helpers import emit, letters
 
 ALICE = "alice.myshopify.com"
 INSTALLED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,9 +33,11 @@ def asked(
 
 
 async def deliver(stores: db.Stores, *events: Event) -> None:
-    bus = open_bus(stores.config.bus_url, stores)
-    await publish(bus, stores, *events)
+    bus = open_bus(stores.config.bus_url)
+    await emit(*events)
     await consumer.run_once(SERVICE, TOPICS, handle, bus, stores)
+    while (await bus.lag(SERVICE, TOPICS)).count:  # a transaction of Postgres' own keeps it back
+        await consumer.run_once(SERVICE, TOPICS, handle, bus, stores)
     assert not await letters()
 
 
@@ -116,9 +118,9 @@ async def test_the_same_customer_can_be_redacted_again_later(stores: db.Stores) 
 
 
 async def test_a_request_of_another_shape_is_set_aside_with_its_payload(stores: db.Stores) -> None:
-    bus = open_bus(stores.config.bus_url, stores)
+    bus = open_bus(stores.config.bus_url)
     good = asked("shop/redact", {})
-    await publish(bus, stores, asked("customers/redact", {"customer": "Bob"}), good)
+    await emit(asked("customers/redact", {"customer": "Bob"}), good)
     await consumer.run_once(SERVICE, TOPICS, handle, bus, stores)
     assert await ComplianceRequest.all().count() == 1
     [letter] = await letters()

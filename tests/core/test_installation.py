@@ -12,7 +12,6 @@ from app import config as settings
 from app import db
 from app.core import actions, admin_api, installation, tokens
 from app.core.models import Shop
-from app.flow import event
 from app.flow.event import Event
 from app.resilience import breaker
 from app.resilience.breaker import State
@@ -21,6 +20,7 @@ from app.shopify.graphql import ShopifyRefusedError, ThrottledError
 from app.shopify.tokens import GrantLostError
 from app.shopify.verify import Staff
 from tests.core.shopify import ALICE, DETAILS, Shopify, has_tokens
+from tests.flow.helpers import written
 
 pytestmark = pytest.mark.usefixtures("stores", "two_tries")
 STAFF = Staff(ALICE, "42", "session")
@@ -49,11 +49,7 @@ async def stored() -> Shop:
 
 
 async def facts() -> list[Event]:
-    async with db.connection() as connection:
-        return [
-            event.decode(row["body"])
-            for row in await connection.fetch("SELECT body FROM outbox ORDER BY id")
-        ]
+    return await written()
 
 
 async def test_the_first_opening_installs_the_shop_and_tells_the_services(opens, shopify):

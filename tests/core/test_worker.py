@@ -44,7 +44,7 @@ async def has_left() -> bool:
     return await Shop.exists(domain=ALICE, status="uninstalled", access_token=None)
 
 
-async def test_an_uninstall_goes_from_the_outbox_to_the_shop_through_two_processes(
+async def test_an_uninstall_goes_from_the_log_to_the_shop(
     stores: db.Stores, processes: Processes, tmp_path: Path
 ) -> None:
     await Shop.create(domain=ALICE, access_token=b"a")

@@ -50,6 +50,14 @@ async def somebody_else(stores: db.Stores) -> AsyncIterator[Any]:
         await session.close()
 
 
+async def written(topic: str = "") -> list[Event]:
+    """All facts in the log (of `topic`), in its order."""
+    async with db.connection() as connection:
+        rows = await connection.fetch("SELECT body FROM facts ORDER BY tx, id")
+    found = [envelope.upcast(one) for row in rows for one in envelope.unpack(row["body"])]
+    return [one for one in found if topic in {"", one.topic}]
+
+
 async def letters() -> list[Any]:
     async with db.connection() as connection:
         return await connection.fetch("SELECT * FROM dead_letters ORDER BY id")

@@ -12,10 +12,10 @@ import pytest
 from app import db
 from app.errors import NotFoundError, RefusedError
 from app.flow import dead_letters
-from app.flow.bus.interface import Bus
+from app.flow.dead_letters import Letter
 from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
-from tests.flow.helpers import SHOP, Service, letters, make_letters_due, order, publish
+from tests.flow.helpers import SHOP, Service, emit, letters, make_letters_due, order
 
 CHARLIES = "charlie.myshopify.com"
 
@@ -35,11 +35,11 @@ async def set_aside(
         )
 
 
-async def fails(_connection: Any, _letter: DeadLetter) -> None:
+async def fails(_connection: Any, _letter: Letter) -> None:
     raise ZeroDivisionError("still")
 
 
-async def works(_connection: Any, _letter: DeadLetter) -> None:
+async def works(_connection: Any, _letter: Letter) -> None:
     return None
 
 
@@ -118,11 +118,9 @@ async def test_nobody_replays_another_shops_letter(stores: db.Stores) -> None:
     assert (await dead_letters.list_for_shop(CHARLIES)).total == 0
 
 
-async def test_replaying_all_of_a_shop_handles_each_event_once(
-    service: Service, bus: Bus, stores: db.Stores
-) -> None:
+async def test_replaying_all_of_a_shop_handles_each_event_once(service: Service) -> None:
     service.poison = lambda number: RefusedError("no") if number % 10 == 0 else None
-    await publish(bus, stores, *(order(number) for number in range(50)), order(60, shop=CHARLIES))
+    await emit(*(order(number) for number in range(50)), order(60, shop=CHARLIES))
     await service.run_once()
     assert await dead_letters.count_for_shop(SHOP) == 5
     service.poison = lambda number: None
@@ -140,7 +138,7 @@ async def test_two_processes_retrying_at_once_handle_a_letter_once(stores: db.St
     await dead_letters.replay_all(SHOP)
     handled: list[str] = []
 
-    async def attempt(connection: Any, letter: DeadLetter) -> None:
+    async def attempt(connection: Any, letter: Letter) -> None:
         await connection.execute("SELECT pg_sleep(0.01)")
         handled.append(letter.reference)
 
@@ -156,7 +154,7 @@ async def test_a_letter_held_up_by_the_database_costs_no_try_and_holds_up_no_oth
     await set_aside("2", ZeroDivisionError())
     await make_letters_due()
 
-    async def deadlocked(_connection: Any, letter: DeadLetter) -> None:
+    async def deadlocked(_connection: Any, letter: Letter) -> None:
         if letter.reference == "1":
             raise asyncpg.DeadlockDetectedError("deadlock detected")
 
@@ -167,18 +165,13 @@ async def test_a_letter_held_up_by_the_database_costs_no_try_and_holds_up_no_oth
     assert 3 < (letter.next_attempt_at - datetime.now(UTC)).total_seconds() <= 5
 
 
-async def test_what_a_failed_retry_wrote_is_undone(
-    service: Service, bus: Bus, stores: db.Stores
-) -> None:
+async def test_what_a_failed_retry_wrote_is_undone(service: Service) -> None:
     service.poison = lambda number: ZeroDivisionError()
-    await publish(bus, stores, order(1))
+    await emit(order(1))
     await service.run_once()
     await make_letters_due()
     await service.run_once()
     assert await service.effects() == []
-    assert await stores.queue.exists("bus:order.paid")
-    async with db.connection() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM consumed") == 0
 
 
 async def test_letters_are_listed_newest_first_a_page_at_a_time(stores: db.Stores) -> None:
@@ -212,13 +205,47 @@ async def test_only_the_services_own_letters_are_due_the_longest_waiting_first(
     await DeadLetter.filter(reference="0").update(
         next_attempt_at=datetime.now(UTC) - timedelta(minutes=1)
     )
-    assert [letter.reference for letter in await dead_letters.due("ingest", datetime.now(UTC))] == [
-        "2",
-        "0",
-    ]
-    assert [
-        letter.reference for letter in await dead_letters.due("points", datetime.now(UTC), limit=1)
-    ] == ["2"]
+    now = datetime.now(UTC)
+    assert await references(await dead_letters.due("ingest", now)) == ["2", "0"]
+    assert await references(await dead_letters.due("points", now, limit=1)) == ["2"]
+
+
+async def references(ids: list[int]) -> list[str]:
+    return [(await DeadLetter.get(id=letter_id)).reference for letter_id in ids]
+
+
+async def test_one_letter_does_not_wait_behind_the_thousands_of_another_shop(
+    stores: db.Stores,
+) -> None:
+    async with db.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason,
+                attempts, history, next_attempt_at, proof, created_at, updated_at)
+            SELECT 'points', 'alice.myshopify.com', 'order.paid', n::text, '', 'waiting', '', 1,
+                   '[]', now() - interval '1 hour', '', now(), now()
+              FROM generate_series(1, 5000) AS n
+            """
+        )
+    await set_aside("mine", ZeroDivisionError(), "points", CHARLIES)
+    await DeadLetter.filter(shop=CHARLIES).update(
+        next_attempt_at=datetime.now(UTC) - timedelta(seconds=1)
+    )
+    first = await references(await dead_letters.due("points", datetime.now(UTC)))
+    assert "mine" in first[:2]
+
+
+async def test_with_more_shops_than_one_look_sees_each_has_its_turn(
+    stores: db.Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "SHOPS_AT_ONCE", 3)
+    for number in range(8):
+        await set_aside(str(number), ZeroDivisionError(), "points", f"{number}.myshopify.com")
+    await make_letters_due()
+    seen: set[str] = set()
+    for _ in range(5):
+        seen |= set(await references(await dead_letters.due("points", datetime.now(UTC))))
+    assert seen == {str(number) for number in range(8)}
 
 
 def test_payloads_are_shown_as_text_people_can_read() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from app import db
 from app.errors import BadInputError
+from tests.flow.helpers import written
 from tests.points.world import (
     ALICE,
     BOB,
@@ -25,7 +26,7 @@ async def test_a_paid_order_earns_a_point_a_whole_unit_of_its_merchandise() -> N
     await handle(paid("1", line("40.00"), line("9.90"), line("25.00", gift_card=True)))
     assert await figures() == {"available": 49}
     assert await one("SELECT outcome FROM awards") == "earned"
-    assert await one("SELECT topic FROM outbox") == "points.earned"
+    assert [fact.topic for fact in await written()] == ["points.earned"]
 
 
 async def test_the_same_order_told_twice_earns_once() -> None:

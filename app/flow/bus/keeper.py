@@ -51,22 +51,27 @@ async def run(stop: asyncio.Event) -> None:
 async def keep(today: date) -> None:
     """Make partitions up to a week ahead and drop what is older than it is kept."""
     async with db.transaction() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
-            return
-        await raise_base(connection)
-        for table, kept_days in TABLES.items():
-            found = {row["name"] for row in await connection.fetch(PARTITIONS, table)}
-            for ahead in range(DAYS_AHEAD + 1):
-                await _make(connection, table, today + timedelta(days=ahead), found)
-            for name in sorted(found):
-                day = _day_of(table, name)
-                if day is not None and day < today - timedelta(days=kept_days):
-                    await _drop(connection, table, name, day, today)
-            await connection.execute(
-                f"DELETE FROM {table}_rest WHERE ctid IN "
-                f"(SELECT ctid FROM {table}_rest WHERE day < $1 LIMIT {REST_STEP})",
-                today - timedelta(days=kept_days),
-            )
+        if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
+            await keep_on(connection, today)
+
+
+async def keep_on(connection: Connection, today: date) -> None:
+    """As `keep`, on a connection whose session does nothing else."""
+    await raise_base(connection)
+    for table, kept_days in TABLES.items():
+        found = {row["name"] for row in await connection.fetch(PARTITIONS, table)}
+        for ahead in range(DAYS_AHEAD + 1):
+            await _make(connection, table, today + timedelta(days=ahead), found)
+        oldest = today - timedelta(days=kept_days)
+        for name in sorted(found):
+            day = _day_of(table, name)
+            if day is not None and day < oldest:
+                await _drop(connection, table, name, day, today)
+        await connection.execute(
+            f"DELETE FROM {table}_rest WHERE ctid IN "
+            f"(SELECT ctid FROM {table}_rest WHERE day < $1 LIMIT {REST_STEP})",
+            oldest,
+        )
 
 
 async def raise_base(connection: Connection) -> bool:

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from app import db
 from app.flow import dead_letters
 from app.flow.lanes import ingest, lane, spill
+from app.flow.lanes.lane import LaneItem
 from tests.flow.helpers import letters, make_letters_due
 from tests.flow.lanes.drains import (
     ALICE,
@@ -85,7 +86,7 @@ async def test_a_drain_that_died_before_its_commit_loses_nothing(stores: db.Stor
 
     await admit(stores, item("w1"))
     with monkeypatch.context() as patched:
-        patched.setattr(ingest.outbox, "emit", die)
+        patched.setattr(ingest.fact_log, "append", die)
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
             await drain_once(stores)
     assert (await receipts(), await fact_ids()) == ({}, []), "nothing is half-written"
@@ -134,9 +135,9 @@ async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadloc
     await admit(stores, *(item(name) for name in names))
     write = ingest._write
 
-    async def slow(readings):
+    async def slow(readings, *rest):
         await asyncio.sleep(random.random() / 50)
-        await write(readings)
+        await write(readings, *rest)
 
     monkeypatch.setattr(ingest, "_write", slow)
     start = time.time()
@@ -184,14 +185,14 @@ async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_r
 async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(
     stores, monkeypatch
 ):
-    emit = ingest.outbox.emit
+    append = ingest.fact_log.append
 
     async def refuse_w2(connection, events):
         if any(b'"w2"' in bytes(one.data) for one in events):
             raise asyncpg.DataError("a value the database does not take")
-        await emit(connection, events)
+        await append(connection, events)
 
-    monkeypatch.setattr(ingest.outbox, "emit", refuse_w2)
+    monkeypatch.setattr(ingest.fact_log, "append", refuse_w2)
     await admit(stores, item("w1"), item("w2"), item("w3"), item("b1", BOB))
     assert await drain_once(stores) == 4
     assert sorted(await fact_ids()) == ["b1", "w1", "w3"]
@@ -285,15 +286,17 @@ async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stor
     assert await fact_ids() == ["w0", "w1"]
 
 
-async def test_old_receipts_are_forgotten_and_fresh_ones_kept(stores: db.Stores):
-    await admit(stores, item("old"), item("fresh"))
+async def test_a_webhook_delivered_again_after_midnight_has_no_second_effect(stores: db.Stores):
+    midnight_ms = int(time.time() * 1000) // ingest.DAY_MS * ingest.DAY_MS
+    await admit(stores, at(midnight_ms - 60_000, item("w1")))
     await drain_once(stores)
-    async with db.connection() as connection:
-        await connection.execute(
-            "UPDATE receipts SET recorded_at = now() - interval '31 days' WHERE webhook_id = 'old'"
-        )
-    await ingest.prune()
-    assert await receipts() == {"fresh": "facts"}
+    await admit(stores, at(midnight_ms + 60_000, item("w1")), item("w2"), again=True)
+    await drain_once(stores)
+    assert await fact_ids() == ["w1", "w2"]
+
+
+def at(received_ms: int, one: LaneItem) -> LaneItem:
+    return msgspec.structs.replace(one, received_ms=received_ms)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

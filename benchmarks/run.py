@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import latency, sides
+from benchmarks import cost, latency, sides
 from local import servers
 
 CONNECTIONS = 128
@@ -120,6 +120,8 @@ MEASUREMENTS = {
     "ingest": ingest,
     "empty": ingest_against_empty,
     "sustained": sustained,
+    "cost": cost.cost,
+    "cost2": cost.cost_of_two,
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,
     "me": latency.me_warm,

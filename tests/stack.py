@@ -66,9 +66,11 @@ class Stack:
             return processes.server_command(name, self.directory / name, self.ports[name]), {}
         if name == "devstore":
             return processes.devstore_command(), {}
-        if name == "web2":
-            return processes.app_commands()["web"], {"PORT": str(self.ports["web2"])}
-        return processes.app_commands()[name], {}
+        kind = name.rstrip("0123456789")
+        extra = {"PROCESS_SLOT": name}  # a second process of a kind is told apart by it
+        if name in self.ports:
+            extra["PORT"] = str(self.ports[name])
+        return processes.app_commands()[kind], extra if name != kind else {}
 
     def start(self, *names: str) -> None:
         for name in names:

@@ -10,7 +10,7 @@ from tortoise import Tortoise
 from tortoise.migrations.api.migrate import migrate
 
 from app import config as settings
-from app import db
+from app import db, rooms
 from app.telemetry import logs
 
 WAIT_SECONDS = 30
@@ -25,14 +25,14 @@ async def release(config: settings.Config) -> None:
     """
     tables = db.tortoise_config(config)
     credentials: dict[str, Any] = tables["connections"]["default"]["credentials"]
-    credentials["server_settings"] = {
-        "jit": "off"
-    }  # no statement timeout: an index on a big table takes long
     lock = await _connect(credentials)
     try:
         await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
-        await migrate(config=tables, progress=_say)
-        await Tortoise.close_connections()
+        with rooms.inside(
+            rooms.RELEASE
+        ):  # no statement timeout: an index on a big table takes long
+            await migrate(config=tables, progress=_say)
+            await Tortoise.close_connections()
     finally:
         await lock.close()
     log.info("database is ready")

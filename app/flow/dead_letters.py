@@ -2,6 +2,7 @@
 until a try succeeds.
 """
 
+import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from app import db
+from app import db, rooms
 from app.errors import NotFoundError
 from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
@@ -28,7 +29,7 @@ ID_MAX = 2**63 - 1
 SHOWN_LENGTH_MAX = (
     20_000  # characters of a payload on a page: a webhook may have 5 MB, and a page 20 letters
 )
-PARSED_BYTES_MAX = 200_000  # parsing and indenting 20 larger ones would keep everybody else waiting
+PARSED_BYTES_MAX = 64_000  # of a longer one only so much is read, and shown as it is
 OPEN_STATES = ("waiting", "dead")
 
 log = logs.logger()
@@ -69,11 +70,40 @@ RETURNING id
 """
 
 
+# Of a payload only as much as is read is asked for: a page of twenty webhooks with 5 MB each kept
+# everybody else in this process waiting while they came.
+LIST = """
+SELECT id, service, topic, reason, state, attempts, history, created_at, next_attempt_at,
+       substring(payload FOR $4) AS payload, length(payload) AS payload_bytes
+  FROM dead_letters
+ WHERE shop = $1 AND state IN ('waiting', 'dead')
+ ORDER BY id DESC OFFSET $2 LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLetter:
+    """A letter for a page; `payload` is readable text, the beginning of a long one; `history` is
+    [{at, reason}].
+    """
+
+    id: int
+    service: str
+    topic: str
+    reason: str
+    state: str
+    attempts: int
+    history: list[dict[str, Any]]
+    payload: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class LetterPage:
     """Letters newest first; `pages` is at least 1, `page` counts from 1."""
 
-    letters: list[DeadLetter]
+    letters: list[ShownLetter]
     total: int
     page: int
     pages: int
@@ -146,8 +176,9 @@ async def retry_due(
     answer.
     """
     done = 0
-    for letter in await due(service, now or datetime.now(UTC), limit):
-        done += await _retry(letter, attempt)
+    with rooms.inside(rooms.LETTERS):
+        for letter in await due(service, now or datetime.now(UTC), limit):
+            done += await _retry(letter, attempt)
     return done
 
 
@@ -239,13 +270,21 @@ async def list_for_shop(shop: str, page: int = 1, size: int = 20) -> LetterPage:
     """The waiting and dead letters of `shop`, newest first, a page at a time; a page past the
     end is the last one.
     """
-    letters = DeadLetter.filter(shop=shop, state__in=OPEN_STATES)
-    total = await letters.count()
+    total = await count_for_shop(shop)
     pages = max(1, -(-total // size))
     page = min(max(1, page), pages)
-    return LetterPage(
-        await letters.order_by("-id").offset((page - 1) * size).limit(size), total, page, pages
-    )
+    async with db.connection() as connection:
+        rows = await connection.fetch(LIST, shop, (page - 1) * size, size, PARSED_BYTES_MAX + 1)
+    # in a thread: indenting twenty payloads would keep everybody else in this process waiting
+    letters = await asyncio.to_thread(lambda: [_shown(row) for row in rows])
+    return LetterPage(letters, total, page, pages)
+
+
+def _shown(row: Any) -> ShownLetter:
+    fields = dict(row)
+    payload, size = fields.pop("payload"), fields.pop("payload_bytes")
+    history = json.loads(fields.pop("history"))
+    return ShownLetter(**fields, payload=readable(payload, size), history=history)
 
 
 async def count_for_shop(shop: str) -> int:
@@ -278,14 +317,13 @@ async def _replay(shop: str, letter_id: int | None) -> int:
     return len(rows)
 
 
-def readable(payload: bytes) -> str:
+def readable(payload: bytes, size: int | None = None) -> str:
     """A letter's payload as indented text for people: JSON as it is, a lane item with its body
-    unfolded; its beginning, where it is long.
+    unfolded; its beginning, where it is long. `size` is that of the whole, where this is a part.
     """
     text = _readable(payload)
-    if len(text) <= SHOWN_LENGTH_MAX:
-        return text
-    return f"{text[:SHOWN_LENGTH_MAX]}\n… and {len(text) - SHOWN_LENGTH_MAX:,} characters more"
+    more = len(text) - SHOWN_LENGTH_MAX + max(0, (size or 0) - len(payload))
+    return text if more <= 0 else f"{text[:SHOWN_LENGTH_MAX]}\n… and {more:,} characters more"
 
 
 def _readable(payload: bytes) -> str:

@@ -23,7 +23,7 @@ def clock() -> Clock:
 def circuit(clock: Clock) -> Breaker:
     return Breaker(
         "a test",
-        error_threshold=3,
+        calls_min=3,
         window_seconds=10,
         open_seconds=5,
         success_threshold=2,

@@ -10,12 +10,8 @@ from app.resilience.breaker import Breaker, State
 from app.resilience.guard import BusyError, RefusedByCircuitError, Resource, SlowError, guard
 
 
-def resource(
-    *, deadline_seconds: float = 0.05, tickets: int = 4, error_threshold: int = 3
-) -> Resource:
-    return Resource(
-        "a test", deadline_seconds, tickets, Breaker("a test", error_threshold=error_threshold)
-    )
+def resource(*, deadline_seconds: float = 0.05, tickets: int = 4, calls_min: int = 3) -> Resource:
+    return Resource("a test", deadline_seconds, tickets, Breaker("a test", calls_min=calls_min))
 
 
 async def answer() -> str:
@@ -60,7 +56,7 @@ async def test_refused_by_an_open_circuit_is_told_apart_from_failed() -> None:
 
 
 async def test_a_refusal_gives_its_ticket_back() -> None:
-    down = resource(tickets=1, error_threshold=1)
+    down = resource(tickets=1, calls_min=1)
     with pytest.raises(ConnectionError):
         await guard(down, broken)
     for _ in range(3):
@@ -102,7 +98,7 @@ async def test_the_fallback_learns_why() -> None:
     async def fallback(error: Exception) -> str:
         return type(error).__name__
 
-    down = resource(error_threshold=2)
+    down = resource(calls_min=2)
     assert await guard(down, broken, fallback) == "ConnectionError"
     assert await guard(down, never, fallback) == "SlowError"
     assert await guard(down, answer, fallback) == "RefusedByCircuitError"
@@ -129,7 +125,7 @@ async def test_more_calls_than_tickets_are_turned_away_at_once() -> None:
 
 
 async def test_a_caller_that_leaves_opens_nothing_and_gives_its_ticket_back() -> None:
-    single = resource(deadline_seconds=5, tickets=1, error_threshold=1)
+    single = resource(deadline_seconds=5, tickets=1, calls_min=1)
     for _ in range(3):
         leaving = asyncio.create_task(guard(single, never))
         await asyncio.sleep(0.01)

@@ -73,7 +73,7 @@ RETURNING id
 # Of a payload only as much as is read is asked for: a page of twenty webhooks with 5 MB each kept
 # everybody else in this process waiting while they came.
 LIST = """
-SELECT id, service, topic, reason, state, attempts, history, created_at, next_attempt_at,
+SELECT id, service, topic, reference, reason, state, attempts, history, created_at, next_attempt_at,
        substring(payload FOR $4) AS payload, length(payload) AS payload_bytes
   FROM dead_letters
  WHERE shop = $1 AND state IN ('waiting', 'dead')
@@ -90,6 +90,7 @@ class ShownLetter:
     id: int
     service: str
     topic: str
+    reference: str
     reason: str
     state: str
     attempts: int

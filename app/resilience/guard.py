@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from app import rooms
 from app.errors import UnavailableError
@@ -69,6 +70,7 @@ class Resource:
         self.bulkhead = _bulkhead_of(room) if room else Bulkhead(tickets, TICKET_WAIT_SECONDS)
         self.shops: OrderedDict[str, Breaker] = OrderedDict()
         self.under_way: set[asyncio.Task[Any]] = set()
+        known.add(self)
 
     def circuits(self, shop: str) -> list[Breaker]:
         """Those a call for `shop` passes; most shops never failed, and have none of their own."""
@@ -95,6 +97,7 @@ def _bulkhead_of(room: Room) -> Bulkhead:
     return _bulkheads[room.name]
 
 
+known: WeakSet[Resource] = WeakSet()  # every one of this process
 _bulkheads: dict[str, Bulkhead] = {}
 _asking: ContextVar[str] = ContextVar("asking", default="")
 

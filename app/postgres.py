@@ -18,8 +18,9 @@ TAKE_SECONDS = 3.0  # for a connection from the pool, and for giving it back
 CLOSE_SECONDS = 2.0
 LOCK_SECONDS = 2.0
 SILENT_IN_TRANSACTION_SECONDS = 8.0
-# a connection nobody used for a minute is closed; Postgres ends a session whose process vanished
-UNUSED_SECONDS, UNUSED_SERVER_SECONDS = 60.0, 120.0
+# A connection nobody used for a minute is closed here. Ten minutes mean that nobody is left to do
+# so: then Postgres ends the session.
+UNUSED_SECONDS, UNUSED_SERVER_SECONDS = 60.0, 600.0
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_EVERY_SECONDS, KEEPALIVE_TRIES = 5, 2, 3
 UNACKNOWLEDGED_SECONDS = 10
 # Pages ask for one shop among shops of very different size: a plan made once for the average one

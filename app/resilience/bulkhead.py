@@ -38,15 +38,17 @@ class Bulkhead:
         """
         keys = _keys(shop, subject)
         doors = [*(self._join(key) for key in keys), self.tickets]
-        must_wait = any(door.locked() for door in doors)
-        if must_wait and self.waiting >= WAITING_MAX:
+        if not any(door.locked() for door in doors):
+            for door in doors:
+                await door.acquire()  # a free one: returns without giving up control
+            return True
+        if self.waiting >= WAITING_MAX:
             self._leave(keys)
             return False
         taken: list[asyncio.Semaphore] = []
         self.waiting += 1
         try:
-            # a free door is passed without giving up control
-            async with asyncio.timeout(self.wait_seconds if must_wait else None):
+            async with asyncio.timeout(self.wait_seconds):
                 for door in doors:
                     await door.acquire()
                     taken.append(door)

@@ -30,6 +30,7 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a disk that is nearly full
     InternalClientError,
     redis_errors.ConnectionError,
 )
@@ -40,7 +41,6 @@ _PASSING = (
     TimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.IdleSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     redis_errors.TimeoutError,

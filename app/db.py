@@ -89,15 +89,18 @@ class WaitingConnections(_DropsSuspects, aioredis.BlockingConnectionPool):
     """Lets wait who finds all its connections taken."""
 
 
-def redis_options(timeout_seconds: float) -> dict[str, Any]:
+def redis_options(url: str, timeout_seconds: float) -> dict[str, Any]:
     """What keeps a connection to Redis from waiting for ever; no retries: whoever calls decides."""
+    keepalive = {
+        "socket_keepalive": True,
+        "socket_keepalive_options": postgres.keepalive_options(),
+    }
     return {
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_keepalive": True,
-        "socket_keepalive_options": postgres.keepalive_options(),
         "health_check_interval": HEALTH_CHECK_SECONDS,
         "retry": Retry(NoBackoff(), 0),
+        **({} if url.startswith("unix:") else keepalive),
     }
 
 
@@ -108,7 +111,7 @@ def redis_client(
     (resilience.guard).
     """
     pool = Connections.from_url(
-        url, max_connections=connections_max, **redis_options(timeout_seconds)
+        url, max_connections=connections_max, **redis_options(url, timeout_seconds)
     )
     client: aioredis.Redis = aioredis.Redis.from_pool(pool)
     return client

@@ -4,15 +4,20 @@ import asyncio
 import importlib
 import pkgutil
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import app
 from app import db, postgres, rooms
+from app.flow import dead_letters
+from app.flow.models import DeadLetter
 from app.resilience import guard
 from app.resilience.guard import Resource
 from app.services import PROCESSES
 from local.servers import POSTGRES_SETTINGS
+from tests.admin.staff import set_aside
+from workers import service
 
 POSTGRES_KEEPS_FOR_SUPERUSERS = 3
 WEBS, WORKERS = 2, 9  # services of the finished house, two webs
@@ -155,3 +160,34 @@ async def test_a_guarded_call_is_in_its_resources_room_and_its_caller_is_not(sto
 
     assert await guard.guard(resource, where) == "timed"
     assert await where() == "work"
+
+
+async def test_timed_work_letters_and_heartbeats_of_a_worker_have_rooms_of_their_own(
+    stores, config
+) -> None:
+    stop = asyncio.Event()
+    found = {}
+
+    async def timed() -> None:
+        found["timed"] = rooms.current.get().name
+
+    async def lag_seconds() -> float:
+        found["beat"] = rooms.current.get().name
+        return 0.0
+
+    async def attempt(connection, letter) -> None:
+        found["letter"] = await connection.fetchval("SELECT current_setting('application_name')")
+
+    async def letters() -> None:
+        await dead_letters.retry_due("points", attempt, now=datetime.now(UTC) + timedelta(hours=1))
+        stop.set()
+
+    await set_aside("alice.myshopify.com", "no")
+    await DeadLetter.all().update(state="waiting", next_attempt_at=datetime.now(UTC))
+    await service.together(
+        service.every(60, timed, stop),
+        service.every(60, letters, stop),
+        service.beat(stores, "points", lag_seconds, stop),
+    )
+    assert found == {"timed": "timed", "beat": "health", "letter": "holdfast letters"}
+    assert rooms.current.get() is rooms.WORK

@@ -166,6 +166,11 @@ async def test_a_silent_redis_costs_one_timeout_and_new_connections_work(to_redi
     await redis.aclose()
 
 
+def test_a_redis_on_a_unix_socket_needs_no_keepalive() -> None:
+    client = db.redis_client("unix:///tmp/nowhere.sock")
+    assert client.connection_pool.make_connection().path == "/tmp/nowhere.sock"
+
+
 class Beside:
     """A session that is nobody's but the test's."""
 

@@ -67,7 +67,7 @@ def pool(config: Config) -> ArqRedis:
         config.redis_url,
         max_connections=CONNECTIONS_MAX,
         timeout=TIMEOUT_SECONDS,
-        **db.redis_options(TIMEOUT_SECONDS),
+        **db.redis_options(config.redis_url, TIMEOUT_SECONDS),
     )
     client = ArqRedis(
         connections,

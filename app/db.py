@@ -78,7 +78,8 @@ class _DropsSuspects:
         await super().release(connection)  # type: ignore[misc] # the pool's, which comes next
         if is_broken:
             for idle in tuple(self._available_connections):
-                await idle.disconnect(nowait=True)
+                # not disconnect(): who is cancelled while giving back would never have given back
+                idle._close()  # noqa: SLF001
 
 
 class Connections(_DropsSuspects, aioredis.ConnectionPool):

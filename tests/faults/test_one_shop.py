@@ -85,7 +85,7 @@ async def test_a_slow_search_in_a_big_shop_leaves_the_pages_of_others_live(http,
     assert slowest < 3, "three pages, while the machine is busy with other tests"
     assert all("cannot be shown" in seen for seen in await asyncio.gather(*searches))
     assert pages.PAGES.breaker.state is State.CLOSED
-    assert pages.PAGES.shops[BIG].state is State.OPEN, "it is not asked again and again"
+    assert BIG in pages.PAGES.shops, "its failures were counted as its own"
     assert "cannot be shown" not in text(await alice.get("/customers"))
 
 

@@ -211,7 +211,7 @@ def test_with_postgres_read_only_people_read_and_what_must_be_written_waits(
     stack.verify()
 
 
-def test_with_all_sessions_ended_everything_is_back_within_five_seconds(
+def test_with_all_sessions_ended_everything_is_back_within_seconds(
     whole_stack: Stack, beside: Beside
 ) -> None:
     stack = whole_stack
@@ -223,7 +223,7 @@ def test_with_all_sessions_ended_everything_is_back_within_five_seconds(
         )
         assert ended > 0
         stack.order(bob, "10.00")
-        stack.wait_for_points(bob, 100 + 20 * round_, 5)
+        stack.wait_for_points(bob, 100 + 20 * round_, 10)  # 2 s on a machine at rest
         assert stack.me(bob)["points"]["source"] == "live"
     page = stack.open_admin("/")
     assert "cannot be shown" not in page.text

@@ -49,7 +49,6 @@ class Config:
     lane_max_length: int
     drain_batch: int
     consumer_batch: int
-    database_pool_size: int
     sentry_dsn: str = field(repr=False)
     posthog_api_key: str = field(repr=False)
     metrics_token: str = field(repr=False)
@@ -212,7 +211,6 @@ def load(environ: dict[str, str] | None = None) -> Config:
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),
         drain_batch=number("DRAIN_BATCH", 1000),
         consumer_batch=number("CONSUMER_BATCH", 1000),
-        database_pool_size=number("DATABASE_POOL_SIZE", 10),
         sentry_dsn=env.get("SENTRY_DSN", ""),
         posthog_api_key=env.get("POSTHOG_API_KEY", ""),
         metrics_token=env.get("METRICS_TOKEN", ""),

@@ -15,13 +15,14 @@ from tortoise import Tortoise, connections
 from tortoise.transactions import in_transaction
 
 from app import config as settings
+from app import postgres, rooms
 from app.services import SERVICES
 
 MODELS = ["app.flow.models", *(f"app.{one.name}.models" for one in SERVICES)]
-STATEMENT_TIMEOUT_MILLISECONDS = (
-    5_000  # every call that leaves the process has a deadline (DESIGN §2)
-)
-CONNECT_TIMEOUT_SECONDS = 2.0
+STATEMENT_TIMEOUT_MILLISECONDS = round(rooms.STATEMENT_SECONDS * 1000)
+CONNECT_TIMEOUT_SECONDS = postgres.CONNECT_SECONDS
+QUEUE_CONNECTIONS, CACHE_CONNECTIONS = 64, 256  # more than the tickets over each
+HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
 
 
 def tortoise_config(config: settings.Config) -> dict[str, Any]:
@@ -34,15 +35,10 @@ def tortoise_config(config: settings.Config) -> dict[str, Any]:
         "user": unquote(url.username or "postgres"),
         "password": unquote(url.password or ""),
         "database": url.path.lstrip("/") or "postgres",
-        "minsize": 1,
-        "maxsize": config.database_pool_size,
         "timeout": CONNECT_TIMEOUT_SECONDS,
-        "server_settings": {"statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS), "jit": "off"},
     }
     return {
-        "connections": {
-            "default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
-        },
+        "connections": {"default": {"engine": "app.postgres", "credentials": credentials}},
         "apps": {
             "app": {"models": MODELS, "default_connection": "default", "migrations": "migrations"}
         },
@@ -79,20 +75,55 @@ class Stores:
     cache: aioredis.Redis
 
 
+class _DropsSuspects:
+    """A Redis pool in which a broken connection takes the idle ones with it: where one has fallen
+    silent the others have too, and each would cost its caller the whole timeout.
+    """
+
+    _available_connections: list[Any]
+
+    async def release(self, connection: Any) -> None:
+        is_broken = not connection.is_connected
+        await super().release(connection)  # type: ignore[misc] # the pool's, which comes next
+        if is_broken:
+            for idle in tuple(self._available_connections):
+                # not disconnect(): who is cancelled while giving back would never have given back
+                idle._close()  # noqa: SLF001
+
+
+class Connections(_DropsSuspects, aioredis.ConnectionPool):
+    """Refuses who finds all its connections taken."""
+
+
+class WaitingConnections(_DropsSuspects, aioredis.BlockingConnectionPool):
+    """Lets wait who finds all its connections taken."""
+
+
+def redis_options(url: str, timeout_seconds: float) -> dict[str, Any]:
+    """What keeps a connection to Redis from waiting for ever; no retries: whoever calls decides."""
+    keepalive = {
+        "socket_keepalive": True,
+        "socket_keepalive_options": postgres.keepalive_options(),
+    }
+    return {
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        **({} if url.startswith("unix:") else keepalive),
+    }
+
+
 def redis_client(
-    url: str, *, timeout_seconds: float = 5.0, connections_max: int = 64
+    url: str, *, timeout_seconds: float = 5.0, connections_max: int = QUEUE_CONNECTIONS
 ) -> aioredis.Redis:
     """A Redis client with deadlines and no retries of its own: whoever calls decides
     (resilience.guard).
     """
-    client: aioredis.Redis = aioredis.Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        max_connections=connections_max,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
+    pool = Connections.from_url(
+        url, max_connections=connections_max, **redis_options(url, timeout_seconds)
     )
+    client: aioredis.Redis = aioredis.Redis.from_pool(pool)
     return client
 
 
@@ -107,7 +138,9 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
     stores = Stores(
         config,
         redis_client(config.redis_url),
-        redis_client(config.cache_redis_url, timeout_seconds=1.0),
+        redis_client(
+            config.cache_redis_url, timeout_seconds=1.0, connections_max=CACHE_CONNECTIONS
+        ),
     )
     try:
         yield stores
@@ -119,13 +152,19 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
 
 @asynccontextmanager
 async def transaction() -> AsyncIterator[Any]:
-    """One transaction; yields the asyncpg connection for set-based SQL. ORM calls inside join
-    it.
+    """One transaction, in the room of whoever asks; yields the asyncpg connection for set-based
+    SQL. ORM calls inside join it.
     """
     async with in_transaction("default") as wrapper:
         # acquire_connection() would hold the wrapper's lock, and ORM calls inside would wait for it
         # for ever
-        yield wrapper._connection  # noqa: SLF001
+        raw = wrapper._connection  # noqa: SLF001
+        try:
+            yield raw
+        except TimeoutError:
+            wrapper._finalized = True  # noqa: SLF001 - nobody is there to be asked for a rollback
+            postgres.give_up(raw)
+            raise
 
 
 def savepoint(connection: Any) -> Any:
@@ -135,6 +174,12 @@ def savepoint(connection: Any) -> Any:
 
 @asynccontextmanager
 async def connection() -> AsyncIterator[Any]:
-    """An asyncpg connection of the pool outside any transaction, for set-based reads."""
+    """An asyncpg connection outside any transaction, for set-based reads, in the room of whoever
+    asks.
+    """
     async with connections.get("default").acquire_connection() as raw:
-        yield raw
+        try:
+            yield raw
+        except TimeoutError:
+            postgres.give_up(raw)
+            raise

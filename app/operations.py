@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app import db
+from app import db, rooms
 from app.errors import UnauthorizedError
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
@@ -22,11 +22,11 @@ from app.flow.lanes import lane
 from app.resilience import health
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
+from app.rooms import Room
 from app.services import SERVICES
 from app.telemetry import logs, metrics
 from app.telemetry.metrics import Scraped
 
-CHECK_SECONDS = 0.9  # below the second a load balancer waits
 QUEUES = ("arq:ingest",)
 WAITING = """
 SELECT (SELECT count(*) FROM spilled_webhooks) AS spilled,
@@ -36,13 +36,15 @@ SELECT (SELECT count(*) FROM spilled_webhooks) AS spilled,
 log = logs.logger()
 
 
-def _check(name: str) -> Resource:
+def _check(name: str, room: Room | None = None) -> Resource:
     # a health check must see a recovery at once, so its circuit asks again every second
-    return Resource(name, CHECK_SECONDS, 4, Breaker(name, open_seconds=1, success_threshold=1))
+    circuit = Breaker(name, open_seconds=1, success_threshold=1)
+    return Resource(name, rooms.HEALTH.deadline_seconds, 4, circuit, room=room)
 
 
-POSTGRES, REDIS = _check("health of postgres"), _check("health of redis")
-SCRAPE_POSTGRES, SCRAPE_REDIS = _check("scrape of postgres"), _check("scrape of redis")
+POSTGRES, REDIS = _check("health of postgres", rooms.HEALTH), _check("health of redis")
+SCRAPE_POSTGRES = _check("scrape of postgres", rooms.HEALTH)
+SCRAPE_REDIS = _check("scrape of redis")
 
 
 async def healthz(request: Request) -> Response:

@@ -10,7 +10,7 @@ from pathlib import Path
 POSTGRES_SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
-    "max_connections": "120",
+    "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 209 at most
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "log_min_messages": "warning",

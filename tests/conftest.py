@@ -15,6 +15,7 @@ import pytest_asyncio
 from app import config as settings
 from app import db
 from app.flow import event
+from app.resilience import guard
 from local import processes, servers
 from tests.stack import Stack
 
@@ -120,6 +121,12 @@ async def stores(open_session: db.Stores) -> db.Stores:
         await raw.execute("; ".join(row["statement"] for row in emptying))
     await open_session.queue.flushall()
     return open_session
+
+
+@pytest.fixture(autouse=True)
+def _no_shop_has_a_circuit() -> None:
+    for resource in guard.known:
+        resource.shops.clear()
 
 
 @pytest.fixture(scope="session")

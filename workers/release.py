@@ -11,7 +11,7 @@ from tortoise import Tortoise
 from tortoise.migrations.api.migrate import migrate
 
 from app import config as settings
-from app import db
+from app import db, rooms
 from app.flow import event
 from app.flow.bus import keeper
 from app.telemetry import logs
@@ -29,14 +29,13 @@ async def release(config: settings.Config) -> None:
     """
     tables = db.tortoise_config(config)
     credentials: dict[str, Any] = tables["connections"]["default"]["credentials"]
-    credentials["server_settings"] = {
-        "jit": "off"
-    }  # no statement timeout: an index on a big table takes long
     lock = await _connect(credentials)
     try:
         await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
-        await migrate(config=tables, progress=_say)
-        await Tortoise.close_connections()
+        # no statement timeout: an index on a big table takes long
+        with rooms.inside(rooms.RELEASE):
+            await migrate(config=tables, progress=_say)
+            await Tortoise.close_connections()
         async with lock.transaction():
             carried = await carry_over(lock, config)
         if carried:

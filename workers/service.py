@@ -9,7 +9,7 @@ from typing import Any
 import uvloop
 
 from app import config as settings
-from app import db
+from app import db, rooms
 from app.flow import event
 from app.resilience import deadline, health
 from app.resilience.failures import is_passing, pause, reason
@@ -84,6 +84,7 @@ async def beat(
     stop: asyncio.Event,
 ) -> None:
     """Tell the health board every 2 s that this service lives, and how far behind it is."""
+    rooms.current.set(rooms.HEALTH)  # of this task alone
     known = 0.0
     while not stop.is_set():
         try:
@@ -98,6 +99,7 @@ async def beat(
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
     """Do `work` now and then every `seconds`; a failure is logged, and its turn comes again."""
+    rooms.current.set(rooms.TIMED)  # of this task alone
     while not stop.is_set():
         try:
             await work()

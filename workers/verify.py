@@ -5,12 +5,13 @@ does not add up.
 import asyncio
 import sys
 
-from app import config, db
+from app import config, db, rooms
 from app.points.ledger import audit
 
 
 async def main(shop: str | None) -> int:
     async with db.open_stores(config.load()):
+        rooms.current.set(rooms.AUDIT)
         try:
             report = await audit.verify(shop)
         except OSError as error:

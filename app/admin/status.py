@@ -144,7 +144,7 @@ async def _letters(shop: str, page: int) -> Letters:
                 {"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]}
                 for entry in row.history
             ],
-            dead_letters.readable(row.payload),
+            row.payload,
             row.created_at,
             row.next_attempt_at,
         )

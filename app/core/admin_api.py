@@ -14,7 +14,7 @@ from app.shopify import graphql
 from app.shopify.graphql import ThrottledError
 
 DEADLINE_SECONDS = 5.0  # a renewal of the token included
-SHOPIFY = Resource("shopify", DEADLINE_SECONDS, tickets=64)
+SHOPIFY = Resource("shopify", DEADLINE_SECONDS, tickets=64, by_shop=True)
 
 
 async def call(
@@ -45,7 +45,7 @@ async def call(
             # others
             return error
 
-    answer = await guard(SHOPIFY, attempt)
+    answer = await guard(SHOPIFY, attempt, shop=shop)
     if isinstance(answer, ThrottledError):
         raise answer
     return answer

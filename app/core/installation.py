@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import structlog
 
-from app import db
+from app import db, rooms
 from app.config import Config
 from app.core import admin_api, tokens
 from app.core.tokens import Held
@@ -22,8 +22,9 @@ from app.shopify.tokens import InvalidSubjectError
 from app.shopify.verify import Staff
 from app.telemetry import logs
 
-ROWS = Resource("shop rows")
-OPENINGS = Resource("shop opening", 3.0)  # the page waits for it, and opens without it afterwards
+ROWS = Resource("shop rows", room=rooms.ADMIN, by_shop=True)
+# the page waits for it, and opens without it afterwards
+OPENINGS = Resource("shop opening", room=rooms.OPENINGS, by_shop=True)
 AGAIN_SECONDS = 30.0
 SHOPS_MAX = 10_000
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from app import db
+from app import db, rooms
 from app.db import Connection
 from app.errors import NotFoundError
 from app.flow.event import NewerVersionError
@@ -30,14 +30,13 @@ NEWER_SECONDS = 60.0  # until the release that knows it is there
 BEGUN_SECONDS = 60.0  # when one whose process ended in the middle of its try comes again
 RETRY_EVERY_SECONDS = 1.0
 SHOPS_AT_ONCE = 200
-AT_ONCE = 4
 AT_ONE_LOOK = 50
 HISTORY_LENGTH_MAX = 20
 ID_MAX = 2**63 - 1
 SHOWN_LENGTH_MAX = (
     20_000  # characters of a payload on a page: a webhook may have 5 MB, and a page 20 letters
 )
-PARSED_BYTES_MAX = 200_000  # parsing and indenting 20 larger ones would keep everybody else waiting
+PARSED_BYTES_MAX = 64_000  # of a longer one only so much is read, and shown as it is
 OPEN_STATES = ("waiting", "dead")
 
 log = logs.logger()
@@ -108,6 +107,36 @@ RETURNING id
 """
 
 
+# Of a payload only as much as is read is asked for: a page of twenty webhooks with 5 MB each kept
+# everybody else in this process waiting while they came.
+LIST = """
+SELECT id, service, topic, reference, reason, state, attempts, history, created_at, next_attempt_at,
+       substring(payload FOR $4) AS payload, length(payload) AS payload_bytes
+  FROM dead_letters
+ WHERE shop = $1 AND state IN ('waiting', 'dead')
+ ORDER BY id DESC OFFSET $2 LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLetter:
+    """A letter for a page; `payload` is readable text, the beginning of a long one; `history` is
+    [{at, reason}].
+    """
+
+    id: int
+    service: str
+    topic: str
+    reference: str
+    reason: str
+    state: str
+    attempts: int
+    history: list[dict[str, Any]]
+    payload: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A letter in hand: `attempts` counts the present try, `history` is its JSON."""
@@ -127,7 +156,7 @@ class Letter:
 class LetterPage:
     """Letters newest first; `pages` is at least 1, `page` counts from 1."""
 
-    letters: list[DeadLetter]
+    letters: list[ShownLetter]
     total: int
     page: int
     pages: int
@@ -185,7 +214,7 @@ async def add(
 
 def is_waiting(error: BaseException) -> bool:
     """Whether nothing is wrong with it: somebody holds a lock, or a newer release knows it."""
-    return failures.is_lock_wait(error) or isinstance(error, NewerVersionError)
+    return failures.is_locked(error) or isinstance(error, NewerVersionError)
 
 
 async def run(service: str, attempt: Attempt, stop: asyncio.Event) -> None:
@@ -218,13 +247,14 @@ async def retry_due(
 
 
 async def _try(found: Sequence[int], moment: datetime, attempt: Attempt) -> int:
-    seats = asyncio.Semaphore(AT_ONCE)
+    seats = asyncio.Semaphore(rooms.LETTERS.connections)
 
     async def take(letter_id: int) -> bool:
         async with seats:
             return await _retry(letter_id, moment, attempt)
 
-    return sum(await asyncio.gather(*(take(letter_id) for letter_id in found)))
+    with rooms.inside(rooms.LETTERS):
+        return sum(await asyncio.gather(*(take(letter_id) for letter_id in found)))
 
 
 async def due(service: str, now: datetime, limit: int = AT_ONE_LOOK) -> list[int]:
@@ -330,13 +360,21 @@ async def list_for_shop(shop: str, page: int = 1, size: int = 20) -> LetterPage:
     """The waiting and dead letters of `shop`, newest first, a page at a time; a page past the
     end is the last one.
     """
-    letters = DeadLetter.filter(shop=shop, state__in=OPEN_STATES)
-    total = await letters.count()
+    total = await count_for_shop(shop)
     pages = max(1, -(-total // size))
     page = min(max(1, page), pages)
-    return LetterPage(
-        await letters.order_by("-id").offset((page - 1) * size).limit(size), total, page, pages
-    )
+    async with db.connection() as connection:
+        rows = await connection.fetch(LIST, shop, (page - 1) * size, size, PARSED_BYTES_MAX + 1)
+    # in a thread: indenting twenty payloads would keep everybody else in this process waiting
+    letters = await asyncio.to_thread(lambda: [_shown(row) for row in rows])
+    return LetterPage(letters, total, page, pages)
+
+
+def _shown(row: Any) -> ShownLetter:
+    fields = dict(row)
+    payload, size = fields.pop("payload"), fields.pop("payload_bytes")
+    history = json.loads(fields.pop("history"))
+    return ShownLetter(**fields, payload=readable(payload, size), history=history)
 
 
 async def count_for_shop(shop: str) -> int:
@@ -369,14 +407,13 @@ async def _replay(shop: str, letter_id: int | None) -> int:
     return len(rows)
 
 
-def readable(payload: bytes) -> str:
+def readable(payload: bytes, size: int | None = None) -> str:
     """A letter's payload as indented text for people: JSON as it is, a lane item with its body
-    unfolded; its beginning, where it is long.
+    unfolded; its beginning, where it is long. `size` is that of the whole, where this is a part.
     """
     text = _readable(payload)
-    if len(text) <= SHOWN_LENGTH_MAX:
-        return text
-    return f"{text[:SHOWN_LENGTH_MAX]}\n… and {len(text) - SHOWN_LENGTH_MAX:,} characters more"
+    more = len(text) - SHOWN_LENGTH_MAX + max(0, (size or 0) - len(payload))
+    return text if more <= 0 else f"{text[:SHOWN_LENGTH_MAX]}\n… and {more:,} characters more"
 
 
 def _readable(payload: bytes) -> str:

@@ -8,9 +8,6 @@ from typing import Any
 import msgspec
 import structlog
 from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from app import db
 from app.config import Config
@@ -66,13 +63,11 @@ def pool(config: Config) -> ArqRedis:
     down. Close with aclose.
     """
     dump, load = codec(config.event_secrets)
-    connections = BlockingConnectionPool.from_url(
+    connections = db.WaitingConnections.from_url(
         config.redis_url,
         max_connections=CONNECTIONS_MAX,
         timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=db.CONNECT_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
+        **db.redis_options(config.redis_url, TIMEOUT_SECONDS),
     )
     client = ArqRedis(
         connections,

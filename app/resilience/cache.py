@@ -24,23 +24,21 @@ MEMORY_ENTRIES_MAX = 2_048  # of this process, for when the cache and the source
 PUT_BATCH = 256  # keys one script call touches; Redis does nothing else meanwhile
 log = logs.logger()
 
-# An entry is a hash: s the sequence, t the moment it was true (milliseconds), p the payload. Two
-# writers race (the worker after its commit, a page after its load): the higher sequence stays, of
-# equals the one that is true later.
+# An entry is one string, half the size of a hash: the sequence, the moment it was true
+# (milliseconds), the payload, with a space between. Two writers race (the worker after its commit,
+# a page after its load): the higher sequence stays, of equals the one that is true later. What is
+# no such string counts as nothing: MGET says so of another type.
 PUT = """
-local written = 0
+local at, kept = tonumber(ARGV[1]), redis.call('MGET', unpack(KEYS))
 for i, key in ipairs(KEYS) do
-  local sequence, payload = tonumber(ARGV[2 * i + 1]), ARGV[2 * i + 2]
-  local kept = redis.call('HMGET', key, 's', 't')
-  local before = tonumber(kept[1] or '-1')
-  if sequence > before or (sequence == before and tonumber(ARGV[1]) >= tonumber(kept[2] or '0'))
-  then
-    redis.call('HSET', key, 's', ARGV[2 * i + 1], 't', ARGV[1], 'p', payload)
-    redis.call('EXPIRE', key, ARGV[2])
-    written = written + 1
+  local sequence = tonumber(ARGV[2 * i + 1])
+  local before, since = string.match(kept[i] or '', '^(%d+) (%d+) ')
+  before, since = tonumber(before or '-1'), tonumber(since or '0')
+  if sequence > before or (sequence == before and at >= since) then
+    local entry = ARGV[2 * i + 1] .. ' ' .. ARGV[1] .. ' ' .. ARGV[2 * i + 2]
+    redis.call('SET', key, entry, 'EX', ARGV[2])
   end
 end
-return written
 """
 
 
@@ -121,7 +119,7 @@ def forget() -> None:
 
 
 CACHE = Resource(
-    "cache", 0.15, tickets=256
+    "cache", 0.15, tickets=128
 )  # less than a page read: a slow cache must leave time for the load
 CACHE_BATCHES = Resource("cache batches", 1.0, tickets=16, breaker=CACHE.breaker)
 _flights: dict[str, "asyncio.Task[Kept]"] = {}
@@ -131,20 +129,24 @@ _memory: OrderedDict[str, Kept] = OrderedDict()
 async def _kept(
     cache: aioredis.Redis, key: str, decode: Callable[[bytes], T]
 ) -> tuple[bool, Kept | None]:
-    """Whether the cache is away, and what it holds: None also for the shape of an older version."""
+    """Whether the cache is away, and what it holds: None also for what is no entry of this
+    version, which goes.
+    """
     client: Any = cache
     try:
-        at, payload = await guard(CACHE, lambda: client.hmget(key, ("t", "p")))
+        entry = (await guard(CACHE, lambda: client.mget(key)))[0]
+        if entry is None:
+            return False, None
+        try:
+            _, at, payload = entry.split(b" ", 2)
+            return False, Kept(decode(payload), datetime.fromtimestamp(int(at) / 1000, UTC))
+        except (msgspec.MsgspecError, ValueError, OverflowError, OSError) as error:
+            log.warning("cache entry not understood", reason=type(error).__name__)
+            await guard(CACHE, lambda: client.delete(key))  # its sequence may be nonsense, too
+            return False, None
     except Exception:  # noqa: BLE001 - counted and logged by the guard; the source still knows
         metrics.CACHE.labels("away").inc()
         return True, None
-    if payload is None:
-        return False, None
-    try:
-        return False, Kept(decode(payload), datetime.fromtimestamp(int(at) / 1000, UTC))
-    except (msgspec.MsgspecError, ValueError) as error:
-        log.warning("cache entry not understood", reason=type(error).__name__)
-        return False, None
 
 
 async def _load(

@@ -14,9 +14,9 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
     """What `call` returns or raises; TimeoutError after `seconds`, whatever it does about being
     cancelled.
 
-    asyncpg asks the server to cancel the statement and waits for that: for ever, when the server
-    has been stopped. Such a call goes on by itself, and may still have its effect; the connections
-    of the pool bound how many do.
+    asyncpg asks the server to cancel the statement and waits for that: seconds, when the server has
+    been stopped. Such a call goes on by itself, and may still have its effect; the connections of
+    its room bound how many do.
     """
     task = asyncio.create_task(call)
     _left_behind.add(task)

@@ -22,19 +22,27 @@ log = logs.logger()
 # Postgres away, going away, or without room; a deadlock or serialization conflict, where another
 # try is the cure. A statement that ran out of time is not here: one event can be its cause, and
 # must not block all others for ever.
-_PASSING = (
+_AWAY = (
     ConnectionError,
-    TimeoutError,
     DBConnectionError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a disk that is nearly full
     InternalClientError,
     redis_errors.ConnectionError,
+)
+# "released": what a transaction meets whose session Postgres ended in the middle of it
+_LOST = ("closed", "closing", "released back to the pool")
+_PASSING = (
+    *_AWAY,
+    TimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
     redis_errors.TimeoutError,
 )
 
@@ -46,9 +54,16 @@ def is_passing(error: BaseException) -> bool:
     return any(isinstance(seen, _PASSING) or _is_lost_connection(seen) for seen in _causes(error))
 
 
-def is_lock_wait(error: BaseException) -> bool:
-    """Whether somebody else held a lock for too long: nobody's fault who waited for it."""
+def is_locked(error: BaseException) -> bool:
+    """Whether the time to wait for one row ran out: somebody holds it, all others are free."""
     return any(isinstance(seen, asyncpg.LockNotAvailableError) for seen in _causes(error))
+
+
+def is_store_away(error: BaseException) -> bool:
+    """Whether Postgres, Redis or the way to them failed, whoever asked and whatever for; being
+    slow is not that.
+    """
+    return any(isinstance(seen, _AWAY) or _is_lost_connection(seen) for seen in _causes(error))
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -82,10 +97,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _is_lost_connection(error: BaseException) -> bool:
     if isinstance(error, OSError):  # no route to the host; but a file that is missing is a bug
-        return error.filename is None
+        return error.filename is None and not isinstance(error, TimeoutError)
     # asyncpg has one class for this and for wrong use of it, which is a bug and must not be
     # repeated for ever
-    return isinstance(error, InterfaceError) and ("closed" in str(error) or "closing" in str(error))
+    return isinstance(error, InterfaceError) and any(said in str(error) for said in _LOST)
 
 
 class Backoff:

@@ -3,16 +3,25 @@ stated fallback.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
+from weakref import WeakSet
 
+from app import rooms
 from app.errors import UnavailableError
+from app.resilience import failures
 from app.resilience.breaker import Breaker
+from app.resilience.bulkhead import Bulkhead
+from app.rooms import PAGE_READ_SECONDS, Room
 from app.telemetry import logs, metrics
 
 T = TypeVar("T")
-PAGE_READ_SECONDS = 0.3  # DESIGN §2
 TICKET_WAIT_SECONDS = 0.005  # long enough for a burst to pass, too short to notice
+SHOP_CIRCUITS_MAX = 256  # a resource; the one that failed longest ago is forgotten
+SHOP_CALLS_MIN = 5  # one shop asks less often than all together
 log = logs.logger()
 
 
@@ -36,9 +45,11 @@ class SlowError(UnavailableError):
 
 class Resource:
     """Something that can fail apart from us: its deadline, how many calls may be under way, its
-    breaker.
+    circuit, and with `by_shop` a circuit for each shop that has trouble of its own.
 
-    Make one a module, never one a request: the tickets and the circuit live in it.
+    One in a `room` asks Postgres: tickets, deadline and connections are those of the room, shared
+    with all resources in it. Make one a module, never one a request: tickets and circuits live in
+    it.
     """
 
     def __init__(
@@ -47,27 +58,81 @@ class Resource:
         deadline_seconds: float = PAGE_READ_SECONDS,
         tickets: int = 16,
         breaker: Breaker | None = None,
+        *,
+        room: Room | None = None,
+        by_shop: bool = False,
     ) -> None:
         self.name = name
-        self.deadline_seconds = deadline_seconds
+        self.room = room
+        self.deadline_seconds = room.deadline_seconds if room else deadline_seconds
         self.breaker = breaker or Breaker(name)
-        self.tickets = asyncio.Semaphore(tickets)
+        self.by_shop = by_shop
+        self.bulkhead = _bulkhead_of(room) if room else Bulkhead(tickets, TICKET_WAIT_SECONDS)
+        self.shops: OrderedDict[str, Breaker] = OrderedDict()
         self.under_way: set[asyncio.Task[Any]] = set()
+        known.add(self)
+
+    def circuits(self, shop: str) -> list[Breaker]:
+        """Those a call for `shop` passes; most shops never failed, and have none of their own."""
+        own = self.shops.get(shop)
+        return [own, self.breaker] if own else [self.breaker]
+
+    def failed(self, reason: str, shop: str) -> None:
+        """Count a failure that `shop` may be the cause of ("": it cannot)."""
+        self.breaker.failure(reason, shop)
+        if not shop:
+            return
+        own = self.shops.pop(shop, None) or Breaker(
+            self.name, calls_min=SHOP_CALLS_MIN, shop=shop, clock=self.breaker.clock
+        )
+        self.shops[shop] = own
+        if len(self.shops) > SHOP_CIRCUITS_MAX:
+            self.shops.popitem(last=False)
+        own.failure(reason)
+
+
+def _bulkhead_of(room: Room) -> Bulkhead:
+    if room.name not in _bulkheads:
+        _bulkheads[room.name] = Bulkhead(room.connections, room.wait_seconds)
+    return _bulkheads[room.name]
+
+
+known: WeakSet[Resource] = WeakSet()  # every one of this process
+_bulkheads: dict[str, Bulkhead] = {}
+_asking: ContextVar[str] = ContextVar("asking", default="")
+
+
+@contextmanager
+def on_behalf_of(shop: str) -> Iterator[None]:
+    """Whatever is guarded in here is asked for `shop`; set once, at the door a request comes
+    through.
+    """
+    token = _asking.set(shop)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
 
 
 async def guard(
     resource: Resource,
     call: Callable[[], Awaitable[T]],
     fallback: Callable[[Exception], Awaitable[T]] | None = None,
+    *,
+    shop: str = "",
+    subject: str = "",
 ) -> T:
-    """Await `call()` under the resource's deadline, tickets and breaker.
+    """Await `call()` under the resource's deadline, tickets and circuits.
 
     Without a fallback it raises RefusedByCircuitError, BusyError, SlowError (all 503) or what the
     call raised; with one, the fallback gets that error and its answer is returned. Errors with
     `permanent` are the caller's fault: they pass through both the breaker and the fallback.
+    `shop` is whom the call is for, the one named by `on_behalf_of` unless given; of one `subject`
+    (a shopper) one call is made at a time.
     """
+    shop = (shop or _asking.get()) if resource.by_shop else ""
     try:
-        return await _guarded(resource, call)
+        return await _guarded(resource, call, shop, subject)
     except Exception as error:
         if fallback is None or is_permanent(error):
             raise
@@ -86,73 +151,93 @@ def is_permanent(error: BaseException) -> bool:
     return isinstance(sqlstate, str) and sqlstate[:2] in {"22", "23"}
 
 
-async def _guarded(resource: Resource, call: Callable[[], Awaitable[T]]) -> T:
-    await _take_ticket(resource)
-    if not resource.breaker.allow():
-        resource.tickets.release()
+async def _guarded(
+    resource: Resource, call: Callable[[], Awaitable[T]], shop: str, subject: str
+) -> T:
+    if not await resource.bulkhead.take(shop, subject):
+        metrics.GUARD.labels(resource.name, "busy").inc()
+        raise BusyError(f"Too many calls to {resource.name} are under way.")
+    circuits = resource.circuits(shop)
+    if not _may_pass(circuits):
+        resource.bulkhead.give_back(shop, subject)
         metrics.GUARD.labels(resource.name, "refused").inc()
         raise RefusedByCircuitError(f"{resource.name} is not answering; it was not asked again.")
     # A task of its own: a driver that cleans up after a cancellation (asyncpg waits for the server,
     # which may be stopped) would keep us past the deadline. The ticket comes back only when the
     # task has really ended.
-    task = asyncio.create_task(_coroutine(call))
+    task = asyncio.create_task(_in_its_room(resource.room, call))
     resource.under_way.add(task)  # asyncio itself keeps only weak references
-    task.add_done_callback(lambda done: _give_back(resource, done))
+    task.add_done_callback(lambda done: _give_back(resource, done, shop, subject))
     try:
         await asyncio.wait((task,), timeout=resource.deadline_seconds)
     except asyncio.CancelledError:
         task.cancel()
-        resource.breaker.neutral()
+        _neutral(circuits)
         raise
     if not task.done():
         task.cancel()
-        _failed(resource, "slow", f"no answer within {resource.deadline_seconds:g} s")
+        _neutral(circuits)
+        _failed(resource, "slow", f"no answer within {resource.deadline_seconds:g} s", shop)
         raise SlowError(f"{resource.name} did not answer in time.")
-    return _outcome(resource, task)
+    return _outcome(resource, task, circuits, shop)
 
 
-async def _take_ticket(resource: Resource) -> None:
-    if not resource.tickets.locked():
-        await resource.tickets.acquire()  # free: returns without giving up control
-        return
-    try:
-        async with asyncio.timeout(TICKET_WAIT_SECONDS):
-            await resource.tickets.acquire()
-    except TimeoutError:
-        metrics.GUARD.labels(resource.name, "busy").inc()
-        raise BusyError(f"Too many calls to {resource.name} are under way.") from None
+def _may_pass(circuits: list[Breaker]) -> bool:
+    for place, circuit in enumerate(circuits):
+        if not circuit.allow():
+            _neutral(circuits[:place])  # no probe of theirs goes out
+            return False
+    return True
 
 
-async def _coroutine(call: Callable[[], Awaitable[T]]) -> T:
+def _neutral(circuits: list[Breaker]) -> None:
+    for circuit in circuits:
+        circuit.neutral()
+
+
+async def _in_its_room(room: Room | None, call: Callable[[], Awaitable[T]]) -> T:
+    if room is not None:
+        rooms.current.set(room)  # of this task alone
     return await call()
 
 
-def _give_back(resource: Resource, done: "asyncio.Task[Any]") -> None:
-    resource.tickets.release()
+def _give_back(resource: Resource, done: "asyncio.Task[Any]", shop: str, subject: str) -> None:
+    resource.bulkhead.give_back(shop, subject)
     resource.under_way.discard(done)
     if not done.cancelled():
         # of an abandoned call: retrieved, so that asyncio does not complain about it
         done.exception()
 
 
-def _outcome(resource: Resource, task: "asyncio.Task[T]") -> T:
+def _outcome(resource: Resource, task: "asyncio.Task[T]", circuits: list[Breaker], shop: str) -> T:
     if task.cancelled():
-        resource.breaker.neutral()
+        _neutral(circuits)
         raise SlowError(f"{resource.name} gave up the call.")
     error = task.exception()
     if error is None:
-        resource.breaker.success()
-        metrics.GUARD.labels(resource.name, "ok").inc()
+        _succeeded(resource, "ok", circuits)
         return task.result()
     if is_permanent(error):
-        resource.breaker.success()  # the other side answered
-        metrics.GUARD.labels(resource.name, "rejected").inc()
+        _succeeded(resource, "rejected", circuits)  # the other side answered
+        raise error
+    _neutral(circuits)
+    if failures.is_locked(error):  # somebody holds that one row: no fault of Postgres or the shop
+        metrics.GUARD.labels(resource.name, "locked").inc()
+        log.warning("guarded call met a lock", resource=resource.name)
     else:
-        _failed(resource, "failed", type(error).__name__)
+        # what no shop can cause counts for everybody at once
+        cause = "" if failures.is_store_away(error) else shop
+        _failed(resource, "failed", type(error).__name__, cause)
     raise error
 
 
-def _failed(resource: Resource, outcome: str, reason: str) -> None:
+def _succeeded(resource: Resource, outcome: str, circuits: list[Breaker]) -> None:
+    metrics.GUARD.labels(resource.name, outcome).inc()
+    for circuit in circuits:
+        circuit.success()
+
+
+def _failed(resource: Resource, outcome: str, reason: str, shop: str) -> None:
     metrics.GUARD.labels(resource.name, outcome).inc()
     log.warning("guarded call failed", resource=resource.name, outcome=outcome, reason=reason)
-    resource.breaker.failure(reason)
+    resource.failed(reason, shop)

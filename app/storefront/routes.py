@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from tortoise.exceptions import BaseORMException
 
+from app import rooms
 from app.db import Stores
 from app.errors import (
     BadInputError,
@@ -43,7 +44,6 @@ MEMORY_ENTRIES_MAX = 4_096
 # Far above what a person does, low enough that a loop in a browser cannot keep the database busy.
 CUSTOMER_PER_SECOND, CUSTOMER_BURST = 20.0, 40
 SHOP_PER_SECOND, SHOP_BURST = 100.0, 400
-COMPLETE_SECONDS = 4.0  # Shopify's app proxy and the shopper's patience both end at about 5
 # InternalClientError: Postgres was killed while a connection went back to the pool
 DATABASE_AWAY = (
     UnavailableError,
@@ -53,10 +53,10 @@ DATABASE_AWAY = (
     InternalClientError,
     BaseORMException,
 )
-READS = Resource("storefront reads", tickets=32)
-# many at once may wait for the same member's row: the deadline bounds them, not the tickets
-HOLDS = Resource("redemption hold", 4.0, tickets=128)
-COMPLETIONS = Resource("redemption complete", COMPLETE_SECONDS, tickets=64)
+READS = Resource("storefront reads", room=rooms.STOREFRONT, by_shop=True)
+HOLDS = Resource("redemption hold", room=rooms.HOLDS, by_shop=True)
+# Shopify's app proxy and the shopper's patience both end at about 5 s
+COMPLETIONS = Resource("redemption complete", room=rooms.COMPLETIONS, by_shop=True)
 log = logs.logger()
 
 
@@ -179,6 +179,7 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
             lambda: actions.redeem(
                 shop, customer_id, ask.reward_id, ask.idempotency_key, request_id, stores
             ),
+            subject=customer_id,
         )
     except DATABASE_AWAY as error:
         if is_permanent(error):

@@ -50,7 +50,7 @@ TRANSITIONS = Counter(
 )
 GUARD = Counter(
     "holdfast_guard_total",
-    "Guarded calls: ok, failed, slow, refused, busy, rejected",
+    "Guarded calls: ok, failed, slow, locked, refused, busy, rejected",
     ["name", "outcome"],
 )
 DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set aside", ["service"])

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import BadInputError, HoldfastError, TooLargeError
+from app.resilience.guard import on_behalf_of
 
 BODY_MAX_BYTES = 10_000
 # platform.md §9.2: extensions run at an origin nobody can foresee, so every answer is open to all,
@@ -83,7 +84,8 @@ class Door:
                 )
             caller = self.prove(request)
             structlog.contextvars.bind_contextvars(shop=caller.shop)
-            status, body = await handler(request, caller)
+            with on_behalf_of(caller.shop):
+                status, body = await handler(request, caller)
         except HoldfastError as error:
             return self._error(request, error)
         return self._json(status, body)

@@ -10,13 +10,14 @@ from typing import Any
 
 from starlette.requests import Request
 
+from app import rooms
 from app.errors import BadInputError, HoldfastError, NotFoundError
 from app.resilience.guard import Resource, SlowError, guard
 from app.telemetry import logs
 
 FIELDS_MAX = 40
 FIELD_LENGTH_MAX = 2_000
-CHANGES = Resource("changes", 5.0)
+CHANGES = Resource("changes", room=rooms.CHANGES, by_shop=True)
 SAVED = 200
 UNSAVED = (
     "This could not be saved: the database is not answering. Nothing was changed; what you "

@@ -20,12 +20,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app import config as settings
-from app import db
+from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
 from app.resilience import cache, health
-from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.guard import Resource, guard, is_permanent, on_behalf_of
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
@@ -46,7 +46,7 @@ CARRIED = (
 )  # without these Shopify cannot be asked for a new id token
 ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
 STATIC = settings.ROOT / "static"
-PAGES = Resource("page reads")
+PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +92,30 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return staff
-        token = admin_session.id_token(request)
-        if not await installation.opened(staff, token, request.state.client, stores.config):
-            return admin_session.ask_for_token(request)
-        structlog.contextvars.bind_contextvars(shop=staff.shop)
-        visit = await _visit(request, staff, stores)
-        try:
-            return await handler(visit)
-        except HoldfastError as error:
-            request.state.refused = (
-                error.code,
-                error.message,
-            )  # the edge's line of the request says why
-            return render(
-                visit,
-                "error.html",
-                heading=TITLES.get(error.status, TITLES[500]),
-                message=error.message,
-                status=error.status,
-            )
+        with on_behalf_of(staff.shop):
+            token = admin_session.id_token(request)
+            if not await installation.opened(staff, token, request.state.client, stores.config):
+                return admin_session.ask_for_token(request)
+            structlog.contextvars.bind_contextvars(shop=staff.shop)
+            visit = await _visit(request, staff, stores)
+            return await _handled(handler, visit)
 
     return answer
+
+
+async def _handled(handler: Handler, visit: Visit) -> Response:
+    try:
+        return await handler(visit)
+    except HoldfastError as error:
+        # the edge's line of the request says why
+        visit.request.state.refused = (error.code, error.message)
+        return render(
+            visit,
+            "error.html",
+            heading=TITLES.get(error.status, TITLES[500]),
+            message=error.message,
+            status=error.status,
+        )
 
 
 TITLES = {

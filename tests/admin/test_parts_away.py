@@ -2,9 +2,10 @@
 saved and is not.
 """
 
+import asyncio
 from dataclasses import replace
 
-from app import db
+from app import db, rooms
 from app.resilience import health
 from app.web import forms, pages
 from local import servers
@@ -90,3 +91,28 @@ async def test_with_points_stopped_the_page_says_since_when(alice, stores) -> No
     assert "Points are catching up" in seen
     assert "on their way" in seen
     assert "The points service is behind" in seen
+
+
+async def test_pages_and_changes_take_no_connection_of_the_workers(alice, stores) -> None:
+    await buys()
+    key = value(await alice.get(f"/customers/{BOB}"), "key")
+    release = asyncio.Event()
+
+    async def hold() -> None:
+        async with db.connection():
+            await release.wait()
+
+    held = [asyncio.create_task(hold()) for _ in range(rooms.WORK.connections)]
+    await asyncio.sleep(0.2)
+    try:
+        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/status"):
+            seen = text(await alice.get(path))
+            assert "cannot be shown" not in seen, path
+            assert "as of" not in seen, path
+        answer = await alice.post(f"/customers/{BOB}/adjust", points="5", reason="room", key=key)
+        assert answer.status_code == 200
+        assert (await alice.post("/status/replay")).status_code == 200
+    finally:
+        release.set()
+        await asyncio.gather(*held)
+    assert await world.figures() == {"available": 54}

@@ -278,6 +278,24 @@ def test_a_payload_that_is_long_or_nested_without_end_is_shown_from_its_beginnin
         assert shown.endswith("characters more")
 
 
+async def test_a_page_of_large_letters_asks_for_no_more_than_it_shows(stores: db.Stores) -> None:
+    large = b'{"note": "' + b"x" * 4_900_000 + b'"}'
+    async with db.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, "
+            "attempts, history, proof, created_at, updated_at) SELECT 'ingest', $1, 'orders/paid', "
+            "n::text, $2, 'dead', 'no', 1, '[]', '', now(), now() FROM generate_series(1, 20) n",
+            SHOP,
+            large,
+        )
+    found = await dead_letters.list_for_shop(SHOP)
+    assert len(found.letters) == 20
+    for letter in found.letters:
+        assert letter.payload.startswith('{"note": "xxx')
+        assert letter.payload.endswith(f"and {len(large) - 20_000:,} characters more")
+        assert len(letter.payload) < dead_letters.SHOWN_LENGTH_MAX + 100
+
+
 @pytest.mark.parametrize("letter_id", [0, -1, 2**63, 10**30])
 async def test_a_number_no_letter_can_have_is_not_found(stores, letter_id: int) -> None:
     with pytest.raises(NotFoundError):

@@ -1,6 +1,5 @@
 """Redeeming and adjusting: conditional writes that nobody can win twice."""
 
-import asyncio
 import uuid
 
 import pytest
@@ -9,7 +8,7 @@ from app import db
 from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
 from app.points.members import reads
 from app.points.rewards import actions
-from tests.points.world import ALICE, BOB, figures, handle, line, now, one, paid, program
+from tests.points.world import ALICE, BOB, crowd, figures, handle, line, now, one, paid, program
 
 pytestmark = pytest.mark.usefixtures("stores")
 NASTY = 'O\'Hara "<script>alert(1)</script>" \u202e\u05e9\u05dc\u05d5\u05dd \U0001f984 \\ %_;--'
@@ -66,7 +65,7 @@ async def test_nobody_spends_more_than_they_have_nor_another_shops_points() -> N
 async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for() -> None:
     reward = await bob_has(1234)
     tries = [actions.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r") for _ in range(200)]
-    answers = await asyncio.gather(*tries, return_exceptions=True)
+    answers = await crowd(*tries, return_exceptions=True)
     won = [answer for answer in answers if not isinstance(answer, BaseException)]
     assert len(won) == 12
     assert all(isinstance(answer, RefusedError) for answer in answers if answer not in won)
@@ -76,9 +75,7 @@ async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pay
 
 async def test_of_50_requests_with_one_key_there_is_one_redemption() -> None:
     reward = await bob_has(1234)
-    answers = await asyncio.gather(
-        *(actions.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50))
-    )
+    answers = await crowd(*(actions.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50)))
     assert len({answer.id for answer in answers}) == 1
     assert await figures() == {"available": 1134, "held": 100}
 

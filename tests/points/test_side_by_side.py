@@ -21,6 +21,7 @@ from tests.points.world import (
     ALICE,
     BOB,
     cancelled,
+    crowd,
     fact,
     figures,
     handle,
@@ -96,7 +97,7 @@ async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
             actions.expire_due(later),
         ]
     random.shuffle(work)
-    await asyncio.gather(*work)
+    await crowd(*work)
     report = await verify()
     assert report.is_sound, report.problems
 

@@ -37,7 +37,7 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
         return await figures() == {"available": 150}
 
     assert await until(posted, 15), said(tmp_path)
-    assert await stores.cache.hget(balances.cache_key(ALICE, BOB), "p")
+    assert await stores.cache.get(balances.cache_key(ALICE, BOB))
     assert "trace-1" in (tmp_path / "points.log").read_text(), (
         "the request id is followed into the log"
     )

@@ -1,10 +1,12 @@
 """Facts as the road delivers them, and handling them: what the tests of points share."""
 
+import asyncio
 import uuid
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app import db
+from app import db, rooms
 from app.flow import event as envelope
 from app.flow.event import Event
 from app.points import handlers
@@ -91,6 +93,19 @@ def cancelled(order_id: str, shop: str = ALICE) -> Event:
 async def handle(*events: Event) -> None:
     async with db.transaction() as conn:
         await handlers.handle(conn, list(events))
+
+
+async def crowd(*calls: Coroutine[Any, Any, Any], return_exceptions: bool = False) -> list[Any]:
+    """All of them as soon as they can, as many at once as a room has connections; the guard does
+    that for those who come through the web.
+    """
+    seats = asyncio.Semaphore(rooms.WORK.connections)
+
+    async def seated(call: Coroutine[Any, Any, Any]) -> Any:
+        async with seats:
+            return await call
+
+    return await asyncio.gather(*map(seated, calls), return_exceptions=return_exceptions)
 
 
 async def one(sql: str, *arguments: Any) -> Any:

@@ -49,7 +49,7 @@ def source() -> Source:
 
 @pytest.fixture
 def points() -> Resource:
-    return Resource("a test", 0.3, 16, Breaker("a test", error_threshold=100))
+    return Resource("a test", 0.3, 16, Breaker("a test", calls_min=100))
 
 
 @pytest.fixture
@@ -70,7 +70,10 @@ async def read(redis: aioredis.Redis, source: Source, points: Resource, key: str
 
 async def grow_old(redis: aioredis.Redis, seconds: int) -> None:
     at = datetime.now(UTC) - timedelta(seconds=seconds)
-    await redis.hset(KEY, "t", str(int(at.timestamp() * 1000)))
+    sequence, _, payload = (await redis.get(KEY)).split(b" ", 2)
+    await redis.set(
+        KEY, b"%b %d %b" % (sequence, int(at.timestamp() * 1000), payload), keepttl=True
+    )
 
 
 async def test_the_first_read_loads_and_the_next_is_served_from_the_cache(
@@ -180,10 +183,9 @@ async def test_hundreds_of_entries_are_written_at_once(stores) -> None:
     ]
     await cache.put_if_newer(stores.cache, items)
     assert len(await stores.cache.keys(f"{KEY}:*")) == 600
-    assert msgspec.json.decode(await stores.cache.hget(f"{KEY}:599", "p")) == {
-        "available": 599,
-        "sequence": 599,
-    }
+    sequence, _, payload = (await stores.cache.get(f"{KEY}:599")).split(b" ", 2)
+    assert sequence == b"599"
+    assert msgspec.json.decode(payload) == {"available": 599, "sequence": 599}
 
 
 async def test_writing_to_a_cache_that_is_away_is_no_error(stores, away) -> None:
@@ -193,3 +195,25 @@ async def test_writing_to_a_cache_that_is_away_is_no_error(stores, away) -> None
 async def test_the_shape_of_an_older_version_is_loaded_again(stores, source, points) -> None:
     await cache.put_if_newer(stores.cache, [(KEY, 0, b'{"points": 3}')])
     assert (await read(stores.cache, source, points)).value == Balance(10, 1)
+
+
+async def test_an_entry_of_another_type_or_damaged_is_nothing_and_is_written_over(
+    stores, source, points
+) -> None:
+    client = stores.cache
+    await client.hset(KEY, mapping={"s": "9", "t": "1", "p": b"{}"})  # as the last release did
+    assert (await read(client, source, points)).value == Balance(10, 1)
+    assert await client.type(KEY) == b"string"
+    for damaged in (b"", b"9", b"9 x {}", b"99999999 99999999999999999999 {}", b"\xff\x00", b"{}"):
+        await client.set(KEY, damaged)
+        assert (await read(client, source, points)).value == Balance(10, 1), damaged
+        assert (await client.get(KEY)).startswith(b"1 "), damaged
+
+
+async def test_a_cached_balance_takes_half_the_memory_it_took_as_a_hash(stores) -> None:
+    payload = b'{"available":120,"pending":30,"held":0,"debt":0,"sequence":17,"as_of":"2026-01-01"}'
+    await stores.cache.hset("old", mapping={"s": "17", "t": "1767225600000", "p": payload})
+    await cache.put_if_newer(stores.cache, [("new", 17, payload)])
+    old = await stores.cache.memory_usage("old")
+    new = await stores.cache.memory_usage("new")
+    assert new <= old * 0.75, (old, new)

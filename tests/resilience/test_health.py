@@ -89,7 +89,7 @@ async def test_a_beat_into_the_void_is_no_error(away) -> None:
 
 async def test_circuits_that_are_not_closed_go_with_the_beat(stores) -> None:
     circuit = health.HEALTH.breaker
-    for _ in range(circuit.error_threshold):
+    for _ in range(circuit.calls_min):
         circuit.failure("a test")
     await health.beat(stores.queue, "points", 0.0)
     said = msgspec.json.decode(await stores.queue.hget(health.KEY, "points"))

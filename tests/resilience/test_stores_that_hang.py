@@ -26,7 +26,7 @@ def postgres(**breaker: float) -> Resource:
 async def test_a_database_that_hangs_costs_a_caller_the_deadline_and_no_more(
     stores, embedded
 ) -> None:
-    points = postgres(open_seconds=0.2, error_threshold=3)
+    points = postgres(open_seconds=0.2, calls_min=4)
     assert await guard(points, select_one) == 1
     with paused(embedded.postgres_port):
         for _ in range(3):
@@ -46,7 +46,7 @@ async def test_a_database_that_hangs_costs_a_caller_the_deadline_and_no_more(
 async def test_a_cache_that_hangs_costs_a_reader_little_and_soon_nothing(stores, embedded) -> None:
     source = postgres()
     with paused(embedded.redis_port):
-        for _ in range(cache.CACHE.breaker.error_threshold):
+        for _ in range(cache.CACHE.breaker.calls_min):
             began = time.monotonic()
             reading = await cache.read_through(stores.cache, "cache:a test", select_one, source)
             assert (reading.value, reading.source) == (1, "live")

@@ -149,7 +149,7 @@ class Consumer:
         """A batch that breaks its connection every time, while Postgres answers everybody else, has
         an event in it that does: it is looked for one at a time.
         """
-        is_nobodys = failures.is_conflict(error) or failures.is_lock_wait(error)
+        is_nobodys = failures.is_conflict(error) or failures.is_locked(error)
         if is_nobodys or not await _postgres_answers():
             return
         self.setbacks += 1

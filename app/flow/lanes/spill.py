@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from app import db
+from app import db, rooms
 from app.flow.lanes import lane
 from app.telemetry import logs
 
@@ -36,13 +36,14 @@ async def spill(rows: Sequence[tuple[str, str, bytes]]) -> None:
     already stays as it is.
     """
     ordered = sorted(rows)  # one order for everybody, so that two processes cannot deadlock
-    async with db.connection() as connection:
-        await connection.execute(
-            INSERT,
-            [row[0] for row in ordered],
-            [row[1] for row in ordered],
-            [row[2] for row in ordered],
-        )
+    with rooms.inside(rooms.SPILL):
+        async with db.connection() as connection:
+            await connection.execute(
+                INSERT,
+                [row[0] for row in ordered],
+                [row[1] for row in ordered],
+                [row[2] for row in ordered],
+            )
 
 
 async def unspill(stores: db.Stores) -> tuple[int, float | None]:

@@ -5,7 +5,7 @@ shop.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app import calendar, db
+from app import calendar, db, rooms
 from app.db import Stores
 from app.errors import NotFoundError
 from app.points.earning import terms
@@ -25,7 +25,7 @@ from app.points.views import (
     RewardView,
 )
 from app.resilience import cache
-from app.resilience.guard import PAGE_READ_SECONDS, Resource
+from app.resilience.guard import Resource
 from app.resilience.reading import Reading
 
 PAGE_SIZE = 25
@@ -33,7 +33,7 @@ ROWS_MAX = 200  # of the ledger and of lots, on a member's page
 NEWEST = 10
 REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
-READS = Resource("points reads", PAGE_READ_SECONDS)
+READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
 SORTS = {
     "recent": "updated_at DESC, id DESC",
     "points": "available DESC, id",

@@ -1,0 +1,178 @@
+"""Postgres for Tortoise: a pool of connections a room, whose sessions end by themselves on both
+sides.
+"""
+
+import asyncio
+import socket
+from typing import Any
+
+import asyncpg
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+from app import rooms
+from app.rooms import Room
+
+CONNECT_SECONDS = 2.0
+TAKE_SECONDS = 3.0  # for a connection from the pool, and for giving it back
+CLOSE_SECONDS = 2.0
+LOCK_SECONDS = 2.0
+SILENT_IN_TRANSACTION_SECONDS = 8.0
+# Readers of the log wait behind the oldest transaction that writes: none of ours is open longer.
+TRANSACTION_SECONDS = 60.0
+# A connection nobody used for a minute is closed here. Ten minutes mean that nobody is left to do
+# so: then Postgres ends the session.
+UNUSED_SECONDS, UNUSED_SERVER_SECONDS = 60.0, 600.0
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_EVERY_SECONDS, KEEPALIVE_TRIES = 5, 2, 3
+UNACKNOWLEDGED_SECONDS = 10
+# Pages ask for one shop among shops of very different size: a plan made once for the average one
+# let a shop with 10,000 members wait for ever, and planning costs 0.1 to 1 ms. Everybody else asks
+# by key: what is planned once while the tables are empty would read whole tables until they are
+# analysed (measured at 20,000 members: 280 us more a webhook in batches of 40).
+PLANS = {"fresh": {"plan_cache_mode": "force_custom_plan"}, "kept": {"enable_seqscan": "off"}}
+
+
+def session_settings(room: Room) -> dict[str, str]:
+    """What Postgres keeps a session of `room` to."""
+    limits = {
+        "statement_timeout": room.statement_seconds or 0,
+        "lock_timeout": LOCK_SECONDS if room.statement_seconds else 0,
+        "idle_in_transaction_session_timeout": (
+            SILENT_IN_TRANSACTION_SECONDS if room.statement_seconds else 0
+        ),
+        "idle_session_timeout": UNUSED_SERVER_SECONDS if room.statement_seconds else 0,
+        "transaction_timeout": TRANSACTION_SECONDS if room.statement_seconds else 0,
+        "client_connection_check_interval": 1,  # a statement nobody waits for any more ends
+        "tcp_user_timeout": UNACKNOWLEDGED_SECONDS,
+    }
+    return {
+        **{name: str(round(seconds * 1000)) for name, seconds in limits.items()},
+        "tcp_keepalives_idle": str(KEEPALIVE_IDLE_SECONDS),
+        "tcp_keepalives_interval": str(KEEPALIVE_EVERY_SECONDS),
+        "tcp_keepalives_count": str(KEEPALIVE_TRIES),
+        "application_name": f"holdfast {room.name}",
+        "jit": "off",
+        **PLANS[room.plans],
+    }
+
+
+def command_seconds(room: Room) -> float | None:
+    """How long we wait for an answer: longer than Postgres lets a statement run, so that silence
+    past it means that nobody is there.
+    """
+    return room.statement_seconds + 1 if room.statement_seconds else None
+
+
+def give_up(connection: Any) -> None:
+    """Drop a connection whose server does not answer, without asking it to agree.
+
+    Postgres rolls back what was open on it. The idle ones of its pool most likely lead to the same
+    silence, so the next calls get new ones.
+    """
+    holder = getattr(connection, "_holder", None)
+    connection.terminate()
+    if holder is not None:
+        holder._pool.drop_idle()  # noqa: SLF001 - asyncpg has no public way from a connection to its pool
+
+
+class Pool(asyncpg.Pool):
+    """asyncpg's pool, in which neither taking a connection nor giving it back waits for ever."""
+
+    def acquire(self, *, timeout: float | None = TAKE_SECONDS) -> Any:
+        return super().acquire(timeout=timeout)  # type: ignore[no-untyped-call]
+
+    async def release(
+        self,
+        connection: Any,
+        *,
+        timeout: float | None = TAKE_SECONDS,  # noqa: ASYNC109 - the signature is asyncpg's
+    ) -> None:
+        """Give a connection back; one that cannot be brought to rest is dropped, which is no
+        failure of the call it served.
+        """
+        try:
+            await super().release(connection, timeout=timeout)  # type: ignore[no-untyped-call]
+        except (TimeoutError, OSError, PostgresError, InterfaceError, InternalClientError):
+            self.drop_idle()  # asyncpg has dropped this one
+
+    def drop_idle(self) -> None:
+        for holder in self._holders:
+            if holder.is_idle():
+                holder.terminate()
+
+
+class Client(AsyncpgDBClient):
+    """Tortoise's client, with a pool for each room instead of one for all; each is made, and its
+    connections opened, when somebody in that room first asks.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.pools: dict[Room, Pool] = {}
+        super().__init__(*args, **options)
+
+    @property
+    def _pool(self) -> Any:
+        return self.pools.get(rooms.current.get())
+
+    @_pool.setter
+    def _pool(self, pool: Any) -> None:
+        if pool is not None:
+            self.pools[rooms.current.get()] = pool
+
+    async def create_pool(self, **options: Any) -> Pool:
+        room = rooms.current.get()
+        options |= {
+            "min_size": 0,
+            "max_size": room.connections,
+            "command_timeout": command_seconds(room),
+            "server_settings": session_settings(room),
+            "max_queries": 50_000,
+            "max_inactive_connection_lifetime": UNUSED_SECONDS,
+            "record_class": asyncpg.Record,
+            "init": _watch,
+            "reset": _nothing_more,
+        }
+        pool: Any = Pool
+        made: Pool = await pool(None, **options)
+        return made
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(_close(pool) for pool in self.pools.values()))
+        self.pools.clear()
+
+
+client_class = Client  # Tortoise looks for this name
+
+
+async def _close(pool: Any) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+    except (TimeoutError, OSError, PostgresError, InterfaceError, InternalClientError):
+        pool.terminate()
+
+
+async def _watch(connection: Any) -> None:
+    """Have our own kernel notice a host that vanished, too."""
+    link = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg passes no socket options on
+    if link.family == getattr(socket, "AF_UNIX", None):
+        return
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in keepalive_options().items():
+        link.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def keepalive_options() -> dict[int, int]:
+    """TCP options by number, as far as this system knows them."""
+    wanted = {
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_SECONDS,
+        "TCP_KEEPINTVL": KEEPALIVE_EVERY_SECONDS,
+        "TCP_KEEPCNT": KEEPALIVE_TRIES,
+        "TCP_USER_TIMEOUT": UNACKNOWLEDGED_SECONDS * 1000,
+    }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+
+
+async def _nothing_more(_: Any) -> None:
+    """asyncpg has ended what was open; nothing here changes a session for longer than that, so the
+    round trip that would undo it is saved.
+    """

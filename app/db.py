@@ -2,10 +2,10 @@
 process.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis.asyncio as aioredis
@@ -22,6 +22,22 @@ STATEMENT_TIMEOUT_MILLISECONDS = (
     5_000  # every call that leaves the process has a deadline (DESIGN §2)
 )
 CONNECT_TIMEOUT_SECONDS = 2.0
+
+
+Row = Mapping[str, Any]  # a record of asyncpg: columns by their names
+
+
+class Connection(Protocol):
+    """What the house uses of an asyncpg connection."""
+
+    async def execute(self, query: str, *args: Any) -> str: ...
+    async def fetch(self, query: str, *args: Any) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: Any) -> Row | None: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+    def cursor(self, query: str, *args: Any, prefetch: int) -> AsyncIterable[Row]: ...
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str]
+    ) -> str: ...
 
 
 def tortoise_config(config: settings.Config) -> dict[str, Any]:

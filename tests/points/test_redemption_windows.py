@@ -126,7 +126,7 @@ async def test_what_is_settled_stays_as_it_is(stores, shopify) -> None:
     held = await hold()
     assert await settling.capture(stores, held.id, "gid://x/1")
     assert not await settling.capture(stores, held.id, "gid://x/2")
-    assert not await settling.release(stores, held.id, "too late")
+    assert not await settling.give_back(stores, held.id, "too late")
     assert (await figures(), await one("SELECT discount_gid FROM redemptions")) == (
         CAPTURED,
         "gid://x/1",
@@ -136,7 +136,7 @@ async def test_what_is_settled_stays_as_it_is(stores, shopify) -> None:
 async def test_of_captures_and_releases_at_once_exactly_one_counts(stores, shopify) -> None:
     held = await hold()
     ends = [settling.capture(stores, held.id, "gid://x/1") for _ in range(5)]
-    ends += [settling.release(stores, held.id, "a test") for _ in range(5)]
+    ends += [settling.give_back(stores, held.id, "a test") for _ in range(5)]
     assert sum(await asyncio.gather(*ends)) == 1
     assert await figures() in (CAPTURED, BACK)
     assert (await verify()).is_sound
@@ -151,7 +151,7 @@ async def test_a_code_made_while_its_points_went_back_is_switched_off_at_once(
 
     async def slow(wanted: dict[str, Any]) -> Any:
         made = await create(wanted)
-        await settling.release(stores, held.id, "Shopify could not make the code in time.")
+        await settling.give_back(stores, held.id, "Shopify could not make the code in time.")
         await make_due("NULL")  # and the look for a late code came to nothing, before there was one
         return made
 

@@ -14,9 +14,12 @@ from app import db
 from app.errors import HoldfastError
 from app.flow.event import Event
 from app.points import handlers
+from app.points.earning import actions as earning
+from app.points.ledger import actions as ledger
+from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.members import reads
-from app.points.rewards import actions
+from app.points.rewards import actions as rewards
 from tests.points.world import (
     ALICE,
     BOB,
@@ -72,7 +75,7 @@ async def test_two_workers_with_the_same_facts_in_any_order_post_each_once() -> 
 
 async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
     await program(pending_days=1, expiry_days=1, clawback="debt")
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     await handle(paid("first", line("500.00")))
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
 
@@ -88,12 +91,12 @@ async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
         work += [
             handle(paid(f"o{number}", line("20.00", 2, "a"))),
             handle(refunded(f"o{number}", f"r{number}", {"a": 1})),
-            tolerant(actions.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r")),
+            tolerant(rewards.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r")),
             tolerant(
-                actions.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")
+                ledger.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")
             ),
-            actions.release_due(later),
-            actions.expire_due(later),
+            expiry.end_hold_backs(later),
+            expiry.expire_due(later),
         ]
     random.shuffle(work)
     await asyncio.gather(*work)
@@ -108,11 +111,11 @@ async def test_time_skips_a_member_somebody_is_busy_with() -> None:
     async with db.transaction() as conn:
         await conn.execute("SELECT FROM members WHERE customer_id = $1 FOR UPDATE", BOB)
         # a task inherits the open transaction, which another worker would not
-        other = asyncio.create_task(actions.release_due(later), context=contextvars.Context())
+        other = asyncio.create_task(expiry.end_hold_backs(later), context=contextvars.Context())
         assert await asyncio.wait_for(other, 3) == 1
     assert await figures("charlie") == {"available": 10}
     assert await figures() == {"pending": 10}
-    assert await actions.release_due(later) == 1
+    assert await expiry.end_hold_backs(later) == 1
 
 
 async def test_a_batch_with_one_bad_fact_changes_nothing() -> None:

@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
-from app.points.rewards import actions, redemption
+from app.points.earning import actions as earning
+from app.points.rewards import redemption
 from app.resilience import breaker, cache, health, limits
 from app.storefront import routes as storefront
 from tests.points.world import ALICE, BOB
@@ -57,7 +58,7 @@ async def http(app: Starlette, stores: db.Stores) -> AsyncIterator[httpx2.AsyncC
 @pytest.fixture
 async def rewards(stores: db.Stores) -> dict[int, str]:
     """The ids of Alice's rewards by what they cost."""
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     return {reward.cost: reward.id for reward in await storefront.reads.rewards(ALICE)}
 
 

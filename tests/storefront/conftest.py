@@ -16,7 +16,7 @@ from app.points.earning import actions as earning
 from app.points.rewards import redemption
 from app.resilience import breaker, cache, health, limits
 from app.storefront import routes as storefront
-from tests.points.world import ALICE, BOB
+from tests.points.world import ALICE
 
 
 @pytest.fixture(autouse=True)
@@ -78,9 +78,7 @@ def shopify(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         sql = "UPDATE redemptions SET state = $2, reason = 'It was refused.' WHERE id = $1"
         async with db.transaction() as conn:
             await conn.execute(sql, redemption_id, state)
-        view = next(
-            one for one in await storefront.reads.redemptions(ALICE, BOB) if one.id == redemption_id
-        )
+        view = await redemption.view(redemption_id)
         return replace(
             view, message="A plain sentence.", code="" if state == "held" else view.code or "HF-1"
         )

@@ -2,6 +2,23 @@ from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
 
 
+class AddFilled(ops.AddField):
+    """A column that may not be null, filled in the rows that are there: Tortoise's own does not."""
+
+    def __init__(self, model_name, name, field, sql):
+        super().__init__(model_name, name, field)
+        self.sql = sql
+
+    async def database_forward(self, app_label, old_state, new_state, state_editor=None):
+        if state_editor is None:
+            return
+        table = new_state.apps.get_model(f"{app_label}.{self.model_name}")._meta.db_table
+        await state_editor.client.execute_script(
+            f'ALTER TABLE "{table}" ADD COLUMN "{self.name}" {self.sql};'
+            f' ALTER TABLE "{table}" ALTER COLUMN "{self.name}" DROP DEFAULT'
+        )
+
+
 class ToText(ops.AlterField):
     """A JSON column becomes text that holds the same JSON; Tortoise changes no types by itself."""
 
@@ -26,15 +43,14 @@ class Migration(migrations.Migration):
             name='frozen_at',
             field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
         ),
-        ops.AddField(
-            model_name='Member',
-            name='frozen_reason',
-            field=fields.TextField(default='', unique=False),
+        AddFilled(
+            'Member',
+            'frozen_reason',
+            fields.TextField(default='', unique=False),
+            "text NOT NULL DEFAULT ''",
         ),
-        ops.AddField(
-            model_name='Redemption',
-            name='tries_sent',
-            field=fields.IntField(default=0),
+        AddFilled(
+            'Redemption', 'tries_sent', fields.IntField(default=0), 'integer NOT NULL DEFAULT 0'
         ),
         # of those that wait, any attempt may have reached Shopify
         ops.RunSQL(["UPDATE redemptions SET tries_sent = attempts WHERE state = 'held'"]),

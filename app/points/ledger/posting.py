@@ -9,6 +9,7 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -19,7 +20,6 @@ from app.flow.bus import outbox
 from app.flow.event import Event
 from app.points.ledger import accounts, lots
 from app.points.ledger.accounts import (
-    BUCKETS,
     NEGATIVE,
     Account,
     BrokenAccountError,
@@ -47,17 +47,6 @@ COLUMNS = (
     "recorded_at",
     "hash",
 )
-UPDATE_MEMBERS = """
-UPDATE members
-   SET pending = fresh.pending, available = fresh.available, held = fresh.held, spent = fresh.spent,
-       expired = fresh.expired, reversed = fresh.reversed, debt = fresh.debt, issued = fresh.issued,
-       sequence = fresh.sequence, last_hash = fresh.last_hash, updated_at = $12
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[])
-    AS fresh (id, pending, available, held, spent, expired, reversed, debt, issued, sequence,
-              last_hash)
- WHERE members.id = fresh.id
-"""
 
 
 class Batch:
@@ -76,6 +65,7 @@ class Batch:
         self.moved: dict[int, Account] = {}
         self._rows: list[tuple[Any, ...]] = []
         self._effects: dict[str, int] = {}
+        self._buckets: set[str] = set()  # whose figures changed
 
     async def lock(
         self, conn: Connection, customers: Iterable[Key] = (), ids: Iterable[int] = ()
@@ -148,6 +138,8 @@ class Batch:
         self._rows.append((*row, account.last_hash))
         self.moved[account.id] = account
         self._effects[effect] = self._effects.get(effect, 0) + 1
+        self._buckets.add(from_bucket)
+        self._buckets.add(to_bucket)
 
     def add(self, lot: Lot) -> None:
         """A new lot of a locked member."""
@@ -182,24 +174,39 @@ class Batch:
 
     async def _update_members(self, conn: Connection) -> None:
         moved = list(self.moved.values())
+        buckets = tuple(sorted(self._buckets))
         await conn.execute(
-            UPDATE_MEMBERS,
+            _update_members(buckets),
+            self.now,
             [one.id for one in moved],
+            [one.sequence for one in moved],
+            [one.last_hash for one in moved],
             *(
                 [-one.points[bucket] for one in moved]
                 if bucket in NEGATIVE
                 else [one.points[bucket] for one in moved]
-                for bucket in BUCKETS
+                for bucket in buckets
             ),
-            [one.sequence for one in moved],
-            [one.last_hash for one in moved],
-            self.now,
         )
 
     def _hold(self, found: Iterable[Account]) -> None:
         for account in found:
             self.accounts[account.id] = account
             self.by_customer[account.key] = account
+
+
+@lru_cache(maxsize=256)  # as many as there are sets of buckets
+def _update_members(buckets: tuple[str, ...]) -> str:
+    """Only the figures that changed travel: a batch of orders changes two or three of eight."""
+    arrays = ", ".join(f"${place}::bigint[]" for place in range(5, 5 + len(buckets)))
+    return f"""
+UPDATE members
+   SET {", ".join(f"{bucket} = fresh.{bucket}" for bucket in buckets)},
+       sequence = fresh.sequence, last_hash = fresh.last_hash, updated_at = $1
+  FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], {arrays})
+    AS fresh (id, sequence, last_hash, {", ".join(buckets)})
+ WHERE members.id = fresh.id
+"""
 
 
 def canonical(

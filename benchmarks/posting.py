@@ -63,18 +63,17 @@ def main() -> None:
 
 async def measure(config: settings.Config) -> dict[int, Cost]:
     costs: dict[int, list[Cost]] = {batch: [] for batch in BATCHES}
-    conn = await asyncpg.connect(config.database_url)
+    admin = await asyncpg.connect(config.database_url)
     # the plans of a database in use, not those made for empty tables
-    await conn.execute("ALTER DATABASE postgres SET enable_seqscan = off")
-    await conn.close()
+    await admin.execute("ALTER DATABASE postgres SET enable_seqscan = off")
     async with db.open_stores(config):
         for number in range(ROUNDS):
             for batch in BATCHES:
                 shops = [f"r{number}-b{batch}-s{shop}.myshopify.com" for shop in range(SHOPS)]
-                async with db.connection() as conn:
-                    await conn.execute(INSERT_PROGRAM, shops)
-                    await conn.execute("VACUUM ANALYZE")
+                await admin.execute(INSERT_PROGRAM, shops)
+                await admin.execute("VACUUM ANALYZE")
                 costs[batch].append(await post(orders(shops), batch))
+    await admin.close()
     return {
         batch: Cost(*(min(column) for column in zip(*rounds, strict=True)))
         for batch, rounds in costs.items()

@@ -1,5 +1,7 @@
 """`python -m workers.repair SHOP CUSTOMER_ID`: makes the lots of a frozen member agree with the
-balance again, and lets the points move. Events set aside meanwhile are then to be replayed.
+balance again, and lets the points move.
+
+Events of theirs that were set aside meanwhile are dead letters, to be replayed after this.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ import pytest
 from app import db
 from app.flow.bus import outbox
 from app.points.ledger.audit import verify
-from app.points.rewards import redemption, settling
+from app.points.rewards import discounts, redemption, settling
 from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
 from tests.points.world import figures, one
 
@@ -29,7 +29,7 @@ class KilledError(BaseException):
 @pytest.fixture
 def shopify(stores: db.Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
     stand_in = Shopify()
-    monkeypatch.setattr(redemption.admin_api, "call", stand_in.call)
+    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
     return stand_in
 
 
@@ -64,7 +64,7 @@ async def goes_on(stores: db.Stores) -> str:
 
 async def test_killed_before_shopify_was_asked(stores, shopify, dies) -> None:
     held = await hold()
-    dies(redemption.admin_api, "call")
+    dies(discounts.admin_api, "call")
     await killed(redemption.complete(stores, CLIENT, held.id))
     assert await figures() == HELD
     assert await goes_on(stores) == "captured"
@@ -178,7 +178,7 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
         asked.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(redemption.admin_api, "call", slow)
+    monkeypatch.setattr(discounts.admin_api, "call", slow)
     attempt = asyncio.create_task(redemption.complete(stores, CLIENT, held.id))
     await asked.wait()
     attempt.cancel()
@@ -188,7 +188,7 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
         await one("SELECT state FROM redemptions WHERE next_attempt_at < now() + interval '3 s'")
         == "held"
     )
-    monkeypatch.setattr(redemption.admin_api, "call", shopify.call)
+    monkeypatch.setattr(discounts.admin_api, "call", shopify.call)
     await make_due()
     assert await redemption.sweep(stores, CLIENT) == 1
     assert (await figures(), len(shopify.discounts)) == (CAPTURED, 1)
@@ -202,6 +202,6 @@ async def test_an_attempt_ends_before_its_lease_does(stores, shopify, monkeypatc
         await asyncio.sleep(60)
 
     monkeypatch.setattr(redemption, "ATTEMPT_SECONDS", 0.05)
-    monkeypatch.setattr(redemption.admin_api, "call", slow)
+    monkeypatch.setattr(discounts.admin_api, "call", slow)
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
     assert await figures() == HELD

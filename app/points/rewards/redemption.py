@@ -14,21 +14,16 @@ no attempt. When none was ever sent, the points go back after ten minutes withou
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, NamedTuple
-from uuid import UUID
 
 import httpx
 
 from app import db
-from app.core import admin_api
 from app.db import Row, Stores
-from app.errors import HoldfastError, NotFoundError, UnavailableError
+from app.errors import HoldfastError, NotFoundError
 from app.points.members import reads
-from app.points.rewards import settling
+from app.points.rewards import discounts, settling
+from app.points.rewards.discounts import Found, Lease, NotSentError
 from app.points.views import RedemptionView
-from app.resilience.guard import BusyError, RefusedByCircuitError
-from app.shopify.graphql import ThrottledError
 from app.telemetry import logs
 
 ATTEMPT_SECONDS = 9.0  # then it is tried again later
@@ -40,12 +35,9 @@ PAUSE_SECONDS_MAX_LATE = 900.0  # once it is only a matter of finding out what t
 UNSENT_GIVE_UP_AFTER = timedelta(minutes=10)  # a shopper need not wait longer for what never began
 PAUSE_SECONDS_MIN_UNSENT = 2.0  # then a tenth of what it has waited already
 NEVER_ASKED = "The code could not be made just now."
-NEVER_SENT = (RefusedByCircuitError, BusyError, ThrottledError)
 CLEANUPS_MAX = 200  # two days of not being able to look
 BATCH = 50
 AT_ONCE = 8
-TITLE_LENGTH_MAX = 80
-TRANSIENT_CODES = frozenset({"INTERNAL_ERROR"})
 log = logs.logger()
 
 _COLUMNS = (
@@ -76,44 +68,6 @@ SELECT id, state FROM (
     FROM redemptions WHERE state IN ('held', 'released') AND next_attempt_at <= $1
 ) AS due ORDER BY place, next_attempt_at LIMIT $2
 """
-
-
-class NotSentError(UnavailableError):
-    """The create was refused on our side: Shopify has not heard of it."""
-
-    code = "not_sent"
-
-
-class Lease(NamedTuple):
-    """A redemption whose turn we have; `tries_sent` counts creates that may have reached Shopify,
-    the one of this turn among them.
-    """
-
-    id: UUID
-    shop: str
-    customer_id: str
-    title: str
-    amount_off: Decimal
-    code: str
-    state: str
-    attempts: int
-    tries_sent: int
-    give_up_at: datetime
-    created_at: datetime
-
-
-class Refusal(NamedTuple):
-    """Shopify says no for good; the reason as a plain sentence."""
-
-    reason: str
-
-
-class Found(NamedTuple):
-    """A discount with our code; `gid` is its id at Shopify."""
-
-    gid: str
-    is_ours: bool
-    is_active: bool
 
 
 async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str) -> RedemptionView:
@@ -175,9 +129,9 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     lease = Lease(**row)
     try:
         async with asyncio.timeout(ATTEMPT_SECONDS):
-            found = await _look_up(stores, client, lease)
+            found = await discounts.look_up(stores, client, lease)
             if found and found.is_ours and found.is_active:
-                await _deactivate(stores, client, lease, found.gid)
+                await discounts.deactivate(stores, client, lease.shop, found.gid)
                 log.info("late code switched off", redemption_id=redemption_id, shop=lease.shop)
     except Exception as error:  # noqa: BLE001 - looked for again, so long as there is hope of an answer
         _log("late code not looked for", lease, error)
@@ -209,7 +163,7 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, lease: Lease, now:
         await settling.give_back(stores, redemption_id, NEVER_ASKED)
         return
     if is_late:
-        found = await _look_up(stores, client, lease)
+        found = await discounts.look_up(stores, client, lease)
         if found and found.is_ours and found.is_active:
             await _capture(stores, lease, found.gid)
         else:
@@ -217,7 +171,7 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, lease: Lease, now:
                 stores, redemption_id, "Shopify could not make the code in time."
             )
         return
-    made = await _create(stores, client, lease)
+    made = await discounts.create(stores, client, lease)
     if isinstance(made, Found):
         await _capture(stores, lease, made.gid)
     else:
@@ -234,74 +188,6 @@ async def _capture(stores: Stores, lease: Lease, gid: str) -> None:
     if not await settling.capture(stores, str(lease.id), gid):
         async with db.connection() as conn:
             await conn.execute(LATER, lease.id, "released", datetime.now(UTC))
-
-
-async def _create(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Found | Refusal:
-    wanted = {"basicCodeDiscount": discount(lease)}
-    try:
-        data = await _execute(stores, client, lease.shop, "discount_create", wanted)
-    except NEVER_SENT as error:
-        raise NotSentError(error.message) from error
-    answer = data["discountCodeBasicCreate"]
-    errors = answer.get("userErrors") or []
-    if not errors:
-        return Found(answer["codeDiscountNode"]["id"], is_ours=True, is_active=True)
-    codes = {error.get("code") for error in errors}
-    if codes & TRANSIENT_CODES:
-        raise HoldfastError("Shopify had an internal error.", code="shopify_internal_error")
-    # refused: perhaps because an earlier attempt, whose answer was lost, has made it already
-    found = (
-        await _look_up(stores, client, lease) if "TAKEN" in codes or lease.tries_sent > 1 else None
-    )
-    if found and found.is_ours:
-        return found if found.is_active else Refusal("The code was switched off in Shopify.")
-    said = "; ".join(str(error.get("message", "")) for error in errors)
-    return Refusal(f"Shopify refused the code: {said[:300]}")
-
-
-async def _look_up(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Found | None:
-    data = await _execute(stores, client, lease.shop, "discount_by_code", {"code": lease.code})
-    node = data["codeDiscountNodeByCode"]
-    if node is None:
-        return None
-    details = node.get("codeDiscount") or {}
-    return Found(
-        node["id"],
-        str(lease.id) in details.get("title", ""),
-        details.get("status", "ACTIVE") != "EXPIRED",
-    )
-
-
-async def _deactivate(stores: Stores, client: httpx.AsyncClient, lease: Lease, gid: str) -> None:
-    data = await _execute(stores, client, lease.shop, "discount_deactivate", {"id": gid})
-    if errors := data["discountCodeDeactivate"].get("userErrors"):
-        raise HoldfastError(f"Shopify did not switch the code off: {errors[0].get('message', '')}")
-
-
-async def _execute(
-    stores: Stores, client: httpx.AsyncClient, shop: str, document: str, variables: dict[str, Any]
-) -> dict[str, Any]:
-    return await admin_api.call(client, stores.config, shop, document, variables)
-
-
-def discount(lease: Lease) -> dict[str, Any]:
-    """The DiscountCodeBasicInput of a redemption: one use, by this customer; the title proves
-    that it is ours.
-    """
-    return {
-        "title": f"{lease.title[:TITLE_LENGTH_MAX]} (Holdfast {lease.id})",
-        "code": lease.code,
-        "startsAt": lease.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "usageLimit": 1,
-        "appliesOncePerCustomer": True,
-        "context": {"customers": {"add": [f"gid://shopify/Customer/{lease.customer_id}"]}},
-        "customerGets": {
-            "value": {
-                "discountAmount": {"amount": str(lease.amount_off), "appliesOnEachItem": False}
-            },
-            "items": {"all": True},
-        },
-    }
 
 
 def _log(what: str, lease: Lease, error: Exception) -> None:

@@ -22,7 +22,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from app import config as settings
-from app.points.rewards import redemption
+from app.points.rewards import discounts
 from app.shopify.graphql import DOCUMENTS
 
 BESIDE = settings.ROOT / "../shared/shopify/schema"
@@ -95,7 +95,7 @@ def test_the_discount_of_a_redemption_is_what_shopify_expects(version):
         "amount_off": Decimal("5.00"),
     }
     assert (
-        wrong_variables("discount_create", version, {"basicCodeDiscount": redemption.discount(row)})
+        wrong_variables("discount_create", version, {"basicCodeDiscount": discounts.discount(row)})
         == []
     )
 

@@ -8,6 +8,7 @@ import random
 import uuid
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from app import db
@@ -20,6 +21,7 @@ from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.members import reads
 from app.points.rewards import actions as rewards
+from app.resilience import failures
 from tests.points.world import (
     ALICE,
     BOB,
@@ -161,3 +163,18 @@ async def test_customers_are_known_by_their_newest_facts_and_forgotten_when_dele
     page = await reads.members(ALICE)
     assert [(row.name, row.email, row.available) for row in page.members] == [("", "", 15)]
     assert (await verify()).is_sound
+
+
+async def test_waiting_too_long_for_somebodys_row_blames_no_event() -> None:
+    async def post_with_a_limit() -> None:
+        async with db.transaction() as conn:
+            await conn.execute("SET LOCAL lock_timeout = '100ms'")
+            await handlers.handle(conn, [paid("2", line("10.00"))])
+
+    await handle(paid("1", line("10.00")))
+    async with db.transaction() as conn:
+        await conn.execute("SELECT FROM members WHERE customer_id = $1 FOR UPDATE", BOB)
+        with pytest.raises(asyncpg.LockNotAvailableError) as waited:
+            await asyncio.create_task(post_with_a_limit(), context=contextvars.Context())
+    assert failures.is_passing(waited.value)
+    assert await figures() == {"available": 10}

@@ -2,7 +2,7 @@
 process.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +23,22 @@ STATEMENT_TIMEOUT_MILLISECONDS = round(rooms.STATEMENT_SECONDS * 1000)
 CONNECT_TIMEOUT_SECONDS = postgres.CONNECT_SECONDS
 QUEUE_CONNECTIONS, CACHE_CONNECTIONS = 64, 256  # more than the tickets over each
 HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
+
+
+Row = Mapping[str, Any]  # a record of asyncpg: columns by their names
+
+
+class Connection(Protocol):
+    """What the house uses of an asyncpg connection."""
+
+    async def execute(self, query: str, *args: Any) -> str: ...
+    async def fetch(self, query: str, *args: Any) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: Any) -> Row | None: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+    def cursor(self, query: str, *args: Any, prefetch: int) -> AsyncIterable[Row]: ...
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str]
+    ) -> str: ...
 
 
 def tortoise_config(config: settings.Config) -> dict[str, Any]:
@@ -53,15 +69,6 @@ def __getattr__(name: str) -> Any:
     if name == "TORTOISE":
         return tortoise_config(settings.load())
     raise AttributeError(name)
-
-
-class Connection(Protocol):
-    """What set-based SQL needs of an asyncpg connection; rows are read by their columns' names."""
-
-    async def execute(self, query: str, *args: Any) -> str: ...
-    async def fetch(self, query: str, *args: Any) -> list[Any]: ...
-    async def fetchrow(self, query: str, *args: Any) -> Any: ...
-    async def fetchval(self, query: str, *args: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

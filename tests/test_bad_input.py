@@ -20,6 +20,7 @@ from app.flow.bus import consumer, places
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import ingest
 from app.points import handlers
+from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
 from app.points.rewards import actions
 from app.resilience import breaker, cache, health
@@ -65,7 +66,7 @@ async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
     """The app with real stores, two installed shops with their rewards, and every service alive."""
     for shop in (ALICE, CHARLIES):
         await Shop.create(domain=shop, name=shop, access_token=b"never used here")
-        await actions.ensure_program(shop, "USD", "UTC")
+        await earning.ensure_program(shop, "USD", "UTC")
     for service in health.PROCESSES:
         await health.beat(stores.queue, service, 0.0)
     app = main.create_app(stores.config)

@@ -7,7 +7,7 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers
-from app.points.ledger import expiry
+from app.points.ledger import expiry, freezing
 from app.points.rewards import redemption
 from app.shopify.client import outgoing
 from workers import service
@@ -29,8 +29,9 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             while await redemption.sweep(stores, client) >= redemption.BATCH and not stop.is_set():
                 pass
 
-        async def release_and_expire() -> None:
-            for change in (expiry.release_due, expiry.expire_due):
+        async def pass_time() -> None:
+            await freezing.freeze_suspects()
+            for change in (expiry.end_hold_backs, expiry.expire_due):
                 while await change(datetime.now(UTC), stores) and not stop.is_set():
                     pass
 
@@ -40,7 +41,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             ),
             service.beat(stores, handlers.SERVICE, lag_seconds, stop),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
-            service.every(TIME_EVERY_SECONDS, release_and_expire, stop),
+            service.every(TIME_EVERY_SECONDS, pass_time, stop),
         )
 
 

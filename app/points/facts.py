@@ -13,14 +13,13 @@ from app.facts import CustomerChanged, CustomerDeleted, OrderCancelled, OrderPai
 from app.flow import event as envelope
 from app.flow.event import Event
 from app.points.earning import rules
-from app.points.ledger.posting import Member
+from app.points.ledger.accounts import Account, Key
 
-Key = tuple[str, str]  # shop and the id of a customer or an order in it
 NAME_LENGTH, EMAIL_LENGTH, ORDER_NAME_LENGTH = 512, 320, 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
-class Asked(msgspec.Struct):
+class Reversal(msgspec.Struct):
     """What a refund or cancellation takes back; kept in `reversals.data` until its order has
     been seen.
     """
@@ -54,9 +53,9 @@ class Incoming:
     """A batch of facts, each order and each reversal once."""
 
     paid: dict[Key, Paid] = field(default_factory=dict)
-    asked: dict[Key, tuple[str, Asked]] = field(
+    reversals: dict[Key, tuple[str, Reversal]] = field(
         default_factory=dict
-    )  # (shop, source) → order id, what
+    )  # by shop and source: the order's id, and what of it
     profiles: dict[Key, Profile] = field(default_factory=dict)
 
 
@@ -84,9 +83,9 @@ def read(events: Sequence[Event], now: datetime) -> Incoming:
         elif topic == "order.cancelled":
             cancelled = _cancelled.decode(event.data)
             at = moment(cancelled.cancelled_at, event, now)
-            asked = Asked(at, event.trace, cancelled=True)
+            reversal = Reversal(at, event.trace, cancelled=True)
             key = (event.shop, f"cancel:{cancelled.order_id}")
-            incoming.asked.setdefault(key, (cancelled.order_id, asked))
+            incoming.reversals.setdefault(key, (cancelled.order_id, reversal))
         elif topic in {"customer.created", "customer.updated"}:
             _read_customer(incoming, event)
         elif topic == "customer.deleted":
@@ -111,25 +110,25 @@ def moment(told: datetime | None, event: Event, now: datetime) -> datetime:
     return max(EARLIEST, told)
 
 
-def made(topic: str, member: Member, source: str, points: int, trace: str, **more: Any) -> Event:
+def made(topic: str, account: Account, source: str, points: int, trace: str, **more: Any) -> Event:
     """One of our own facts: what happened to a member's points, and the balance it left."""
     data = {
-        "customer_id": member.customer_id,
+        "customer_id": account.customer_id,
         "source": source,
         "points": points,
-        "sequence": member.sequence,
-        "available": member.available,
-        "pending": member.pending,
-        "held": member.held,
-        "debt": member.debt,
+        "sequence": account.sequence,
+        "available": account.available,
+        "pending": account.pending,
+        "held": account.held,
+        "debt": account.debt,
         **more,
     }
-    return envelope.new(topic, member.shop, member.shop, data, trace=trace)
+    return envelope.new(topic, account.shop, account.shop, data, trace=trace)
 
 
 def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:
     refund = _refunded.decode(event.data)
-    asked = Asked(
+    reversal = Reversal(
         moment(None, event, now),
         event.trace,
         adjustment_micros=max(0, rules.micros(refund.adjustment_amount)),
@@ -137,8 +136,9 @@ def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:
     for line in refund.lines:
         if not 0 <= line.quantity <= rules.QUANTITY_MAX:
             raise BadInputError("A refunded quantity makes no sense.")
-        asked.lines[line.line_id] = asked.lines.get(line.line_id, 0) + line.quantity
-    incoming.asked.setdefault((event.shop, f"refund:{refund.refund_id}"), (refund.order_id, asked))
+        reversal.lines[line.line_id] = reversal.lines.get(line.line_id, 0) + line.quantity
+    key = (event.shop, f"refund:{refund.refund_id}")
+    incoming.reversals.setdefault(key, (refund.order_id, reversal))
 
 
 def _read_customer(incoming: Incoming, event: Event) -> None:

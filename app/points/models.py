@@ -2,8 +2,6 @@
 recomputed from it.
 """
 
-from typing import Any
-
 from tortoise import fields
 from tortoise.models import Model
 
@@ -28,6 +26,8 @@ class Member(Model):
     last_hash = fields.BinaryField(null=True)  # of the newest ledger row
     profile_updated_at = fields.DatetimeField(null=True)  # Shopify's updated_at of name and email
     deleted_at = fields.DatetimeField(null=True)
+    frozen_at = fields.DatetimeField(null=True)  # points that do not add up do not move
+    frozen_reason = fields.TextField(default="")
     joined_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now_add=True)
 
@@ -88,9 +88,9 @@ class Lot(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
+        # partial indexes, made by the migration: by member, of what has points left; by due_at, of
+        # what is held back and of what expires
         table = "lots"
-        unique_together = (("shop", "source"),)
-        indexes = (("member_id",), ("due_at",))
 
 
 class Award(Model):
@@ -105,13 +105,14 @@ class Award(Model):
     member_id = fields.BigIntField(null=True)  # null for guests
     outcome = fields.CharField(max_length=16)  # earned | guest | test | zero
     rule_version = fields.IntField()
-    frozen: Any = fields.JSONField()  # rate, rounding, currency, base and points of every line
+    # JSON as text: Python alone reads it, and Postgres need not parse it
+    frozen = fields.TextField()  # rate, rounding, currency, base and points of every line
     points = fields.BigIntField()
     reversed_points = fields.BigIntField(
         default=0
     )  # what refunds asked back so far, also where a policy forgave it
-    progress: Any = fields.JSONField(
-        default=dict
+    progress = fields.TextField(
+        default="{}"
     )  # refunded quantity a line, refunded amount, cancelled
     created_at = fields.DatetimeField(auto_now_add=True)
 
@@ -127,7 +128,7 @@ class Reversal(Model):
     shop = fields.CharField(max_length=255)
     order_id = fields.CharField(max_length=32)
     source = fields.CharField(max_length=64)  # refund:987 or cancel:123
-    data: Any = fields.JSONField()
+    data = fields.TextField()  # JSON
     is_applied = fields.BooleanField(default=False)
     points = fields.BigIntField(default=0)  # of the award it asked back when it was applied
     forgiven = fields.BigIntField(
@@ -138,7 +139,7 @@ class Reversal(Model):
     class Meta:
         table = "reversals"
         unique_together = (("shop", "source"),)
-        indexes = (("shop", "order_id"),)
+        # and a partial index, made by the migration: those that wait, by their order
 
 
 class ProgramVersion(Model):
@@ -183,9 +184,7 @@ class Reward(Model):
 
 
 class Redemption(Model):
-    """A saga: points held, a discount code made at Shopify, then captured or released (DESIGN
-    §4).
-    """
+    """A saga: points held, a discount code made at Shopify, then captured or released."""
 
     id = fields.UUIDField(primary_key=True)
     shop = fields.CharField(max_length=255)
@@ -201,10 +200,11 @@ class Redemption(Model):
     discount_gid = fields.CharField(max_length=64, default="")
     state = fields.CharField(max_length=16)  # held | captured | used | released
     reason = fields.TextField(default="")  # a plain sentence when released
-    allocations: Any = (
-        fields.JSONField()
-    )  # [[lot id, points]] taken at the hold, put back at a release
+    allocations = (
+        fields.TextField()
+    )  # JSON: [[lot id, points]] taken at the hold, put back at a release
     attempts = fields.IntField(default=0)
+    tries_sent = fields.IntField(default=0)  # creates that may have reached Shopify
     next_attempt_at = fields.DatetimeField(null=True)  # null when nothing is left to do
     give_up_at = fields.DatetimeField()
     request_id = fields.CharField(max_length=128, default="")

@@ -119,6 +119,7 @@ class MemberDetail:
     lots: list[LotView]  # those with points left, the one that expires first at the top
     ledger: list[LedgerView]  # newest first
     redemptions: list[RedemptionView]  # newest first
+    is_frozen: bool = False  # the points do not add up, and do not move until they are repaired
 
 
 @dataclass(frozen=True, slots=True)

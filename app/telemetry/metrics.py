@@ -33,6 +33,9 @@ INGESTED = Counter(
 CONSUMED = Counter(
     "holdfast_consumed_total", "Events read from the bus by outcome", ["service", "outcome"]
 )
+FROZEN_MEMBERS = Counter(
+    "holdfast_frozen_members_total", "Members frozen because their points do not add up"
+)
 POSTINGS = Counter("holdfast_postings_total", "Ledger rows written by effect", ["effect"])
 CACHE = Counter(
     "holdfast_cache_total",

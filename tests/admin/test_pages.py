@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from app import calendar
 from app.flow.models import DeadLetter
+from app.points.ledger import freezing
 from tests.admin.staff import buys, set_aside, text
 from tests.points import world
 from tests.points.world import ALICE, BOB
@@ -124,6 +125,13 @@ async def test_every_ledger_row_has_its_why(alice) -> None:
     assert rows >= 2
     assert page.text.count("Why these points") == rows
     assert "refund" in text(page).lower()
+
+
+async def test_a_member_whose_points_do_not_add_up_is_shown_to_be_on_hold(alice) -> None:
+    await buys()
+    assert "on hold" not in text(await alice.get(f"/customers/{BOB}"))
+    await freezing.freeze(await world.one("SELECT id FROM members"), "a test")
+    assert "These points are on hold" in text(await alice.get(f"/customers/{BOB}"))
 
 
 async def test_search_finds_name_e_mail_and_id_and_says_when_nobody_matches(alice) -> None:

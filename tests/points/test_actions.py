@@ -6,8 +6,11 @@ import pytest
 
 from app import db
 from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
+from app.points.earning import actions as earning
+from app.points.ledger import actions as ledger
+from app.points.ledger import expiry
 from app.points.members import reads
-from app.points.rewards import actions
+from app.points.rewards import actions as rewards
 from tests.points.world import ALICE, BOB, crowd, figures, handle, line, now, one, paid, program
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -16,15 +19,15 @@ NASTY = 'O\'Hara "<script>alert(1)</script>" \u202e\u05e9\u05dc\u05d5\u05dd \U00
 
 async def bob_has(points: int) -> str:
     """Bob with that many points, and the id of the reward of 100."""
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     await handle(paid("1", line(f"{points}.00")))
     return next(reward.id for reward in await reads.rewards(ALICE) if reward.cost == 100)
 
 
 async def test_a_redemption_holds_its_points_and_the_same_key_is_the_same_redemption() -> None:
     reward = await bob_has(250)
-    first = await actions.redeem(ALICE, BOB, reward, "k1", "r")
-    again = await actions.redeem(ALICE, BOB, reward, "k1", "r")
+    first = await rewards.redeem(ALICE, BOB, reward, "k1", "r")
+    again = await rewards.redeem(ALICE, BOB, reward, "k1", "r")
     assert first == again
     assert (first.state, first.code, first.points) == ("held", "", 100)
     assert await figures() == {"available": 150, "held": 100}
@@ -33,38 +36,41 @@ async def test_a_redemption_holds_its_points_and_the_same_key_is_the_same_redemp
 async def test_the_same_key_for_another_reward_is_a_conflict() -> None:
     reward = await bob_has(600)
     other = next(row.id for row in await reads.rewards(ALICE) if row.cost == 500)
-    await actions.redeem(ALICE, BOB, reward, "k1", "r")
+    await rewards.redeem(ALICE, BOB, reward, "k1", "r")
     with pytest.raises(ConflictError):
-        await actions.redeem(ALICE, BOB, other, "k1", "r")
+        await rewards.redeem(ALICE, BOB, other, "k1", "r")
 
 
 @pytest.mark.parametrize("reward", ["0", "-1", "9" * 30, "x", "", "1; DROP TABLE members", "१"])
 async def test_a_reward_that_is_not_there_is_not_found(reward: str) -> None:
     await bob_has(100)
     with pytest.raises(NotFoundError):
-        await actions.redeem(ALICE, BOB, reward, "k1", "r")
+        await rewards.redeem(ALICE, BOB, reward, "k1", "r")
 
 
 @pytest.mark.parametrize("key", ["", "k" * 129, "a\x00b"])
 async def test_a_key_that_cannot_be_kept_is_bad_input(key: str) -> None:
     reward = await bob_has(100)
     with pytest.raises(BadInputError):
-        await actions.redeem(ALICE, BOB, reward, key, "r")
+        await rewards.redeem(ALICE, BOB, reward, key, "r")
 
 
 async def test_nobody_spends_more_than_they_have_nor_another_shops_points() -> None:
     reward = await bob_has(99)
     for customer in (BOB, "charlie"):
         with pytest.raises(RefusedError) as refused:
-            await actions.redeem(ALICE, customer, reward, "k1", "r")
+            await rewards.redeem(ALICE, customer, reward, "k1", "r")
         assert refused.value.code == "insufficient_points"
     with pytest.raises(NotFoundError):
-        await actions.redeem("charlie.myshopify.com", BOB, reward, "k1", "r")
+        await rewards.redeem("charlie.myshopify.com", BOB, reward, "k1", "r")
 
 
-async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for() -> None:
+async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rewards, "WAIT_SECONDS_MAX", 60.0)  # the machine may be busy
     reward = await bob_has(1234)
-    tries = [actions.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r") for _ in range(200)]
+    tries = [rewards.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r") for _ in range(200)]
     answers = await crowd(*tries, return_exceptions=True)
     won = [answer for answer in answers if not isinstance(answer, BaseException)]
     assert len(won) == 12
@@ -73,9 +79,12 @@ async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pay
     assert await one("SELECT count(DISTINCT code) FROM redemptions") == 12
 
 
-async def test_of_50_requests_with_one_key_there_is_one_redemption() -> None:
+async def test_of_50_requests_with_one_key_there_is_one_redemption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rewards, "WAIT_SECONDS_MAX", 60.0)  # the machine may be busy
     reward = await bob_has(1234)
-    answers = await crowd(*(actions.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50)))
+    answers = await crowd(*(rewards.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50)))
     assert len({answer.id for answer in answers}) == 1
     assert await figures() == {"available": 1134, "held": 100}
 
@@ -86,10 +95,10 @@ async def test_points_past_their_expiry_cannot_be_spent_before_the_expiry_run() 
     async with db.connection() as conn:
         await conn.execute("UPDATE lots SET expires_at = now(), due_at = now()")
     with pytest.raises(RefusedError):
-        await actions.redeem(ALICE, BOB, reward, "k1", "r")
-    assert await actions.expire_due(now()) == 1
+        await rewards.redeem(ALICE, BOB, reward, "k1", "r")
+    assert await expiry.expire_due(now()) == 1
     assert await figures() == {"expired": 100}
-    assert await actions.expire_due(now()) == 0
+    assert await expiry.expire_due(now()) == 0
 
 
 async def test_the_hold_takes_the_earliest_expiry_first() -> None:
@@ -99,7 +108,7 @@ async def test_the_hold_takes_the_earliest_expiry_first() -> None:
     await handle(paid("soon", line("80.00")))
     await program()
     reward = await bob_has(80)
-    await actions.redeem(ALICE, BOB, reward, "k1", "r")
+    await rewards.redeem(ALICE, BOB, reward, "k1", "r")
     async with db.connection() as conn:
         rows = await conn.fetch("SELECT source, remaining FROM lots")
     assert {row["source"]: row["remaining"] for row in rows} == {
@@ -111,10 +120,10 @@ async def test_the_hold_takes_the_earliest_expiry_first() -> None:
 
 async def test_adjustments_keep_their_reason_as_it_was_typed() -> None:
     await bob_has(10)
-    await actions.adjust(ALICE, BOB, 5, NASTY, "a1", "staff-1")
-    balance = await actions.adjust(ALICE, BOB, 5, NASTY, "a1", "staff-1")
+    await ledger.adjust(ALICE, BOB, 5, NASTY, "a1", "staff-1")
+    balance = await ledger.adjust(ALICE, BOB, 5, NASTY, "a1", "staff-1")
     assert balance.available == 15
-    await actions.adjust(ALICE, BOB, -15, "a\x00b", "a2", "staff-1")
+    await ledger.adjust(ALICE, BOB, -15, "a\x00b", "a2", "staff-1")
     assert await figures() == {"reversed": 15}
     detail = await reads.member(ALICE, BOB)
     assert NASTY in detail.ledger[1].sentence
@@ -124,25 +133,25 @@ async def test_adjustments_keep_their_reason_as_it_was_typed() -> None:
 async def test_adjustments_that_make_no_sense_are_refused() -> None:
     await bob_has(10)
     with pytest.raises(RefusedError):
-        await actions.adjust(ALICE, BOB, -11, "too much", "a1", "staff-1")
+        await ledger.adjust(ALICE, BOB, -11, "too much", "a1", "staff-1")
     for points, reason in ((0, "zero"), (5, "  "), (5, "x" * 501), (10**12, "huge")):
         with pytest.raises(BadInputError):
-            await actions.adjust(ALICE, BOB, points, reason, "a1", "staff-1")
+            await ledger.adjust(ALICE, BOB, points, reason, "a1", "staff-1")
     with pytest.raises(NotFoundError):
-        await actions.adjust(ALICE, "nobody", 5, "hello", "a1", "staff-1")
-    await actions.adjust(ALICE, BOB, 5, "hello", "a1", "staff-1")
+        await ledger.adjust(ALICE, "nobody", 5, "hello", "a1", "staff-1")
+    await ledger.adjust(ALICE, BOB, 5, "hello", "a1", "staff-1")
     with pytest.raises(ConflictError):
-        await actions.adjust(ALICE, BOB, 6, "hello", "a1", "staff-1")
+        await ledger.adjust(ALICE, BOB, 6, "hello", "a1", "staff-1")
     assert await figures() == {"available": 15}
 
 
 async def test_every_edit_of_the_rules_is_a_new_version_and_awards_name_theirs() -> None:
     await bob_has(10)
-    edited = await actions.edit_program(
+    edited = await earning.edit_program(
         ALICE, {"rate": "2.5", "pending_days": "3", "expiry_days": None}, "staff-1"
     )
     assert (edited.version, edited.pending_days, str(edited.rate)) == (2, 3, "2.5000")
-    assert (await actions.edit_program(ALICE, {"rate": "2.5"}, "staff-1")).version == 2
+    assert (await earning.edit_program(ALICE, {"rate": "2.5"}, "staff-1")).version == 2
     await handle(paid("2", line("10.00")))
     assert await figures() == {"available": 10, "pending": 25}
     assert await one("SELECT rule_version FROM awards WHERE order_id = '2'") == 2
@@ -164,18 +173,18 @@ async def test_every_edit_of_the_rules_is_a_new_version_and_awards_name_theirs()
 )
 async def test_rules_that_make_no_sense_are_refused(fields: dict) -> None:
     with pytest.raises(BadInputError):
-        await actions.edit_program(ALICE, fields, "staff-1")
+        await earning.edit_program(ALICE, fields, "staff-1")
 
 
 async def test_pending_points_are_released_when_their_time_has_come() -> None:
     await program(pending_days=7)
     await handle(paid("1", line("10.00")), paid("2", line("5.00"), customer="charlie"))
-    assert await actions.release_due(now()) == 0
+    assert await expiry.end_hold_backs(now()) == 0
     async with db.connection() as conn:
         await conn.execute(
             "UPDATE lots SET available_at = now(), due_at = now() WHERE source = 'order:1'"
         )
-    assert await actions.release_due(now()) == 1
+    assert await expiry.end_hold_backs(now()) == 1
     assert await figures() == {"available": 10}
     assert await figures("charlie") == {"pending": 5}
     assert "hold-back" in (await reads.member(ALICE, BOB)).ledger[0].sentence

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from app import db
 from app.errors import HoldfastError, RefusedError
+from app.points.ledger import actions as ledger
+from app.points.ledger import expiry
 from app.points.ledger.audit import verify
-from app.points.rewards import actions, settling
+from app.points.rewards import actions as rewards
+from app.points.rewards import settling
 from tests.points import world
 from tests.points.model import Model, Rules
 from tests.points.world import handle, line, now
@@ -86,7 +89,7 @@ class Run:
         self.stores = stores
         self.rewards = {
             cost: (
-                await actions.save_reward(self.shop, None, f"{cost} points", cost, "1.00", True)
+                await rewards.save_reward(self.shop, None, f"{cost} points", cost, "1.00", True)
             ).id
             for cost in COSTS
         }
@@ -125,7 +128,7 @@ class Run:
 
     async def redeem(self, customer: str, cost: int) -> None:
         try:
-            view = await actions.redeem(
+            view = await rewards.redeem(
                 self.shop, customer, self.rewards[cost], f"k{next(self.keys)}", "r"
             )
             self.held.append(view.id)
@@ -143,13 +146,13 @@ class Run:
             if is_captured:
                 await settling.capture(self.stores, redemption, "gid://shopify/DiscountCodeNode/1")
             else:
-                await settling.release(self.stores, redemption, "a test")
+                await settling.give_back(self.stores, redemption, "a test")
         self.model.settle(index, is_captured)
 
     async def adjust(self, customer: str, points: int) -> None:
         key = f"a{next(self.keys)}"
         try:
-            await actions.adjust(self.shop, customer, points, "a test", key, "staff-1")
+            await ledger.adjust(self.shop, customer, points, "a test", key, "staff-1")
             was_done = True
         except HoldfastError:
             was_done = False
@@ -157,7 +160,7 @@ class Run:
 
     async def time(self, days: int) -> None:
         self.clock += timedelta(days=days)
-        for change in (actions.release_due, actions.expire_due):
+        for change in (expiry.end_hold_backs, expiry.expire_due):
             while await change(self.clock):
                 pass
         self.model.time(self.clock)

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from app.errors import NotFoundError
+from app.points.earning import actions as earning
+from app.points.ledger import actions as ledger
+from app.points.ledger import expiry
 from app.points.ledger.sentences import sentence
 from app.points.members import reads
-from app.points.rewards import actions, settling
+from app.points.rewards import actions as rewards
+from app.points.rewards import settling
 from tests.points.world import (
     ALICE,
     BOB,
@@ -37,7 +41,7 @@ async def test_every_row_says_why() -> None:
         "up (rule 1)."
     )
     assert await sentences() == [f"{earned} Gift cards earn nothing."]
-    await actions.adjust(ALICE, BOB, -60, "Wrong order", "a1", "staff-1")
+    await ledger.adjust(ALICE, BOB, -60, "Wrong order", "a1", "staff-1")
     await handle(refunded("1001", "r1", {"a": 1}))
     await handle(paid("1002", line("20.00")))
     back = "A refund of order #1001: all of the 75 points it earned are taken back"
@@ -55,18 +59,18 @@ async def test_every_row_says_why() -> None:
 
 async def test_hold_back_and_expiry_and_rewards_say_why(stores: Any) -> None:
     await program(pending_days=3, expiry_days=10)
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     await handle(paid("1", line("150.00")), paid("2", line("5.00")), cancelled("2"))
     assert "On hold-back until" in (await sentences())[0]
     later = now() + timedelta(days=30)
-    await actions.release_due(later)
+    await expiry.end_hold_backs(later)
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
-    for key, settle in (("k1", settling.capture), ("k2", settling.release)):
+    for key, settle in (("k1", settling.capture), ("k2", settling.give_back)):
         if key == "k2":
-            await actions.adjust(ALICE, BOB, 50, "So that it is enough", "a1", "staff-1")
-        held = await actions.redeem(ALICE, BOB, reward, key, "r")
+            await ledger.adjust(ALICE, BOB, 50, "So that it is enough", "a1", "staff-1")
+        held = await rewards.redeem(ALICE, BOB, reward, key, "r")
         await settle(stores, held.id, "Shopify said no.")
-    await actions.expire_due(later)
+    await expiry.expire_due(later)
     told = await sentences()
     assert "100 points spent on the reward “5.00 off”; its discount code exists." in told
     assert (
@@ -90,7 +94,7 @@ async def test_the_balance_as_of_any_time_by_either_clock() -> None:
     await handle(paid("1", line("10.00"), at=days_ago(10)))
     between = now()
     await handle(paid("2", line("5.00"), at=days_ago(2)))
-    await actions.adjust(ALICE, BOB, -3, "later", "a1", "staff-1")
+    await ledger.adjust(ALICE, BOB, -3, "later", "a1", "staff-1")
 
     async def available(at: Any, by: str) -> int:
         return (await reads.balance_as_of(ALICE, BOB, at, by)).available

@@ -12,9 +12,13 @@ import pytest
 
 from app import db
 from app.errors import NotFoundError, RefusedError, UnavailableError
+from app.points.earning import actions as earning
+from app.points.ledger import actions as ledger
+from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.members import reads
-from app.points.rewards import actions, redemption, settling
+from app.points.rewards import actions as rewards
+from app.points.rewards import discounts, redemption, settling
 from app.points.views import RedemptionView
 from app.shopify.graphql import ShopifyRefusedError
 from tests.flow.helpers import written
@@ -85,14 +89,14 @@ class Shopify:
 @pytest.fixture
 def shopify(monkeypatch: pytest.MonkeyPatch) -> Shopify:
     stand_in = Shopify()
-    monkeypatch.setattr(redemption.admin_api, "call", stand_in.call)
+    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
     return stand_in
 
 
 async def hold(points: int = 250, key: str = "k1") -> RedemptionView:
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     await handle(paid("1", line(f"{points}.00")))
-    return await actions.redeem(ALICE, BOB, await reward_of_100(), key, "r")
+    return await rewards.redeem(ALICE, BOB, await reward_of_100(), key, "r")
 
 
 async def reward_of_100() -> str:
@@ -143,7 +147,7 @@ async def test_an_order_with_the_code_uses_it_up_and_only_its_own_customer_can(
     assert [(view.state, view.code) for view in await reads.redemptions(ALICE, BOB)] == [
         ("used", done.code)
     ]
-    assert (await actions.redeem(ALICE, BOB, await reward_of_100(), "k1", "r")).state == "used", (
+    assert (await rewards.redeem(ALICE, BOB, await reward_of_100(), "k1", "r")).state == "used", (
         "the same answer"
     )
     assert await figures() == {"available": 181, "spent": 100}
@@ -281,12 +285,12 @@ async def test_one_shops_backlog_does_not_hold_up_the_sweep_for_another(
 ) -> None:
     await hold(key="k0")
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
-    await actions.redeem(ALICE, BOB, reward, "k9", "r")
+    await rewards.redeem(ALICE, BOB, reward, "k9", "r")
     charlie = "charlie.myshopify.com"
-    await actions.ensure_program(charlie, "USD", "UTC")
+    await earning.ensure_program(charlie, "USD", "UTC")
     await handle(paid("1", line("150.00"), shop=charlie))
     theirs = next(row.id for row in await reads.rewards(charlie) if row.cost == 100)
-    await actions.redeem(charlie, BOB, theirs, "k1", "r")
+    await rewards.redeem(charlie, BOB, theirs, "k1", "r")
     await make_due()
     async with db.connection() as conn:
         due = await conn.fetch(redemption.SELECT_DUE, now() + timedelta(seconds=1), 2)
@@ -304,9 +308,9 @@ async def test_points_given_back_repay_a_debt_made_meanwhile_and_lapsed_ones_exp
     held = await hold(100)
     await handle(refunded("1", "r1", amount="30.00"))
     assert await figures() == {"held": 100, "reversed": 30, "debt": 30}
-    await settling.release(stores, held.id, "a test")
+    await settling.give_back(stores, held.id, "a test")
     assert await figures() == {"reversed": 30, "available": 70}
-    assert await actions.expire_due(now() + timedelta(days=7)) == 1
+    assert await expiry.expire_due(now() + timedelta(days=7)) == 1
     assert await figures() == {"reversed": 30, "expired": 70}
     assert (await verify()).is_sound
 
@@ -317,13 +321,13 @@ async def test_a_lot_that_lapsed_under_a_hold_expires_when_it_comes_back(
     await program(expiry_days=5)
     held = await hold(250)
     later = now() + timedelta(days=7)
-    assert await actions.expire_due(later) == 1
+    assert await expiry.expire_due(later) == 1
     assert await figures() == {"held": 100, "expired": 150}
-    await settling.release(stores, held.id, "a test")
+    await settling.give_back(stores, held.id, "a test")
     with pytest.raises(RefusedError):
-        await actions.adjust(ALICE, BOB, -101, "more than came back", "a1", "staff-1")
-    assert await actions.expire_due(later) == 1
-    assert await actions.expire_due(later) == 0
+        await ledger.adjust(ALICE, BOB, -101, "more than came back", "a1", "staff-1")
+    assert await expiry.expire_due(later) == 1
+    assert await expiry.expire_due(later) == 0
     assert await figures() == {"expired": 250}
     assert (await verify()).is_sound
 

@@ -11,7 +11,7 @@ import pytest
 from app import db
 from app.flow.bus import log as fact_log
 from app.points.ledger.audit import verify
-from app.points.rewards import redemption, settling
+from app.points.rewards import discounts, redemption, settling
 from tests.flow.helpers import written
 from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
 from tests.points.world import figures, one
@@ -30,7 +30,7 @@ class KilledError(BaseException):
 @pytest.fixture
 def shopify(stores: db.Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
     stand_in = Shopify()
-    monkeypatch.setattr(redemption.admin_api, "call", stand_in.call)
+    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
     return stand_in
 
 
@@ -65,7 +65,7 @@ async def goes_on(stores: db.Stores) -> str:
 
 async def test_killed_before_shopify_was_asked(stores, shopify, dies) -> None:
     held = await hold()
-    dies(redemption.admin_api, "call")
+    dies(discounts.admin_api, "call")
     await killed(redemption.complete(stores, CLIENT, held.id))
     assert await figures() == HELD
     assert await goes_on(stores) == "captured"
@@ -127,7 +127,7 @@ async def test_what_is_settled_stays_as_it_is(stores, shopify) -> None:
     held = await hold()
     assert await settling.capture(stores, held.id, "gid://x/1")
     assert not await settling.capture(stores, held.id, "gid://x/2")
-    assert not await settling.release(stores, held.id, "too late")
+    assert not await settling.give_back(stores, held.id, "too late")
     assert (await figures(), await one("SELECT discount_gid FROM redemptions")) == (
         CAPTURED,
         "gid://x/1",
@@ -137,7 +137,7 @@ async def test_what_is_settled_stays_as_it_is(stores, shopify) -> None:
 async def test_of_captures_and_releases_at_once_exactly_one_counts(stores, shopify) -> None:
     held = await hold()
     ends = [settling.capture(stores, held.id, "gid://x/1") for _ in range(5)]
-    ends += [settling.release(stores, held.id, "a test") for _ in range(5)]
+    ends += [settling.give_back(stores, held.id, "a test") for _ in range(5)]
     assert sum(await asyncio.gather(*ends)) == 1
     assert await figures() in (CAPTURED, BACK)
     assert (await verify()).is_sound
@@ -152,7 +152,7 @@ async def test_a_code_made_while_its_points_went_back_is_switched_off_at_once(
 
     async def slow(wanted: dict[str, Any]) -> Any:
         made = await create(wanted)
-        await settling.release(stores, held.id, "Shopify could not make the code in time.")
+        await settling.give_back(stores, held.id, "Shopify could not make the code in time.")
         await make_due("NULL")  # and the look for a late code came to nothing, before there was one
         return made
 
@@ -179,7 +179,7 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
         asked.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(redemption.admin_api, "call", slow)
+    monkeypatch.setattr(discounts.admin_api, "call", slow)
     attempt = asyncio.create_task(redemption.complete(stores, CLIENT, held.id))
     await asked.wait()
     attempt.cancel()
@@ -189,7 +189,7 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
         await one("SELECT state FROM redemptions WHERE next_attempt_at < now() + interval '3 s'")
         == "held"
     )
-    monkeypatch.setattr(redemption.admin_api, "call", shopify.call)
+    monkeypatch.setattr(discounts.admin_api, "call", shopify.call)
     await make_due()
     assert await redemption.sweep(stores, CLIENT) == 1
     assert (await figures(), len(shopify.discounts)) == (CAPTURED, 1)
@@ -203,6 +203,6 @@ async def test_an_attempt_ends_before_its_lease_does(stores, shopify, monkeypatc
         await asyncio.sleep(60)
 
     monkeypatch.setattr(redemption, "ATTEMPT_SECONDS", 0.05)
-    monkeypatch.setattr(redemption.admin_api, "call", slow)
+    monkeypatch.setattr(discounts.admin_api, "call", slow)
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
     assert await figures() == HELD

@@ -13,6 +13,7 @@ from app.errors import BadInputError
 from app.points.earning import rules
 from app.points.earning.rules import Frozen, FrozenLine, Progress
 from app.points.ledger import lots
+from app.points.ledger.accounts import BrokenAccountError
 from app.points.ledger.lots import Lot
 
 amounts = st.decimals(0, 10**12, places=6).map(str) | st.decimals(0, 10**6, places=2).map(str)
@@ -204,10 +205,10 @@ def test_lots_are_taken_by_expiry_then_availability_then_age_and_an_own_lot_firs
             lot("soon", 9, 2, 9),
         ]
 
-    assert [one.source for one, _ in lots.take(shelf(), 50)] == ["soon", "d", "c", "b", "never"]
-    assert [(one.source, part) for one, part in lots.take(shelf(), 15, first="never")] == [
+    assert [one.source for one, _ in lots.take(1, shelf(), 50)] == ["soon", "d", "c", "b", "never"]
+    assert [(one.source, part) for one, part in lots.take(1, shelf(), 15, first="never")] == [
         ("never", 10),
         ("soon", 5),
     ]
-    with pytest.raises(ValueError, match="short"):
-        lots.take(shelf(), 51)
+    with pytest.raises(BrokenAccountError, match="short"):
+        lots.take(1, shelf(), 51)

@@ -8,15 +8,20 @@ import random
 import uuid
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from app import db
 from app.errors import HoldfastError
 from app.flow.event import Event
 from app.points import handlers
+from app.points.earning import actions as earning
+from app.points.ledger import actions as ledger
+from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.members import reads
-from app.points.rewards import actions
+from app.points.rewards import actions as rewards
+from app.resilience import failures
 from tests.points.world import (
     ALICE,
     BOB,
@@ -73,7 +78,7 @@ async def test_two_workers_with_the_same_facts_in_any_order_post_each_once() -> 
 
 async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
     await program(pending_days=1, expiry_days=1, clawback="debt")
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     await handle(paid("first", line("500.00")))
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
 
@@ -89,12 +94,12 @@ async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:
         work += [
             handle(paid(f"o{number}", line("20.00", 2, "a"))),
             handle(refunded(f"o{number}", f"r{number}", {"a": 1})),
-            tolerant(actions.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r")),
+            tolerant(rewards.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r")),
             tolerant(
-                actions.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")
+                ledger.adjust(ALICE, BOB, random.choice((-5, 7)), "a test", str(number), "staff-1")
             ),
-            actions.release_due(later),
-            actions.expire_due(later),
+            expiry.end_hold_backs(later),
+            expiry.expire_due(later),
         ]
     random.shuffle(work)
     await crowd(*work)
@@ -109,11 +114,11 @@ async def test_time_skips_a_member_somebody_is_busy_with() -> None:
     async with db.transaction() as conn:
         await conn.execute("SELECT FROM members WHERE customer_id = $1 FOR UPDATE", BOB)
         # a task inherits the open transaction, which another worker would not
-        other = asyncio.create_task(actions.release_due(later), context=contextvars.Context())
+        other = asyncio.create_task(expiry.end_hold_backs(later), context=contextvars.Context())
         assert await asyncio.wait_for(other, 3) == 1
     assert await figures("charlie") == {"available": 10}
     assert await figures() == {"pending": 10}
-    assert await actions.release_due(later) == 1
+    assert await expiry.end_hold_backs(later) == 1
 
 
 async def test_a_batch_with_one_bad_fact_changes_nothing() -> None:
@@ -159,3 +164,18 @@ async def test_customers_are_known_by_their_newest_facts_and_forgotten_when_dele
     page = await reads.members(ALICE)
     assert [(row.name, row.email, row.available) for row in page.members] == [("", "", 15)]
     assert (await verify()).is_sound
+
+
+async def test_waiting_too_long_for_somebodys_row_blames_no_event() -> None:
+    async def post_with_a_limit() -> None:
+        async with db.transaction() as conn:
+            await conn.execute("SET LOCAL lock_timeout = '100ms'")
+            await handlers.handle(conn, [paid("2", line("10.00"))])
+
+    await handle(paid("1", line("10.00")))
+    async with db.transaction() as conn:
+        await conn.execute("SELECT FROM members WHERE customer_id = $1 FOR UPDATE", BOB)
+        with pytest.raises(asyncpg.LockNotAvailableError) as waited:
+            await asyncio.create_task(post_with_a_limit(), context=contextvars.Context())
+    assert failures.is_passing(waited.value)
+    assert await figures() == {"available": 10}

@@ -3,8 +3,8 @@
 import pytest
 
 from app import db
+from app.points.ledger import actions as ledger
 from app.points.ledger.audit import verify
-from app.points.rewards import actions
 from tests.points.world import ALICE, BOB, cancelled, handle, line, paid, program, refunded
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -18,7 +18,7 @@ async def history() -> None:
             paid(f"c{number}", line("7.50"), customer="charlie"),
         )
     await handle(refunded("1", "r1", {"a": 1}), cancelled("2"), refunded("unseen", "r2", {"a": 1}))
-    await actions.adjust(ALICE, BOB, 11, "kindness", "a1", "staff-1")
+    await ledger.adjust(ALICE, BOB, 11, "kindness", "a1", "staff-1")
 
 
 async def tamper(sql: str) -> None:

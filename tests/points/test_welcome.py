@@ -2,8 +2,8 @@
 
 import pytest
 
+from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.rewards import actions
 from tests.points.world import ALICE, fact, figures, handle, line, paid
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -31,7 +31,7 @@ async def test_a_new_shop_has_a_programme_and_rewards_in_its_currency():
 
 async def test_installing_again_keeps_the_rules_the_merchant_made():
     await handle(installed())
-    await actions.edit_program(ALICE, {"rate": "3"}, "42")
+    await earning.edit_program(ALICE, {"rate": "3"}, "42")
     await handle(installed(), installed())
     program = await reads.program(ALICE)
     assert (program.version, str(program.rate.normalize())) == (2, "3")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from app import db
+from app.points.earning import actions as earning
 from app.points.ledger import balances
 from app.points.members import reads
-from app.points.rewards import actions
+from app.points.rewards import actions as rewards
 from app.resilience import health
 from tests.flow.helpers import emit, until
 from tests.points.world import ALICE, BOB, figures, handle, line, one, paid, program
@@ -28,7 +29,7 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
     await program(pending_days=3)
     await handle(paid("1", line("30.00")))
     await program()
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     async with db.connection() as conn:
         await conn.execute("UPDATE lots SET available_at = now(), due_at = now()")
     await emit(paid("2", line("120.00")))
@@ -44,7 +45,7 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
 
     # a shop whose token nobody has: the points stay held, and it is tried again and again
     reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
-    await actions.redeem(ALICE, BOB, reward, "k1", "r")
+    await rewards.redeem(ALICE, BOB, reward, "k1", "r")
     async with db.connection() as conn:
         await conn.execute("UPDATE redemptions SET next_attempt_at = now()")
 

@@ -17,7 +17,7 @@ import pytest
 
 from app import config as settings
 from app import db
-from app.points.rewards import actions
+from app.points.earning import actions as earning
 from devstore import signing
 from devstore.settings import load as devstore_settings
 from tests.proofs.story import Member, Story, Webhook, Wish, tell
@@ -96,7 +96,7 @@ async def owe_what_cannot_be_taken_back(stack: Stack) -> None:
     """With this policy the end does not depend on what came first, the refund or the redemption."""
     async with db.open_stores(settings.load(stack.environment)):
         for shop in SHOPS:
-            await actions.edit_program(shop, {"clawback": "debt"}, "Alice")
+            await earning.edit_program(shop, {"clawback": "debt"}, "Alice")
 
 
 async def kill_until(

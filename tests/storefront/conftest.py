@@ -12,10 +12,11 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
-from app.points.rewards import actions, redemption
+from app.points.earning import actions as earning
+from app.points.rewards import redemption
 from app.resilience import breaker, cache, health, limits
 from app.storefront import routes as storefront
-from tests.points.world import ALICE, BOB
+from tests.points.world import ALICE
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,7 @@ async def http(app: Starlette, stores: db.Stores) -> AsyncIterator[httpx2.AsyncC
 @pytest.fixture
 async def rewards(stores: db.Stores) -> dict[int, str]:
     """The ids of Alice's rewards by what they cost."""
-    await actions.ensure_program(ALICE, "USD", "UTC")
+    await earning.ensure_program(ALICE, "USD", "UTC")
     return {reward.cost: reward.id for reward in await storefront.reads.rewards(ALICE)}
 
 
@@ -77,9 +78,7 @@ def shopify(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         sql = "UPDATE redemptions SET state = $2, reason = 'It was refused.' WHERE id = $1"
         async with db.transaction() as conn:
             await conn.execute(sql, redemption_id, state)
-        view = next(
-            one for one in await storefront.reads.redemptions(ALICE, BOB) if one.id == redemption_id
-        )
+        view = await redemption.view(redemption_id)
         return replace(
             view, message="A plain sentence.", code="" if state == "held" else view.code or "HF-1"
         )

@@ -2,13 +2,17 @@
 meanwhile.
 """
 
+import asyncio
+import time
 from unittest.mock import AsyncMock
 
+import asyncpg
 import pytest
 from asyncpg.exceptions import InternalClientError
 
 from app.points.ledger import balances
 from app.storefront import routes as storefront
+from tests.points.world import ALICE, BOB, one
 from tests.storefront.callers import ask, bearer, earn, proxied
 
 
@@ -105,3 +109,41 @@ async def test_a_connection_torn_on_its_way_back_to_the_pool_does_not_cost_the_s
     monkeypatch.setattr(storefront.actions, "redeem", AsyncMock(side_effect=torn))
     response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+
+
+async def test_a_shopper_whose_row_is_locked_is_told_so_and_nobody_else_notices(
+    http, rewards, shopify, stores
+) -> None:
+    await earn("250.00")
+    await earn("250.00", customer="7002")
+    holder = await asyncpg.connect(stores.config.database_url)
+    try:
+        await holder.execute("BEGIN")
+        await holder.execute(
+            "SELECT FROM members WHERE shop = $1 AND customer_id = $2 FOR UPDATE", ALICE, BOB
+        )
+        started = time.monotonic()
+        taps = [
+            asyncio.create_task(
+                http.post(proxied("/storefront/redemptions"), json=ask(rewards[100], f"tap-{n:05}"))
+            )
+            for n in range(30)
+        ]
+        await asyncio.sleep(0.3)
+        other = await http.post(
+            proxied("/storefront/redemptions", customer="7002"), json=ask(rewards[100])
+        )
+        assert (other.status_code, time.monotonic() - started < 2.0) == (200, True)
+        answers = await asyncio.gather(*taps)
+        assert {answer.status_code for answer in answers} == {503}
+        assert {answer.json()["error"]["code"] for answer in answers} == {"busy"}
+        assert "They are safe" in answers[0].json()["error"]["message"]
+        again = await http.post(
+            proxied("/storefront/redemptions", customer="7002"), json=ask(rewards[100])
+        )
+        assert again.status_code == 200, "the circuit did not open"
+    finally:
+        await holder.close()
+    after = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
+    assert after.status_code == 200
+    assert await one("SELECT count(*) FROM redemptions") == 2

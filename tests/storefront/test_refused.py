@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from app.points.rewards import actions
+from app.points.earning import actions as earning
 from app.storefront import routes as storefront
 from tests.points.world import BOB
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
@@ -57,7 +57,7 @@ async def test_what_another_sites_page_can_make_a_browser_post_redeems_nothing(
 
 
 async def test_a_reward_of_another_shop_is_not_there(http, rewards) -> None:
-    await actions.ensure_program("charlie.myshopify.com", "USD", "UTC")
+    await earning.ensure_program("charlie.myshopify.com", "USD", "UTC")
     foreign = (await storefront.reads.rewards("charlie.myshopify.com"))[0].id
     await earn("500.00")
     response = await http.post(proxied("/storefront/redemptions"), json=ask(foreign))

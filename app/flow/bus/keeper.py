@@ -77,6 +77,7 @@ async def keep_on(connection: Connection, today: date) -> None:
 async def raise_base(connection: Connection) -> bool:
     """Let what is written from now on come after everything that is there; whether it had to."""
     row = await connection.fetchrow(NEWEST)
+    assert row is not None
     if row["newest"] is None or row["newest"] < row["next"]:
         return False
     base = (row["newest"] // BASE_STEP + 1) * BASE_STEP

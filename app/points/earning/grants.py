@@ -1,31 +1,28 @@
-"""Awards: what orders earn and refunds take back, decided in memory on locked members (DESIGN
-§4).
-"""
+"""Awards: what orders earn and refunds take back, decided in memory on locked accounts."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from app import text
+from app.db import Row
 from app.flow.event import Event
 from app.points import facts
 from app.points.earning import rules
 from app.points.earning.rules import Frozen, FrozenLine, Progress, Terms
-from app.points.facts import Asked, Paid
+from app.points.facts import Paid, Reversal
 from app.points.ledger import lots
+from app.points.ledger.accounts import Account
 from app.points.ledger.lots import Lot
-from app.points.ledger.posting import Member, Posting
+from app.points.ledger.posting import Batch
 
 
 class Award:
-    """A row of `awards` in memory; `id` is 0 until it is written, `frozen` None where no refund
-    asks for it.
-    """
+    """A row of `awards` in memory."""
 
     __slots__ = (
         "frozen",
-        "id",
         "member_id",
         "order_id",
         "order_name",
@@ -40,7 +37,6 @@ class Award:
     def __init__(
         self, shop: str, order_id: str, order_name: str, frozen: Frozen, outcome: str
     ) -> None:
-        self.id = 0
         self.shop = shop
         self.order_id = order_id
         self.order_name = order_name
@@ -57,20 +53,13 @@ class Award:
         return f"order:{self.order_id}"
 
 
-class Decisions:
-    """What one transaction will write: movements, lots, awards, facts."""
+class Applied(NamedTuple):
+    """What became of a reversal: the points it asked back, and how many a policy forgave."""
 
-    def __init__(self, recorded_at: datetime) -> None:
-        self.posting = Posting(recorded_at)
-        self.lots: dict[
-            int, list[Lot]
-        ] = {}  # by member; of those who had any loaded, and all new ones
-        self.awards: list[Award] = []  # new ones
-        self.changed_awards: dict[int, Award] = {}
-        self.applied: list[
-            tuple[str, str, int, int]
-        ] = []  # reversals: shop, source, points, forgiven
-        self.facts: list[Event] = []
+    shop: str
+    source: str
+    points: int
+    forgiven: int
 
 
 def freeze(paid: Paid, terms: Terms) -> Award:
@@ -104,145 +93,96 @@ def freeze(paid: Paid, terms: Terms) -> Award:
 
 
 def earn(
-    decisions: Decisions,
+    batch: Batch,
     award: Award,
     paid: Paid,
     terms: Terms,
-    member: Member,
-    known: list[tuple[str, Asked]],
-) -> None:
+    account: Account,
+    known: list[tuple[str, Reversal]],
+) -> list[Applied]:
     """Post an award that earned: a lot, pending or available; `known` reversals come off it before
     anyone could spend it, whatever the policy; debt is repaid from what is left and available.
     """
-    now = decisions.posting.recorded_at
-    effective_at = facts.moment(paid.order.processed_at, paid.event, now)
+    effective_at = facts.moment(paid.order.processed_at, paid.event, batch.now)
     available_at = effective_at + timedelta(days=terms.pending_days)
-    is_pending = available_at > now
+    is_pending = available_at > batch.now
     expires_at = rules.expires_at(available_at, terms.expiry_days, terms.timezone)
     lot = Lot(
-        award.shop, member.id, award.source, award.points, available_at, is_pending, expires_at
+        award.shop, account.id, award.source, award.points, available_at, is_pending, expires_at
     )
     bucket = "pending" if is_pending else "available"
     why = _why_earned(award, available_at if is_pending else None)
-    decisions.posting.move(
-        member, award.source, "earn", "issued", bucket, award.points, why, effective_at
+    batch.move(account, award.source, "earn", "issued", bucket, award.points, why, effective_at)
+    batch.add(lot)
+    trace, order_id = paid.event.trace, award.order_id
+    batch.facts.append(
+        facts.made("points.earned", account, award.source, award.points, trace, order_id=order_id)
     )
-    decisions.lots.setdefault(member.id, []).append(lot)
-    trace = paid.event.trace
-    decisions.facts.append(
-        facts.made(
-            "points.earned", member, award.source, award.points, trace, order_id=award.order_id
-        )
-    )
-    for source, asked in known:
-        points = progress(award, asked)
+    applied = []
+    for source, reversal in known:
+        points = progress(award, reversal)
         if points:
             lot.take(points)
-            why = _why_reversed(award, asked, points, 0, "before it was earned")
-            decisions.posting.move(
-                member,
-                source,
-                f"reverse.{bucket}",
-                bucket,
-                "reversed",
-                points,
-                why,
-                asked.effective_at,
-            )
-            decisions.facts.append(_reversed_fact(member, award, source, points, 0, asked.trace))
-        decisions.applied.append((award.shop, source, points, 0))
+            why = _why_reversed(award, reversal, points, 0, "before it was earned")
+            effect, at = f"reverse.{bucket}", reversal.effective_at
+            batch.move(account, source, effect, bucket, "reversed", points, why, at)
+            batch.facts.append(_reversed_fact(account, award, source, points, 0, reversal.trace))
+        applied.append(Applied(award.shop, source, points, 0))
     if not is_pending:
-        repay(decisions.posting, member, [lot], award.source, lot.remaining, effective_at)
+        batch.repay(account, [lot], award.source, lot.remaining, effective_at)
+    return applied
 
 
 def take_back(
-    decisions: Decisions,
+    batch: Batch,
     award: Award,
     source: str,
-    asked: Asked,
+    reversal: Reversal,
     policy: str,
-    member: Member | None,
-) -> None:
-    """Reverse the part of an earlier award that `asked` stands for, from where the merchant's
+    account: Account | None,
+) -> Applied:
+    """Reverse the part of an earlier award that `reversal` stands for, from where the merchant's
     policy allows.
     """
-    points = progress(award, asked)
-    if award.id:
-        decisions.changed_awards[award.id] = award
-    if not points or member is None:
-        decisions.applied.append((award.shop, source, points, 0))
-        return
-    held_lots = decisions.lots.get(member.id, [])
+    points = progress(award, reversal)
+    if not points or account is None:
+        return Applied(award.shop, source, points, 0)
+    account.check_not_frozen()
+    held_lots = batch.lots.get(account.id, [])
     own = next((lot for lot in held_lots if lot.source == award.source and lot.is_pending), None)
-    parts = rules.clawback(points, own.remaining if own else 0, member.available, policy)
-    why = _why_reversed(award, asked, points, parts.forgiven, policy)
-    move = decisions.posting.move
+    parts = rules.clawback(points, own.remaining if own else 0, account.available, policy)
+    why, at = _why_reversed(award, reversal, points, parts.forgiven, policy), reversal.effective_at
     if own and parts.pending:
         own.take(parts.pending)
-        move(
-            member,
-            source,
-            "reverse.pending",
-            "pending",
-            "reversed",
-            parts.pending,
-            why,
-            asked.effective_at,
+        batch.move(
+            account, source, "reverse.pending", "pending", "reversed", parts.pending, why, at
         )
     if parts.available:
-        lots.take(
-            (lot for lot in held_lots if not lot.is_pending), parts.available, first=award.source
-        )
-        move(
-            member,
-            source,
-            "reverse.available",
-            "available",
-            "reversed",
-            parts.available,
-            why,
-            asked.effective_at,
+        released = (lot for lot in held_lots if not lot.is_pending)
+        lots.take(account.id, released, parts.available, first=award.source)
+        batch.move(
+            account, source, "reverse.available", "available", "reversed", parts.available, why, at
         )
     if parts.debt:
-        move(
-            member, source, "reverse.debt", "debt", "reversed", parts.debt, why, asked.effective_at
-        )
-    decisions.applied.append((award.shop, source, points, parts.forgiven))
-    decisions.facts.append(
-        _reversed_fact(member, award, source, points - parts.forgiven, parts.forgiven, asked.trace)
+        batch.move(account, source, "reverse.debt", "debt", "reversed", parts.debt, why, at)
+    taken = points - parts.forgiven
+    batch.facts.append(
+        _reversed_fact(account, award, source, taken, parts.forgiven, reversal.trace)
     )
+    return Applied(award.shop, source, points, parts.forgiven)
 
 
-def progress(award: Award, asked: Asked) -> int:
+def progress(award: Award, reversal: Reversal) -> int:
     """Note on the award what was taken back, and tell how many more of its points that asks for."""
     seen = award.progress
-    for line_id, quantity in asked.lines.items():
+    for line_id, quantity in reversal.lines.items():
         seen.lines[line_id] = seen.lines.get(line_id, 0) + quantity
-    seen.adjustment_micros += asked.adjustment_micros
-    seen.cancelled = seen.cancelled or asked.cancelled
+    seen.adjustment_micros += reversal.adjustment_micros
+    seen.cancelled = seen.cancelled or reversal.cancelled
     target = rules.reversal_target(award.frozen, seen)
     points = target - award.reversed_points
     award.reversed_points = target
     return points
-
-
-def repay(
-    posting: Posting, member: Member, from_lots: list[Lot], source: str, points: int, at: datetime
-) -> None:
-    """Points that have just become available pay a debt first; they leave the lots they came in."""
-    owed = min(points, member.debt)
-    if owed:
-        lots.take(from_lots, owed)
-        posting.move(
-            member,
-            source,
-            "repay",
-            "available",
-            "debt",
-            owed,
-            {"debt_left": member.debt - owed},
-            at,
-        )
 
 
 def _why_earned(award: Award, pending_until: datetime | None) -> dict[str, Any]:
@@ -264,7 +204,7 @@ def _why_earned(award: Award, pending_until: datetime | None) -> dict[str, Any]:
 
 
 def _why_reversed(
-    award: Award, asked: Asked, points: int, forgiven: int, policy: str
+    award: Award, reversal: Reversal, points: int, forgiven: int, policy: str
 ) -> dict[str, Any]:
     return {
         "order_id": award.order_id,
@@ -274,36 +214,33 @@ def _why_reversed(
         "asked": points,
         "forgiven": forgiven,
         "policy": policy,
-        "cancelled": asked.cancelled,
-        "lines": asked.lines,
-        "amount": rules.amount_text(asked.adjustment_micros),
+        "cancelled": reversal.cancelled,
+        "lines": reversal.lines,
+        "amount": rules.amount_text(reversal.adjustment_micros),
         "reversed_so_far": award.reversed_points,
     }
 
 
 def _reversed_fact(
-    member: Member, award: Award, source: str, points: int, forgiven: int, trace: str
+    account: Account, award: Award, source: str, points: int, forgiven: int, trace: str
 ) -> Event:
     return facts.made(
-        "points.reversed", member, source, points, trace, order_id=award.order_id, forgiven=forgiven
+        "points.reversed",
+        account,
+        source,
+        points,
+        trace,
+        order_id=award.order_id,
+        forgiven=forgiven,
     )
 
 
-def from_row(row: Any) -> Award:
+def from_row(row: Row) -> Award:
     """An Award from a row of `awards` that a refund asks for."""
-    award = Award.__new__(Award)
-    for column in (
-        "id",
-        "shop",
-        "order_id",
-        "order_name",
-        "member_id",
-        "outcome",
-        "points",
-        "reversed_points",
-    ):
-        setattr(award, column, row[column])
-    award.frozen = msgspec.json.decode(row["frozen"], type=Frozen)
-    award.rule_version = award.frozen.rule
+    frozen = msgspec.json.decode(row["frozen"], type=Frozen)
+    award = Award(row["shop"], row["order_id"], row["order_name"], frozen, row["outcome"])
+    award.member_id = row["member_id"]
+    award.points = row["points"]
+    award.reversed_points = row["reversed_points"]
     award.progress = msgspec.json.decode(row["progress"], type=Progress)
     return award

@@ -1,33 +1,43 @@
-"""Orders in batches: a handful of statements around the decisions of `awards`, however many
+"""Orders in batches: a handful of statements around the decisions of `grants`, however many
 orders there are.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from app.db import Connection
+from app.facts import OrderPaid
 from app.points.earning import grants, terms
-from app.points.earning.grants import Award, Decisions
+from app.points.earning.grants import Applied, Award
 from app.points.earning.rules import Terms
-from app.points.facts import Asked, Incoming, Key
-from app.points.ledger import lots
-from app.points.ledger.posting import Member
+from app.points.facts import Incoming, Reversal
+from app.points.ledger.accounts import Key
+from app.points.ledger.posting import Batch
+from app.points.members import profiles
 
 # An order and its refund may be in the hands of two workers at once: whoever comes second must see
 # what the first did. One lock an order, taken in one order by all; they end with the transaction.
 LOCK_ORDERS = """
 SELECT pg_advisory_xact_lock(key)
-  FROM (SELECT DISTINCT hashtextextended(name,
-  0) AS key FROM unnest($1::text[]) AS name ORDER BY key) AS keys
+  FROM (SELECT DISTINCT hashtextextended(name, 0) AS key
+          FROM unnest($1::text[]) AS name ORDER BY key) AS keys
 """
 SELECT_AWARDS = """
-SELECT award.id, award.shop, award.order_id, award.order_name, award.member_id, award.outcome,
-       award.points,
-       award.reversed_points, CASE WHEN wanted.asked THEN award.frozen END AS frozen, award.progress
-  FROM unnest($1::text[], $2::text[], $3::bool[]) AS wanted (shop, order_id, asked)
+SELECT award.shop, award.order_id, award.order_name, award.member_id, award.outcome, award.points,
+       award.reversed_points, CASE WHEN wanted.reverses THEN award.frozen END AS frozen,
+       award.progress
+  FROM unnest($1::text[], $2::text[], $3::bool[]) AS wanted (shop, order_id, reverses)
   JOIN awards AS award ON award.shop = wanted.shop AND award.order_id = wanted.order_id
+"""
+SELECT_SHOPS = f"""
+SELECT wanted.shop, terms.*,
+       EXISTS (SELECT FROM reversals
+                WHERE reversals.shop = wanted.shop AND NOT is_applied) AS has_waiting
+  FROM unnest($1::text[]) AS wanted (shop) LEFT JOIN {terms.NEWEST} ON TRUE
 """
 SELECT_WAITING = """
 SELECT reversal.shop, reversal.order_id, reversal.source, reversal.data
@@ -39,184 +49,194 @@ SELECT reversal.shop, reversal.order_id, reversal.source, reversal.data
 INSERT_REVERSALS = """
 INSERT INTO reversals (shop, order_id, source, data, is_applied, points, forgiven, created_at)
 SELECT shop, order_id, source, data, FALSE, 0, 0, now()
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS fresh (shop, order_id, source,
-              data)
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    AS fresh (shop, order_id, source, data)
 ON CONFLICT (shop, source) DO NOTHING
 RETURNING shop, source
 """
 MARK_APPLIED = """
 UPDATE reversals SET is_applied = TRUE, points = done.points, forgiven = done.forgiven
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS done (shop, source, points,
-              forgiven)
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+    AS done (shop, source, points, forgiven)
  WHERE reversals.shop = done.shop AND reversals.source = done.source
 """
-INSERT_AWARDS = """
-INSERT INTO awards (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
-                    reversed_points,
-                    progress, created_at)
-SELECT shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
-       reversed_points, progress, $11
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[],
-              $7::jsonb[], $8::bigint[],
-              $9::bigint[], $10::jsonb[])
-    AS fresh (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
-              reversed_points, progress)
-"""
+AWARD_COLUMNS = (
+    "shop",
+    "order_id",
+    "order_name",
+    "member_id",
+    "outcome",
+    "rule_version",
+    "frozen",
+    "points",
+    "reversed_points",
+    "progress",
+    "created_at",
+)
 UPDATE_AWARDS = """
 UPDATE awards SET reversed_points = changed.reversed_points, progress = changed.progress
-  FROM unnest($1::bigint[], $2::bigint[], $3::jsonb[]) AS changed (id, reversed_points, progress)
- WHERE awards.id = changed.id
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+    AS changed (shop, order_id, reversed_points, progress)
+ WHERE awards.shop = changed.shop AND awards.order_id = changed.order_id
 """
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_asked = msgspec.json.Decoder(Asked)
+_reversal = msgspec.json.Decoder(Reversal)
 
 
-class Work:
-    """What was found in the database about a batch of orders, under their locks."""
+class OrderBatch(Batch):
+    """A batch that follows what Shopify told of orders: load, decide, write, once each."""
 
-    __slots__ = ("awards", "fresh", "known", "late", "terms")
+    def __init__(self, incoming: Incoming, now: datetime) -> None:
+        super().__init__(now)
+        self.incoming = incoming
+        self.terms: dict[str, Terms] = {}  # by shop
+        self.fresh: dict[Key, Award] = {}  # new awards, by shop and order id
+        self.earlier: dict[Key, Award] = {}  # those that something is asked back from
+        # reversals of the fresh ones, and of the earlier ones: source and what
+        self.known: dict[Key, list[tuple[str, Reversal]]] = defaultdict(list)
+        self.late: list[tuple[Key, str, Reversal]] = []
+        self.applied: list[Applied] = []
 
-    def __init__(self) -> None:
-        self.fresh: dict[Key, Award] = {}  # new awards, still to be posted
-        self.awards: dict[Key, Award] = {}  # earlier awards that something is asked back from
-        self.known: dict[Key, list[tuple[str, Asked]]] = defaultdict(
-            list
-        )  # reversals of the fresh ones
-        self.late: list[tuple[Key, str, Asked]] = []  # reversals of the earlier ones
-        self.terms: dict[str, Terms] = {}
+    async def load(self, conn: Connection) -> None:
+        """Lock the orders, find what is new about them, and lock their members and lots.
 
-    def customers(self, incoming: Incoming) -> list[Key]:
-        """Whose rows the fresh awards will need."""
-        return [
-            (shop, incoming.paid[shop, order_id].order.customer_id or "")
-            for (shop, order_id), award in self.fresh.items()
-            if award.outcome in {"earned", "zero"}
-        ]
+        New reversals are recorded, and wait if need be; members who are missing are made.
+        """
+        await self._load_orders(conn)
+        earning = self._earning()
+        late = [one.member_id for one in self.earlier.values() if one.member_id is not None]
+        customers = dict.fromkeys([*earning, *self.incoming.profiles])
+        if customers or late:
+            await self.lock(conn, customers, late)
+        await self.make(conn, profiles.missing_rows(self.incoming, earning, self.now))
+        if self.late:
+            await self.load_lots(conn, {one for one in late if one in self.accounts})
 
-    def members(self) -> list[int]:
-        """Who may lose points to a late reversal."""
-        return [award.member_id for award in self.awards.values() if award.member_id is not None]
+    def decide(self) -> None:
+        """Earn first, then take back, so that a batch never makes a debt it also repays."""
+        for key, award in self.fresh.items():
+            self._decide_fresh(key, award)
+        for key, source, reversal in self.late:
+            award = self.earlier[key]
+            account = self.accounts.get(award.member_id) if award.member_id is not None else None
+            policy = self.terms[award.shop].clawback
+            self.applied.append(grants.take_back(self, award, source, reversal, policy, account))
 
-
-async def load(conn: Any, incoming: Incoming) -> Work:
-    """Lock the orders and find what is new about them; records new reversals, which wait if
-    need be.
-    """
-    work = Work()
-    asked_orders = {(shop, order_id) for (shop, _), (order_id, _) in incoming.asked.items()}
-    keys = list(incoming.paid.keys() | asked_orders)
-    if not keys:
-        return work
-    await conn.fetch(LOCK_ORDERS, [f"{shop}/{order_id}" for shop, order_id in keys])
-    columns = [shop for shop, _ in keys], [order_id for _, order_id in keys]
-    seen: set[Key] = set()
-    for row in await conn.fetch(SELECT_AWARDS, *columns, [key in asked_orders for key in keys]):
-        key = (row["shop"], row["order_id"])
-        seen.add(key)
-        if row["frozen"] is not None:
-            work.awards[key] = grants.from_row(row)
-    new_orders = [key for key in incoming.paid if key not in seen]
-    work.terms = await terms.of_shops(
-        conn, {shop for shop, _ in new_orders} | {shop for shop, _ in work.awards}
-    )
-    for key in new_orders:
-        work.fresh[key] = grants.freeze(incoming.paid[key], work.terms[key[0]])
-    await _load_reversals(conn, incoming, work)
-    return work
-
-
-async def _load_reversals(conn: Any, incoming: Incoming, work: Work) -> None:
-    if work.fresh:
-        columns = [shop for shop, _ in work.fresh], [order_id for _, order_id in work.fresh]
-        for row in await conn.fetch(SELECT_WAITING, *columns):
-            work.known[row["shop"], row["order_id"]].append(
-                (row["source"], _asked.decode(row["data"]))
+    async def write(self, conn: Connection) -> None:
+        if self.fresh:
+            records = [self._record(award) for award in self.fresh.values()]
+            await conn.copy_records_to_table("awards", records=records, columns=AWARD_COLUMNS)
+        changed = list({key: self.earlier[key] for key, _, _ in self.late}.values())
+        if changed:
+            await conn.execute(
+                UPDATE_AWARDS,
+                [award.shop for award in changed],
+                [award.order_id for award in changed],
+                [award.reversed_points for award in changed],
+                [_encode(award.progress).decode() for award in changed],
             )
-    if not incoming.asked:
-        return
-    inserted = await conn.fetch(
-        INSERT_REVERSALS,
-        [shop for shop, _ in incoming.asked],
-        [order_id for order_id, _ in incoming.asked.values()],
-        [source for _, source in incoming.asked],
-        [_encode(asked).decode() for _, asked in incoming.asked.values()],
-    )
-    is_new = {(row["shop"], row["source"]) for row in inserted}
-    for (shop, source), (order_id, asked) in incoming.asked.items():
-        key = (shop, order_id)
-        if (shop, source) not in is_new:
-            continue
-        if key in work.fresh:
-            work.known[key].append((source, asked))
-        elif key in work.awards:
-            work.late.append((key, source, asked))
+        if self.applied:
+            await conn.execute(
+                MARK_APPLIED, *(list(column) for column in zip(*self.applied, strict=True))
+            )
+        await super().write(conn)
 
+    async def _load_orders(self, conn: Connection) -> None:
+        paid, reversals = self.incoming.paid, self.incoming.reversals
+        reversed_orders = {(shop, order_id) for (shop, _), (order_id, _) in reversals.items()}
+        keys = list(paid.keys() | reversed_orders)
+        if not keys:
+            return
+        await conn.fetch(LOCK_ORDERS, [f"{shop}/{order_id}" for shop, order_id in keys])
+        rows = await conn.fetch(
+            SELECT_AWARDS,
+            [shop for shop, _ in keys],
+            [order_id for _, order_id in keys],
+            [key in reversed_orders for key in keys],
+        )
+        seen = {(row["shop"], row["order_id"]): row for row in rows}
+        self.earlier = {
+            key: grants.from_row(row) for key, row in seen.items() if row["frozen"] is not None
+        }
+        fresh = [key for key in paid if key not in seen]
+        await self._load_shops(conn, fresh)
+        for key in fresh:
+            self.fresh[key] = grants.freeze(paid[key], self.terms[key[0]])
+        if reversals:
+            await self._record_reversals(conn)
 
-def decide(
-    incoming: Incoming,
-    work: Work,
-    decisions: Decisions,
-    by_key: dict[Key, Member],
-    by_id: dict[int, Member],
-) -> None:
-    """Earn first, then take back, so that a batch never makes a debt it also repays."""
-    for key, award in work.fresh.items():
-        shop = key[0]
-        paid = incoming.paid[key]
-        decisions.awards.append(award)
-        known = work.known.get(key, [])
-        if award.outcome in {"earned", "zero"}:
-            member = by_key[shop, paid.order.customer_id or ""]
-            award.member_id = member.id
-            if award.points:
-                grants.earn(decisions, award, paid, work.terms[shop], member, known)
+    async def _load_shops(self, conn: Connection, fresh: list[Key]) -> None:
+        """The terms of all shops, and the reversals that wait for the fresh orders."""
+        shops = {shop for shop, _ in fresh} | {shop for shop, _ in self.earlier}
+        if not shops:
+            return
+        waiting = set()
+        for row in await conn.fetch(SELECT_SHOPS, list(shops)):
+            self.terms[row["shop"]] = terms.from_row(row)
+            if row["has_waiting"]:
+                waiting.add(row["shop"])
+        wanted = [key for key in fresh if key[0] in waiting]
+        if not wanted:
+            return
+        for row in await conn.fetch(
+            SELECT_WAITING, [shop for shop, _ in wanted], [order_id for _, order_id in wanted]
+        ):
+            key = (row["shop"], row["order_id"])
+            self.known[key].append((row["source"], _reversal.decode(row["data"])))
+
+    async def _record_reversals(self, conn: Connection) -> None:
+        reversals = self.incoming.reversals
+        inserted = await conn.fetch(
+            INSERT_REVERSALS,
+            [shop for shop, _ in reversals],
+            [order_id for order_id, _ in reversals.values()],
+            [source for _, source in reversals],
+            [_encode(reversal).decode() for _, reversal in reversals.values()],
+        )
+        new = {(row["shop"], row["source"]) for row in inserted}
+        for (shop, source), (order_id, reversal) in reversals.items():
+            key = (shop, order_id)
+            if (shop, source) not in new:
                 continue
-        for source, asked in known:
-            grants.progress(award, asked)
-            decisions.applied.append((shop, source, 0, 0))
-    for key, source, asked in work.late:
-        award = work.awards[key]
-        member_or_none = by_id.get(award.member_id) if award.member_id is not None else None
-        grants.take_back(
-            decisions, award, source, asked, work.terms[key[0]].clawback, member_or_none
+            if key in self.fresh:
+                self.known[key].append((source, reversal))
+            elif key in self.earlier:
+                self.late.append((key, source, reversal))
+
+    def _earning(self) -> Mapping[Key, OrderPaid]:
+        """Whose rows the fresh awards need, by shop and customer id, with an order of theirs."""
+        orders = (
+            (award.shop, self.incoming.paid[key].order)
+            for key, award in self.fresh.items()
+            if award.outcome in {"earned", "zero"}
         )
+        return {(shop, order.customer_id or ""): order for shop, order in orders}
 
+    def _decide_fresh(self, key: Key, award: Award) -> None:
+        paid = self.incoming.paid[key]
+        known = self.known.get(key, [])
+        if award.outcome in {"earned", "zero"}:
+            account = self.by_customer[award.shop, paid.order.customer_id or ""]
+            award.member_id = account.id
+            if award.points:
+                rule = self.terms[award.shop]
+                self.applied.extend(grants.earn(self, award, paid, rule, account, known))
+                return
+        for source, reversal in known:
+            grants.progress(award, reversal)
+            self.applied.append(Applied(award.shop, source, 0, 0))
 
-async def write(conn: Any, decisions: Decisions) -> None:
-    """Everything that was decided, one statement a table and kind."""
-    if decisions.awards:
-        await _insert_awards(conn, decisions)
-    if decisions.changed_awards:
-        changed = list(decisions.changed_awards.values())
-        await conn.execute(
-            UPDATE_AWARDS,
-            [award.id for award in changed],
-            [award.reversed_points for award in changed],
-            [_encode(award.progress).decode() for award in changed],
+    def _record(self, award: Award) -> tuple[Any, ...]:
+        return (
+            award.shop,
+            award.order_id,
+            award.order_name,
+            award.member_id,
+            award.outcome,
+            award.rule_version,
+            _encode(award.frozen).decode(),
+            award.points,
+            award.reversed_points,
+            _encode(award.progress).decode(),
+            self.now,
         )
-    if decisions.applied:
-        await conn.execute(MARK_APPLIED, *_columns(decisions.applied))
-    await lots.write(conn, (lot for of_member in decisions.lots.values() for lot in of_member))
-    await decisions.posting.write(conn)
-
-
-async def _insert_awards(conn: Any, decisions: Decisions) -> None:
-    new = decisions.awards
-    await conn.execute(
-        INSERT_AWARDS,
-        [award.shop for award in new],
-        [award.order_id for award in new],
-        [award.order_name for award in new],
-        [award.member_id for award in new],
-        [award.outcome for award in new],
-        [award.rule_version for award in new],
-        [_encode(award.frozen).decode() for award in new],
-        [award.points for award in new],
-        [award.reversed_points for award in new],
-        [_encode(award.progress).decode() for award in new],
-        decisions.posting.recorded_at,
-    )
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]

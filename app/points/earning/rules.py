@@ -1,6 +1,4 @@
-"""The arithmetic of points, pure and exact: awards, their split, reversals, clawback and expiry
-(DESIGN §4).
-"""
+"""The arithmetic of points, pure and exact: awards, their split, reversals, clawback and expiry."""
 
 import re
 from collections.abc import Sequence
@@ -119,6 +117,20 @@ def rate_text(rate_units: int) -> str:
 def rate_units(rate: Decimal) -> int:
     """A rate of at most four decimals as ten-thousandths."""
     return int(rate * RATE_UNITS)
+
+
+def parse_decimal(value: object, places: int, problem: str) -> Decimal:
+    """A number as a person typed it. Raises BadInputError with the sentence `problem` for what is
+    none, and for more than `places` decimals.
+    """
+    try:
+        found = Decimal(str(value).strip())
+    except InvalidOperation as error:
+        raise BadInputError(problem) from error
+    exponent = found.as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent > places:
+        raise BadInputError(problem)
+    return found
 
 
 def points_for(base_micros: int, rate: int, rounding: str) -> int:

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
+from app.db import Connection, Row
 from app.points.earning.rules import RATE_UNITS, Terms
 from app.points.views import Program
 
 DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
-SELECT_TERMS = """
-SELECT DISTINCT ON (shop) shop, version, (rate * 10000)::bigint AS rate_units, rounding,
-                          pending_days, expiry_days,
-       clawback, timezone
-  FROM program_versions WHERE shop = ANY($1::text[]) ORDER BY shop, version DESC
+# the newest version of `wanted.shop`; columns without values for a shop that never had any
+NEWEST = """
+LATERAL (SELECT version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days,
+                clawback, timezone
+           FROM program_versions WHERE program_versions.shop = wanted.shop
+          ORDER BY version DESC LIMIT 1) AS terms
+"""
+SELECT_TERMS = f"""
+SELECT wanted.shop, terms.* FROM unnest($1::text[]) AS wanted (shop) LEFT JOIN {NEWEST} ON TRUE
 """
 SELECT_PROGRAM = """
 SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
@@ -21,22 +25,26 @@ SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timez
 """
 
 
-async def of_shops(conn: Any, shops: Iterable[str]) -> dict[str, Terms]:
-    """The terms of each shop; those that never had a programme earn by the default, as version
-    0.
+async def of_shops(conn: Connection, shops: Iterable[str]) -> dict[str, Terms]:
+    """The terms of each shop."""
+    rows = await conn.fetch(SELECT_TERMS, list(shops))
+    return {row["shop"]: from_row(row) for row in rows}
+
+
+def from_row(row: Row) -> Terms:
+    """The Terms of a row of NEWEST; shops that never had a programme earn by the default, as
+    version 0.
     """
-    found = dict.fromkeys(shops, DEFAULT)
-    if found:
-        for row in await conn.fetch(SELECT_TERMS, list(found)):
-            found[row["shop"]] = Terms(*tuple(row)[1:])
-    return found
+    if row["version"] is None:
+        return DEFAULT
+    return Terms(*(row[name] for name in Terms._fields))
 
 
-async def program(conn: Any, shop: str) -> Program:
+async def program(conn: Connection, shop: str) -> Program:
     """The programme in force; writes nothing: a shop without any gets the default as version 0."""
     row = await conn.fetchrow(SELECT_PROGRAM, shop)
     if row is not None:
-        return Program(*row)
+        return Program(**row)
     return Program(
         shop,
         DEFAULT.version,

@@ -10,7 +10,7 @@ from typing import Any
 
 from app import db
 from app.points.ledger import posting as ledger
-from app.points.ledger.posting import BUCKETS, GENESIS
+from app.points.ledger.accounts import BUCKETS, GENESIS
 
 PROBLEMS_MAX = 100  # named one by one; the counts are always complete
 ROWS_AT_ONCE = 2_000

@@ -2,25 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
-SELECT = """
-SELECT id, shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, lapses
-  FROM lots
- WHERE member_id = ANY($1::bigint[]) AND remaining > 0
-"""
-INSERT = """
-INSERT INTO lots (shop, member_id, source, granted, remaining, available_at, is_pending,
-                  expires_at, due_at, lapses,
-                  created_at)
-SELECT shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, due_at,
-       0, now()
-  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-              $7::bool[],
-              $8::timestamptz[], $9::timestamptz[])
-    AS fresh (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at,
-              due_at)
-"""
+from app.db import Connection, Row
+from app.points.ledger.accounts import BrokenAccountError
+
+COLUMNS = (
+    "id, shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, lapses"
+)
+SELECT = f"SELECT {COLUMNS} FROM lots WHERE member_id = ANY($1::bigint[]) AND remaining > 0"
+SELECT_BY_ID = f"SELECT {COLUMNS} FROM lots WHERE id = ANY($1::bigint[])"
+INSERTED = (
+    "shop",
+    "member_id",
+    "source",
+    "granted",
+    "remaining",
+    "available_at",
+    "is_pending",
+    "expires_at",
+    "due_at",
+    "lapses",
+    "created_at",
+)
 UPDATE = """
 UPDATE lots
    SET remaining = changed.remaining, is_pending = changed.is_pending, due_at = changed.due_at,
@@ -79,15 +82,18 @@ class Lot:
 
     def take(self, points: int) -> None:
         if not 0 < points <= self.remaining:
-            raise ValueError(
-                f"lot {self.source} has {self.remaining} points, {points} were to be taken"
+            raise BrokenAccountError(
+                self.member_id,
+                f"lot {self.source} has {self.remaining} points, {points} were to be taken",
             )
         self.remaining -= points
         self.changed = True
 
     def put_back(self, points: int) -> None:
         if not 0 < points <= self.granted - self.remaining:
-            raise ValueError(f"lot {self.source} cannot get {points} points back")
+            raise BrokenAccountError(
+                self.member_id, f"lot {self.source} cannot get {points} points back"
+            )
         self.remaining += points
         self.changed = True
 
@@ -103,11 +109,13 @@ def spendable(lots: Iterable[Lot], now: datetime) -> list[Lot]:
     ]
 
 
-def take(lots: Iterable[Lot], points: int, first: str = "") -> list[tuple[Lot, int]]:
-    """Take `points` and tell from which lots: the one with source `first`, then the earliest expiry
-    (those without last), then the earliest available, then the oldest.
+def take(
+    member_id: int, lots: Iterable[Lot], points: int, first: str = ""
+) -> list[tuple[Lot, int]]:
+    """Take `points` of that member and tell from which lots: the one with source `first`, then the
+    earliest expiry (those without last), then the earliest available, then the oldest.
 
-    The caller has checked that they hold enough; a shortfall is a bug and raises ValueError.
+    The caller has checked that the balance holds enough; a shortfall raises BrokenAccountError.
     """
     taken: list[tuple[Lot, int]] = []
     for lot in sorted(lots, key=lambda lot: (lot.source != first, *_order(lot))):
@@ -119,11 +127,11 @@ def take(lots: Iterable[Lot], points: int, first: str = "") -> list[tuple[Lot, i
             taken.append((lot, part))
             points -= part
     if points:
-        raise ValueError(f"the lots are {points} points short of the balance")
+        raise BrokenAccountError(member_id, f"the lots are {points} points short of the balance")
     return taken
 
 
-async def of_members(conn: Any, member_ids: Sequence[int]) -> dict[int, list[Lot]]:
+async def of_members(conn: Connection, member_ids: Sequence[int]) -> dict[int, list[Lot]]:
     """The lots with points left of these members, who must be locked; one statement."""
     found: dict[int, list[Lot]] = {member_id: [] for member_id in member_ids}
     for row in await conn.fetch(SELECT, list(member_ids)) if member_ids else ():
@@ -131,24 +139,38 @@ async def of_members(conn: Any, member_ids: Sequence[int]) -> dict[int, list[Lot
     return found
 
 
-async def write(conn: Any, lots: Iterable[Lot]) -> None:
+async def by_ids(conn: Connection, ids: Iterable[int]) -> list[Lot]:
+    """These lots, spent or not, whose members must be locked."""
+    return [from_row(row) for row in await conn.fetch(SELECT_BY_ID, list(ids))]
+
+
+async def write(conn: Connection, lots: Iterable[Lot], now: datetime) -> None:
     """Insert the new ones and update the changed ones; at most two statements."""
-    lots = list(lots)
-    fresh = [lot for lot in lots if lot.id == 0]
-    changed = [lot for lot in lots if lot.id and lot.changed]
+    fresh: list[Lot] = []
+    changed: list[Lot] = []
+    for lot in lots:
+        if lot.id == 0:
+            fresh.append(lot)
+        elif lot.changed:
+            changed.append(lot)
     if fresh:
-        await conn.execute(
-            INSERT,
-            [lot.shop for lot in fresh],
-            [lot.member_id for lot in fresh],
-            [lot.source for lot in fresh],
-            [lot.granted for lot in fresh],
-            [lot.remaining for lot in fresh],
-            [lot.available_at for lot in fresh],
-            [lot.is_pending for lot in fresh],
-            [lot.expires_at for lot in fresh],
-            [lot.due_at for lot in fresh],
-        )
+        records = [
+            (
+                lot.shop,
+                lot.member_id,
+                lot.source,
+                lot.granted,
+                lot.remaining,
+                lot.available_at,
+                lot.is_pending,
+                lot.expires_at,
+                lot.due_at,
+                0,
+                now,
+            )
+            for lot in fresh
+        ]
+        await conn.copy_records_to_table("lots", records=records, columns=INSERTED)
     if changed:
         await conn.execute(
             UPDATE,
@@ -160,8 +182,8 @@ async def write(conn: Any, lots: Iterable[Lot]) -> None:
         )
 
 
-def from_row(row: Any) -> Lot:
-    """A Lot from a row with the columns of SELECT."""
+def from_row(row: Row) -> Lot:
+    """A Lot from a row with COLUMNS."""
     lot = Lot(
         row["shop"],
         row["member_id"],

@@ -1,5 +1,5 @@
-"""The ledger's only writer: movements on locked members, hash-chained, written with one statement a
-table.
+"""The ledger's only writer: a batch loads and locks accounts, decides their movements in memory,
+and writes them, hash-chained, with one statement a table.
 
 The chain, one a member: hash(n) = SHA-256(hash(n-1) + row(n)), hash(0) = 32 zero bytes. row(n) is
 the UTF-8 of the JSON array [shop, member id, sequence, source, effect, from bucket, to bucket,
@@ -9,149 +9,204 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from app.db import Connection
+from app.flow.bus import log as fact_log
+from app.flow.event import Event
+from app.points.ledger import accounts, lots
+from app.points.ledger.accounts import (
+    NEGATIVE,
+    Account,
+    BrokenAccountError,
+    Key,
+    NewMember,
+)
+from app.points.ledger.lots import Lot
 from app.telemetry import metrics
 
-BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt", "issued")
-_NEGATIVE = frozenset(
-    {"debt", "issued"}
-)  # their columns show the positive figure of what is owed and was issued
-GENESIS = bytes(32)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _json = msgspec.json.Encoder(order="deterministic")
 
-COLUMNS = f"id, shop, customer_id, name, deleted_at, sequence, last_hash, {', '.join(BUCKETS)}"
-INSERT_MEMBERS = """
-INSERT INTO members (shop, customer_id, name, email, profile_updated_at, deleted_at, pending,
-                     available, held, spent,
-                     expired, reversed, debt, issued, sequence, joined_at, updated_at)
-SELECT shop, customer_id, name, email, profile_updated_at, deleted_at, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-       now(), now()
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-    AS fresh (shop, customer_id, name, email, profile_updated_at, deleted_at)
- WHERE NOT EXISTS (SELECT FROM members WHERE members.shop = fresh.shop AND members.customer_id =
-       fresh.customer_id)
- ORDER BY shop, customer_id
-ON CONFLICT (shop, customer_id) DO NOTHING
-"""
-# Everybody locks members in the order of their ids, and inserts new ones before locking any: no
-# deadlocks.
-LOCK = f"""
-SELECT {COLUMNS} FROM members
- WHERE id IN (SELECT unnest($1::bigint[])
-              UNION
-              SELECT found.id FROM unnest($2::text[], $3::text[]) AS wanted (shop, customer_id)
-                JOIN members AS found ON found.shop = wanted.shop AND found.customer_id =
-                wanted.customer_id)
- ORDER BY id FOR UPDATE
-"""
-LOCK_FREE = (
-    f"SELECT {COLUMNS} FROM members WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE SKIP LOCKED"
+COLUMNS = (
+    "shop",
+    "member_id",
+    "sequence",
+    "source",
+    "effect",
+    "from_bucket",
+    "to_bucket",
+    "points",
+    "why",
+    "effective_at",
+    "recorded_at",
+    "hash",
 )
-INSERT_ROWS = """
-INSERT INTO ledger (shop, member_id, sequence, source, effect, from_bucket, to_bucket, points,
-                    why, effective_at,
-                    recorded_at, hash)
-SELECT shop, member_id, sequence, source, effect, from_bucket, to_bucket, points, why,
-       effective_at, $12, hash
-  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-              $7::text[], $8::bigint[],
-              $9::text[], $10::timestamptz[], $11::bytea[])
-    AS fresh (shop, member_id, sequence, source, effect, from_bucket, to_bucket, points, why,
-              effective_at, hash)
-"""
-UPDATE_MEMBERS = """
+
+
+class Batch:
+    """What one transaction posts, however many members it moves.
+
+    Load: `lock` and its like, `load_lots`. Decide, in memory: `move`, `repay`, `add`, and facts
+    appended. Write: `write`, once.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now  # when its movements are recorded
+        self.accounts: dict[int, Account] = {}  # locked, by member id
+        self.by_customer: dict[Key, Account] = {}  # the same, by shop and customer id
+        self.lots: dict[int, list[Lot]] = {}  # by member id: those loaded, and new ones
+        self.facts: list[Event] = []  # to be told with the commit
+        self.moved: dict[int, Account] = {}
+        self._rows: list[tuple[Any, ...]] = []
+        self._effects: dict[str, int] = {}
+        self._buckets: set[str] = set()  # whose figures changed
+
+    async def lock(
+        self, conn: Connection, customers: Iterable[Key] = (), ids: Iterable[int] = ()
+    ) -> None:
+        """Lock these members, as far as they exist, by (shop, customer id) and by id."""
+        self._hold(await accounts.lock(conn, customers, ids))
+
+    async def lock_free(self, conn: Connection, ids: Iterable[int]) -> None:
+        """Lock those of these members who are neither busy nor frozen."""
+        self._hold(await accounts.lock_free(conn, ids))
+
+    async def make(self, conn: Connection, rows: Sequence[NewMember]) -> None:
+        """Make those of these members who were not found by `lock`, and hold them like the
+        others.
+        """
+        missing = {(row[0], row[1]): row for row in rows if row[:2] not in self.by_customer}
+        if not missing:
+            return
+        self._hold(await accounts.insert(conn, list(missing.values())))
+        if raced := [key for key in missing if key not in self.by_customer]:
+            await self.lock(conn, raced)
+
+    async def load_lots(self, conn: Connection, ids: Iterable[int]) -> None:
+        """The lots with points left of these locked members."""
+        self.lots.update(await lots.of_members(conn, list(ids)))
+
+    def move(
+        self,
+        account: Account,
+        source: str,
+        effect: str,
+        from_bucket: str,
+        to_bucket: str,
+        points: int,
+        why: dict[str, Any],
+        effective_at: datetime,
+    ) -> None:
+        """Move `points` (> 0) of a locked member.
+
+        Raises FrozenError, and BrokenAccountError rather than let a balance fall below zero.
+        """
+        account.check_not_frozen()
+        balances = account.points
+        balances[from_bucket] -= points
+        balances[to_bucket] += points
+        if (
+            points <= 0
+            or (balances[from_bucket] < 0 and from_bucket not in NEGATIVE)
+            or balances["debt"] > 0
+        ):
+            raise BrokenAccountError(
+                account.id,
+                f"{effect} of {points} would leave {balances[from_bucket]} in {from_bucket}",
+            )
+        account.sequence += 1
+        row = (
+            account.shop,
+            account.id,
+            account.sequence,
+            source,
+            effect,
+            from_bucket,
+            to_bucket,
+            points,
+            _json.encode(why).decode(),
+            effective_at,
+            self.now,
+        )
+        account.last_hash = sha256(account.last_hash + canonical(*row)).digest()
+        self._rows.append((*row, account.last_hash))
+        self.moved[account.id] = account
+        self._effects[effect] = self._effects.get(effect, 0) + 1
+        self._buckets.add(from_bucket)
+        self._buckets.add(to_bucket)
+
+    def add(self, lot: Lot) -> None:
+        """A new lot of a locked member."""
+        self.lots.setdefault(lot.member_id, []).append(lot)
+
+    def repay(
+        self, account: Account, from_lots: list[Lot], source: str, points: int, at: datetime
+    ) -> None:
+        """Points that have just become available pay a debt first; they leave the lots they came
+        in.
+        """
+        owed = min(points, account.debt)
+        if owed:
+            lots.take(account.id, from_lots, owed)
+            why = {"debt_left": account.debt - owed}
+            self.move(account, source, "repay", "available", "debt", owed, why, at)
+
+    async def write(self, conn: Connection) -> None:
+        """Lots, ledger rows, balances and facts: a statement a table.
+
+        A natural key that is there already (shop, source, effect) raises
+        asyncpg.UniqueViolationError.
+        """
+        touched = (lot for of_member in self.lots.values() for lot in of_member)
+        await lots.write(conn, touched, self.now)
+        if self._rows:
+            await conn.copy_records_to_table("ledger", records=self._rows, columns=COLUMNS)
+            await self._update_members(conn)
+        await fact_log.append(conn, self.facts)
+        for effect, count in self._effects.items():
+            metrics.POSTINGS.labels(effect).inc(count)
+
+    async def _update_members(self, conn: Connection) -> None:
+        moved = list(self.moved.values())
+        buckets = tuple(sorted(self._buckets))
+        await conn.execute(
+            _update_members(buckets),
+            self.now,
+            [one.id for one in moved],
+            [one.sequence for one in moved],
+            [one.last_hash for one in moved],
+            *(
+                [-one.points[bucket] for one in moved]
+                if bucket in NEGATIVE
+                else [one.points[bucket] for one in moved]
+                for bucket in buckets
+            ),
+        )
+
+    def _hold(self, found: Iterable[Account]) -> None:
+        for account in found:
+            self.accounts[account.id] = account
+            self.by_customer[account.key] = account
+
+
+@lru_cache(maxsize=256)  # as many as there are sets of buckets
+def _update_members(buckets: tuple[str, ...]) -> str:
+    """Only the figures that changed travel: a batch of orders changes two or three of eight."""
+    arrays = ", ".join(f"${place}::bigint[]" for place in range(5, 5 + len(buckets)))
+    return f"""
 UPDATE members
-   SET pending = fresh.pending, available = fresh.available, held = fresh.held, spent = fresh.spent,
-       expired = fresh.expired, reversed = fresh.reversed, debt = fresh.debt, issued = fresh.issued,
-       sequence = fresh.sequence, last_hash = fresh.last_hash, updated_at = $12
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-              $7::bigint[],
-              $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[])
-    AS fresh (id, pending, available, held, spent, expired, reversed, debt, issued, sequence,
-              last_hash)
+   SET {", ".join(f"{bucket} = fresh.{bucket}" for bucket in buckets)},
+       sequence = fresh.sequence, last_hash = fresh.last_hash, updated_at = $1
+  FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], {arrays})
+    AS fresh (id, sequence, last_hash, {", ".join(buckets)})
  WHERE members.id = fresh.id
 """
-
-
-class Member:
-    """A locked row of `members`; `points` holds every bucket in double entry, so that their sum
-    is always 0.
-    """
-
-    __slots__ = (
-        "customer_id",
-        "id",
-        "is_deleted",
-        "last_hash",
-        "name",
-        "points",
-        "sequence",
-        "shop",
-    )
-
-    def __init__(self, row: Any) -> None:
-        self.id: int = row["id"]
-        self.shop: str = row["shop"]
-        self.customer_id: str = row["customer_id"]
-        self.name: str = row["name"]
-        self.is_deleted: bool = row["deleted_at"] is not None
-        self.sequence: int = row["sequence"]
-        self.last_hash: bytes = row["last_hash"] or GENESIS
-        self.points: dict[str, int] = {
-            bucket: -row[bucket] if bucket in _NEGATIVE else row[bucket] for bucket in BUCKETS
-        }
-
-    @property
-    def available(self) -> int:
-        return self.points["available"]
-
-    @property
-    def pending(self) -> int:
-        return self.points["pending"]
-
-    @property
-    def held(self) -> int:
-        return self.points["held"]
-
-    @property
-    def debt(self) -> int:
-        """What is owed, as a positive number."""
-        return -self.points["debt"]
-
-
-async def lock(
-    conn: Any, customers: Iterable[tuple[str, str]] = (), ids: Iterable[int] = ()
-) -> tuple[dict[tuple[str, str], Member], dict[int, Member]]:
-    """Lock existing members by (shop, customer id) and by id, in id order; both ways to find
-    them come back.
-    """
-    keys = list(customers)
-    rows = await conn.fetch(
-        LOCK, list(ids), [shop for shop, _ in keys], [customer for _, customer in keys]
-    )
-    members = [Member(row) for row in rows]
-    return {(one.shop, one.customer_id): one for one in members}, {one.id: one for one in members}
-
-
-async def lock_free(conn: Any, ids: Iterable[int]) -> dict[int, Member]:
-    """Lock those of the members `ids` that nobody else holds."""
-    return {row["id"]: Member(row) for row in await conn.fetch(LOCK_FREE, list(ids))}
-
-
-async def insert_members(
-    conn: Any, rows: Sequence[tuple[str, str, str, str, datetime | None, datetime | None]]
-) -> None:
-    """Make the members who are missing: (shop, customer id, name, email, profile updated at,
-    deleted at).
-    """
-    if rows:
-        await conn.execute(INSERT_MEMBERS, *(list(column) for column in zip(*rows, strict=True)))
 
 
 def canonical(
@@ -187,88 +242,3 @@ def canonical(
 
 def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
-
-
-class Posting:
-    """Movements of one transaction, gathered in memory and then written together."""
-
-    def __init__(self, recorded_at: datetime) -> None:
-        self.recorded_at = recorded_at
-        self.members: dict[int, Member] = {}  # those that moved
-        self._rows: list[tuple[Any, ...]] = []
-        self._effects: dict[str, int] = {}
-
-    def move(
-        self,
-        member: Member,
-        source: str,
-        effect: str,
-        from_bucket: str,
-        to_bucket: str,
-        points: int,
-        why: dict[str, Any],
-        effective_at: datetime,
-    ) -> None:
-        """Move `points` (> 0) of a locked member; raises ValueError rather than let a balance
-        fall below zero.
-        """
-        balances = member.points
-        balances[from_bucket] -= points
-        balances[to_bucket] += points
-        if (
-            points <= 0
-            or (balances[from_bucket] < 0 and from_bucket not in _NEGATIVE)
-            or balances["debt"] > 0
-        ):
-            raise ValueError(
-                f"{effect} of {points} would leave {balances[from_bucket]} in {from_bucket}"
-            )
-        member.sequence += 1
-        reason = _json.encode(why).decode()
-        row = (
-            member.shop,
-            member.id,
-            member.sequence,
-            source,
-            effect,
-            from_bucket,
-            to_bucket,
-            points,
-            reason,
-            effective_at,
-        )
-        member.last_hash = sha256(member.last_hash + canonical(*row, self.recorded_at)).digest()
-        self._rows.append((*row, member.last_hash))
-        self.members[member.id] = member
-        self._effects[effect] = self._effects.get(effect, 0) + 1
-
-    async def write(self, conn: Any) -> None:
-        """Append the rows and bring the members' balances up to them: two statements.
-
-        A natural key that is there already (shop, source, effect) raises
-        asyncpg.UniqueViolationError.
-        """
-        if not self._rows:
-            return
-        await conn.execute(
-            INSERT_ROWS,
-            *(list(column) for column in zip(*self._rows, strict=True)),
-            self.recorded_at,
-        )
-        members = list(self.members.values())
-        await conn.execute(
-            UPDATE_MEMBERS,
-            [one.id for one in members],
-            *(
-                [
-                    -one.points[bucket] if bucket in _NEGATIVE else one.points[bucket]
-                    for one in members
-                ]
-                for bucket in BUCKETS
-            ),
-            [one.sequence for one in members],
-            [one.last_hash for one in members],
-            self.recorded_at,
-        )
-        for effect, count in self._effects.items():
-            metrics.POSTINGS.labels(effect).inc(count)

@@ -2,15 +2,15 @@
 once deleted.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from app import text
 from app.facts import OrderPaid
 from app.points import facts
-from app.points.earning.orders import Work
-from app.points.facts import Incoming, Key
-from app.points.ledger.posting import Member
+from app.points.facts import Incoming
+from app.points.ledger.accounts import Account, Key, NewMember
 
 UPDATE_PROFILES = """
 UPDATE members
@@ -32,20 +32,18 @@ UPDATE members SET name = '', email = '', profile_updated_at = NULL,
                    deleted_at = COALESCE(deleted_at, $2)
  WHERE id = ANY($1::bigint[])
 """
-Row = tuple[str, str, str, str, datetime | None, datetime | None]
 
 
-def missing_rows(incoming: Incoming, work: Work, now: datetime) -> list[Row]:
+def missing_rows(
+    incoming: Incoming, earning: Mapping[Key, OrderPaid], now: datetime
+) -> list[NewMember]:
     """A member for everyone who earns, and for everyone Shopify tells us of.
 
     Someone deleted gets a row without name too: an older fact about them may still be on its way.
     """
-    rows: dict[Key, Row] = {}
-    for (shop, order_id), award in work.fresh.items():
-        order = incoming.paid[shop, order_id].order
-        if award.outcome in {"earned", "zero"}:
-            key = (shop, order.customer_id or "")
-            rows[key] = (*key, *_person(order), None, None)
+    rows: dict[Key, NewMember] = {
+        key: (*key, *_person(order), None, None) for key, order in earning.items()
+    }
     for key, profile in incoming.profiles.items():
         if profile.is_deleted:
             rows[key] = (*key, "", "", None, now)
@@ -55,7 +53,7 @@ def missing_rows(incoming: Incoming, work: Work, now: datetime) -> list[Row]:
 
 
 async def write_profiles(
-    conn: Any, incoming: Incoming, by_key: dict[Key, Member], now: datetime
+    conn: Any, incoming: Incoming, by_key: dict[Key, Account], now: datetime
 ) -> None:
     """Bring names and addresses of the locked members up to the newest we were told."""
     told = [(by_key[key], profile) for key, profile in incoming.profiles.items() if key in by_key]
@@ -74,7 +72,7 @@ async def write_profiles(
         await conn.execute(ANONYMISE, deleted, now)
 
 
-async def _fill(conn: Any, incoming: Incoming, by_key: dict[Key, Member]) -> None:
+async def _fill(conn: Any, incoming: Incoming, by_key: dict[Key, Account]) -> None:
     """Members made without a name, by a redemption, get it from their next order."""
     nameless: dict[int, tuple[str, str]] = {}
     for (shop, _), paid in incoming.paid.items():

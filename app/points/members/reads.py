@@ -157,7 +157,8 @@ async def member(shop: str, customer_id: str) -> MemberDetail:
     as_of = datetime.now(UTC)
     async with db.connection() as conn:
         row = await conn.fetchrow(
-            f"SELECT {_MEMBER}, id, sequence FROM members WHERE shop = $1 AND customer_id = $2",
+            f"SELECT {_MEMBER}, id, sequence, frozen_at FROM members "
+            "WHERE shop = $1 AND customer_id = $2",
             shop,
             customer_id,
         )
@@ -185,6 +186,7 @@ async def member(shop: str, customer_id: str) -> MemberDetail:
         [LotView(str(lot["id"]), *tuple(lot)[1:]) for lot in lots],
         [_ledger_view(one) for one in rows],
         redeemed,
+        is_frozen=row["frozen_at"] is not None,
     )
 
 

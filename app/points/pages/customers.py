@@ -11,9 +11,9 @@ from starlette.routing import BaseRoute, Route
 
 from app import calendar
 from app.errors import NotFoundError
+from app.points.ledger import actions
 from app.points.members import reads
 from app.points.pages import program as program_pages
-from app.points.rewards import actions
 from app.points.views import Balance, MemberDetail, MemberPage
 from app.resilience import reading
 from app.resilience.reading import Reading

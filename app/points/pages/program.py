@@ -11,9 +11,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError
+from app.points.earning import actions as earning
 from app.points.earning import rules
 from app.points.members import reads
-from app.points.rewards import actions
+from app.points.rewards import actions as rewards_actions
 from app.points.views import Program, RewardView
 from app.resilience import reading
 from app.resilience.reading import Reading
@@ -70,7 +71,7 @@ async def ready(visit: Visit) -> Reading[Program]:
     if current.version and (current.currency, current.timezone) == (visit.currency, visit.timezone):
         return found
     made = await pages.attempt(
-        lambda: actions.ensure_program(visit.shop, visit.currency, visit.timezone), forms.CHANGES
+        lambda: earning.ensure_program(visit.shop, visit.currency, visit.timezone), forms.CHANGES
     )
     return found if made is None else reading.live(made)
 
@@ -157,7 +158,7 @@ async def edit(visit: Visit) -> Response:
         "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None,
     }
     status = await forms.change(
-        form, lambda: actions.edit_program(visit.shop, changed, visit.staff.user_id)
+        form, lambda: earning.edit_program(visit.shop, changed, visit.staff.user_id)
     )
     if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
@@ -220,7 +221,7 @@ async def save_reward(visit: Visit) -> Response:
     async def save() -> None:
         is_active = (await _reward(visit, reward_id)).is_active if reward_id else True
         cost, amount_off = int(values["cost"]), Decimal(values["amount_off"])
-        await actions.save_reward(
+        await rewards_actions.save_reward(
             visit.shop, reward_id or None, values["title"], cost, amount_off, is_active
         )
 
@@ -253,7 +254,7 @@ async def switch_reward(visit: Visit) -> Response:
 
     async def switch() -> None:
         row = await _reward(visit, reward_id)
-        await actions.save_reward(
+        await rewards_actions.save_reward(
             visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active
         )
 

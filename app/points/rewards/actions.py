@@ -1,49 +1,40 @@
-"""What changes points at someone's wish: redeem and adjust; programme and time have files of
-their own.
-"""
+"""What shoppers and merchants do with rewards: redeem one, make or change one."""
 
+import asyncio
 import re
 import uuid
 from base64 import b32encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import asyncpg
 import msgspec
 
 from app import db, text
-from app.db import Stores
-from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from app.flow.bus import log as fact_log
-from app.points import facts
-from app.points.earning import grants, rules, terms
-from app.points.earning.grants import Decisions
-from app.points.earning.programs import edit_program, ensure_program, save_reward
-from app.points.ledger import balances, lots
-from app.points.ledger import posting as ledger
-from app.points.ledger.expiry import expire_due, release_due
-from app.points.ledger.lots import Lot
-from app.points.ledger.posting import Member
+from app.db import Connection, Row, Stores
+from app.errors import BadInputError, ConflictError, HoldfastError, NotFoundError, RefusedError
+from app.points.earning import rules
+from app.points.ledger import balances, freezing, lots
+from app.points.ledger.accounts import Account, Key
+from app.points.ledger.keys import checked_key, fingerprint
+from app.points.ledger.posting import Batch
 from app.points.members import reads
-from app.points.views import Balance, RedemptionView
+from app.points.views import RedemptionView, RewardView
 
-__all__ = [
-    "adjust",
-    "edit_program",
-    "ensure_program",
-    "expire_due",
-    "redeem",
-    "release_due",
-    "save_reward",
-]
-
-KEY_LENGTH_MAX = 128
-REASON_LENGTH_MAX = 500
-ADJUSTMENT_MAX = 1_000_000_000
+REQUEST_ID_LENGTH_MAX = 128
+COST_MAX = 1_000_000_000
+AMOUNT_MAX = 1_000_000
+TITLE_LENGTH_MAX = 120
 GIVE_UP_AFTER = timedelta(hours=1)  # then a held redemption is settled by what Shopify has
 SWEEP_AFTER = timedelta(seconds=10)  # the request that made the hold goes first
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+WAIT_SECONDS_MAX = 3.0  # for a shopper's other taps and a batch of orders; then an answer is due
+LIMIT_WAIT = "SELECT set_config('lock_timeout', $1, TRUE)"  # of this transaction
 SELECT_EARLIER = f"""
 SELECT {reads.REDEMPTION_COLUMNS}, request_hash FROM redemptions
  WHERE shop = $1 AND customer_id = $2 AND idempotency_key = $3
@@ -53,15 +44,48 @@ SELECT_REWARD = (
 )
 INSERT_REDEMPTION = f"""
 INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, points, amount_off,
-                         idempotency_key,
-                         request_hash, code, discount_gid, state, reason, allocations, attempts,
-                         next_attempt_at,
-                         give_up_at, request_id, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 'held', '', $12, 0, $13, $14, $15, $16,
-        $16)
+                         idempotency_key, request_hash, code, discount_gid, state, reason,
+                         allocations, attempts, tries_sent, next_attempt_at, give_up_at,
+                         request_id, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 'held', '', $12, 0, 0, $13, $14, $15,
+        $16, $16)
 RETURNING {reads.REDEMPTION_COLUMNS}
 """
-SELECT_ADJUSTMENT = "SELECT why FROM ledger WHERE shop = $1 AND source = $2 AND effect = 'adjust'"
+_REWARD_COLUMNS = "id::text AS id, title, cost, amount_off, is_active"
+INSERT_REWARD = f"""
+INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
+VALUES ($1, $2, $3, $4, $5, now())
+RETURNING {_REWARD_COLUMNS}
+"""
+UPDATE_REWARD = f"""
+UPDATE rewards SET title = $3, cost = $4, amount_off = $5, is_active = $6, updated_at = now()
+ WHERE shop = $1 AND id = $2
+RETURNING {_REWARD_COLUMNS}
+"""
+# gone with the last one who waits
+_turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+
+class BusyMemberError(HoldfastError):
+    """Somebody else holds this member's row (503). Permanent for the guard: one shopper's wait says
+    nothing about the database, and must not open the circuit for all others.
+    """
+
+    status, permanent, code = 503, True, "busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your points are being updated just now. They are safe; please try again in a minute."
+        )
+
+
+class Reward(NamedTuple):
+    """A reward on offer."""
+
+    id: int
+    title: str
+    cost: int
+    amount_off: Decimal
 
 
 async def redeem(
@@ -77,71 +101,63 @@ async def redeem(
 
     The same key with the same reward gives the same redemption again.
     Raises BadInputError, NotFoundError (reward), ConflictError (key used otherwise), RefusedError
-    (code `insufficient_points`).
+    (code `insufficient_points`), FrozenError, BusyMemberError.
     """
-    key = _key(idempotency_key)
-    request_hash = _hash(reward_id)
-    now = datetime.now(UTC)
-    async with db.transaction() as conn:
-        by_key, _ = await ledger.lock(conn, [(shop, customer_id)])
+    key = checked_key(idempotency_key)
+    request_hash = fingerprint(reward_id)
+    batch = Batch(datetime.now(UTC))
+    async with (
+        _turn(shop, customer_id) as until,
+        freezing.whoever_is_broken(),
+        db.transaction() as conn,
+    ):
+        await _lock(conn, batch, shop, customer_id, until)
         # under the member's lock, so of two requests with one key the second finds what the first
         # did
-        earlier = await conn.fetchrow(SELECT_EARLIER, shop, customer_id, key)
-        if earlier is not None:
-            if earlier["request_hash"] != request_hash:
-                raise ConflictError("This idempotency key was used for another reward already.")
-            return reads.redemption_view(earlier)
-        reward = await _reward(conn, shop, reward_id)
-        member = by_key.get((shop, customer_id))
-        row = await _hold(
-            conn, member, reward, key, request_hash, text.clean(request_id, KEY_LENGTH_MAX), now
-        )
-    if stores is not None and member is not None:
-        await balances.publish(stores, [member], now)
+        row = await conn.fetchrow(SELECT_EARLIER, shop, customer_id, key)
+        if row is not None and row["request_hash"] != request_hash:
+            raise ConflictError("This idempotency key was used for another reward already.")
+        if row is None:
+            reward = await _reward(conn, shop, reward_id)
+            account = batch.by_customer.get((shop, customer_id))
+            request_id = text.clean(request_id, REQUEST_ID_LENGTH_MAX)
+            row = await _hold(conn, batch, account, reward, key, request_hash, request_id)
+    if stores is not None and batch.moved:
+        await balances.publish(stores, batch.moved.values(), batch.now)
     return reads.redemption_view(row)
 
 
-async def adjust(
+async def save_reward(
     shop: str,
-    customer_id: str,
-    points: int,
-    reason: str,
-    key: str,
-    by: str,
-    stores: Stores | None = None,
-) -> Balance:
-    """Give (or with negative `points` take) points, with a reason of 1..500 characters.
-
-    Raises BadInputError, NotFoundError (no such member), ConflictError (key used otherwise),
-    RefusedError (more than is available).
-    """
-    reason = text.clean(reason, REASON_LENGTH_MAX + 1)
-    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
-        raise BadInputError(f"Please give a reason of at most {REASON_LENGTH_MAX} characters.")
-    if not 0 < abs(points) <= ADJUSTMENT_MAX:
+    reward_id: str | None,
+    title: str,
+    cost: int,
+    amount_off: Decimal | str,
+    is_active: bool,
+) -> RewardView:
+    """Make (`reward_id` None) or change a reward. Raises BadInputError, NotFoundError."""
+    title = text.clean(title, TITLE_LENGTH_MAX + 1).strip()
+    if not 1 <= len(title) <= TITLE_LENGTH_MAX:
         raise BadInputError(
-            f"Please give a number of points other than 0, at most {ADJUSTMENT_MAX}."
+            f"Please give the reward a name of at most {TITLE_LENGTH_MAX} characters."
         )
-    source = f"adjustment:{_key(key)}"
-    request_hash = _hash(customer_id, str(points), reason)
-    now = datetime.now(UTC)
-    why = {"points": points, "reason": reason, "by": text.clean(by, 64), "request": request_hash}
-    try:
-        async with db.transaction() as conn:
-            by_key, _ = await ledger.lock(conn, [(shop, customer_id)])
-            member = by_key.get((shop, customer_id))
-            if member is None:
-                raise NotFoundError("There is no such customer in this shop.")
-            earlier = await conn.fetchval(SELECT_ADJUSTMENT, shop, source)
-            if earlier is None:
-                await _adjust(conn, member, points, source, why, now)
-            elif msgspec.json.decode(earlier)["request"] != request_hash:
-                raise ConflictError("This adjustment was already saved with other contents.")
-    except asyncpg.UniqueViolationError as error:  # the same key for two customers at once
-        raise ConflictError("This adjustment was already saved with other contents.") from error
-    if stores is not None:
-        await balances.publish(stores, [member], now)
-    return balances.of_member(member, now)
+    if not 1 <= cost <= COST_MAX:
+        raise BadInputError("A reward costs a whole number of points, at least 1.")
+    amount = rules.parse_decimal(amount_off, 2, "Please give an amount above 0, such as 5.00.")
+    if not 0 < amount <= AMOUNT_MAX:
+        raise BadInputError("Please give an amount above 0, such as 5.00.")
+    async with db.transaction() as conn:
+        if reward_id is None:
+            row = await conn.fetchrow(INSERT_REWARD, shop, title, cost, amount, is_active)
+        elif _NUMBER.fullmatch(reward_id):
+            row = await conn.fetchrow(
+                UPDATE_REWARD, shop, int(reward_id), title, cost, amount, is_active
+            )
+        else:
+            row = None
+    if row is None:
+        raise NotFoundError("There is no such reward in this shop.")
+    return RewardView(**row)
 
 
 def discount_code(redemption_id: uuid.UUID) -> str:
@@ -154,105 +170,92 @@ def discount_code(redemption_id: uuid.UUID) -> str:
     )
 
 
-async def _reward(conn: Any, shop: str, reward_id: str) -> Any:
+@asynccontextmanager
+async def _turn(shop: str, customer_id: str) -> AsyncIterator[float]:
+    """One redemption of a shopper at a time in this process, so that forty taps hold one connection
+    and not forty; until when this one may wait, on the loop's clock.
+    """
+    until = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
+    turn = _turns.setdefault((shop, customer_id), asyncio.Lock())
+    try:
+        async with asyncio.timeout_at(until):
+            await turn.acquire()
+    except TimeoutError:
+        raise BusyMemberError from None
+    try:
+        yield until
+    finally:
+        turn.release()
+
+
+async def _lock(conn: Connection, batch: Batch, shop: str, customer_id: str, until: float) -> None:
+    left_seconds = until - asyncio.get_running_loop().time()
+    await conn.fetchval(LIMIT_WAIT, f"{max(1, int(left_seconds * 1000))}ms")
+    try:
+        await batch.lock(conn, [(shop, customer_id)])
+    except asyncpg.LockNotAvailableError as error:
+        raise BusyMemberError from error
+
+
+async def _reward(conn: Connection, shop: str, reward_id: str) -> Reward:
     found = _NUMBER.fullmatch(reward_id)
-    reward = await conn.fetchrow(SELECT_REWARD, shop, int(reward_id)) if found else None
-    if reward is None:
+    row = await conn.fetchrow(SELECT_REWARD, shop, int(reward_id)) if found else None
+    if row is None:
         raise NotFoundError("There is no such reward in this shop.", code="unknown_reward")
-    return reward
+    return Reward(**row)
 
 
 async def _hold(
-    conn: Any,
-    member: Member | None,
-    reward: Any,
+    conn: Connection,
+    batch: Batch,
+    account: Account | None,
+    reward: Reward,
     key: str,
     request_hash: str,
     request_id: str,
-    now: datetime,
-) -> Any:
+) -> Row:
     """Move the cost from available to held and write the redemption down, under the member's
     lock.
     """
-    cost = reward["cost"]
-    spendable = (
-        lots.spendable((await lots.of_members(conn, [member.id]))[member.id], now) if member else []
-    )
+    spendable = []
+    if account is not None:
+        account.check_not_frozen()
+        await batch.load_lots(conn, [account.id])
+        spendable = lots.spendable(batch.lots[account.id], batch.now)
     has = sum(lot.remaining for lot in spendable)
-    if member is None or has < cost:
+    if account is None or has < reward.cost:
         raise RefusedError(
-            f"This reward costs {cost} points; {has} can be spent.", code="insufficient_points"
+            f"This reward costs {reward.cost} points; {has} can be spent.",
+            code="insufficient_points",
         )
     redemption_id = uuid.uuid4()
-    taken = lots.take(spendable, cost)
-    posting = ledger.Posting(now)
+    taken = lots.take(account.id, spendable, reward.cost)
     why = {
-        "reward": reward["title"],
+        "reward": reward.title,
         "redemption_id": str(redemption_id),
-        "amount_off": str(reward["amount_off"]),
+        "amount_off": str(reward.amount_off),
     }
-    posting.move(member, f"redemption:{redemption_id}", "hold", "available", "held", cost, why, now)
-    await lots.write(conn, spendable)
-    await posting.write(conn)
-    return await conn.fetchrow(
+    source = f"redemption:{redemption_id}"
+    batch.move(account, source, "hold", "available", "held", reward.cost, why, batch.now)
+    await batch.write(conn)
+    row = await conn.fetchrow(
         INSERT_REDEMPTION,
         redemption_id,
-        member.shop,
-        member.id,
-        member.customer_id,
-        reward["id"],
-        reward["title"],
-        cost,
-        reward["amount_off"],
+        account.shop,
+        account.id,
+        account.customer_id,
+        reward.id,
+        reward.title,
+        reward.cost,
+        reward.amount_off,
         key,
         request_hash,
         discount_code(redemption_id),
         msgspec.json.encode([[lot.id, points] for lot, points in taken]).decode(),
-        now + SWEEP_AFTER,
-        now + GIVE_UP_AFTER,
+        batch.now + SWEEP_AFTER,
+        batch.now + GIVE_UP_AFTER,
         request_id,
-        now,
+        batch.now,
     )
-
-
-async def _adjust(
-    conn: Any, member: Member, points: int, source: str, why: dict[str, Any], now: datetime
-) -> None:
-    decisions = Decisions(now)
-    move = decisions.posting.move
-    if points > 0:
-        rule = (await terms.of_shops(conn, [member.shop]))[member.shop]
-        expires_at = rules.expires_at(now, rule.expiry_days, rule.timezone)
-        lot = Lot(
-            member.shop, member.id, source, points, now, is_pending=False, expires_at=expires_at
-        )
-        touched = [lot]
-        move(member, source, "adjust", "issued", "available", points, why, now)
-        decisions.facts.append(facts.made("points.earned", member, source, points, ""))
-        grants.repay(decisions.posting, member, [lot], source, points, now)
-    else:
-        if -points > member.available:
-            raise RefusedError(
-                f"Only {member.available} points are available.", code="insufficient_points"
-            )
-        touched = [
-            lot
-            for lot in (await lots.of_members(conn, [member.id]))[member.id]
-            if not lot.is_pending
-        ]
-        lots.take(touched, -points)
-        move(member, source, "adjust", "available", "reversed", -points, why, now)
-        decisions.facts.append(facts.made("points.reversed", member, source, -points, ""))
-    await lots.write(conn, touched)
-    await decisions.posting.write(conn)
-    await fact_log.append(conn, decisions.facts)
-
-
-def _key(key: str) -> str:
-    if not 1 <= len(key) <= KEY_LENGTH_MAX or text.clean(key, KEY_LENGTH_MAX) != key:
-        raise BadInputError(f"An idempotency key has 1 to {KEY_LENGTH_MAX} characters.")
-    return key
-
-
-def _hash(*parts: str) -> str:
-    return sha256(msgspec.json.encode(parts)).hexdigest()
+    assert row is not None
+    return row

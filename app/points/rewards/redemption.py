@@ -6,21 +6,23 @@ fixed with the hold, so a repeated call finds what an earlier one made. After an
 only asked what there is: a code of ours that exists is captured, since the shopper asked for
 exactly that and nobody else can use it; no code releases the points; no answer leaves them held. A
 released one is looked for once more, and a code made too late is switched off.
+
+A call that our own circuit, bulkhead or the shop's cost budget refused was never sent and counts as
+no attempt. When none was ever sent, the points go back after ten minutes without asking Shopify.
 """
 
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
 
 import httpx
 
 from app import db
-from app.core import admin_api
-from app.db import Stores
+from app.db import Row, Stores
 from app.errors import HoldfastError, NotFoundError
 from app.points.members import reads
-from app.points.rewards import settling
+from app.points.rewards import discounts, settling
+from app.points.rewards.discounts import Found, Lease, NotSentError
 from app.points.views import RedemptionView
 from app.telemetry import logs
 
@@ -30,22 +32,28 @@ LEASE = timedelta(
 )  # longer than an attempt, and all that a killed process costs the shopper
 PAUSE_SECONDS_MAX = 60.0  # between two attempts to make the code
 PAUSE_SECONDS_MAX_LATE = 900.0  # once it is only a matter of finding out what there is
+UNSENT_GIVE_UP_AFTER = timedelta(minutes=10)  # a shopper need not wait longer for what never began
+PAUSE_SECONDS_MIN_UNSENT = 2.0  # then a tenth of what it has waited already
+NEVER_ASKED = "The code could not be made just now."
 CLEANUPS_MAX = 200  # two days of not being able to look
 BATCH = 50
 AT_ONCE = 8
-TITLE_LENGTH_MAX = 80
-TRANSIENT_CODES = frozenset({"INTERNAL_ERROR"})
 log = logs.logger()
 
 _COLUMNS = (
-    "id, shop, customer_id, title, amount_off, code, discount_gid, state, attempts, "
-    "give_up_at, created_at, request_id"
+    "id, shop, customer_id, title, amount_off, code, state, attempts, tries_sent, give_up_at, "
+    "created_at"
 )
-# one attempt at a time: whoever moves next_attempt_at ahead has the lease; the first attempt need
-# not wait
+# One attempt at a time: whoever moves next_attempt_at ahead has the lease; the first attempt need
+# not wait. A create counts as sent before it is: a process that dies on the way leaves it counted.
 LEASE_HELD = f"""
-UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3
+UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3,
+                       tries_sent = tries_sent + CASE WHEN give_up_at > $2 THEN 1 ELSE 0 END
  WHERE id = $1 AND state = 'held' AND (next_attempt_at <= $2 OR attempts = 0) RETURNING {_COLUMNS}
+"""
+UNDO = """
+UPDATE redemptions SET attempts = attempts - 1, tries_sent = tries_sent - 1, next_attempt_at = $2
+ WHERE id = $1 AND state = 'held'
 """
 LEASE_RELEASED = f"""
 UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3
@@ -62,20 +70,6 @@ SELECT id, state FROM (
 """
 
 
-class Refusal(NamedTuple):
-    """Shopify says no for good; the reason as a plain sentence."""
-
-    reason: str
-
-
-class Found(NamedTuple):
-    """A discount with our code; `gid` is its id at Shopify."""
-
-    gid: str
-    is_ours: bool
-    is_active: bool
-
-
 async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str) -> RedemptionView:
     """Bring one held redemption on: captured with its code, released with a reason, or still held.
 
@@ -86,17 +80,21 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     async with db.connection() as conn:
         row = await conn.fetchrow(LEASE_HELD, redemption_id, now, now + LEASE)
     if row is not None:
+        lease = Lease(**row)
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                await _attempt(stores, client, row, is_late=now >= row["give_up_at"])
+                await _attempt(stores, client, lease, now)
         except (
             asyncio.CancelledError
         ):  # whoever asked cannot wait longer: somebody else need not wait for the lease
-            await _try_later(row, now)
+            await _try_later(lease, now)
             raise
+        except NotSentError as error:
+            _log("redemption stays held", lease, error)
+            await _undo(lease, now)
         except Exception as error:  # noqa: BLE001 - whatever it was, the points stay held and it is tried again
-            _log("redemption stays held", row, error)
-            await _try_later(row, now)
+            _log("redemption stays held", lease, error)
+            await _try_later(lease, now)
     return await view(redemption_id)
 
 
@@ -108,7 +106,7 @@ async def sweep(
         due = await conn.fetch(SELECT_DUE, now or datetime.now(UTC), limit)
     seats = asyncio.Semaphore(AT_ONCE)
 
-    async def go_on(row: Any) -> None:
+    async def go_on(row: Row) -> None:
         async with seats:
             bring = complete if row["state"] == "held" else clean_up
             await bring(stores, client, str(row["id"]))
@@ -128,19 +126,20 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         row = await conn.fetchrow(LEASE_RELEASED, redemption_id, now, now + LEASE)
     if row is None:
         return
+    lease = Lease(**row)
     try:
         async with asyncio.timeout(ATTEMPT_SECONDS):
-            found = await _look_up(stores, client, row)
+            found = await discounts.look_up(stores, client, lease)
             if found and found.is_ours and found.is_active:
-                await _deactivate(stores, client, row, found.gid)
-                log.info("late code switched off", redemption_id=redemption_id, shop=row["shop"])
+                await discounts.deactivate(stores, client, lease.shop, found.gid)
+                log.info("late code switched off", redemption_id=redemption_id, shop=lease.shop)
     except Exception as error:  # noqa: BLE001 - looked for again, so long as there is hope of an answer
-        _log("late code not looked for", row, error)
-        if row["attempts"] < CLEANUPS_MAX:
-            await _later(row, now + timedelta(seconds=PAUSE_SECONDS_MAX_LATE))
+        _log("late code not looked for", lease, error)
+        if lease.attempts < CLEANUPS_MAX:
+            await _later(lease, now + timedelta(seconds=PAUSE_SECONDS_MAX_LATE))
             return
         log.error("nobody knows whether a released code exists", redemption_id=redemption_id)  # noqa: TRY400 - logged above
-    await _later(row, None)
+    await _later(lease, None)
 
 
 async def view(redemption_id: str) -> RedemptionView:
@@ -155,119 +154,69 @@ async def view(redemption_id: str) -> RedemptionView:
     return reads.redemption_view(row)
 
 
-async def _attempt(stores: Stores, client: httpx.AsyncClient, row: Any, *, is_late: bool) -> None:
+async def _attempt(stores: Stores, client: httpx.AsyncClient, lease: Lease, now: datetime) -> None:
     """One try; raises what may pass by itself."""
-    redemption_id = str(row["id"])
+    redemption_id = str(lease.id)
+    is_late = now >= lease.give_up_at
+    sent_before = lease.tries_sent - (0 if is_late else 1)
+    if sent_before == 0 and (is_late or now >= lease.created_at + UNSENT_GIVE_UP_AFTER):
+        await settling.give_back(stores, redemption_id, NEVER_ASKED)
+        return
     if is_late:
-        found = await _look_up(stores, client, row)
+        found = await discounts.look_up(stores, client, lease)
         if found and found.is_ours and found.is_active:
-            await _capture(stores, row, found.gid)
+            await _capture(stores, lease, found.gid)
         else:
-            await settling.release(
+            await settling.give_back(
                 stores, redemption_id, "Shopify could not make the code in time."
             )
         return
-    made = await _create(stores, client, row)
+    made = await discounts.create(stores, client, lease)
     if isinstance(made, Found):
-        await _capture(stores, row, made.gid)
+        await _capture(stores, lease, made.gid)
     else:
         log.info(
-            "redemption refused", redemption_id=redemption_id, shop=row["shop"], reason=made.reason
+            "redemption refused", redemption_id=redemption_id, shop=lease.shop, reason=made.reason
         )
-        await settling.release(stores, redemption_id, made.reason)
+        await settling.give_back(stores, redemption_id, made.reason)
 
 
-async def _capture(stores: Stores, row: Any, gid: str) -> None:
+async def _capture(stores: Stores, lease: Lease, gid: str) -> None:
     """The code exists. If the points went back while its answer was on the way, it is to be
     switched off at once.
     """
-    if not await settling.capture(stores, str(row["id"]), gid):
+    if not await settling.capture(stores, str(lease.id), gid):
         async with db.connection() as conn:
-            await conn.execute(LATER, row["id"], "released", datetime.now(UTC))
+            await conn.execute(LATER, lease.id, "released", datetime.now(UTC))
 
 
-async def _create(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found | Refusal:
-    data = await _execute(
-        stores, client, row["shop"], "discount_create", {"basicCodeDiscount": discount(row)}
-    )
-    answer = data["discountCodeBasicCreate"]
-    errors = answer.get("userErrors") or []
-    if not errors:
-        return Found(answer["codeDiscountNode"]["id"], is_ours=True, is_active=True)
-    codes = {error.get("code") for error in errors}
-    if codes & TRANSIENT_CODES:
-        raise HoldfastError("Shopify had an internal error.", code="shopify_internal_error")
-    # refused: perhaps because an earlier attempt, whose answer was lost, has made it already
-    found = await _look_up(stores, client, row) if "TAKEN" in codes or row["attempts"] > 1 else None
-    if found and found.is_ours:
-        return found if found.is_active else Refusal("The code was switched off in Shopify.")
-    said = "; ".join(str(error.get("message", "")) for error in errors)
-    return Refusal(f"Shopify refused the code: {said[:300]}")
-
-
-async def _look_up(stores: Stores, client: httpx.AsyncClient, row: Any) -> Found | None:
-    data = await _execute(stores, client, row["shop"], "discount_by_code", {"code": row["code"]})
-    node = data["codeDiscountNodeByCode"]
-    if node is None:
-        return None
-    details = node.get("codeDiscount") or {}
-    return Found(
-        node["id"],
-        str(row["id"]) in details.get("title", ""),
-        details.get("status", "ACTIVE") != "EXPIRED",
-    )
-
-
-async def _deactivate(stores: Stores, client: httpx.AsyncClient, row: Any, gid: str) -> None:
-    data = await _execute(stores, client, row["shop"], "discount_deactivate", {"id": gid})
-    if errors := data["discountCodeDeactivate"].get("userErrors"):
-        raise HoldfastError(f"Shopify did not switch the code off: {errors[0].get('message', '')}")
-
-
-async def _execute(
-    stores: Stores, client: httpx.AsyncClient, shop: str, document: str, variables: dict[str, Any]
-) -> dict[str, Any]:
-    return await admin_api.call(client, stores.config, shop, document, variables)
-
-
-def discount(row: Any) -> dict[str, Any]:
-    """The DiscountCodeBasicInput of a redemption: one use, by this customer; the title proves
-    that it is ours.
-    """
-    return {
-        "title": f"{row['title'][:TITLE_LENGTH_MAX]} (Holdfast {row['id']})",
-        "code": row["code"],
-        "startsAt": row["created_at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "usageLimit": 1,
-        "appliesOncePerCustomer": True,
-        "context": {"customers": {"add": [f"gid://shopify/Customer/{row['customer_id']}"]}},
-        "customerGets": {
-            "value": {
-                "discountAmount": {"amount": str(row["amount_off"]), "appliesOnEachItem": False}
-            },
-            "items": {"all": True},
-        },
-    }
-
-
-def _log(what: str, row: Any, error: Exception) -> None:
+def _log(what: str, lease: Lease, error: Exception) -> None:
     is_expected = isinstance(error, (HoldfastError, httpx.HTTPError, TimeoutError, OSError))
     log.warning(
         what,
-        redemption_id=str(row["id"]),
-        shop=row["shop"],
-        attempts=row["attempts"],
+        redemption_id=str(lease.id),
+        shop=lease.shop,
+        attempts=lease.attempts,
         reason=getattr(error, "code", type(error).__name__),
         exc_info=None if is_expected else error,
     )
 
 
-async def _try_later(row: Any, now: datetime) -> None:
-    limit = PAUSE_SECONDS_MAX_LATE if now >= row["give_up_at"] else PAUSE_SECONDS_MAX
-    pause_seconds = min(2.0 ** min(row["attempts"], 20), limit) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-    await _later(row, now + timedelta(seconds=pause_seconds))
+async def _try_later(lease: Lease, now: datetime) -> None:
+    limit = PAUSE_SECONDS_MAX_LATE if now >= lease.give_up_at else PAUSE_SECONDS_MAX
+    pause_seconds = min(2.0 ** min(lease.attempts, 20), limit) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    await _later(lease, now + timedelta(seconds=pause_seconds))
 
 
-async def _later(row: Any, at: datetime | None) -> None:
+async def _undo(lease: Lease, now: datetime) -> None:
+    """What was never sent is no attempt. The next pause grows with the time it has waited."""
+    waited_seconds = (now - lease.created_at).total_seconds()
+    pause_seconds = min(PAUSE_SECONDS_MAX, max(PAUSE_SECONDS_MIN_UNSENT, waited_seconds / 10))
+    at = now + timedelta(seconds=pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
     async with db.connection() as conn:
-        await conn.execute(LATER, row["id"], row["state"], at)
+        await conn.execute(UNDO, lease.id, at)
+
+
+async def _later(lease: Lease, at: datetime | None) -> None:
+    async with db.connection() as conn:
+        await conn.execute(LATER, lease.id, lease.state, at)

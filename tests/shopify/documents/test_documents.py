@@ -9,6 +9,7 @@ import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from graphql import (
@@ -22,7 +23,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from app import config as settings
-from app.points.rewards import redemption
+from app.points.rewards import discounts
 from app.shopify.graphql import DOCUMENTS
 
 BESIDE = settings.ROOT / "../shared/shopify/schema"
@@ -86,16 +87,24 @@ def test_the_example_variables_are_what_the_document_declares(name, version):
 
 @each_version
 def test_the_discount_of_a_redemption_is_what_shopify_expects(version):
-    row = {
-        "title": "5.00 off",
-        "id": "018f2f66-0000-7000-8000-000000000001",
-        "code": "HF-7KQ2M9XW4T",
-        "created_at": datetime.now(UTC),
-        "customer_id": "77",
-        "amount_off": Decimal("5.00"),
-    }
+    now = datetime.now(UTC)
+    lease = discounts.Lease(
+        id=UUID("018f2f66-0000-7000-8000-000000000001"),
+        shop="alice.myshopify.com",
+        customer_id="77",
+        title="5.00 off",
+        amount_off=Decimal("5.00"),
+        code="HF-7KQ2M9XW4T",
+        state="held",
+        attempts=1,
+        tries_sent=1,
+        give_up_at=now,
+        created_at=now,
+    )
     assert (
-        wrong_variables("discount_create", version, {"basicCodeDiscount": redemption.discount(row)})
+        wrong_variables(
+            "discount_create", version, {"basicCodeDiscount": discounts.discount(lease)}
+        )
         == []
     )
 

@@ -1,20 +1,16 @@
-"""A shop's programme and rewards as its merchant edits them: every edit of the rules is a new
-version.
-"""
+"""A shop's programme as its merchant edits it: every edit of the rules is a new version."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from app import db, text
-from app.errors import BadInputError, NotFoundError
+from app.db import Connection
+from app.errors import BadInputError
 from app.points.earning import rules, terms
-from app.points.views import Program, RewardView
+from app.points.views import Program
 
 RATE_MAX = 10_000
 DAYS_MAX = 3_650
-COST_MAX = 1_000_000_000
-AMOUNT_MAX = 1_000_000
-TITLE_LENGTH_MAX = 120
 DEFAULT_REWARDS = (("5.00 off", 100, "5.00"), ("30.00 off", 500, "30.00"))
 EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback"})
 # two edits at once: the second becomes the version after the first
@@ -30,16 +26,6 @@ INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
 SELECT $1::text, title, cost, amount_off, TRUE, now()
   FROM unnest($2::text[], $3::bigint[], $4::numeric[]) AS fresh (title, cost, amount_off)
  WHERE NOT EXISTS (SELECT FROM rewards WHERE shop = $1::text)
-"""
-INSERT_REWARD = """
-INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at) VALUES ($1, $2, $3, $4,
-                     $5, now())
-RETURNING id, title, cost, amount_off, is_active
-"""
-UPDATE_REWARD = """
-UPDATE rewards SET title = $3, cost = $4, amount_off = $5, is_active = $6, updated_at = now()
- WHERE shop = $1 AND id = $2
-RETURNING id, title, cost, amount_off, is_active
 """
 
 
@@ -77,43 +63,7 @@ async def edit_program(shop: str, fields: dict[str, Any], by: str) -> Program:
         return await terms.program(conn, shop)
 
 
-async def save_reward(
-    shop: str,
-    reward_id: str | None,
-    title: str,
-    cost: int,
-    amount_off: Decimal | str,
-    is_active: bool,
-) -> RewardView:
-    """Make (`reward_id` None) or change a reward. Raises BadInputError, NotFoundError."""
-    title = text.clean(title, TITLE_LENGTH_MAX + 1).strip()
-    if not 1 <= len(title) <= TITLE_LENGTH_MAX:
-        raise BadInputError(
-            f"Please give the reward a name of at most {TITLE_LENGTH_MAX} characters."
-        )
-    if not 1 <= cost <= COST_MAX:
-        raise BadInputError("A reward costs a whole number of points, at least 1.")
-    amount = _decimal(amount_off, 2, "Please give an amount above 0, such as 5.00.")
-    if not 0 < amount <= AMOUNT_MAX:
-        raise BadInputError("Please give an amount above 0, such as 5.00.")
-    async with db.transaction() as conn:
-        if reward_id is None:
-            row = await conn.fetchrow(INSERT_REWARD, shop, title, cost, amount, is_active)
-        else:
-            found = reward_id.isascii() and reward_id.isdigit() and len(reward_id) <= 18  # noqa: PLR2004 - of a bigint
-            row = (
-                await conn.fetchrow(
-                    UPDATE_REWARD, shop, int(reward_id), title, cost, amount, is_active
-                )
-                if found
-                else None
-            )
-    if row is None:
-        raise NotFoundError("There is no such reward in this shop.")
-    return RewardView(str(row["id"]), *tuple(row)[1:])
-
-
-async def _insert(conn: Any, current: Program, changed: dict[str, Any], by: str) -> None:
+async def _insert(conn: Connection, current: Program, changed: dict[str, Any], by: str) -> None:
     def value(name: str) -> Any:
         return changed.get(name, getattr(current, name))
 
@@ -137,7 +87,7 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         raise BadInputError(f"There is nothing called {', '.join(sorted(unknown))} in a programme.")
     checked = dict(fields)
     if "rate" in fields:
-        checked["rate"] = _decimal(
+        checked["rate"] = rules.parse_decimal(
             fields["rate"], 4, "Please give a rate with at most four decimals, such as 1.5."
         )
         if not 0 <= checked["rate"] <= RATE_MAX:
@@ -159,14 +109,3 @@ def _days(value: Any, least: int) -> int:
     if text.isascii() and text.isdigit() and least <= int(text[:9]) <= DAYS_MAX:
         return int(text)
     raise BadInputError(f"Please give whole days from {least} to {DAYS_MAX}.")
-
-
-def _decimal(value: Any, places: int, problem: str) -> Decimal:
-    try:
-        found = Decimal(str(value).strip())
-        exponent = found.as_tuple().exponent
-    except InvalidOperation as error:
-        raise BadInputError(problem) from error
-    if not isinstance(exponent, int) or -exponent > places:
-        raise BadInputError(problem)
-    return found

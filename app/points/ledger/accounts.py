@@ -1,0 +1,154 @@
+"""Accounts: the rows of members while they are locked, found or made in one order by everybody."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from app.db import Connection, Row
+from app.errors import HoldfastError, RefusedError
+
+Key = tuple[str, str]  # shop and the id of a customer or an order in it
+NewMember = tuple[str, str, str, str, datetime | None, datetime | None]
+BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt", "issued")
+NEGATIVE = frozenset({"debt", "issued"})  # their columns show what is owed and was issued, above 0
+GENESIS = bytes(32)
+_POSITIVE = tuple(bucket for bucket in BUCKETS if bucket not in NEGATIVE)
+_COLUMNS = (
+    f"id, shop, customer_id, name, deleted_at, frozen_at, sequence, last_hash, {', '.join(BUCKETS)}"
+)
+# Everybody locks members in the order of their ids, and makes those who are missing afterwards, in
+# the order of their names: two who meet wait for each other. The one way to a deadlock, somebody
+# new made by three transactions at once, is a conflict like others: it passes when tried again.
+LOCK = f"""
+SELECT {_COLUMNS} FROM members
+ WHERE id IN (SELECT unnest($1::bigint[])
+              UNION
+              SELECT found.id FROM unnest($2::text[], $3::text[]) AS wanted (shop, customer_id)
+                JOIN members AS found
+                  ON found.shop = wanted.shop AND found.customer_id = wanted.customer_id)
+ ORDER BY id FOR UPDATE
+"""
+# for what time does: somebody busy is taken by the next run, somebody frozen not at all
+LOCK_FREE = f"""
+SELECT {_COLUMNS} FROM members
+ WHERE id = ANY($1::bigint[]) AND frozen_at IS NULL ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+INSERT = f"""
+INSERT INTO members (shop, customer_id, name, email, profile_updated_at, deleted_at, pending,
+                     available, held, spent, expired, reversed, debt, issued, sequence, joined_at,
+                     updated_at, frozen_reason)
+SELECT shop, customer_id, name, email, profile_updated_at, deleted_at, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+       now(), now(), ''
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    AS fresh (shop, customer_id, name, email, profile_updated_at, deleted_at)
+ ORDER BY shop, customer_id
+ON CONFLICT (shop, customer_id) DO NOTHING
+RETURNING {_COLUMNS}
+"""
+
+
+class FrozenError(RefusedError):
+    """The member's points do not add up: nothing moves until they are repaired (422).
+
+    Permanent, so that an event about them is a dead letter at once, to be replayed after the
+    repair.
+    """
+
+    code = "points_on_hold"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "These points are being checked and cannot be used at this moment. They are safe."
+        )
+
+
+class BrokenAccountError(HoldfastError):
+    """A member's lots and balance contradict each other: whoever finds out freezes the member."""
+
+    permanent = True
+    code = "broken_account"
+
+    def __init__(self, member_id: int, message: str) -> None:
+        super().__init__(f"The points of member {member_id} do not add up: {message}.")
+        self.member_id = member_id
+
+
+class Account:
+    """A locked row of `members`; `points` holds every bucket in double entry, so that their sum
+    is always 0.
+    """
+
+    __slots__ = (
+        "customer_id",
+        "id",
+        "is_deleted",
+        "is_frozen",
+        "last_hash",
+        "name",
+        "points",
+        "sequence",
+        "shop",
+    )
+
+    def __init__(self, row: Row) -> None:
+        self.id: int = row["id"]
+        self.shop: str = row["shop"]
+        self.customer_id: str = row["customer_id"]
+        self.name: str = row["name"]
+        self.is_deleted: bool = row["deleted_at"] is not None
+        self.is_frozen: bool = row["frozen_at"] is not None
+        self.sequence: int = row["sequence"]
+        self.last_hash: bytes = row["last_hash"] or GENESIS
+        self.points: dict[str, int] = {bucket: row[bucket] for bucket in _POSITIVE}
+        self.points["debt"] = -row["debt"]
+        self.points["issued"] = -row["issued"]
+
+    @property
+    def key(self) -> Key:
+        return self.shop, self.customer_id
+
+    @property
+    def available(self) -> int:
+        return self.points["available"]
+
+    @property
+    def pending(self) -> int:
+        return self.points["pending"]
+
+    @property
+    def held(self) -> int:
+        return self.points["held"]
+
+    @property
+    def debt(self) -> int:
+        """What is owed, as a positive number."""
+        return -self.points["debt"]
+
+    def check_not_frozen(self) -> None:
+        """Raises FrozenError."""
+        if self.is_frozen:
+            raise FrozenError
+
+
+async def lock(
+    conn: Connection, customers: Iterable[Key] = (), ids: Iterable[int] = ()
+) -> list[Account]:
+    """Lock existing members by (shop, customer id) and by id, in id order."""
+    keys = list(customers)
+    rows = await conn.fetch(
+        LOCK, list(ids), [shop for shop, _ in keys], [customer for _, customer in keys]
+    )
+    return [Account(row) for row in rows]
+
+
+async def lock_free(conn: Connection, ids: Iterable[int]) -> list[Account]:
+    """Lock those of the members `ids` that nobody else holds and that are not frozen."""
+    return [Account(row) for row in await conn.fetch(LOCK_FREE, list(ids))]
+
+
+async def insert(conn: Connection, rows: Sequence[NewMember]) -> list[Account]:
+    """Make members: (shop, customer id, name, email, profile updated at, deleted at).
+
+    Those somebody else has made meanwhile do not come back: they are still to be locked.
+    """
+    made = await conn.fetch(INSERT, *(list(column) for column in zip(*rows, strict=True)))
+    return [Account(row) for row in made]

@@ -107,7 +107,8 @@ async def _take(
         body = await _body(arriving, receive, headers)
         _prove(headers, body, admission.stores.config.api_secrets)
     finally:
-        arriving.leave()
+        if arriving.charged:
+            arriving.leave()
     return await admission.admit(_item(headers, body, request_id))
 
 
@@ -124,6 +125,8 @@ def _refusal(error: HoldfastError, request_id: bytes) -> JSONResponse:
     if isinstance(error, UnavailableError):
         _outcomes["unavailable"].inc()
         headers["Retry-After"] = RETRY_AFTER_SECONDS
+        if isinstance(error, inbound.CrowdedError):
+            headers |= CLOSE
     elif isinstance(error, inbound.LateError):
         _outcomes["late"].inc()
         headers |= CLOSE

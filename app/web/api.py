@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from app.errors import BadInputError, HoldfastError, TooLargeError
 
 BODY_MAX_BYTES = 10_000
-# Shopify runs extensions at an origin nobody can foresee, so every answer is open to all, errors too
+# Shopify runs extensions at an origin nobody can foresee: every answer is open to all, errors too
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (

@@ -23,6 +23,18 @@ class LateError(HoldfastError):
 
     status, permanent, code = 408, False, "too_slow"
 
+    def __init__(self) -> None:
+        super().__init__("The body of the request did not come in time.")
+
+
+class CrowdedError(UnavailableError):
+    """Too much is coming in at once (503); the connection is closed, or its rest would come too."""
+
+    code = "too_much"
+
+    def __init__(self) -> None:
+        super().__init__("Too much is coming in at once; please send this again.")
+
 
 class Room:
     """The memory all unproven bodies of a process share.
@@ -48,24 +60,24 @@ class Room:
         self.is_watched = False
         since = time.monotonic() - self.seconds_max
         for body in [one for one in self.waiting if one.began < since]:
-            body.refuse(LateError("The body of the request did not come in time."))
+            body.refuse(LateError)
         if self.waiting:
             self.watch()
 
     def make_room(self, asking: "Body") -> None:
+        """Raises CrowdedError when there is nobody but `asking` who could make it."""
         while self.bytes > self.bytes_max:
-            others = [one for one in self.waiting if one.charged and one is not asking]
-            error = UnavailableError("Too much is coming in at once; please send this again.")
+            others = [one for one in self.waiting if one.charged]
             if not others:
                 asking.leave()
-                raise error
-            min(others, key=lambda one: one.began).refuse(error)
+                raise CrowdedError
+            min(others, key=lambda one: one.began).refuse(CrowdedError)
 
 
 class Body:
     """One body, piece by piece; `leave()` it when its sender has proven itself, or was refused."""
 
-    __slots__ = ("began", "bytes", "bytes_max", "charged", "error", "room", "task", "too_large")
+    __slots__ = ("began", "bytes", "bytes_max", "charged", "refusal", "room", "task", "too_large")
 
     def __init__(self, room: Room, bytes_max: int, too_large: str) -> None:
         self.room = room
@@ -74,48 +86,48 @@ class Body:
         self.began = time.monotonic()
         self.bytes = 0
         self.charged = 0  # what of it counts in the room
-        self.error: HoldfastError | None = None
+        # the class, not the error: an error would hold the frames and they the pieces, in a circle
+        # that stays until the collector comes by
+        self.refusal: type[LateError | CrowdedError] | None = None
         self.task: asyncio.Task[object] | None = None
 
     async def receive(self, receive: Receive) -> Message:
         """The next message of the request, which must be one of its body.
 
-        Raises TooLargeError (413), LateError (408), UnavailableError (503) when it had to make
-        room, and ClientDisconnect.
+        Raises TooLargeError (413), LateError (408), CrowdedError (503), and ClientDisconnect.
         """
         room, self.task = self.room, asyncio.current_task()
-        cancels = self.task.cancelling() if self.task else 0
         room.waiting.add(self)
         if not room.is_watched:
             room.watch()
         try:
             message = await receive()
         except asyncio.CancelledError:
-            if self.error is None or self.task is None or self.task.uncancel() > cancels:
+            if self.refusal is None or self.task is None or self.task.uncancel():
                 raise  # somebody else ends the request
-            raise self.error from None
+            raise self.refusal() from None
         finally:
             room.waiting.discard(self)
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        self._count(len(message.get("body", b"")))
-        return message
-
-    def _count(self, size: int) -> None:
-        self.bytes += size
+        self.bytes += len(message.get("body", b""))
         if self.bytes > self.bytes_max:
             raise TooLargeError(self.too_large)
-        beyond = self.bytes - FREE_BYTES - self.charged
-        if beyond > 0:
-            self.charged += beyond
-            self.room.bytes += beyond
-            if self.room.bytes > self.room.bytes_max:
-                self.room.make_room(self)
+        if self.bytes > FREE_BYTES:
+            self._charge()
+        return message
 
-    def refuse(self, error: HoldfastError) -> None:
-        """End the wait for its next piece with `error`."""
-        if self.error is None and self.task is not None:
-            self.error = error
+    def _charge(self) -> None:
+        beyond = self.bytes - FREE_BYTES - self.charged
+        self.charged += beyond
+        self.room.bytes += beyond
+        if self.room.bytes > self.room.bytes_max:
+            self.room.make_room(self)
+
+    def refuse(self, refusal: type[LateError | CrowdedError]) -> None:
+        """End the wait for its next piece."""
+        if self.refusal is None and self.task is not None:
+            self.refusal = refusal
             self.task.cancel()
         self.room.waiting.discard(self)
         self.leave()

@@ -25,7 +25,7 @@ _SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 TOO_LARGE = "The request is larger than 64 KB."
 UNEXPECTED = "Something went wrong on our side. It has been noted; please try again."
 RETRY_AFTER_SECONDS = 5
-# Of every answer: no browser guesses another type, and addresses (admin's hold id tokens) stay here.
+# of every answer: no browser guesses another type, and addresses (some hold id tokens) stay here
 SAFETY = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 _SAFETY = [(name.lower().encode(), value.encode()) for name, value in SAFETY.items()]
 CLOSE = {"Connection": "close"}  # what else the sender still has to say will not be read

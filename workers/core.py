@@ -5,7 +5,7 @@ consumed long ago.
 import asyncio
 
 from app import db
-from app.core import tokens
+from app.core import leaving, tokens
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
@@ -13,6 +13,7 @@ from app.shopify.client import outgoing
 from workers import service
 
 RENEW_EVERY_SECONDS = 600.0
+LEAVING_EVERY_SECONDS = 2.0
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_STEPS_MAX = 20  # of 5,000 rows each: keeps up with 1,600 events a second over all services
 
@@ -28,11 +29,15 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         async def renew_tokens() -> None:
             await tokens.renew_idle(client, stores.config)
 
+        async def confirm_leaving() -> None:
+            await leaving.confirm_due(client, stores.config)
+
         await service.together(
             consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
             service.beat(stores, SERVICE, lag_seconds, stop),
             service.every(PRUNE_EVERY_SECONDS, prune, stop),
             service.every(RENEW_EVERY_SECONDS, renew_tokens, stop),
+            service.every(LEAVING_EVERY_SECONDS, confirm_leaving, stop),
         )
 
 

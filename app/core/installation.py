@@ -55,9 +55,9 @@ async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config:
     is so.
 
     A valid token for an unknown shop installs it, for an uninstalled one installs it again: with
-    installation managed by Shopify there is no other sign of it. While Postgres or Shopify are away the page opens all the same, and a later
-    opening brings what is missing. False when Shopify did not take the id token: ask the browser
-    for a fresh one.
+    installation managed by Shopify there is no other sign of it. While Postgres or Shopify are away
+    the page opens all the same, and a later opening brings what is missing. False when Shopify did
+    not take the id token: ask the browser for a fresh one.
     """
     try:
         found = await guard(ROWS, lambda: _installed(staff.shop))

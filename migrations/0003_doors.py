@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         ops.AddField(
             model_name='Shop',
             name='leaving_tries',
-            field=fields.IntField(default=0),
+            field=fields.IntField(null=True),
         ),
         ops.AddField(
             model_name='Shop',

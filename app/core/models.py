@@ -30,7 +30,7 @@ class Shop(Model):
     uninstalled_at = fields.DatetimeField(null=True)
     leaving_at = fields.DatetimeField(null=True)  # it is said to have left then; not confirmed yet
     leaving_ask_at = fields.DatetimeField(null=True)  # when Shopify is asked next whether it has
-    leaving_tries = fields.IntField(default=0)
+    leaving_tries = fields.IntField(null=True)
     stayed_at = fields.DatetimeField(null=True)  # when Shopify last showed that it had not left
 
     class Meta:

@@ -17,7 +17,7 @@ from app import db
 from app.errors import BadInputError
 from app.flow import dead_letters, event
 from app.flow.bus import outbox
-from app.flow.lanes import lane
+from app.flow.lanes import bodies, lane
 from app.flow.lanes.lane import Claim, LaneItem
 from app.flow.models import DeadLetter
 from app.resilience import failures
@@ -128,7 +128,7 @@ async def drain_once(
     if not claims:
         return 0
     try:
-        readings = await _read(claims, translate, known_shops)
+        readings = await _read(stores, claims, translate, known_shops)
         _notice_versions(readings, stores.config.api_version)
         await _write(readings)
     except Exception as error:
@@ -168,7 +168,7 @@ async def _drain_lane(
     now: float | None,
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
-    readings = await _read([claim], translate, known_shops)
+    readings = await _read(stores, [claim], translate, known_shops)
     done = 0
     try:
         await _write(readings)
@@ -195,14 +195,26 @@ async def _write_or_set_aside(reading: Reading) -> None:
 
 
 async def _read(
-    claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
+    stores: db.Stores, claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
 ) -> list[Reading]:
     known = await known_shops({claim.shop for claim in claims})
-    return [
+    readings = [
         _reading(claim.shop, encoded, translate, is_known=claim.shop in known)
         for claim in claims
         for encoded in claim.items
     ]
+    await _set_foreign_aside(stores, readings)
+    return readings
+
+
+async def _set_foreign_aside(stores: db.Stores, readings: Sequence[Reading]) -> None:
+    """Of what would become facts: a body that came for another shop before is not this one's."""
+    asked = [reading for reading in readings if reading.facts]
+    said = await bodies.foreign(stores.cache, [reading.item for reading in asked])
+    for reading, is_foreign in zip(asked, said, strict=True):
+        if is_foreign:
+            reading.outcome, reading.facts = "dead", ()
+            reading.error = bodies.ForeignBodyError()
 
 
 def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Reading:
@@ -239,9 +251,7 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
 
 
 def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
-    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so,
-    once a version.
-    """
+    """Shopify falls forward to a newer version when ours is retired: say so, once a version."""
     strange = (
         {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
     )
@@ -322,11 +332,13 @@ def _event(item: LaneItem, fact: Fact) -> event.Event:
 
 
 def _triggered_at(item: LaneItem) -> str:
+    received = datetime.fromtimestamp(item.received_ms / 1000, UTC)
     try:
         found = datetime.fromisoformat(item.triggered_at)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
     except ValueError:
-        return datetime.fromtimestamp(item.received_ms / 1000, UTC).isoformat()
+        return received.isoformat()
+    # nobody signed it: at least it is no later than we know of it
+    return min(found if found.tzinfo else found.replace(tzinfo=UTC), received).isoformat()
 
 
 def replayer(translate: Translate) -> dead_letters.Attempt:
@@ -337,6 +349,8 @@ def replayer(translate: Translate) -> dead_letters.Attempt:
     async def attempt(connection: Any, letter: DeadLetter) -> None:
         # only webhooks of known shops are ever set aside
         reading = _reading(letter.shop, bytes(letter.payload), translate, is_known=True)
+        if bodies.FOREIGN in {letter.reason, *(one["reason"] for one in letter.history)}:
+            raise bodies.ForeignBodyError  # it is no more this shop's than it was
         if reading.error is not None:
             raise reading.error
         await _write_on(connection, [reading])

@@ -7,6 +7,7 @@ contents, a body is taken for its shop's own.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,12 @@ async def foreign(redis: Redis, items: Sequence[LaneItem]) -> list[bool]:
 def _entry(item: LaneItem) -> bytes:
     digest = sha256(item.body).digest()
     where = int.from_bytes(digest[:4]) % PLACES * ENTRY_BYTES
-    return where.to_bytes(4) + digest[4:12] + sha256(item.shop.encode()).digest()[:8]
+    return where.to_bytes(4) + digest[4:12] + _of_shop(item.shop)
+
+
+@lru_cache(maxsize=10_000)
+def _of_shop(shop: str) -> bytes:
+    return sha256(shop.encode()).digest()[:8]
 
 
 async def _ask(redis: Redis, entries: bytes) -> Any:

@@ -2,10 +2,13 @@
 is missing.
 """
 
+import binascii
+import contextlib
+import ipaddress
 import json
 import os
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +17,8 @@ N = TypeVar("N", int, float)
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
 TOKEN_KEY_BYTES = 32
+SECRET_BYTES_MIN = 16  # what is shorter is a placeholder or was cut off; Shopify's have 32 and more
+STANDARD_SECRET = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret written in base64
 
 
 class MissingSettingsError(SystemExit):
@@ -27,6 +32,7 @@ class Config:
     """
 
     environment: str
+    host: str  # the address web listens on
     port: int
     devstore_port: int
     api_key: str
@@ -69,8 +75,9 @@ def development_secrets(directory: Path) -> dict[str, str]:
     `directory`.
     """
     path = directory / "secrets.json"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keep_private(directory)
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
         made = {
             "EVENT_SECRETS": secrets.token_urlsafe(32),
             "TOKEN_KEYS": urlsafe_b64encode(secrets.token_bytes(TOKEN_KEY_BYTES)).decode(),
@@ -79,15 +86,34 @@ def development_secrets(directory: Path) -> dict[str, str]:
         fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(made))
         try:
-            os.link(
-                fresh, path
-            )  # the first of several starting processes wins, all read the same file
+            # the first of several starting processes wins, all read the same file
+            os.link(fresh, path)
         except FileExistsError:
             pass
         finally:
             fresh.unlink()
     loaded: dict[str, str] = json.loads(path.read_text())
     return loaded
+
+
+def keep_private(directory: Path) -> None:
+    """Leave the folder and what lies in it to their owner alone, also where an earlier release did
+    not. What belongs to somebody else is theirs to keep.
+
+    A folder root's PostgreSQL has to walk through, being another user, stays open for that alone.
+    """
+    walked = 0o011 if os.geteuid() == 0 else 0
+    _restrict(directory, 0o700 | walked)
+    for path in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process starts and tidies up too
+            _restrict(path, 0o700)
+
+
+def _restrict(path: Path, mode_max: int) -> None:
+    found = path.lstat()
+    is_ours = found.st_uid == os.geteuid() and not path.is_symlink()
+    if is_ours and found.st_mode & 0o777 & ~mode_max:
+        path.chmod(found.st_mode & mode_max)
 
 
 class _Reader:
@@ -116,7 +142,7 @@ class _Reader:
             self.wrong.append(f"{name} must be a number above 0")
         return value
 
-    def refuse(self, unusable_keys: list[int]) -> None:
+    def refuse(self) -> None:
         """Raises MissingSettingsError when anything is missing or wrong."""
         said = list(self.wrong)
         if self.missing:
@@ -124,32 +150,73 @@ class _Reader:
                 "Holdfast cannot start in production without values of your own for: "
                 + ", ".join(self.missing)
             )
-        elif unusable_keys:
-            which = ", ".join(map(str, unusable_keys))
-            said.append(
-                f"each of TOKEN_KEYS must be 32 bytes in URL-safe base64, but number {which} is not"
-            )
         if said:
             raise MissingSettingsError("; ".join(said))
 
 
-def _unusable(config: Config) -> list[int]:
-    """Which of the token keys, counted from 1, Fernet would refuse, hours later, at the first
-    installation.
+def _problems(config: Config) -> list[str]:
+    """What is wrong with the secrets, by the name of their setting and never by their value: it
+    would be noticed hours later, at the first installation, or never.
     """
     found = []
-    for at, key in enumerate(config.token_keys, 1):
-        try:
-            is_usable = len(urlsafe_b64decode(key)) == TOKEN_KEY_BYTES
-        except ValueError:
-            is_usable = False
-        if not is_usable:
-            found.append(at)
+    for name, secrets_, is_usable, wanted in (
+        ("TOKEN_KEYS", config.token_keys, _is_token_key, "32 bytes in URL-safe base64"),
+        ("EVENT_SECRETS", config.event_secrets, _is_event_secret, EVENT_SECRET_WANTED),
+    ):
+        bad = [str(at) for at, one in enumerate(secrets_, 1) if not is_usable(one)]
+        if bad:
+            found.append(f"each of {name} must be {wanted}, but number {', '.join(bad)} is not")
+    if config.is_production:
+        given = {
+            "SHOPIFY_API_KEY": config.api_key,
+            "SHOPIFY_API_SECRET": config.api_secrets[0],
+            "SHOPIFY_API_SECRET_PREVIOUS": "".join(config.api_secrets[1:2]),
+            "METRICS_TOKEN": config.metrics_token,
+        }
+        found += [
+            f"{name} must have {SECRET_BYTES_MIN} characters at least"
+            for name, one in given.items()
+            if one and len(one) < SECRET_BYTES_MIN
+        ]
+    if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
+        found.append(
+            "SHOPIFY_API_SECRET is the one everybody knows, which serves on this machine alone: "
+            f"give it a value of your own, or leave HOST at 127.0.0.1 instead of {config.host}"
+        )
     return found
 
 
+def _is_token_key(key: str) -> bool:
+    try:
+        return len(urlsafe_b64decode(key)) == TOKEN_KEY_BYTES
+    except ValueError:
+        return False
+
+
+EVENT_SECRET_WANTED = (
+    f"{SECRET_BYTES_MIN} characters at least, or {STANDARD_SECRET} and as many bytes in base64"
+)
+
+
+def _is_event_secret(secret: str) -> bool:
+    if not secret.startswith(STANDARD_SECRET):
+        return len(secret) >= SECRET_BYTES_MIN
+    try:
+        key = b64decode(secret.removeprefix(STANDARD_SECRET), validate=True)
+    except binascii.Error:
+        return False
+    return len(key) >= SECRET_BYTES_MIN
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def load(environ: dict[str, str] | None = None) -> Config:
-    """Read the environment (DESIGN §5).
+    """Read the environment.
 
     Raises MissingSettingsError naming every missing setting when HOLDFAST_ENV is `production`, and
     every setting that cannot be read; development fills the gaps with the defaults of the stand-in
@@ -177,6 +244,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     redis_url = need("REDIS_URL", "redis://127.0.0.1:6379/0")
     config = Config(
         environment=environment,
+        host=env.get("HOST", "") or "127.0.0.1",
         port=number("PORT", 8000),
         devstore_port=devstore_port,
         api_key=need("SHOPIFY_API_KEY", "dev-key"),
@@ -221,5 +289,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         reader.missing.append(
             "SHOPIFY_API_SECRET_PREVIOUS"
         )  # everybody knows it, so it proves nothing
-    reader.refuse(_unusable(config))
+    if not reader.missing:  # the defaults that stand in for what is missing are not to blame
+        reader.wrong += _problems(config)
+    reader.refuse()
     return config

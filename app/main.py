@@ -122,5 +122,4 @@ class Static(StaticFiles):
         response.headers["Access-Control-Allow-Origin"] = (
             "*"  # the widget runs on the shop's own domain
         )
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return response

@@ -4,6 +4,8 @@ here.
 
 import re
 import time
+from collections import Counter
+from collections.abc import Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -20,13 +22,18 @@ from app.flow.lanes.admission import Admission
 from app.flow.lanes.lane import LaneItem
 from app.shopify.verify import webhook_hmac_ok
 from app.telemetry import logs, metrics
-from app.web.middleware import BODY_BYTES_MAX, sane_id
+from app.web import inbound
+from app.web.middleware import CLOSE, SAFETY, sane_id
 
+BODY_BYTES_MAX = 5 * 1024 * 1024
 TEXT_LENGTH_MAX = 128
-TOPIC = re.compile(rb"[a-z0-9_.]{1,48}/[a-z0-9_]{1,15}|[a-z0-9_.]{1,64}")
+TOPIC = re.compile(rb"(?=.{1,64}\Z)[a-z0-9_.]+(?:/[a-z0-9_]+)?")  # 64 is what a receipt keeps
 SHOP = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 PRINTABLE = re.compile(rb"[!-~]{1,128}")
 RETRY_AFTER_SECONDS = "5"
+TOO_LARGE = "The webhook is larger than 5 MB."
+# the second of two would be believed here, and the first perhaps by whoever passed it on
+ONCE_PREFIXES = (b"x-shopify-", b"content-")
 
 log = logs.logger()
 _seconds = metrics.REQUEST_SECONDS.labels("/webhooks")
@@ -39,6 +46,7 @@ _outcomes = {
         "bad_digest",
         "bad_headers",
         "too_large",
+        "late",
         "unavailable",
         "failed",
     )
@@ -91,17 +99,39 @@ async def _take(
 ) -> str:
     if scope["method"] != "POST":
         raise MethodError("Webhooks are delivered by POST.")
+    if len(headers) != len(scope["headers"]):
+        _refuse_repeated(scope["headers"])
     admission: Admission = scope["state"]["admission"]
-    body = await _body(receive, headers)
-    _prove(headers, body, admission.stores.config.api_secrets)
+    arriving = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
+    try:
+        body = await _body(arriving, receive, headers)
+        _prove(headers, body, admission.stores.config.api_secrets)
+    finally:
+        if arriving.charged:
+            arriving.leave()
     return await admission.admit(_item(headers, body, request_id))
 
 
+def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    counts = Counter(name for name, _ in headers)
+    repeated = [name for name in counts if counts[name] > 1 and name.startswith(ONCE_PREFIXES)]
+    if repeated:
+        _outcomes["bad_headers"].inc()
+        raise BadInputError(f"The header {repeated[0].decode('latin-1')} came several times.")
+
+
 def _refusal(error: HoldfastError, request_id: bytes) -> JSONResponse:
-    headers = {"x-request-id": request_id.decode()}
+    headers = {"x-request-id": request_id.decode(), **SAFETY}
     if isinstance(error, UnavailableError):
         _outcomes["unavailable"].inc()
         headers["Retry-After"] = RETRY_AFTER_SECONDS
+        if isinstance(error, inbound.CrowdedError):
+            headers |= CLOSE
+    elif isinstance(error, inbound.LateError):
+        _outcomes["late"].inc()
+        headers |= CLOSE
+    elif isinstance(error, TooLargeError):
+        _outcomes["too_large"].inc()
     elif isinstance(error, MethodError):
         headers["Allow"] = "POST"
     return JSONResponse(
@@ -109,31 +139,19 @@ def _refusal(error: HoldfastError, request_id: bytes) -> JSONResponse:
     )
 
 
-async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+async def _body(arriving: inbound.Body, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > BODY_BYTES_MAX:
-        _too_large()
-    message = await receive()
+        raise TooLargeError(TOO_LARGE)
+    message = await arriving.receive(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
         return body
-    parts, size = [body], len(body)
+    parts = [body]
     while message.get("more_body", False):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+        message = await arriving.receive(receive)
         parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > BODY_BYTES_MAX:
-            _too_large()
     return b"".join(parts)
-
-
-def _too_large() -> None:
-    _outcomes["too_large"].inc()
-    raise TooLargeError("The webhook is larger than 5 MB.")
 
 
 def _prove(headers: dict[bytes, bytes], body: bytes, secrets: tuple[str, ...]) -> None:

@@ -35,6 +35,18 @@ def stop_with(sentence: str) -> SystemExit:
     return SystemExit(f"Holdfast did not start: {sentence}")
 
 
+def take_folder(data: Path) -> IO[str]:
+    """The lock of the data's folder, which is made where it is missing."""
+    os.umask(0o077)  # what we and all we start write is nobody else's to read
+    try:
+        (data / "logs").mkdir(parents=True, exist_ok=True)
+        return take_lock(data)
+    except OSError as error:
+        raise stop_with(
+            f"{data} cannot be written to ({error.strerror}). Choose another HOLDFAST_DATA."
+        ) from None
+
+
 def take_lock(data: Path) -> IO[str]:
     """Hold `run.lock` while this process lives; the kernel lets go, so it is never stale."""
     handle = (data / "run.lock").open("a+")
@@ -193,13 +205,7 @@ def stop_everything(
 
 def main() -> None:
     data = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast")).resolve()
-    try:
-        (data / "logs").mkdir(parents=True, exist_ok=True)
-        lock = take_lock(data)
-    except OSError as error:
-        raise stop_with(
-            f"{data} cannot be written to ({error.strerror}). Choose another HOLDFAST_DATA."
-        ) from None
+    lock = take_folder(data)
     end_left_overs(data)
     config = settings.load()
     if config.port == config.devstore_port:

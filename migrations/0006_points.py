@@ -33,7 +33,7 @@ class ToText(ops.AlterField):
 
 
 class Migration(migrations.Migration):
-    dependencies = [('app', '0003_log')]
+    dependencies = [('app', '0004_doors')]
 
     initial = False
 

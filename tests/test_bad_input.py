@@ -41,6 +41,7 @@ GOOD: dict[str, Any] = {
     "id": 1001,
     "name": "#1001",
     "currency": "USD",
+    "financial_status": "paid",
     "processed_at": "2026-07-01T10:00:00Z",
     "customer": {
         "id": int(BOB),
@@ -181,9 +182,11 @@ async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(
         {
             "id": 5,
             "order_id": 1001,
+            "refund_line_items": [],
             "order_adjustments": [{"kind": "refund_discrepancy", "amount": "lots"}],
         },
-        {"id": 5, "order_id": "1001"},
+        {"id": 5, "order_id": "1001", "refund_line_items": []},
+        {"id": 5, "order_id": 1001},
     ],
 )
 async def test_a_refund_that_makes_no_sense_takes_nothing_back(

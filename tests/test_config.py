@@ -11,13 +11,14 @@ FIRST_KEY, SECOND_KEY = (
     "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     "MTEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
 )
+NEW_SECRET, OLD_SECRET = "a new event secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 COMPLETE = {
     "HOLDFAST_ENV": "production",
-    "SHOPIFY_API_KEY": "key",
+    "SHOPIFY_API_KEY": "the key of the app",
     "SHOPIFY_API_SECRET": "a production secret",
     "DATABASE_URL": "postgres://holdfast:secret@db/holdfast",
     "REDIS_URL": "redis://queue/0",
-    "EVENT_SECRETS": "new,old",
+    "EVENT_SECRETS": f"{NEW_SECRET},{OLD_SECRET}",
     "TOKEN_KEYS": f"{FIRST_KEY}, {SECOND_KEY}",
 }
 NEEDED = sorted(set(COMPLETE) - {"HOLDFAST_ENV"})
@@ -45,6 +46,69 @@ def test_production_refuses_the_secret_of_development() -> None:
     for name in ("SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS"):
         with pytest.raises(settings.MissingSettingsError, match=name):
             settings.load({**COMPLETE, name: settings.DEVELOPMENT_SECRET})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SHOPIFY_API_KEY", "dev-key"),
+        ("SHOPIFY_API_SECRET", "short"),
+        ("SHOPIFY_API_SECRET_PREVIOUS", "short"),
+        ("METRICS_TOKEN", "short"),
+        ("EVENT_SECRETS", "short"),
+        ("EVENT_SECRETS", f"{NEW_SECRET},short"),
+        ("EVENT_SECRETS", "whsec_"),
+        ("EVENT_SECRETS", "whsec_c2hvcnQ="),
+        ("EVENT_SECRETS", "whsec_this is no base64, is it"),
+        ("EVENT_SECRETS", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI"),
+        ("TOKEN_KEYS", "short"),
+    ],
+)
+def test_production_refuses_a_secret_that_is_short_or_broken_and_does_not_repeat_it(
+    name: str, value: str
+) -> None:
+    with pytest.raises(settings.MissingSettingsError, match=name) as refused:
+        settings.load({**COMPLETE, name: value})
+    assert "short" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "shop.example", "localhost.evil"])
+def test_the_secret_everybody_knows_serves_on_the_loopback_alone(host: str, tmp_path: Path) -> None:
+    environment = {"HOLDFAST_DATA": str(tmp_path), "HOST": host}
+    with pytest.raises(settings.MissingSettingsError, match="SHOPIFY_API_SECRET"):
+        settings.load(environment)
+    own = {**environment, "SHOPIFY_API_SECRET": "a secret of my own"}
+    assert settings.load(own).host == host
+    with pytest.raises(settings.MissingSettingsError, match="SHOPIFY_API_SECRET"):
+        settings.load({**own, "SHOPIFY_API_SECRET_PREVIOUS": settings.DEVELOPMENT_SECRET})
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_on_the_loopback_development_needs_no_secret(host: str, tmp_path: Path) -> None:
+    config = settings.load({"HOLDFAST_DATA": str(tmp_path), "HOST": host})
+    assert config.host == (host or "127.0.0.1")
+
+
+def test_the_data_of_an_earlier_release_becomes_its_owners_alone(tmp_path: Path) -> None:
+    data = tmp_path / "holdfast"
+    (data / "logs").mkdir(parents=True)
+    (data / "logs" / "web.log").touch()
+    (data / "devstore.sqlite3").touch(0o644)
+    (data / "elsewhere").symlink_to(tmp_path / "shared")
+    (tmp_path / "shared").mkdir(0o755)
+    data.chmod(0o755)
+    for _ in range(2):
+        settings.load({"HOLDFAST_DATA": str(data)})
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (data, *data.iterdir())}
+        assert modes["holdfast"] & 0o066 == 0, "nobody else can list it or write to it"
+        assert modes["logs"] == 0o700
+        assert modes["devstore.sqlite3"] == modes["secrets.json"] == 0o600
+        assert modes["elsewhere"] == 0o755, "what is linked is not ours to close"
+
+
+def test_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    settings.load({"HOLDFAST_DATA": str(tmp_path / "holdfast")})
+    assert (tmp_path / "holdfast").stat().st_mode & 0o777 == 0o700
 
 
 def test_refusing_ends_the_process_with_the_sentence_and_no_traceback() -> None:
@@ -75,11 +139,11 @@ def test_a_mistyped_environment_does_not_pass_for_development(tmp_path: Path) ->
 
 
 def test_lists_are_split_and_the_first_is_the_current_one() -> None:
-    config = settings.load({**COMPLETE, "SHOPIFY_API_SECRET_PREVIOUS": "before"})
+    config = settings.load({**COMPLETE, "SHOPIFY_API_SECRET_PREVIOUS": "the one before it"})
     assert config.is_production
-    assert config.event_secrets == ("new", "old")
+    assert config.event_secrets == (NEW_SECRET, OLD_SECRET)
     assert config.token_keys == (FIRST_KEY, SECOND_KEY)
-    assert config.api_secrets == ("a production secret", "before")
+    assert config.api_secrets == ("a production secret", "the one before it")
 
 
 def test_one_redis_is_enough_and_three_are_possible() -> None:
@@ -132,4 +196,4 @@ def test_nothing_secret_is_in_the_settings_as_text() -> None:
     }
     text = repr(settings.load(environment))
     assert "secret" not in text
-    assert not any(value in text for value in (FIRST_KEY, SECOND_KEY, "new", "old"))
+    assert not any(value in text for value in (FIRST_KEY, SECOND_KEY, OLD_SECRET[6:]))

@@ -1,5 +1,6 @@
 """POST /webhooks answers what Shopify must hear, and 200 only for what is on disk."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -147,6 +148,9 @@ async def test_a_missing_header_gets_400_and_is_named(client, stores, name):
         ("X-Shopify-Shop-Domain", "a" * 64 + ".myshopify.com"),
         ("X-Shopify-Topic", "orders/paid'; DROP TABLE"),
         ("X-Shopify-Topic", "x" * 65),
+        ("X-Shopify-Topic", "orders/" + "x" * 58),
+        ("X-Shopify-Topic", "orders/paid/twice"),
+        ("X-Shopify-Topic", "orders/"),
         ("X-Shopify-Webhook-Id", "x" * 129),
         ("X-Shopify-Webhook-Id", "a b"),
     ],
@@ -154,6 +158,51 @@ async def test_a_missing_header_gets_400_and_is_named(client, stores, name):
 async def test_a_header_that_is_not_usable_gets_400(client, stores, name, value):
     answer = await client.post("/webhooks", content=BODY, headers=headers(**{name: value}))
     assert error(answer) == (400, "bad_input")
+    assert await stores.queue.keys("*") == []
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "orders/partially_fulfilled",
+        "customers/purchasing_summary",
+        "customers_email_marketing_consent/update",
+        "fulfillment_orders/line_items_prepared_for_local_delivery",
+        "customer.tags_added",
+    ],
+)
+async def test_a_topic_may_be_as_long_as_shopifys_are(client, stores, topic):
+    answer = await client.post("/webhooks", content=BODY, headers=headers(X_Shopify_Topic=topic))
+    assert answer.status_code == 200
+    assert [item.topic for item in await waiting(stores)] == [topic]
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Shopify-Shop-Domain", "X-Shopify-Topic", "X-Shopify-Hmac-Sha256"]
+)
+async def test_a_header_of_shopify_that_comes_twice_gets_400(client, stores, name):
+    twice = [*headers().items(), (name.lower(), "orders/create")]
+    answer = await client.post("/webhooks", content=BODY, headers=twice)
+    assert error(answer) == (400, "bad_input")
+    assert "several times" in answer.json()["error"]["message"]
+    assert await stores.queue.keys("*") == []
+    forwarded = [*headers().items(), ("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "2.2.2.2")]
+    assert (await client.post("/webhooks", content=BODY, headers=forwarded)).status_code == 200
+
+
+async def test_a_body_that_does_not_come_gets_408_and_the_connection_is_closed(
+    client, stores, monkeypatch
+):
+    monkeypatch.setattr(webhooks.inbound, "room", webhooks.inbound.Room(seconds_max=0.1))
+    never = asyncio.Event()
+
+    async def stalled():
+        yield BODY[:2]
+        await never.wait()
+
+    answer = await client.post("/webhooks", content=stalled(), headers=headers())
+    assert error(answer) == (408, "too_slow")
+    assert answer.headers["connection"] == "close"
     assert await stores.queue.keys("*") == []
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from app import db
-from app.core import tokens
+from app.core import leaving, tokens
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
@@ -11,6 +11,7 @@ from app.shopify.client import outgoing
 from workers import service
 
 RENEW_EVERY_SECONDS = 600.0
+LEAVING_EVERY_SECONDS = 2.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -24,10 +25,14 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         async def renew_tokens() -> None:
             await tokens.renew_idle(client, stores.config)
 
+        async def confirm_leaving() -> None:
+            await leaving.confirm_due(client, stores.config)
+
         await service.together(
             consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
             service.beat(stores, SERVICE, lag_seconds, stop),
             service.every(RENEW_EVERY_SECONDS, renew_tokens, stop),
+            service.every(LEAVING_EVERY_SECONDS, confirm_leaving, stop),
         )
 
 

@@ -1,6 +1,5 @@
 """The web process: uvicorn on uvloop and httptools."""
 
-import os
 import signal
 
 import uvicorn
@@ -21,18 +20,18 @@ def main() -> None:
     logs.setup("web", config)
     # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
     signal.signal(signal.SIGTERM, lambda *_: None)
-    serve(create_app(config), config.port)
+    serve(create_app(config), config.port, config.host)
     reports.flush()
 
 
-def serve(app: ASGIApp, port: int) -> None:
+def serve(app: ASGIApp, port: int, host: str = "127.0.0.1") -> None:
     """Serve `app` until SIGTERM; the benchmark serves an empty handler the same way."""
     collect_garbage_less_often()
     # our own line a request has its id and route; a proxy in front ends TLS and needs nothing
     # forwarded
     uvicorn.run(
         app,
-        host=os.environ.get("HOST", "127.0.0.1"),
+        host=host,
         port=port,
         loop="uvloop",
         http="httptools",

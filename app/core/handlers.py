@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from app.core import actions
+from app.core import actions, leaving
 from app.core.actions import Asked
 from app.flow.event import Event
 from app.services import topics
@@ -22,7 +22,9 @@ class Identified(msgspec.Struct, frozen=True):
 
 
 class RequestPayload(msgspec.Struct, frozen=True):
-    """The part of the payloads of platform.md §4.4 that tells one request from another."""
+    """The part of Shopify's privacy requests that tells one from another: a data request has an id
+    of its own, a redaction only its customer.
+    """
 
     customer: Identified | None = None
     data_request: Identified | None = None
@@ -41,8 +43,8 @@ async def handle(connection: Any, events: list[Event]) -> None:
         if event.topic == TOPICS[0]
     ]
     if left:
-        for shop in await actions.uninstall(connection, left):
-            log.info("shop uninstalled", shop=shop)
+        for shop in await leaving.told(connection, left):
+            log.info("shop is said to be uninstalled; Shopify will be asked", shop=shop)
     asked = [_asked(event) for event in events if event.topic == TOPICS[1]]
     if asked:
         await actions.record_requests(connection, asked)

@@ -55,10 +55,10 @@ async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config:
     """Make sure that the shop is installed, has tokens and is described; one read when all of that
     is so.
 
-    A valid token for an unknown shop installs it, for an uninstalled one installs it again
-    (platform.md §1.4). While Postgres or Shopify are away the page opens all the same, and a later
-    opening brings what is missing. False when Shopify did not take the id token: ask the browser
-    for a fresh one (§1.3).
+    A valid token for an unknown shop installs it, for an uninstalled one installs it again: with
+    installation managed by Shopify there is no other sign of it. While Postgres or Shopify are away
+    the page opens all the same, and a later opening brings what is missing. False when Shopify did
+    not take the id token: ask the browser for a fresh one.
     """
     try:
         found = await guard(ROWS, lambda: _installed(staff.shop))

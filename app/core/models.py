@@ -7,7 +7,7 @@ from tortoise.models import Model
 
 
 class Shop(Model):
-    """A shop that installed the app; tokens are stored encrypted (platform.md §2.5)."""
+    """A shop that installed the app; its tokens are stored encrypted."""
 
     domain = fields.CharField(primary_key=True, max_length=255)  # name.myshopify.com, lower case
     name = fields.CharField(max_length=255, default="")
@@ -28,13 +28,17 @@ class Shop(Model):
     )  # who renews the tokens has the claim; it lapses by itself
     installed_at = fields.DatetimeField(auto_now_add=True)
     uninstalled_at = fields.DatetimeField(null=True)
+    leaving_at = fields.DatetimeField(null=True)  # it is said to have left then; not confirmed yet
+    leaving_ask_at = fields.DatetimeField(null=True)  # when Shopify is asked next whether it has
+    leaving_tries = fields.IntField(null=True)
+    stayed_at = fields.DatetimeField(null=True)  # when Shopify last showed that it had not left
 
     class Meta:
         table = "shops"
 
 
 class ComplianceRequest(Model):
-    """A data request or redaction, accepted and recorded (platform.md §4.4)."""
+    """A data request or redaction Shopify sent, accepted and recorded: due within thirty days."""
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)

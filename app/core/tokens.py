@@ -24,7 +24,7 @@ from app.telemetry import logs
 CLAIM_SECONDS = 15  # three times what a renewal may take
 WAIT_SECONDS = 4.0  # for another process to renew, when there is no token to use meanwhile
 POLL_SECONDS = 0.1
-IDLE_DAYS = 7  # a grant nobody uses for 90 days ends (platform.md §2.2)
+IDLE_DAYS = 7  # Shopify ends a grant that nobody uses for 90 days
 IDLE_BATCH = 100
 UNANSWERED_MAX = 5
 NEEDS_REOPEN = "Holdfast has no access to the shop any more. Please open it once in Shopify admin."

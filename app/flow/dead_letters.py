@@ -79,7 +79,7 @@ UPDATE dead_letters
        state = CASE WHEN attempts + 1 >= $2 THEN 'dead' ELSE 'waiting' END,
        next_attempt_at = now() + make_interval(secs => $3)
  WHERE id = $1 AND state = 'waiting' AND next_attempt_at <= $4
-RETURNING id, service, shop, topic, reference, payload, proof, attempts, history
+RETURNING id, service, shop, topic, reference, payload, proof, reason, attempts, history
 """
 MARK_FAILED = """
 UPDATE dead_letters
@@ -148,6 +148,7 @@ class Letter:
     reference: str
     payload: bytes
     proof: str
+    reason: str
     attempts: int
     history: str
 

@@ -1,12 +1,12 @@
-"""How pages inside Shopify admin prove who is asking, and what to answer when they cannot
-(platform.md §1.3).
+"""How pages inside Shopify admin prove who is asking, and what to answer when they cannot, as
+Shopify's App Bridge expects it.
 """
 
 import base64
 import html
 import json
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -34,6 +34,8 @@ RELOAD = re.compile(r"/(?![/\\])[!-~]*")  # a path of ours; //x and /\x would be
 LENGTH_MAX = 8_192
 RETRY = {"X-Shopify-Retry-Invalid-Session-Request": "1"}
 NO_STORE = {"Cache-Control": "no-store"}
+# what decides who asks and where the browser goes; of two, others could have read the other one
+ONCE = ("id_token", "shop", "host", "embedded", "shopify-reload")
 OPEN_IN_ADMIN = "Please open Holdfast from your Shopify admin."
 
 
@@ -42,7 +44,9 @@ async def authenticate(request: Request, config: Config) -> Staff | Response:
 
     A document proves itself by `id_token` in its address; a fetch, and anything that is not a GET,
     by its Authorization header alone. The shop comes from the token, never from a parameter.
+    Raises BadInputError when a parameter that decides comes several times.
     """
+    _refuse_repeated(request)
     token = id_token(request)
     if not _is_fetch(request) and (address := _admin_address(request, config)):
         return redirect(request, address, config)
@@ -76,8 +80,13 @@ def ask_for_token(request: Request) -> Response:
             }
         }
         return JSONResponse(body, 401, {**RETRY, **NO_STORE})
-    # cut from the raw query, so that everything else stays exactly as it came
-    query = re.sub(r"(?:^|&)(?:id_token|shopify-reload)=[^&]*", "", request.url.query).lstrip("&")
+    # cut from the raw query, so that everything else stays exactly as it came; names are compared
+    # as they will be read, for `shopify%2Dreload` is one too
+    query = "&".join(
+        pair
+        for pair in request.url.query.split("&")
+        if pair and unquote_plus(pair.partition("=")[0]) not in {"id_token", "shopify-reload"}
+    )
     path = quote(request.url.path)
     reload = "shopify-reload=" + quote(f"{path}?{query}" if query else path, safe="")
     return RedirectResponse(
@@ -124,6 +133,7 @@ async def patch_page(request: Request) -> Response:
     Raises BadInputError (400) when `shop` or `shopify-reload` is missing or not usable.
     """
     config: Config = request.state.config
+    _refuse_repeated(request)
     try:
         shop = shop_domain(request.query_params.get("shop", ""))
     except BadInputError:
@@ -132,6 +142,12 @@ async def patch_page(request: Request) -> Response:
     if len(reload) > LENGTH_MAX or not RELOAD.fullmatch(reload):
         raise BadInputError(OPEN_IN_ADMIN)
     return _app_bridge_page(shop, config)
+
+
+def _refuse_repeated(request: Request) -> None:
+    for name in ONCE:
+        if len(request.query_params.getlist(name)) > 1:
+            raise BadInputError(f"The parameter {name} came several times. {OPEN_IN_ADMIN}")
 
 
 def _app_bridge_page(shop: str, config: Config, script: str = "") -> HTMLResponse:
@@ -164,8 +180,8 @@ def _admin_address(request: Request, config: Config) -> str | None:
 
 
 def _decoded_host(host: str) -> str | None:
-    """`admin.shopify.com/store/name` or `name.myshopify.com/admin` from `host`; None for any
-    other place (§1.1).
+    """`admin.shopify.com/store/name` or `name.myshopify.com/admin` from `host`, which is base64
+    without its padding; None for any other place.
     """
     try:
         decoded = base64.b64decode(host + "=" * (-len(host) % 4), validate=True).decode("ascii")

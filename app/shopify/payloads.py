@@ -1,4 +1,9 @@
-"""Turns the payload of a webhook into plain facts; whatever it does not use may have any shape."""
+"""Turns the payload of a webhook into plain facts; whatever it does not use may have any shape.
+
+Only the body is signed. Its topic and its shop come from headers anybody could have changed, so the
+body must have its topic's shape and agree with its shop, and what an order is it says itself: one
+order has the same bytes under `orders/create`, `orders/paid` and `orders/updated`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,15 +12,25 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from app.errors import BadInputError
-from app.shopify.shapes import Customer, CustomerReference, Line, MoneySet, Order, PaidOrder, Refund
+from app.shopify import shapes
+from app.shopify.shapes import Buyer, Customer, Line, MoneySet, Order, PaidOrder, Refund
+from app.shopify.verify import SHOP
 
 AMOUNT_MAX = Decimal(10) ** 12
 DECIMAL_PLACES_MAX = 6
 NAME_LENGTH_MAX = 255
 EMAIL_LENGTH_MAX = 320  # a longer one is no address
 STATUS_LENGTH_MAX = 32
+# all of the order's money is or was there; `partially_paid`, `authorized` and what Shopify may
+# invent tomorrow earn nothing until it is
+PAID = frozenset({"paid", "partially_refunded", "refunded"})
+
+
+GID = "gid://shopify/"
+Compliance = shapes.DataRequest | shapes.CustomerRedact | shapes.ShopRedact
 
 
 class BadPayloadError(BadInputError):
@@ -27,8 +42,10 @@ class BadPayloadError(BadInputError):
 
 
 class Webhook(Protocol):
-    """What translation needs of a webhook: its topic and its body."""
+    """What translation needs of a webhook: its shop (a domain), its topic and its body."""
 
+    @property
+    def shop(self) -> str: ...
     @property
     def topic(self) -> str: ...
     @property
@@ -69,6 +86,12 @@ def translate(webhook: Webhook) -> list[Fact]:
 
 
 def _order_paid(webhook: Webhook, order: PaidOrder) -> Fact:
+    """`order.paid` when the order says so itself, else `order.cancelled` or `order.updated`."""
+    _check_name(webhook, "Order", order.id, order.admin_graphql_api_id)
+    if order.cancelled_at:
+        return _cancellation(webhook, order)
+    if order.financial_status not in PAID:
+        return _state(webhook, order, "order.updated", order.updated_at)
     processed_at = _moment(webhook, "processed_at", order.processed_at or order.created_at)
     data: dict[str, Any] = {
         "order_id": str(order.id),
@@ -129,7 +152,28 @@ def _finite(webhook: Webhook, what: str, amount: Decimal | None, money: MoneySet
 
 
 def _order_changed(webhook: Webhook, order: Order) -> Fact:
-    topic = "order.created" if webhook.topic == "orders/create" else "order.updated"
+    _check_name(webhook, "Order", order.id, order.admin_graphql_api_id)
+    if webhook.topic == "orders/create":
+        return _state(webhook, order, "order.created", order.created_at)
+    return _state(webhook, order, "order.updated", order.updated_at)
+
+
+def _order_cancelled(webhook: Webhook, order: Order) -> Fact:
+    """`order.cancelled` when the order says so itself."""
+    if not order.cancelled_at:
+        return _order_changed(webhook, order)
+    _check_name(webhook, "Order", order.id, order.admin_graphql_api_id)
+    return _cancellation(webhook, order)
+
+
+def _cancellation(webhook: Webhook, order: Order | PaidOrder) -> Fact:
+    cancelled_at = _moment(webhook, "cancelled_at", order.cancelled_at)
+    return Fact(
+        "order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at
+    )
+
+
+def _state(webhook: Webhook, order: Order | PaidOrder, topic: str, at: str | None) -> Fact:
     data = {
         "order_id": str(order.id),
         "customer_id": str(order.customer.id) if order.customer else None,
@@ -137,18 +181,11 @@ def _order_changed(webhook: Webhook, order: Order) -> Fact:
         "test": bool(order.test),
         "cancelled_at": _moment(webhook, "cancelled_at", order.cancelled_at),
     }
-    at = order.created_at if topic == "order.created" else order.updated_at
     return Fact(topic, data, _moment(webhook, "updated_at", at))
 
 
-def _order_cancelled(webhook: Webhook, order: Order) -> Fact:
-    cancelled_at = _moment(webhook, "cancelled_at", order.cancelled_at or order.updated_at)
-    return Fact(
-        "order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at
-    )
-
-
 def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:
+    _check_name(webhook, "Refund", refund.id, refund.admin_graphql_api_id)
     # a refund of more than its lines are worth is booked as a negative discrepancy; less than their
     # worth as a positive one, which takes nothing back here. Shipping has a kind of its own and
     # earned nothing.
@@ -163,7 +200,7 @@ def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:
         "refund_id": str(refund.id),
         "lines": [
             {"line_id": str(line.line_item_id), "quantity": line.quantity}
-            for line in refund.refund_line_items or ()
+            for line in refund.refund_line_items
         ],
         "adjustment_amount": f"{max(Decimal(0), -discrepancy):f}",
     }
@@ -175,6 +212,7 @@ def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:
 
 
 def _customer_changed(webhook: Webhook, customer: Customer) -> Fact:
+    _check_name(webhook, "Customer", customer.id, customer.admin_graphql_api_id)
     topic = "customer.created" if webhook.topic == "customers/create" else "customer.updated"
     person = _person(customer)
     updated_at = _moment(webhook, "updated_at", customer.updated_at or customer.created_at)
@@ -187,19 +225,40 @@ def _customer_changed(webhook: Webhook, customer: Customer) -> Fact:
     return Fact(topic, data, updated_at)
 
 
-def _customer_deleted(_webhook: Webhook, customer: CustomerReference) -> Fact:
+def _customer_deleted(webhook: Webhook, customer: shapes.DeletedCustomer) -> Fact:
+    _check_name(webhook, "Customer", customer.id, customer.admin_graphql_api_id)
+    if customer.state is not UNSET or customer.created_at is not UNSET:
+        raise BadPayloadError(f"The {webhook.topic} payload is a customer who is still there.")
     return Fact("customer.deleted", {"customer_id": str(customer.id)})
 
 
-def _uninstalled(_webhook: Webhook, _payload: dict[str, Any]) -> Fact:
+def _uninstalled(webhook: Webhook, shop: shapes.Shop) -> Fact:
+    _check_shop(webhook, shop.myshopify_domain)
     return Fact("app.uninstalled", {})
 
 
-def _compliance(webhook: Webhook, payload: dict[str, Any]) -> Fact:
+def _compliance(webhook: Webhook, asked: Compliance) -> Fact:
+    _check_shop(webhook, asked.shop_domain)
+    if isinstance(asked, shapes.ShopRedact) and asked.customer is not UNSET:
+        raise BadPayloadError(f"The {webhook.topic} payload is about a customer, not the shop.")
+    payload = msgspec.json.decode(webhook.body)
     return Fact("compliance.requested", {"topic": webhook.topic, "payload": payload})
 
 
-def _person(customer: Customer) -> dict[str, str]:
+def _check_name(webhook: Webhook, kind: str, number: int, gid: str | None) -> None:
+    """The gid in a body says what it is: an order is no customer, though both have an id."""
+    if gid and gid.startswith(GID) and gid != f"{GID}{kind}/{number}":
+        raise BadPayloadError(f"The {webhook.topic} payload is {_text(gid, 64)}, no such {kind}.")
+
+
+def _check_shop(webhook: Webhook, domain: str | None) -> None:
+    """The shop's name in a body, where Shopify writes one, is that of the shop it came for."""
+    named = (domain or "").lower()
+    if SHOP.fullmatch(named) and named != webhook.shop:
+        raise BadPayloadError(f"The {webhook.topic} payload is about another shop.")
+
+
+def _person(customer: Customer | Buyer) -> dict[str, str]:
     email = _text(customer.email, EMAIL_LENGTH_MAX + 1)
     return {
         "id": str(customer.id),
@@ -231,7 +290,6 @@ def _moment(webhook: Webhook, field: str, value: str | None) -> str | None:
 
 
 Translator = tuple[msgspec.json.Decoder[Any], Callable[[Webhook, Any], Fact]]
-_ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Any])
 _ORDER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Order)
 _CUSTOMER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Customer)
 
@@ -243,9 +301,9 @@ TRANSLATORS: dict[str, Translator] = {
     "refunds/create": (msgspec.json.Decoder(Refund), _order_refunded),
     "customers/create": (_CUSTOMER, _customer_changed),
     "customers/update": (_CUSTOMER, _customer_changed),
-    "customers/delete": (msgspec.json.Decoder(CustomerReference), _customer_deleted),
-    "app/uninstalled": (_ANYTHING, _uninstalled),
-    "customers/data_request": (_ANYTHING, _compliance),
-    "customers/redact": (_ANYTHING, _compliance),
-    "shop/redact": (_ANYTHING, _compliance),
+    "customers/delete": (msgspec.json.Decoder(shapes.DeletedCustomer), _customer_deleted),
+    "app/uninstalled": (msgspec.json.Decoder(shapes.Shop), _uninstalled),
+    "customers/data_request": (msgspec.json.Decoder(shapes.DataRequest), _compliance),
+    "customers/redact": (msgspec.json.Decoder(shapes.CustomerRedact), _compliance),
+    "shop/redact": (msgspec.json.Decoder(shapes.ShopRedact), _compliance),
 }

@@ -21,10 +21,10 @@ SHOP = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 CUSTOMER_ID = re.compile(r"[0-9]{1,20}")
 CUSTOMER_GID = re.compile(r"gid://shopify/Customer/([0-9]{1,20})")
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
-PROXY_WINDOW_SECONDS = 90  # platform.md §3.2, both ways
+PROXY_WINDOW_SECONDS = 90  # both ways, as Shopify's own libraries do
 PROXY_FIELDS_MAX = 100
 PROXY_SINGLE = ("shop", "signature", "timestamp", "hmac", "logged_in_customer_id", "path_prefix")
-LEEWAY_SECONDS = 10  # platform.md §1.2
+LEEWAY_SECONDS = 10  # for clocks that disagree, as Shopify's own libraries do
 TOKEN_LENGTH_MAX = 8_192
 
 
@@ -57,8 +57,8 @@ class Caller:
 
 
 def shop_domain(text: str) -> str:
-    """`name.myshopify.com` in lower case (platform.md §1.5). Raises BadInputError for anything
-    else.
+    """`name.myshopify.com` in lower case, the name Shopify never changes. Raises BadInputError for
+    anything else.
     """
     domain = text.lower()
     if not text.isascii() or not SHOP.fullmatch(domain):  # the Kelvin sign in lower case is a k
@@ -68,7 +68,7 @@ def shop_domain(text: str) -> str:
 
 def webhook_hmac_ok(body: bytes, header: str, secrets: Sequence[str]) -> bool:
     """Whether `header` (X-Shopify-Hmac-Sha256) is the digest of the raw `body` by any of
-    `secrets` (§3.3).
+    `secrets`: base64 of its HMAC-SHA256. The body alone is signed, no header is.
     """
     given = header.encode("utf-8", "replace")
     return any(
@@ -78,10 +78,11 @@ def webhook_hmac_ok(body: bytes, header: str, secrets: Sequence[str]) -> bool:
 
 
 def verify_proxy(query_string: bytes, secrets: Sequence[str], now: float) -> ProxyCaller:
-    """Who Shopify says is asking through the app proxy; `now` in seconds since 1970 (platform.md
-    §3.2).
+    """Who Shopify says is asking through the app proxy; `now` in seconds since 1970.
 
-    Proves the query only, not a body. Raises UnauthorizedError.
+    The signature is the hex HMAC-SHA256 of all other parameters as `name=value`, decoded, sorted
+    and joined with nothing between; values of a repeated name are joined with a comma. It proves
+    the query only, not a body. Raises UnauthorizedError.
     """
     pairs = _pairs(query_string)
     counts = Counter(name for name, _ in pairs)
@@ -137,7 +138,8 @@ def _proxy_caller(values: dict[str, str], now: float) -> ProxyCaller:
 
 
 def decode_id_token(token: str, config: Config) -> Staff:
-    """Who in admin asks, from App Bridge's id token (platform.md §1.2). Raises
+    """Who in admin asks, from App Bridge's id token: a JWT of a minute, signed HS256 with the
+    client secret, whose `dest` is the shop and `sub` the member of staff. Raises
     UnauthorizedError.
     """
     _check_length(token)
@@ -165,8 +167,8 @@ def _staff(claims: dict[str, Any], config: Config) -> Staff:
 
 
 def decode_extension_token(token: str, config: Config) -> Caller:
-    """Which buyer a checkout or account extension speaks for (platform.md §9.3). Raises
-    UnauthorizedError.
+    """Which buyer a checkout or account extension speaks for: `dest` is the bare shop, `sub` the
+    customer's gid, absent for a guest. Raises UnauthorizedError.
 
     ShopifyAPI cannot read these: it wants iss, sid and a scheme in dest.
     """

@@ -146,7 +146,7 @@ def _ask(body: bytes) -> Ask:
         return msgspec.json.decode(body, type=Ask)
     except msgspec.ValidationError as error:
         raise BadInputError(f"The request has another shape than expected: {error}.") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadInputError("The request is not JSON.") from None
 
 

@@ -60,6 +60,11 @@ DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set a
 LIMITS = Counter(
     "holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"]
 )
+UNINSTALLS = Counter(
+    "holdfast_uninstalls_total",
+    "Shops said to be uninstalled: confirmed, refuted, unanswered",
+    ["outcome"],
+)
 LOST_SIGNALS = Counter("holdfast_lost_signals_total", "Signals that could not be sent", ["to"])
 REQUEST_SECONDS = Histogram(
     "holdfast_request_seconds",

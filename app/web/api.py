@@ -13,8 +13,7 @@ from app.errors import BadInputError, HoldfastError, TooLargeError
 from app.resilience.guard import on_behalf_of
 
 BODY_MAX_BYTES = 10_000
-# platform.md §9.2: extensions run at an origin nobody can foresee, so every answer is open to all,
-# errors too
+# Shopify runs extensions at an origin nobody can foresee: every answer is open to all, errors too
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": (

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from starlette.requests import Request
+from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect, Request
 
 from app import rooms
 from app.errors import BadInputError, HoldfastError, NotFoundError
@@ -17,6 +18,7 @@ from app.telemetry import logs
 
 FIELDS_MAX = 40
 FIELD_LENGTH_MAX = 2_000
+CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\"';\s]*)", re.IGNORECASE)
 CHANGES = Resource("changes", room=rooms.CHANGES, by_shop=True)
 SAVED = 200
 UNSAVED = (
@@ -43,18 +45,29 @@ class Form:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The text fields of a posted form, trimmed. Raises BadInputError for files and for more
-    than the limits.
+    """The text fields of a posted form, trimmed. Call it after the proof of who asks: no form is
+    read for a stranger. Raises BadInputError for files, for another charset than UTF-8, and for
+    more than the limits; TooLargeError comes from the edge, which lets no more than 64 KB in.
     """
-    async with request.form(max_files=0, max_fields=FIELDS_MAX) as posted:
-        fields = {}
-        for name, value in posted.multi_items():
-            if not isinstance(value, str):
-                raise BadInputError("A file cannot be sent here.")
-            if len(value) > FIELD_LENGTH_MAX:
-                raise BadInputError(f"Please use at most {FIELD_LENGTH_MAX} characters in a field.")
-            fields[name] = value.replace("\0", "").strip()  # Postgres has no text with NUL
-        return fields
+    named = CHARSET.search(request.headers.get("content-type", ""))
+    if named and named[1].lower() not in {"utf-8", "utf8"}:
+        raise BadInputError("Please send the form as UTF-8.")
+    try:
+        async with request.form(max_files=0, max_fields=FIELDS_MAX) as posted:
+            return _fields(posted)
+    except ClientDisconnect:
+        raise BadInputError("The form ended before it was complete.") from None
+
+
+def _fields(posted: FormData) -> dict[str, str]:
+    fields = {}
+    for name, value in posted.multi_items():
+        if not isinstance(value, str):
+            raise BadInputError("A file cannot be sent here.")
+        if len(value) > FIELD_LENGTH_MAX:
+            raise BadInputError(f"Please use at most {FIELD_LENGTH_MAX} characters in a field.")
+        fields[name] = value.replace("\0", "").strip()  # Postgres has no text with NUL
+    return fields
 
 
 async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:

@@ -14,15 +14,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import HoldfastError, TooLargeError
+from app.errors import BadInputError, HoldfastError
 from app.telemetry import logs, metrics
-from app.web import pages
+from app.web import inbound, pages
 
-BODY_BYTES_MAX = 5 * 1024 * 1024
+BODY_BYTES_MAX = (
+    64 * 1024
+)  # of forms and JSON; only webhooks are larger, and have a limit of theirs
 _SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
-TOO_LARGE = "The request is larger than 5 MB."
+TOO_LARGE = "The request is larger than 64 KB."
 UNEXPECTED = "Something went wrong on our side. It has been noted; please try again."
 RETRY_AFTER_SECONDS = 5
+# of every answer: no browser guesses another type, and addresses (some hold id tokens) stay here
+SAFETY = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+_SAFETY = [(name.lower().encode(), value.encode()) for name, value in SAFETY.items()]
+CLOSE = {"Connection": "close"}  # what else the sender still has to say will not be read
+# who asks and what for; two of one could be read one way here and another way in front of us
+ONCE = frozenset({b"authorization", b"content-type", b"content-length", b"host"})
 SENTENCES = {
     400: "The request could not be understood.",
     404: "There is nothing at this address.",
@@ -50,7 +58,7 @@ class Edge:
 class _Passage:
     """One request on its way through."""
 
-    __slots__ = ("app", "body_bytes", "receive", "request_id", "scope", "send", "status")
+    __slots__ = ("app", "body", "receive", "request_id", "scope", "send", "status")
 
     def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         self.app = app
@@ -58,19 +66,23 @@ class _Passage:
         self.receive = receive
         self.send = send
         self.status = 0
-        self.body_bytes = 0
+        self.body: inbound.Body | None = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
         self.request_id = b""
 
     async def run(self) -> None:
         scope = self.scope
         began = time.perf_counter()
-        length = self._read_headers()
+        length, repeated = self._read_headers()
         text = self.request_id.decode()
         scope.setdefault("state", {})["request_id"] = text
         structlog.contextvars.bind_contextvars(request_id=text)
         try:
             if length > BODY_BYTES_MAX:
                 await refusal(scope, 413, "too_large", TOO_LARGE)(
+                    scope, self.receive, self.send_with_id
+                )
+            elif repeated:
+                await refusal(scope, 400, BadInputError.code, f"{repeated} came several times.")(
                     scope, self.receive, self.send_with_id
                 )
             else:
@@ -83,27 +95,35 @@ class _Passage:
                 await refusal(scope, 500, "internal_error", UNEXPECTED)(
                     scope, self.receive, self.send_with_id
                 )
+        finally:
+            if self.body is not None:
+                self.body.leave()
         self._account(time.perf_counter() - began)
 
-    def _read_headers(self) -> int:
+    def _read_headers(self) -> tuple[int, str]:
         """Finds the caller's request id, or makes one; returns the announced length of the body
-        in bytes.
+        in bytes, and the name of a header that must come once and did not.
         """
-        length, asked = 0, b""
+        length, asked, repeated = 0, b"", ""
+        seen = set()
         for name, value in self.scope["headers"]:
-            if name == b"content-length":
-                length = int(value) if value.isdigit() else 0
+            if name in ONCE:
+                repeated = f"The header {name.decode()}" if name in seen else repeated
+                seen.add(name)
+                if name == b"content-length":
+                    length = int(value) if value.isdigit() else 0
             elif name == b"x-request-id":
                 asked = value
         self.request_id = sane_id(asked)
-        return length
+        return length, repeated
 
     async def receive_within_limit(self) -> Message:
-        message = await self.receive()
-        if message["type"] == "http.request":
-            self.body_bytes += len(message.get("body", b""))
-            if self.body_bytes > BODY_BYTES_MAX:
-                raise TooLargeError(TOO_LARGE)
+        if self.body is None:
+            return await self.receive()  # all of it is here: what comes now is the end
+        message = await self.body.receive(self.receive)
+        if not message.get("more_body", False):
+            self.body.leave()
+            self.body = None
         return message
 
     async def send_with_id(self, message: Message) -> None:
@@ -111,7 +131,11 @@ class _Passage:
             self.status = message["status"]
             message = {
                 **message,
-                "headers": [*message.get("headers", ()), (b"x-request-id", self.request_id)],
+                "headers": [
+                    *message.get("headers", ()),
+                    *_SAFETY,
+                    (b"x-request-id", self.request_id),
+                ],
             }
         await self.send(message)
 
@@ -156,6 +180,8 @@ def refusal(
     headers = dict(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        headers |= CLOSE
     if scope["path"].startswith("/checkout/"):
         headers["Access-Control-Allow-Origin"] = (
             "*"  # without it an extension could not even read the error

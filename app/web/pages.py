@@ -79,8 +79,8 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Let `handler` answer only requests with a valid id token (platform.md §1.3), and its errors
-    as pages.
+    """Let `handler` answer only requests with a valid id token of Shopify admin, and its errors as
+    pages.
 
     A change (anything but GET) must bring the token as Bearer: a token in the address could come
     from a link. The first valid token of a shop installs the app.
@@ -183,8 +183,8 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
 
 
 def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
-    """What to say above a page made from `readings` (DESIGN §2): the worst about the data, then
-    about the road.
+    """What to say above a page made from `readings`: the worst about the data, then about the
+    road. Every page says the same of the same trouble.
     """
     found = []
     stale = [reading.as_of for reading in readings if reading.source == "cached" and reading.as_of]

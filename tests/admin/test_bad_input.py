@@ -7,7 +7,7 @@ import uuid
 import pytest
 from structlog.testing import capture_logs
 
-from tests.points.world import BOB, figures
+from tests.points.world import BOB, figures, one
 from tests.storefront.callers import CHARLIE, earn
 
 CHARLIES = "charlie.myshopify.com"
@@ -64,3 +64,57 @@ async def test_a_search_for_anything_finds_only_what_matches(alice, search: str,
     assert ("Bob Buyer" in answer.text) == (search == "\x00"), (
         "nothing typed shows everybody, no wildcard does"
     )
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (f"{FORM}; charset=utf-7", b"points=5&reason=why&key=12345678"),
+        (f"{FORM}; charset=\x00", b"points=5&reason=why&key=12345678"),
+        (f"{FORM}; charset=undefined", b"points=5&reason=why&key=12345678"),
+        ("multipart/form-data; boundary=x; charset=idna", b"--x--"),
+        ("multipart/form-data", b"--x--"),
+        ("multipart/form-data; boundary=x", b"no form at all"),
+        (FORM, b"&".join(b"field%d=1" % number for number in range(100))),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_400_and_moves_nothing(alice, kind, body) -> None:
+    headers = {"Content-Type": kind.encode("latin-1"), "Authorization": f"Bearer {alice.token()}"}
+    answer = await alice.http.post(f"/customers/{BOB}/adjust", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert await one("SELECT count(*) FROM members") == 0
+
+
+@pytest.mark.parametrize("kind", [FORM, f"{FORM}; charset=UTF-8", f'{FORM}; charset="utf8"'])
+async def test_bytes_that_are_no_utf8_are_no_error_of_ours(alice, kind: str) -> None:
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {alice.token()}"}
+    body = b"points=\xff\xfe&reason=%ff%fe&key=%ed%a0%80"
+    answer = await alice.http.post(f"/customers/{BOB}/adjust", content=body, headers=headers)
+    assert answer.status_code in {404, 422}
+
+
+async def test_no_form_is_read_for_a_stranger(alice, http) -> None:
+    async def form():
+        raise AssertionError("the body of a stranger was read")
+        yield b""
+
+    answer = await http.post(
+        f"/customers/{BOB}/adjust", content=form(), headers={"Content-Type": FORM}
+    )
+    assert answer.status_code == 401
+
+
+async def test_a_form_over_sixty_four_kilobytes_is_refused_unread(alice) -> None:
+    headers = {"Content-Type": FORM, "Authorization": f"Bearer {alice.token()}"}
+
+    async def pieces():
+        for _ in range(9):
+            yield b"x" * 8_192
+
+    for content in (b"x" * (64 * 1024 + 1), pieces()):
+        answer = await alice.http.post(f"/customers/{BOB}/adjust", content=content, headers=headers)
+        assert answer.status_code == 413
+        assert "larger than 64 KB" in answer.text

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from app import config as settings
+from app import db
+from app.core import leaving
 from app.core.models import Shop
 from app.shopify import tokens
 
@@ -93,3 +95,12 @@ async def has_tokens(
         refresh_token=tokens.encrypt(config, "shprt_0"),
         refresh_expires_at=now + timedelta(days=80),
     )
+
+
+async def leaves(at: datetime, shop: str = ALICE) -> None:
+    """The shop is said to have left at that moment, and Shopify has refused its tokens since."""
+    async with db.transaction() as connection:
+        await leaving.told(connection, [(shop, at)])
+    row = await Shop.get(domain=shop)
+    if row.leaving_at is not None:
+        await leaving._give_up(leaving.Leaving(shop, row.leaving_at, row.token_version), "refused")

@@ -49,37 +49,38 @@ async def alices_shop(**fields: object) -> Shop:
     return shop
 
 
-async def test_a_shop_that_uninstalls_loses_its_tokens(stores: db.Stores) -> None:
+async def test_a_shop_that_is_said_to_leave_keeps_everything_until_shopify_confirms_it(
+    stores: db.Stores,
+) -> None:
     await alices_shop()
     await Shop.create(domain="bobs.myshopify.com", access_token=b"b")
     at = INSTALLED + timedelta(days=1)
     await deliver(stores, uninstalled(at))
     shop = await Shop.get(domain=ALICE)
-    assert (shop.status, shop.uninstalled_at, shop.access_token, shop.refresh_token) == (
-        "uninstalled",
-        at,
-        None,
-        None,
-    )
-    assert shop.token_version == 1, "a refresh under way must not bring the tokens back"
-    other = await Shop.get(domain="bobs.myshopify.com")
-    assert (other.status, other.access_token) == ("active", b"b")
+    assert (shop.status, shop.access_token, shop.refresh_token) == ("active", b"a", b"r")
+    assert (shop.leaving_at, shop.uninstalled_at) == (at, None)
+    assert (await Shop.get(domain="bobs.myshopify.com")).leaving_at is None
 
 
 async def test_an_uninstall_older_than_the_last_install_is_ignored(stores: db.Stores) -> None:
     await alices_shop()
     await deliver(stores, uninstalled(INSTALLED - timedelta(seconds=1)))
-    shop = await Shop.get(domain=ALICE)
-    assert (shop.status, shop.access_token) == ("active", b"a")
+    assert (await Shop.get(domain=ALICE)).leaving_at is None
 
 
-async def test_an_uninstall_told_twice_keeps_its_first_moment(stores: db.Stores) -> None:
+async def test_an_uninstall_told_twice_keeps_its_first_moment_and_one_of_tomorrow_is_now(
+    stores: db.Stores,
+) -> None:
     await alices_shop()
     first = INSTALLED + timedelta(hours=1)
     await deliver(stores, uninstalled(first))
     await deliver(stores, uninstalled(first + timedelta(hours=1)))
-    shop = await Shop.get(domain=ALICE)
-    assert (shop.uninstalled_at, shop.token_version) == (first, 1)
+    assert (await Shop.get(domain=ALICE)).leaving_at == first
+    await Shop.create(domain="bobs.myshopify.com", access_token=b"b")
+    await deliver(stores, uninstalled(datetime.now(UTC) + timedelta(days=1), "bobs.myshopify.com"))
+    told = (await Shop.get(domain="bobs.myshopify.com")).leaving_at
+    assert told is not None
+    assert told <= datetime.now(UTC) + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

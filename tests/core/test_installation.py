@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from app import config as settings
-from app import db
-from app.core import actions, admin_api, installation, tokens
+from app.core import admin_api, installation, tokens
 from app.core.models import Shop
 from app.flow.event import Event
 from app.resilience import breaker
@@ -19,7 +18,7 @@ from app.shopify import graphql
 from app.shopify.graphql import ShopifyRefusedError, ThrottledError
 from app.shopify.tokens import GrantLostError
 from app.shopify.verify import Staff
-from tests.core.shopify import ALICE, DETAILS, Shopify, has_tokens
+from tests.core.shopify import ALICE, DETAILS, Shopify, has_tokens, leaves
 from tests.flow.helpers import written
 
 pytestmark = pytest.mark.usefixtures("stores", "two_tries")
@@ -132,8 +131,7 @@ async def test_an_id_token_shopify_does_not_take_is_asked_for_anew_but_not_for_e
 
 async def test_a_shop_that_uninstalled_is_installed_again_at_once(opens, shopify):
     await opens()
-    async with db.transaction() as connection:
-        await actions.uninstall(connection, [(ALICE, datetime.now(UTC))])
+    await leaves(datetime.now(UTC))
     assert (await stored()).status == "uninstalled"
     assert await opens()
     row = await stored()
@@ -144,8 +142,7 @@ async def test_a_shop_that_uninstalled_is_installed_again_at_once(opens, shopify
 
 async def test_an_uninstall_told_late_does_not_undo_a_newer_installation(opens):
     await opens()
-    async with db.transaction() as connection:
-        await actions.uninstall(connection, [(ALICE, datetime.now(UTC) - timedelta(hours=1))])
+    await leaves(datetime.now(UTC) - timedelta(hours=1))
     assert (await stored()).status == "active"
 
 

@@ -12,11 +12,11 @@ from cryptography.fernet import Fernet
 
 from app import config as settings
 from app import db
-from app.core import actions, tokens
+from app.core import tokens
 from app.core.models import Shop
 from app.errors import NotFoundError, UnavailableError
 from app.shopify.tokens import GrantLostError, GrantRefusedError
-from tests.core.shopify import ALICE, Shopify, has_tokens
+from tests.core.shopify import ALICE, Shopify, has_tokens, leaves
 
 pytestmark = pytest.mark.usefixtures("stores", "two_tries")
 
@@ -119,8 +119,7 @@ async def test_what_a_renewer_brings_too_late_is_thrown_away(config, shopify, to
     shopify.pause_seconds = 0.3
     renewing = asyncio.ensure_future(token())
     await asyncio.sleep(0.1)
-    async with db.transaction() as connection:
-        assert await actions.uninstall(connection, [(ALICE, datetime.now(UTC))]) == [ALICE]
+    await leaves(datetime.now(UTC))
     with pytest.raises(NotFoundError):
         await renewing
     row = await stored()

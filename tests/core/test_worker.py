@@ -49,7 +49,7 @@ async def test_an_uninstall_goes_from_the_log_to_the_shop(
 ) -> None:
     await Shop.create(domain=ALICE, access_token=b"a")
     await uninstall()
-    assert await until(has_left, 10), said(tmp_path)
+    assert await until(has_left, 15), said(tmp_path)
 
     async def both_beat() -> bool:
         health.forget()

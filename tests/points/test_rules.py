@@ -113,6 +113,85 @@ def test_all_lines_back_is_all_points_back_and_so_is_all_money(lines: Any) -> No
     )
 
 
+def over_one_denominator(award: Frozen, progress: Progress) -> int:
+    """`reversal_target` as it was written first: plainly right, and quadratic in lines."""
+    by_lines, money_times, common = 0, 0, 1
+    for line in award.lines:
+        quantity = min(progress.lines.get(line.line_id, 0), line.quantity)
+        if quantity <= 0:
+            continue
+        by_lines += line.points * quantity // line.quantity
+        base = max(0, rules.micros(line.base))
+        money_times = money_times * line.quantity + base * quantity * common
+        common *= line.quantity
+    base_micros = rules.micros(award.base)
+    if money_times + progress.adjustment_micros * common >= base_micros * common:
+        return award.points
+    by_amount = award.points * progress.adjustment_micros // base_micros
+    return min(award.points, by_lines + by_amount)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60), st.decimals(-1, 50, places=2), st.integers(0, 50)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.lists(st.integers(0, 60), min_size=30, max_size=30),
+    st.integers(0, 20_000_000) | st.none(),
+)
+def test_a_reversal_is_what_one_common_denominator_says(
+    lines: Any, quantities: list[int], adjustment: int | None
+) -> None:
+    award = frozen(lines)
+    progress = Progress(lines={f"l{place}": back for place, back in enumerate(quantities)})
+    if adjustment is None:  # exactly what is missing, and one millionth less
+        missing = rules.micros(award.base) - sum(
+            Fraction(max(0, rules.micros(line.base)) * min(back, line.quantity), line.quantity)
+            for line, back in zip(award.lines, quantities, strict=False)
+            if line.quantity
+        )
+        progress.adjustment_micros = max(0, -(-missing.numerator // missing.denominator))
+        expected = over_one_denominator(award, progress)
+        assert rules.reversal_target(award, progress) == expected
+        progress.adjustment_micros = max(0, progress.adjustment_micros - 1)
+    else:
+        progress.adjustment_micros = adjustment
+    assert rules.reversal_target(award, progress) == over_one_denominator(award, progress)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**15), st.integers(1, 10**9)), max_size=20),
+    st.integers(-10, 10**15) | st.none(),
+)
+def test_fractions_add_up_exactly(fractions: list[tuple[int, int]], wanted: int | None) -> None:
+    whole = sum((Fraction(*one) for one in fractions), Fraction(0))
+    if wanted is None:
+        wanted = -(-whole.numerator // whole.denominator)
+    assert rules.adds_up(fractions, wanted) == (whole >= wanted)
+
+
+def test_fractions_that_add_up_to_a_whole_do_so_however_many_places_that_takes() -> None:
+    primes = [2**31 - 1, 2**61 - 1, 2**89 - 1, 2**107 - 1]
+    for prime in primes:
+        parts = [(1, prime), (prime - 2, prime), (1, prime)]
+        assert rules.adds_up(parts, 1)
+        hair = (1, prime * 2**200)
+        assert rules.adds_up([*parts, (hair[1] - 1, hair[1]), hair], 2)
+        assert not rules.adds_up([*parts, (hair[1] - 1, hair[1])], 2)
+
+
+def test_ten_thousand_lines_of_as_many_quantities_are_taken_back_exactly() -> None:
+    lines = [(quantity, Decimal("9.99"), 9) for quantity in range(1, 10_001)]
+    award = frozen(lines)
+    progress = Progress(lines={line.line_id: line.quantity for line in award.lines})
+    assert rules.reversal_target(award, progress) == award.points
+    half = Progress(lines={line.line_id: line.quantity // 2 for line in award.lines})
+    assert rules.reversal_target(award, half) == sum(
+        9 * (quantity // 2) // quantity for quantity, _, _ in lines
+    )
+
+
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [

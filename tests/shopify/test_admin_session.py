@@ -1,6 +1,4 @@
-"""What a request inside admin gets that proves who asks, and each that does not (platform.md
-§1.3).
-"""
+"""What a request inside admin gets that proves who asks, and each that does not."""
 
 import base64
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -88,6 +86,27 @@ async def test_a_reload_given_by_the_visitor_is_not_kept(config):
         request("/", launched() + "&shopify-reload=https%3A%2F%2Fevil.example"), config
     )
     assert "evil" not in answer.headers["location"]
+
+
+@pytest.mark.parametrize(
+    "name", ["shopify%2Dreload", "shopify-relo%61d", "%73hopify%2dreload", "id%5Ftoken"]
+)
+async def test_a_name_written_in_another_way_is_the_same_name(config, name):
+    answer = await answered(
+        request("/", f"{name}=https%3A%2F%2Fevil.example&" + launched()), config
+    )
+    assert "evil" not in answer.headers["location"]
+    assert answer.headers["location"].count("reload") == 1
+
+
+@pytest.mark.parametrize("name", ["id_token", "shop", "host", "embedded", "shopify-reload"])
+@pytest.mark.parametrize("again", [str, lambda name: name.replace(name[2], f"%{ord(name[2]):02x}")])
+async def test_a_parameter_that_decides_must_come_once(config, name, again):
+    query = f"{name}=one&{again(name)}=two"
+    with pytest.raises(BadInputError, match=f"{name} came several times"):
+        await admin_session.authenticate(request(query=query), config)
+    with pytest.raises(BadInputError, match=f"{name} came several times"):
+        await admin_session.patch_page(request("/auth/patch-id-token", query, config=config))
 
 
 async def test_no_answer_about_tokens_is_kept_by_a_browser(config):

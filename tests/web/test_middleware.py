@@ -1,5 +1,6 @@
 """What every request passes through, on a small app of its own."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 
 from app.errors import ConflictError, HoldfastError, UnavailableError
 from app.telemetry import metrics
-from app.web import middleware
+from app.web import inbound, middleware
 
 
 async def ok(request: Request) -> PlainTextResponse:
@@ -176,9 +177,9 @@ async def test_people_get_a_page_and_programs_get_json(http) -> None:
     }
 
 
-async def test_a_body_over_five_megabytes_is_refused(http) -> None:
+async def test_a_body_over_sixty_four_kilobytes_is_refused_announced_or_not(http) -> None:
     path = "/size"
-    limit = 5 * 1024 * 1024
+    limit = 64 * 1024
     assert (await http.post(path, content=b"x" * limit)).text == str(limit)
     announced = await http.post(
         path, content=b"x" * (limit + 1), headers={"accept": "application/json"}
@@ -186,11 +187,43 @@ async def test_a_body_over_five_megabytes_is_refused(http) -> None:
     assert announced.status_code == 413
     assert announced.json()["error"] == {
         "code": "too_large",
-        "message": "The request is larger than 5 MB.",
+        "message": "The request is larger than 64 KB.",
     }
 
     async def unannounced() -> AsyncIterator[bytes]:
-        for _ in range(6):
-            yield b"x" * 1024 * 1024
+        for _ in range(65):
+            yield b"x" * 1024
 
     assert (await http.post(path, content=unannounced())).status_code == 413
+
+
+async def test_a_body_that_does_not_come_is_waited_for_no_longer_than_it_may_take(
+    http, monkeypatch
+) -> None:
+    monkeypatch.setattr(middleware.inbound, "room", inbound.Room(seconds_max=0.1))
+    never = asyncio.Event()
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"x"
+        await never.wait()
+
+    response = await http.post("/size", content=stalled(), headers={"accept": "application/json"})
+    assert (response.status_code, response.json()["error"]["code"]) == (408, "too_slow")
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Content-Type"])
+async def test_a_header_that_says_who_asks_or_what_comes_must_come_once(http, name) -> None:
+    twice = [(name, "one"), (name.lower(), "two"), ("accept", "application/json")]
+    response = await http.get("/things/1", headers=twice)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_input")
+    assert (await http.get("/things/1", headers=[(name, "one")])).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/things/1", "/nothing-here", "/bug", "/storefront/conflict"])
+async def test_every_answer_keeps_browsers_from_guessing_and_from_telling_addresses(
+    http, path: str
+) -> None:
+    headers = (await http.get(path)).headers
+    assert headers.get_list("x-content-type-options") == ["nosniff"]
+    assert headers.get_list("referrer-policy") == ["same-origin"]

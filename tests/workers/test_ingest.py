@@ -21,7 +21,13 @@ from tests.flow.lanes.drains import ALICE, STRANGER, emitted, receipts
 from tests.workers.started import said, start, started
 from workers import ingest
 
-CUSTOMER = {"id": 7, "first_name": "Bob", "updated_at": "2026-07-01T00:00:00Z"}
+CUSTOMER = {
+    "id": 7,
+    "state": "enabled",
+    "first_name": "Bob",
+    "created_at": "2026-07-01T00:00:00Z",
+    "updated_at": "2026-07-01T00:00:00Z",
+}
 
 
 def item(

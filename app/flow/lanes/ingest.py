@@ -21,7 +21,7 @@ from app.flow import dead_letters, event
 from app.flow.bus import log as fact_log
 from app.flow.bus import wakes
 from app.flow.dead_letters import Letter
-from app.flow.lanes import lane
+from app.flow.lanes import bodies, lane
 from app.flow.lanes.lane import Claim, LaneItem
 from app.resilience import failures
 from app.telemetry import logs, metrics
@@ -134,7 +134,7 @@ async def drain_once(
     if not claims:
         return 0
     try:
-        readings = await _read(claims, translate, known_shops)
+        readings = await _read(stores, claims, translate, known_shops)
         _notice_versions(readings, stores.config.api_version)
         await _write(readings, stores.queue)
     except Exception as error:
@@ -174,7 +174,7 @@ async def _drain_lane(
     now: float | None,
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
-    readings = await _read([claim], translate, known_shops)
+    readings = await _read(stores, [claim], translate, known_shops)
     done = 0
     try:
         await _write(readings, stores.queue)
@@ -201,14 +201,26 @@ async def _write_or_set_aside(stores: db.Stores, reading: Reading) -> None:
 
 
 async def _read(
-    claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
+    stores: db.Stores, claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
 ) -> list[Reading]:
     known = await known_shops({claim.shop for claim in claims})
-    return [
+    readings = [
         _reading(claim.shop, encoded, translate, is_known=claim.shop in known)
         for claim in claims
         for encoded in claim.items
     ]
+    await _set_foreign_aside(stores, readings)
+    return readings
+
+
+async def _set_foreign_aside(stores: db.Stores, readings: Sequence[Reading]) -> None:
+    """Of what would become facts: a body that came for another shop before is not this one's."""
+    asked = [reading for reading in readings if reading.facts]
+    said = await bodies.foreign(stores.cache, [reading.item for reading in asked])
+    for reading, is_foreign in zip(asked, said, strict=True):
+        if is_foreign:
+            reading.outcome, reading.facts = "dead", ()
+            reading.error = bodies.ForeignBodyError()
 
 
 def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Reading:
@@ -245,9 +257,7 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
 
 
 def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
-    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so,
-    once a version.
-    """
+    """Shopify falls forward to a newer version when ours is retired: say so, once a version."""
     strange = (
         {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
     )
@@ -332,11 +342,13 @@ def _event(item: LaneItem, fact: Fact) -> event.Event:
 
 
 def _triggered_at(item: LaneItem) -> str:
+    received = datetime.fromtimestamp(item.received_ms / 1000, UTC)
     try:
         found = datetime.fromisoformat(item.triggered_at)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
     except ValueError:
-        return datetime.fromtimestamp(item.received_ms / 1000, UTC).isoformat()
+        return received.isoformat()
+    # nobody signed it: at least it is no later than we know of it
+    return min(found if found.tzinfo else found.replace(tzinfo=UTC), received).isoformat()
 
 
 def replayer(translate: Translate) -> dead_letters.Attempt:
@@ -347,6 +359,9 @@ def replayer(translate: Translate) -> dead_letters.Attempt:
     async def attempt(connection: Connection, letter: Letter) -> None:
         # only webhooks of known shops are ever set aside
         reading = _reading(letter.shop, bytes(letter.payload), translate, is_known=True)
+        told = {one["reason"] for one in msgspec.json.decode(letter.history)}
+        if bodies.FOREIGN in told | {letter.reason}:
+            raise bodies.ForeignBodyError  # it is no more this shop's than it was
         if reading.error is not None:
             raise reading.error
         await _write_on(connection, [reading])

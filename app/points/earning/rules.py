@@ -15,6 +15,7 @@ MICROS = (
     1_000_000  # money is an integer of millionths while we compute: exact, and faster than Decimal
 )
 RATE_UNITS = 10_000  # a rate has four decimals
+PLACES = 96  # binary places in which sums are compared before they are added exactly
 POINTS_MAX = 1_000_000_000_000  # of one award; what is above is a mistake, not an order
 QUANTITY_MAX = 1_000_000_000
 ROUNDINGS = ("down", "nearest", "up")
@@ -173,21 +174,50 @@ def reversal_target(frozen: Frozen, progress: Progress) -> int:
     if progress.cancelled:
         return frozen.points
     by_lines = 0
-    money_times = 0  # refunded money, exactly: a sum of fractions over one common denominator
-    common = 1
+    back = []  # refunded money of each line: millionths, times one part, in so many parts
     for line in frozen.lines:
         quantity = min(progress.lines.get(line.line_id, 0), line.quantity)
         if quantity <= 0:
             continue
         by_lines += line.points * quantity // line.quantity
-        base = max(0, micros(line.base))
-        money_times = money_times * line.quantity + base * quantity * common
-        common *= line.quantity
+        back.append((max(0, micros(line.base)) * quantity, line.quantity))
     base_micros = micros(frozen.base)
-    if money_times + progress.adjustment_micros * common >= base_micros * common:
+    if adds_up(back, base_micros - progress.adjustment_micros):
         return frozen.points  # all of its money came back: by lines, as an amount, or partly each
     by_amount = frozen.points * progress.adjustment_micros // base_micros
     return min(frozen.points, by_lines + by_amount)
+
+
+def adds_up(fractions: Sequence[tuple[int, int]], wanted: int) -> bool:
+    """Whether the fractions (numerator ≥ 0, denominator > 0) add up to `wanted` at least, exactly.
+
+    Linear in their number: one common denominator of all would grow with each of them. Only where
+    96 binary places cannot tell a sum from `wanted`, which takes a sum that hits it, the fractions
+    are added as such, in pairs, so that few numbers grow long.
+    """
+    rests: dict[int, int] = {}
+    whole = 0
+    for numerator, denominator in fractions:
+        rests[denominator] = rests.get(denominator, 0) + numerator
+    for denominator, numerator in rests.items():
+        whole += numerator // denominator
+        rests[denominator] = numerator % denominator
+    short = (wanted - whole) << PLACES
+    at_least = sum((rest << PLACES) // denominator for denominator, rest in rests.items())
+    if at_least >= short:
+        return True
+    if at_least + len(rests) <= short:
+        return False  # each was rounded down by less than one
+    numerator, denominator = _sum([(rest, below) for below, rest in rests.items() if rest])
+    return numerator >= (wanted - whole) * denominator
+
+
+def _sum(fractions: list[tuple[int, int]]) -> tuple[int, int]:
+    while len(fractions) > 1:
+        odd = fractions[-1:] if len(fractions) % 2 else []
+        pairs = zip(fractions[::2], fractions[1::2], strict=False)
+        fractions = [(a * d + c * b, b * d) for (a, b), (c, d) in pairs] + odd
+    return fractions[0] if fractions else (0, 1)
 
 
 def clawback(asked: int, pending: int, available: int, policy: str) -> Clawback:

@@ -60,6 +60,10 @@ DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set a
 LIMITS = Counter(
     "holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"]
 )
+LOG_LINES_DROPPED = Counter(
+    "holdfast_log_lines_dropped_total",
+    "Log lines nobody read in time, or that could not be written",
+)
 LOST_SIGNALS = Counter("holdfast_lost_signals_total", "Signals that could not be sent", ["to"])
 REQUEST_SECONDS = Histogram(
     "holdfast_request_seconds",

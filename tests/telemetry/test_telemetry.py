@@ -166,7 +166,7 @@ def test_an_error_that_is_logged_reaches_sentry_without_secrets() -> None:
         "except ValueError:\n"
         "    logs.logger().exception('broken')\n"
         "logs.logger().info('fine')\n"
-        "print(len(sent), sent[0].get_event())",
+        "logs.flush(); print(len(sent), sent[0].get_event())",
         SENTRY_DSN="http://key@127.0.0.1:9/1",
     )
     count, event = lines[-1].split(" ", 1)
@@ -177,7 +177,7 @@ def test_an_error_that_is_logged_reaches_sentry_without_secrets() -> None:
 
 
 def test_a_wrong_dsn_is_logged_and_counted_and_the_process_starts() -> None:
-    lines = run("print(metrics.render().decode())", SENTRY_DSN="this is no address")
+    lines = run("logs.flush(); print(metrics.render().decode())", SENTRY_DSN="this is no address")
     assert any("sentry could not start" in line for line in lines)
     assert 'holdfast_lost_signals_total{to="sentry"} 1.0' in lines
 

@@ -14,6 +14,7 @@ from app.flow.lanes import ingest, lane, spill
 from app.flow.lanes.admission import QUEUE, enqueue_drain
 from app.flow.worker import every, run_worker, worker_settings
 from app.resilience import failures
+from app.resilience.memory import Memory
 from app.shopify import payloads
 from app.telemetry import logs
 from workers import service
@@ -105,17 +106,16 @@ class KnownShops:
     """
 
     def __init__(self) -> None:
-        self.seen: dict[str, float] = {}
+        self.seen: Memory[str, float] = Memory(KNOWN_MAX)
 
     async def known(self, shops: Iterable[str]) -> set[str]:
         since = time.monotonic() - KNOWN_SECONDS
         asked = set(shops)
-        known = {shop for shop in asked if self.seen.get(shop, since) > since}
+        known = {shop for shop in asked if (self.seen.get(shop) or since) > since}
         if known != asked:
             found = await reads.known_shops(asked - known)
-            if len(self.seen) > KNOWN_MAX:
-                self.seen.clear()
-            self.seen.update(dict.fromkeys(found, time.monotonic()))
+            for shop in found:
+                self.seen.put(shop, time.monotonic())
             known |= found
         return known
 

@@ -11,7 +11,8 @@ import uvloop
 from app import config as settings
 from app import db
 from app.resilience import deadline, health
-from app.resilience.failures import is_passing, pause, reason
+from app.resilience.deadline import pause
+from app.resilience.failures import is_passing, reason
 from app.telemetry import logs, reports
 
 STOP_SECONDS = 4.0

@@ -69,12 +69,12 @@ async def guard(
     try:
         return await _guarded(resource, call)
     except Exception as error:
-        if fallback is None or is_permanent(error):
+        if fallback is None or is_callers_fault(error):
             raise
         return await fallback(error)
 
 
-def is_permanent(error: BaseException) -> bool:
+def is_callers_fault(error: BaseException) -> bool:
     """True when trying again cannot help and the other side is not to blame.
 
     Besides our own errors these are Postgres' complaints about the data (class 22) and constraints
@@ -144,7 +144,7 @@ def _outcome(resource: Resource, task: "asyncio.Task[T]") -> T:
         resource.breaker.success()
         metrics.GUARD.labels(resource.name, "ok").inc()
         return task.result()
-    if is_permanent(error):
+    if is_callers_fault(error):
         resource.breaker.success()  # the other side answered
         metrics.GUARD.labels(resource.name, "rejected").inc()
     else:

@@ -3,7 +3,6 @@ checkout extensions.
 """
 
 import time
-from collections import OrderedDict
 from typing import Annotated, Any
 
 import msgspec
@@ -25,7 +24,8 @@ from app.points.members import reads
 from app.points.rewards import actions, redemption
 from app.points.views import Balance, RedemptionView
 from app.resilience import cache, health, limits
-from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.guard import Resource, guard, is_callers_fault
+from app.resilience.memory import Memory
 from app.resilience.reading import Reading, live
 from app.shopify import verify
 from app.telemetry import logs
@@ -181,7 +181,7 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
             ),
         )
     except DATABASE_AWAY as error:
-        if is_permanent(error):
+        if is_callers_fault(error):
             raise
         # it may have been held all the same: the widget asks again with the same key and gets that
         # redemption
@@ -280,7 +280,7 @@ async def _redemptions(
     )
     if reading.value is None:
         return remembered[1] if remembered else []
-    _remember(_lists, (shop, customer_id), (balance.sequence, reading.value))
+    _lists.put((shop, customer_id), (balance.sequence, reading.value))
     return reading.value
 
 
@@ -319,7 +319,7 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
         stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = reading.value or {"rewards": [], "ways_to_earn": []}
-    _remember(_shelves, shop, (time.monotonic(), shelf))
+    _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
 
 
@@ -329,15 +329,8 @@ def forget() -> None:
     _shelves.clear()
 
 
-_lists: OrderedDict[tuple[str, str], tuple[int, list[dict[str, Any]]]] = OrderedDict()
-_shelves: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
-
-
-def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > MEMORY_ENTRIES_MAX:
-        memory.popitem(last=False)
+_lists: Memory[tuple[str, str], tuple[int, list[dict[str, Any]]]] = Memory(MEMORY_ENTRIES_MAX)
+_shelves: Memory[str, tuple[float, dict[str, Any]]] = Memory(MEMORY_ENTRIES_MAX)
 
 
 routes: list[BaseRoute] = [

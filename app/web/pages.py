@@ -25,7 +25,7 @@ from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
 from app.resilience import cache, health
-from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
@@ -174,7 +174,7 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
     try:
         return await guard(resource or PAGES, call)
     except Exception as error:
-        if is_permanent(error):
+        if is_callers_fault(error):
             raise
         return None  # the guard has logged and counted it
 

@@ -15,7 +15,8 @@ from app.config import Config
 from app.flow import event as envelope
 from app.flow.bus.interface import Bus, Message
 from app.flow.event import Event
-from app.resilience.failures import Backoff, pause, reason
+from app.resilience.deadline import pause
+from app.resilience.failures import Backoff, reason
 from app.telemetry import logs, metrics
 
 BATCH = 1_000

@@ -15,6 +15,7 @@ from app.flow.lanes.admission import QUEUE, enqueue_drain
 from app.flow.worker import every, run_worker, worker_settings
 from app.resilience import failures
 from app.resilience.memory import Memory
+from app.resilience.progress import Progress
 from app.shopify import payloads
 from app.telemetry import logs
 from workers import service
@@ -28,11 +29,13 @@ log = logs.logger()
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
+    progress = Progress()
     ctx: dict[str, Any] = {
         "stores": stores,
         "stop": stop,
         "pool": jobs.sharing(stores),
         "shops": KnownShops(),
+        "progress": progress,
     }
     settings = worker_settings(
         stores.config,
@@ -44,7 +47,9 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     )
 
     async def unspill() -> None:
-        _, wake_at_ms = await spill.unspill(stores)
+        moved, wake_at_ms = await spill.unspill(stores)
+        if moved:
+            progress.made()
         if wake_at_ms is not None:
             await enqueue_drain(ctx["pool"], wake_at_ms)
 
@@ -53,7 +58,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
     await service.together(
         run_worker(settings, stop),
-        service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop),
+        service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop, progress),
         service.every(LOOK_EVERY_SECONDS, unspill, stop),
         service.every(LOOK_EVERY_SECONDS, retry, stop),
         service.every(PRUNE_EVERY_SECONDS, ingest.prune, stop),
@@ -66,7 +71,11 @@ async def drain(ctx: dict[str, Any]) -> None:
     """
     try:
         due = await ingest.drain(
-            ctx["stores"], payloads.translate, ctx["shops"].known, stop=ctx["stop"]
+            ctx["stores"],
+            payloads.translate,
+            ctx["shops"].known,
+            stop=ctx["stop"],
+            progress=ctx["progress"],
         )
     except Exception as error:
         if not failures.is_passing(error):
@@ -94,10 +103,8 @@ async def lag_seconds(stores: db.Stores) -> float:
     """How long what may be drained now has been waiting for it; a merchant's own pace is no lag
     of ours.
     """
-    now = time.time()
-    due_ms = (await lane.lane_stats(stores.queue)).due_ms
     _, spilled_seconds = await spill.waiting()
-    return max(0.0, now - due_ms / 1000 if due_ms is not None else 0.0, spilled_seconds)
+    return max(await lane.overdue_seconds(stores.queue), spilled_seconds)
 
 
 class KnownShops:

@@ -27,6 +27,7 @@ from app.resilience import cache, health, limits
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.memory import Memory
 from app.resilience.reading import Reading, live
+from app.services import way_to
 from app.shopify import verify
 from app.telemetry import logs
 from app.web.api import Caller, Door, TooOftenError, read_body
@@ -40,6 +41,7 @@ NOBODY = {"available": 0, "pending": 0, "held": 0, "as_of": None, "source": "una
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
 SHELF_FRESH_SECONDS = 5.0
 MEMORY_ENTRIES_MAX = 4_096
+ROAD = way_to("points")  # the parts between an order and its points
 # Far above what a person does, low enough that a loop in a browser cannot keep the database busy.
 CUSTOMER_PER_SECOND, CUSTOMER_BURST = 20.0, 40
 SHOP_PER_SECOND, SHOP_BURST = 100.0, 400
@@ -205,8 +207,8 @@ async def _complete(request: Request, held: RedemptionView) -> RedemptionView:
 
 
 async def _balance(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
-    """The balance, marked as old when the points service is down or late, whatever the cache
-    says.
+    """The balance, marked as old when a part on an order's way to its points is down or late,
+    whatever the cache says.
     """
     return await _marked(stores, await reads.balance_reading(stores, shop, customer_id))
 
@@ -224,14 +226,11 @@ async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading
 
 async def _marked(stores: Stores, reading: Reading[Balance]) -> Reading[Balance]:
     board = await health.board(stores.queue)
-    if (
-        health.service_notice(board, "points") == "healthy"
-        or reading.value is None
-        or reading.as_of is None
-    ):
+    late = [name for name in ROAD if health.service_notice(board, name) != "healthy"]
+    if not late or reading.value is None or reading.as_of is None:
         return reading
-    caught_up_at = board["points"].caught_up_at
-    return Reading(reading.value, min(reading.as_of, caught_up_at or reading.as_of), "cached")
+    caught_up = [moment for name in late if (moment := board[name].caught_up_at)]
+    return Reading(reading.value, min([reading.as_of, *caught_up]), "cached")
 
 
 def _points(reading: Reading[Balance]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from app.errors import HoldfastError
 from app.resilience import cache, health
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.reading import Reading
+from app.services import way_to
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
 from app.web import wording
@@ -44,7 +45,7 @@ CARRIED = (
     "embedded",
     "locale",
 )  # without these Shopify cannot be asked for a new id token
-ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
+ROAD = way_to("points")  # the parts between an order and its points
 STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads")
 

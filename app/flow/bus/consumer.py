@@ -54,6 +54,7 @@ async def run(
     bus: Bus,
     stores: db.Stores,
     stop: asyncio.Event,
+    made: Callable[[], None] = lambda: None,
 ) -> None:
     """Handle events of `topics` until `stop` is set.
 
@@ -61,9 +62,9 @@ async def run(
     `connection` (asyncpg; ORM calls join it), calls nothing over the network, and may return what
     to do after the commit. It is called again for the same events when that transaction does not
     commit. An event it cannot handle it raises for: with a `permanent` error the event is dead at
-    once, with any other it is tried again later.
+    once, with any other it is tried again later. `made` is called for everything settled.
     """
-    await Consumer(service, topics, handle, bus, stores).run(stop)
+    await Consumer(service, topics, handle, bus, stores, made).run(stop)
 
 
 async def run_once(
@@ -85,8 +86,15 @@ class Consumer:
     """
 
     def __init__(
-        self, service: str, topics: Sequence[str], handle: Handle, bus: Bus, stores: db.Stores
+        self,
+        service: str,
+        topics: Sequence[str],
+        handle: Handle,
+        bus: Bus,
+        stores: db.Stores,
+        made: Callable[[], None] = lambda: None,
     ) -> None:
+        self.made = made
         self.service = service
         self.topics = list(topics)
         self.handle = handle
@@ -170,6 +178,7 @@ class Consumer:
                 await self._one_by_one(events)
         self.setbacks = 0
         await self.bus.ack(self.service, deliveries)
+        self.made()
 
     async def _open(self, delivery: Delivery) -> Event | None:
         """The event of a delivery, or None when it was set aside: badly signed, or unreadable

@@ -4,7 +4,7 @@ published them.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -105,7 +105,8 @@ class Relay:
     consumers drop what they had before.
     """
 
-    def __init__(self, bus: Bus, config: Config) -> None:
+    def __init__(self, bus: Bus, config: Config, made: Callable[[], None] = lambda: None) -> None:
+        self.made = made  # called whenever facts were moved
         self.bus = bus
         self.config = config
         self.connection: Any = None
@@ -161,6 +162,7 @@ class Relay:
         )
         await self.connection.execute(DELETE, [row["id"] for row in rows])
         metrics.OUTBOX_PUBLISHED.inc(len(rows))
+        self.made()
         return len(rows)
 
     async def _take_office(self) -> bool:

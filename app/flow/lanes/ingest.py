@@ -21,6 +21,7 @@ from app.flow.lanes import lane
 from app.flow.lanes.lane import Claim, LaneItem
 from app.flow.models import DeadLetter
 from app.resilience import failures
+from app.resilience.progress import Progress
 from app.telemetry import logs, metrics
 
 SERVICE = "ingest"
@@ -93,6 +94,7 @@ async def drain(
     known_shops: KnownShops,
     *,
     stop: asyncio.Event | None = None,
+    progress: Progress | None = None,
 ) -> float | None:
     """Go on while something is due; returns when the next drain is needed (seconds since 1970),
     None for never.
@@ -101,8 +103,12 @@ async def drain(
     """
     ends = time.monotonic() + DRAIN_SECONDS_MAX
     idle_since = time.monotonic()
+    progress = progress or Progress()
     while time.monotonic() < ends and not (stop and stop.is_set()):
-        if await drain_once(stores, translate, known_shops):
+        with progress.busy():
+            drained = await drain_once(stores, translate, known_shops)
+        if drained:
+            progress.made()
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since < LINGER_SECONDS:
             await asyncio.sleep(LOOK_EVERY_SECONDS)

@@ -33,16 +33,19 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted) AS outbox
                    FROM outbox ORDER BY id LIMIT 1), 0)::float8 AS outbox_age,
        (SELECT count(*) FROM (SELECT FROM spilled_webhooks LIMIT $1) AS counted) AS spilled
 """
-# one service at a time, so that each count walks along the index of (service, state)
+# One service at a time and in the order of the index of (service, state, next_attempt_at): so each
+# count walks along it, whatever the planner believes about how many there are.
 LETTERS = """
 SELECT coalesce(sum(waiting), 0)::int AS waiting, coalesce(sum(dead), 0)::int AS dead
   FROM unnest($2::text[]) AS known (service),
        LATERAL (SELECT count(*) AS waiting FROM
                 (SELECT FROM dead_letters
-                  WHERE service = known.service AND state = 'waiting' LIMIT $1) AS counted) AS a,
+                  WHERE service = known.service AND state = 'waiting'
+                  ORDER BY next_attempt_at LIMIT $1) AS counted) AS a,
        LATERAL (SELECT count(*) AS dead FROM
                 (SELECT FROM dead_letters
-                  WHERE service = known.service AND state = 'dead' LIMIT $1) AS counted) AS b
+                  WHERE service = known.service AND state = 'dead'
+                  ORDER BY next_attempt_at LIMIT $1) AS counted) AS b
 """
 log = logs.logger()
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 import redis.asyncio as aioredis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from app.resilience import breaker
 from app.resilience.guard import Resource, guard
@@ -187,16 +187,22 @@ async def _read(redis: aioredis.Redis) -> Board:
         (name, _line(name, value, now)) for name, value in zip(PROCESSES, raw, strict=True)
     )
     for name, ask in _witnesses.items():
-        line, seen_seconds = found[name], await ask(redis)
+        try:
+            seen_seconds = await ask(redis)
+        except ResponseError as error:  # a damaged key is not a Redis that is away
+            log.warning("lag not seen", service=name, reason=type(error).__name__)
+            continue
+        line = found[name]
         found[name] = replace(line, lag_seconds=max(line.lag_seconds, seen_seconds))
     found.read_at = now
     return found
 
 
 def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
-    if raw is None:
+    try:
+        said = msgspec.json.decode(raw or b"", type=Beat)
+    except msgspec.MsgspecError:  # never beat, or nothing of ours
         return ServiceHealth(name, alive=False, lag_seconds=0.0, beat_at=None, caught_up_at=None)
-    said = msgspec.json.decode(raw, type=Beat)
     age_seconds = (now - said.beat_at).total_seconds()
     return ServiceHealth(
         name,

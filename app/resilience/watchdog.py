@@ -3,6 +3,7 @@ supervisor starts it again.
 """
 
 import asyncio
+import contextvars
 import os
 import sys
 import threading
@@ -40,10 +41,10 @@ def watching(progress: Progress | None = None) -> Iterator[None]:
     def ask_the_loop() -> None:
         loop.call_soon_threadsafe(watchdog.loop_answers)
 
-    watch = threading.Thread(
-        target=watchdog.watch, args=(ask_the_loop,), name="watchdog", daemon=True
-    )
-    watch.start()
+    # with this context, so that its lines say whose they are
+    run = contextvars.copy_context().run
+    arguments = (watchdog.watch, ask_the_loop)
+    threading.Thread(target=run, args=arguments, name="watchdog", daemon=True).start()
     try:
         yield
     finally:

@@ -201,6 +201,7 @@ async def test_a_part_whose_store_takes_no_writes_is_late_and_to_nobodys_blame(
     async def lag_seconds() -> float:
         return lag
 
+    await service._write_is_possible()
     monkeypatch.setattr(service, "_write_is_possible", read_only)
     async with running(lambda stop: service.beat(stores, "points", lag_seconds, stop, progress)):
         stuck = []

@@ -115,6 +115,16 @@ async def test_who_asks_measures_the_lag_of_ingest_himself(stores) -> None:
     assert 40 <= line.lag_seconds < 45
 
 
+async def test_damaged_values_in_redis_are_those_of_one_part(stores) -> None:
+    await health.beat(stores.queue, "points", 0.0)
+    await stores.queue.hset(health.KEY, "core", "[nothing of ours")
+    await stores.queue.set(lane.SCHEDULE_KEY, "nothing of ours")
+    health.witness("ingest", lane.overdue_seconds)
+    board = await health.board(stores.queue)
+    assert not board.is_remembered
+    assert (board["points"].alive, board["core"].alive) == (True, False)
+
+
 async def test_no_lane_that_is_due_is_no_lag(stores) -> None:
     assert await lane.overdue_seconds(stores.queue) == 0
     await stores.queue.zadd(lane.SCHEDULE_KEY, {"alice.myshopify.com": (time.time() + 9) * 1000})

@@ -2,11 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from app import config as settings
 from app.telemetry import outlet
 from app.telemetry.metrics import LOG_LINES_DROPPED
 from app.telemetry.outlet import Outlet
@@ -120,6 +123,22 @@ def test_the_end_of_a_process_waits_for_its_reader_a_moment_and_no_longer(pipe) 
     out.flush(0.3)
     assert 0.3 <= time.monotonic() - began < SECONDS
     read_until(pipe[0], b"\n")
+
+
+def test_a_process_ends_although_nobody_reads_its_last_lines(embedded) -> None:
+    program = (
+        "from app import config\nfrom app.telemetry import logs\n"
+        "logs.setup('web', config.load())\nlogs.logger().info('x' * 1_000_000)\n"
+    )
+    reader, writer = os.pipe()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=settings.ROOT, stdout=writer, timeout=30
+        )
+        assert done.returncode == 0
+    finally:
+        os.close(writer)
+        os.close(reader)
 
 
 def test_what_was_said_last_is_written_before_the_process_ends() -> None:

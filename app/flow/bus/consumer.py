@@ -224,6 +224,7 @@ class Consumer:
                     await self._set_aside(
                         error, event.shop, event.topic, event.id, envelope.encode(event)
                     )
+            self.made()
 
     async def _is_their_fault(self, error: Exception) -> bool:
         """Whether an event has to answer for the failure, rather than a store that is away or busy.

@@ -106,7 +106,7 @@ async def drain(
     progress = progress or Progress()
     while time.monotonic() < ends and not (stop and stop.is_set()):
         with progress.busy():
-            drained = await drain_once(stores, translate, known_shops)
+            drained = await drain_once(stores, translate, known_shops, made=progress.made)
         if drained:
             progress.made()
             idle_since = time.monotonic()
@@ -120,7 +120,12 @@ async def drain(
 
 
 async def drain_once(
-    stores: db.Stores, translate: Translate, known_shops: KnownShops, *, now: float | None = None
+    stores: db.Stores,
+    translate: Translate,
+    known_shops: KnownShops,
+    *,
+    now: float | None = None,
+    made: Callable[[], None] = lambda: None,
 ) -> int:
     """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were
     claimed.
@@ -144,7 +149,7 @@ async def drain_once(
             "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
         )
         for claim in claims:
-            await _drain_lane(stores, claim, translate, known_shops, now)
+            await _drain_lane(stores, claim, translate, known_shops, now, made)
     else:
         await _acknowledge(stores, claims, now)
     return sum(len(claim.items) for claim in claims)
@@ -172,6 +177,7 @@ async def _drain_lane(
     translate: Translate,
     known_shops: KnownShops,
     now: float | None,
+    made: Callable[[], None],
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
     readings = await _read([claim], translate, known_shops)
@@ -185,6 +191,7 @@ async def _drain_lane(
         for reading in readings:
             await _write_or_set_aside(reading)
             done += 1
+            made()
     finally:
         if done:
             await _acknowledge(stores, [claim], now, [done])

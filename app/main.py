@@ -24,9 +24,10 @@ from app.config import Config
 from app.errors import HoldfastError
 from app.flow import event
 from app.flow.bus.buses import open_bus
+from app.flow.lanes import lane
 from app.flow.lanes.admission import Admission
 from app.points.pages import customers as points_pages
-from app.resilience import health
+from app.resilience import health, watchdog
 from app.shopify import admin_session
 from app.shopify.client import outgoing
 from app.storefront import routes as storefront
@@ -87,6 +88,7 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
+        opened.enter_context(watchdog.watching())
         beating = asyncio.create_task(_beat(stores))
         opened.callback(beating.cancel)
         yield state(config, stores, client)
@@ -94,6 +96,7 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
 
 def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[str, Any]:
     """What handlers find in `request.state`."""
+    health.witness("ingest", lane.overdue_seconds)
     return {
         "config": config,
         "stores": stores,

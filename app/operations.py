@@ -7,7 +7,6 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -23,15 +22,28 @@ from app.resilience import health
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
 from app.rooms import Room
-from app.services import SERVICES
+from app.services import PROCESSES, SERVICES
 from app.telemetry import logs, metrics
 from app.telemetry.metrics import Scraped
 
 QUEUES = ("arq:ingest",)
+COUNT_MAX = 10_001  # a scrape comes every few seconds: what waits is counted no further
 WAITING = """
-SELECT (SELECT count(*) FROM spilled_webhooks) AS spilled,
-       (SELECT count(*) FROM dead_letters WHERE state = 'waiting') AS letters_waiting,
-       (SELECT count(*) FROM dead_letters WHERE state = 'dead') AS letters_dead
+SELECT count(*)::int FROM (SELECT FROM spilled_webhooks LIMIT $1) AS counted
+"""
+# One service at a time and in the order of its index, so that each count walks along it, whatever
+# the planner believes about how many there are.
+LETTERS = """
+SELECT coalesce(sum(waiting), 0)::int AS waiting, coalesce(sum(dead), 0)::int AS dead
+  FROM unnest($2::text[]) AS known (service),
+       LATERAL (SELECT count(*) AS waiting FROM
+                (SELECT FROM dead_letters
+                  WHERE service = known.service AND state = 'waiting'
+                  ORDER BY shop, next_attempt_at LIMIT $1) AS counted) AS a,
+       LATERAL (SELECT count(*) AS dead FROM
+                (SELECT FROM dead_letters
+                  WHERE service = known.service AND state = 'dead'
+                  ORDER BY id LIMIT $1) AS counted) AS b
 """
 log = logs.logger()
 
@@ -67,7 +79,9 @@ async def healthz(request: Request) -> Response:
             name: {
                 "status": notices[name],
                 "lag_seconds": round(line.lag_seconds, 3),
+                "stuck_seconds": round(line.stuck_seconds, 3),
                 "beat_at": line.beat_at.isoformat() if line.beat_at else None,
+                "progress_at": line.progress_at.isoformat() if line.progress_at else None,
             }
             for name, line in board.items()
         },
@@ -187,28 +201,42 @@ async def _held_up() -> float:
 
 async def _waiting() -> list[Scraped]:
     async with db.connection() as connection:
-        row = await connection.fetchrow(WAITING)
-    letters = {"waiting": float(row["letters_waiting"]), "dead": float(row["letters_dead"])}
+        spilled = await connection.fetchval(WAITING, COUNT_MAX)
+        states = await connection.fetchrow(LETTERS, COUNT_MAX, list(PROCESSES))
+    letters = {"waiting": float(states["waiting"]), "dead": float(states["dead"])}
     return [
         Scraped(
             "holdfast_spilled_webhooks",
-            "Webhooks kept in Postgres while Redis was away",
-            {"": row["spilled"]},
+            "Webhooks kept in Postgres while Redis was away, counted up to 10,001",
+            {"": spilled},
         ),
-        Scraped("holdfast_dead_letters_waiting", "Dead letters by state", letters, "state"),
+        Scraped(
+            "holdfast_dead_letters_waiting",
+            "Dead letters by state, counted up to 10,001 a service",
+            letters,
+            "state",
+        ),
     ]
 
 
 async def _heartbeats(stores: db.Stores) -> list[Scraped]:
-    now = datetime.now(UTC)
     board = await health.board(stores.queue)
+    if board.is_remembered:
+        return []  # how old beats are is not known
+    beats = {name: line for name, line in board.items() if line.beat_at}
     ages = {
-        name: (now - line.beat_at).total_seconds() for name, line in board.items() if line.beat_at
+        name: (board.read_at - line.beat_at).total_seconds()
+        for name, line in beats.items()
+        if line.beat_at
     }
+    stuck = {name: line.stuck_seconds for name, line in beats.items()}
     return [
         Scraped(
             "holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process"
-        )
+        ),
+        Scraped(
+            "holdfast_stuck_seconds", "Since a process has work and finishes none", stuck, "process"
+        ),
     ]
 
 

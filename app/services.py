@@ -46,3 +46,8 @@ PROCESSES = {one.name: one for one in (*ROAD, *SERVICES)}
 def topics(service: str) -> tuple[str, ...]:
     """The topics `service` reads from the log. Raises KeyError for what is no service."""
     return PROCESSES[service].topics
+
+
+def way_to(service: str) -> tuple[str, ...]:
+    """The processes that a webhook which was taken in passes until `service` has had its effect."""
+    return ("ingest", "relay", service)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -60,7 +61,7 @@ def take_lock(data: Path) -> IO[str]:
 
 
 def end_left_overs(data: Path) -> None:
-    """Stop what a killed run left: who has our HOLDFAST_RUN, or serves our data."""
+    """Stop what a killed run or supervisor left: who has our HOLDFAST_RUN, or serves our data."""
     found = [
         process
         for process in psutil.process_iter()
@@ -68,7 +69,7 @@ def end_left_overs(data: Path) -> None:
     ]
     if not found:
         return
-    say("Stopping what an earlier run left behind ...")
+    say("Stopping what was left behind ...")
     # supervisord first, or it would start the others again
     for process in sorted(found, key=lambda one: "supervisord" not in " ".join(_command_line(one))):
         try:
@@ -168,9 +169,14 @@ def start_programs(control: Any, names: list[str]) -> None:
 
 
 def stop_everything(
-    control: Any, programs: dict[str, list[str]], supervising: subprocess.Popen[bytes]
+    control: Any,
+    programs: dict[str, list[str]],
+    supervising: subprocess.Popen[bytes],
+    data: Path,
 ) -> None:
-    """The app first, then what it writes to; all within ten seconds."""
+    """The app first, then what it writes to; all within ten seconds. Of a supervisor that was
+    killed, whatever it has left.
+    """
     deadline = time.monotonic() + STOP_SECONDS
     for process in (
         psutil.Process(supervising.pid).children(recursive=True)
@@ -195,12 +201,13 @@ def stop_everything(
             ):
                 time.sleep(0.05)
         control.shutdown()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         supervising.terminate()
     try:
         supervising.wait(max(0.5, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         supervising.kill()
+    end_left_overs(data)
 
 
 def main() -> None:
@@ -263,11 +270,7 @@ def main() -> None:
         stdout=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches us alone; we stop the others in order
     )
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-            continue  # nohup
-        signal.signal(number, lambda received, _frame: stopping.append(received))
+    stopping = told_to_stop()
     control = supervisor.connect(control_socket)
     try:
         wait_until("the process supervisor", control_socket.exists, supervising, data, 10)
@@ -301,9 +304,24 @@ def main() -> None:
             time.sleep(0.2)
     finally:
         say("\nStopping; your data stays in .holdfast ...")
-        stop_everything(control, programs, supervising)
+        stop_everything(control, programs, supervising, data)
         lock.close()
+    if not stopping:
+        raise SystemExit(
+            f"The process supervisor ended by itself, so everything was stopped. Nothing is lost: "
+            f"`make run` goes on from here. See {data}/logs/supervisord.log."
+        )
     say("Stopped.")
+
+
+def told_to_stop() -> list[int]:
+    """A list that gets every signal to stop from now on."""
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup
+        signal.signal(number, lambda one, _frame: received.append(one))
+    return received
 
 
 def devstore_url(config: settings.Config) -> str:

@@ -77,11 +77,12 @@ DROP TABLE receipts_before;
 LETTERS = """
 CREATE INDEX dead_letters_due ON dead_letters (service, shop, next_attempt_at)
     WHERE state = 'waiting';
+CREATE INDEX dead_letters_dead ON dead_letters (service, id) WHERE state = 'dead';
 CREATE INDEX dead_letters_open ON dead_letters (shop, id) WHERE state IN ('waiting', 'dead');
 DO $$ DECLARE found text; BEGIN
     FOR found IN SELECT indexname FROM pg_indexes
                   WHERE tablename = 'dead_letters' AND indexdef NOT LIKE '%UNIQUE%'
-                    AND indexname NOT IN ('dead_letters_due', 'dead_letters_open')
+                    AND indexname NOT IN ('dead_letters_due', 'dead_letters_dead', 'dead_letters_open')
     LOOP EXECUTE format('DROP INDEX %I', found); END LOOP;
 END $$;
 """

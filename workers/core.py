@@ -7,6 +7,7 @@ from app.core import leaving, tokens
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
+from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
 
@@ -16,6 +17,7 @@ LEAVING_EVERY_SECONDS = 2.0
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     bus = open_bus(stores.config.bus_url)
+    progress = Progress()
 
     async def lag_seconds() -> float:
         return (await bus.lag(SERVICE, TOPICS)).age_seconds
@@ -29,8 +31,8 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             await leaving.confirm_due(client, stores.config)
 
         await service.together(
-            consumer.run(SERVICE, TOPICS, handle, bus, stores, stop),
-            service.beat(stores, SERVICE, lag_seconds, stop),
+            consumer.run(SERVICE, TOPICS, handle, bus, stores, stop, progress.made),
+            service.beat(stores, SERVICE, lag_seconds, stop, progress),
             service.every(RENEW_EVERY_SECONDS, renew_tokens, stop),
             service.every(LEAVING_EVERY_SECONDS, confirm_leaving, stop),
         )

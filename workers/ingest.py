@@ -14,6 +14,8 @@ from app.flow.lanes import ingest, lane, spill
 from app.flow.lanes.admission import QUEUE, enqueue_drain
 from app.flow.worker import every, run_worker, worker_settings
 from app.resilience import failures
+from app.resilience.memory import Memory
+from app.resilience.progress import Progress
 from app.shopify import payloads
 from app.telemetry import logs
 from workers import service
@@ -26,11 +28,13 @@ log = logs.logger()
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
+    progress = Progress()
     ctx: dict[str, Any] = {
         "stores": stores,
         "stop": stop,
         "pool": jobs.sharing(stores),
         "shops": KnownShops(),
+        "progress": progress,
     }
     settings = worker_settings(
         stores.config,
@@ -42,13 +46,15 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     )
 
     async def unspill() -> None:
-        _, wake_at_ms = await spill.unspill(stores)
+        moved, wake_at_ms = await spill.unspill(stores)
+        if moved:
+            progress.made()
         if wake_at_ms is not None:
             await enqueue_drain(ctx["pool"], wake_at_ms)
 
     await service.together(
         run_worker(settings, stop),
-        service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop),
+        service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop, progress),
         service.every(LOOK_EVERY_SECONDS, unspill, stop),
         dead_letters.run(ingest.SERVICE, ingest.replayer(payloads.translate), stop),
     )
@@ -60,7 +66,11 @@ async def drain(ctx: dict[str, Any]) -> None:
     """
     try:
         due = await ingest.drain(
-            ctx["stores"], payloads.translate, ctx["shops"].known, stop=ctx["stop"]
+            ctx["stores"],
+            payloads.translate,
+            ctx["shops"].known,
+            stop=ctx["stop"],
+            progress=ctx["progress"],
         )
     except Exception as error:
         if not failures.is_passing(error):
@@ -88,10 +98,8 @@ async def lag_seconds(stores: db.Stores) -> float:
     """How long what may be drained now has been waiting for it; a merchant's own pace is no lag
     of ours.
     """
-    now = time.time()
-    due_ms = (await lane.lane_stats(stores.queue)).due_ms
     _, spilled_seconds = await spill.waiting()
-    return max(0.0, now - due_ms / 1000 if due_ms is not None else 0.0, spilled_seconds)
+    return max(await lane.overdue_seconds(stores.queue), spilled_seconds)
 
 
 class KnownShops:
@@ -100,17 +108,16 @@ class KnownShops:
     """
 
     def __init__(self) -> None:
-        self.seen: dict[str, float] = {}
+        self.seen: Memory[str, float] = Memory(KNOWN_MAX)
 
     async def known(self, shops: Iterable[str]) -> set[str]:
         since = time.monotonic() - KNOWN_SECONDS
         asked = set(shops)
-        known = {shop for shop in asked if self.seen.get(shop, since) > since}
+        known = {shop for shop in asked if (self.seen.get(shop) or since) > since}
         if known != asked:
             found = await reads.known_shops(asked - known)
-            if len(self.seen) > KNOWN_MAX:
-                self.seen.clear()
-            self.seen.update(dict.fromkeys(found, time.monotonic()))
+            for shop in found:
+                self.seen.put(shop, time.monotonic())
             known |= found
         return known
 

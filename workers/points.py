@@ -9,6 +9,7 @@ from app.flow.bus.buses import open_bus
 from app.points import handlers
 from app.points.ledger import expiry, freezing
 from app.points.rewards import redemption
+from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
 
@@ -20,6 +21,7 @@ TIME_EVERY_SECONDS = 5.0
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     bus = open_bus(stores.config.bus_url)
+    progress = Progress()
     async with outgoing(stores.config) as client:
 
         async def lag_seconds() -> float:
@@ -37,9 +39,15 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
         await service.together(
             consumer.run(
-                handlers.SERVICE, handlers.TOPICS, handlers.handler(stores), bus, stores, stop
+                handlers.SERVICE,
+                handlers.TOPICS,
+                handlers.handler(stores),
+                bus,
+                stores,
+                stop,
+                progress.made,
             ),
-            service.beat(stores, handlers.SERVICE, lag_seconds, stop),
+            service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
         )

@@ -11,11 +11,14 @@ import uvloop
 from app import config as settings
 from app import db, rooms
 from app.flow import event
-from app.resilience import deadline, health
-from app.resilience.failures import is_passing, pause, reason
+from app.resilience import deadline, health, watchdog
+from app.resilience.deadline import pause
+from app.resilience.failures import is_passing, reason
+from app.resilience.progress import Progress
 from app.telemetry import logs, reports
 
 STOP_SECONDS = 4.0
+MEASURE_SECONDS = 1.5  # with the pause between two beats still well before a reader gives us up
 GC_THRESHOLDS = (50_000, 20, 50)
 
 log = logs.logger()
@@ -82,19 +85,50 @@ async def beat(
     service: str,
     lag_seconds: Callable[[], Coroutine[Any, Any, float]],
     stop: asyncio.Event,
+    progress: Progress | None = None,
 ) -> None:
-    """Tell the health board every 2 s that this service lives, and how far behind it is."""
+    """Tell the health board every second that this service lives, how far behind it is, and
+    whether it gets on.
+
+    With `progress`, which its work must then call `made()` on, a process that is stuck is ended.
+    """
     rooms.current.set(rooms.HEALTH)  # of this task alone
-    known = 0.0
-    while not stop.is_set():
-        try:
-            known = await deadline.within(health.BEAT_EVERY_SECONDS, lag_seconds())
-        except Exception as error:  # noqa: BLE001 - a worker without its stores is alive, and late
-            known += health.BEAT_EVERY_SECONDS
-            if not is_passing(error):
-                log.warning("lag not known", reason=reason(error))
-        await health.beat(stores.queue, service, known)
-        await pause(health.BEAT_EVERY_SECONDS, stop)
+    known = progress or Progress()
+    with watchdog.watching(progress):
+        while not stop.is_set():
+            await _measure(lag_seconds, known)
+            is_told = await health.beat(
+                stores.queue,
+                service,
+                known.lag_seconds,
+                since_progress_seconds=progress.since_made_seconds() if progress else None,
+                stuck_seconds=progress.stuck_seconds() if progress else 0.0,
+            )
+            if not is_told:
+                known.unknown()
+            await pause(health.BEAT_EVERY_SECONDS, stop)
+
+
+async def _measure(
+    lag_seconds: Callable[[], Coroutine[Any, Any, float]], progress: Progress
+) -> None:
+    try:
+        seconds = await deadline.within(MEASURE_SECONDS, lag_seconds())
+        if progress.stuck_seconds() > health.STUCK_AFTER_SECONDS:
+            await deadline.within(MEASURE_SECONDS, _write_is_possible())
+    except Exception as error:  # noqa: BLE001 - a worker without its stores is alive, and late
+        progress.unknown()
+        if not is_passing(error):
+            log.warning("lag not known", reason=reason(error))
+    else:
+        progress.lag(seconds)
+
+
+async def _write_is_possible() -> None:
+    """Raises when nobody can get on, whatever this process does; Redis has the beat for that."""
+    async with db.connection() as connection:
+        if await connection.fetchval("SHOW transaction_read_only") != "off":
+            raise ConnectionError("Postgres takes no writes")
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:

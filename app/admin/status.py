@@ -26,6 +26,7 @@ STATES = {
     "late": ("Behind", "warning"),
     "down": ("Not answering", "critical"),
 }
+STUCK = "Standing still"  # it has work before it and finishes none; a watchdog starts it again
 TRIED_AGAIN = "It is being tried again now"
 LANES = Resource("lanes")
 
@@ -122,12 +123,18 @@ def _part(name: str, board: health.Board) -> Part:
     if board.is_remembered:
         return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
     state, tone = STATES[notice]
-    lag = (
-        "nothing"
-        if line.lag_seconds < health.CAUGHT_UP_BELOW_SECONDS
-        else wording.age(line.lag_seconds)
+    if notice == "late" and health.is_stuck(line):
+        state = STUCK
+    return Part(
+        title, text, state, tone, _lag(line) if notice != "down" else "unknown", line.beat_at
     )
-    return Part(title, text, state, tone, lag if notice != "down" else "unknown", line.beat_at)
+
+
+def _lag(line: health.ServiceHealth) -> str:
+    behind_seconds = max(line.lag_seconds, line.stuck_seconds)
+    if behind_seconds < health.CAUGHT_UP_BELOW_SECONDS:
+        return "nothing"
+    return wording.age(behind_seconds)
 
 
 async def _letters(shop: str, page: int) -> Letters:

@@ -3,7 +3,6 @@ token is the install.
 """
 
 import time
-from collections import OrderedDict
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from app.flow import event
 from app.flow.bus import log as fact_log
 from app.resilience.failures import is_passing
 from app.resilience.guard import Resource, guard
+from app.resilience.memory import Memory
 from app.shopify.tokens import InvalidSubjectError
 from app.shopify.verify import Staff
 from app.telemetry import logs
@@ -29,9 +29,8 @@ AGAIN_SECONDS = 30.0
 SHOPS_MAX = 10_000
 
 log = logs.logger()
-_failed_at: OrderedDict[str, float] = (
-    OrderedDict()
-)  # so that a page does not wait for Shopify again and again
+# so that a page does not wait for Shopify again and again
+_failed_at: Memory[str, float] = Memory(SHOPS_MAX)
 
 # Details are forgotten with a reinstall: `name` stays empty until Shopify has told them again.
 INSTALL = """
@@ -66,12 +65,11 @@ async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config:
             return True
         await guard(OPENINGS, lambda: _complete(found, id_token, client, config))
     except InvalidSubjectError:
-        _remember_failure(
-            staff.shop
-        )  # the next token opens the page even if Shopify takes that one neither
+        # the next token opens the page even if Shopify takes that one neither
+        _failed_at.put(staff.shop, time.monotonic())
         return False
     except Exception as error:
-        _remember_failure(staff.shop)
+        _failed_at.put(staff.shop, time.monotonic())
         is_known = isinstance(error, HoldfastError) or is_passing(error)
         log.warning(
             "shop not set up yet",
@@ -88,7 +86,7 @@ async def _installed(shop: str) -> Held:
         async with db.connection() as connection:
             if await connection.fetchval(INSTALL, shop):
                 log.info("shop installed", shop=shop)
-        _failed_at.pop(shop, None)
+        _failed_at.drop(shop)
         found = await tokens.held(shop)
     assert found is not None, "shops are never deleted while they open the app"
     return found
@@ -99,14 +97,8 @@ def _is_complete(found: Held) -> bool:
 
 
 def _failed_lately(shop: str) -> bool:
-    return time.monotonic() - _failed_at.get(shop, float("-inf")) < AGAIN_SECONDS
-
-
-def _remember_failure(shop: str) -> None:
-    _failed_at[shop] = time.monotonic()
-    _failed_at.move_to_end(shop)
-    if len(_failed_at) > SHOPS_MAX:
-        _failed_at.popitem(last=False)
+    failed_at = _failed_at.get(shop)
+    return failed_at is not None and time.monotonic() - failed_at < AGAIN_SECONDS
 
 
 async def _complete(found: Held, id_token: str, client: httpx.AsyncClient, config: Config) -> None:

@@ -19,7 +19,7 @@ from app.errors import NotFoundError
 from app.flow.event import NewerVersionError
 from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
-from app.resilience import failures
+from app.resilience import deadline, failures
 from app.telemetry import logs, metrics
 
 TRIES_MAX = 6
@@ -230,7 +230,7 @@ async def run(service: str, attempt: Attempt, stop: asyncio.Event) -> None:
             continue
         backoff.over()
         if len(found) < AT_ONE_LOOK:
-            await failures.pause(RETRY_EVERY_SECONDS, stop)
+            await deadline.pause(RETRY_EVERY_SECONDS, stop)
 
 
 async def retry_due(

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.config import Config
 from app.flow import jobs
+from app.resilience.deadline import pause
 from app.telemetry import logs
 
 Job = Callable[..., Awaitable[Any]]  # async (ctx, *args)
@@ -108,7 +109,7 @@ async def run_worker(settings: dict[str, Any], stop: asyncio.Event) -> None:
             if asyncio.get_running_loop().time() - started > RECONNECT_SECONDS_MAX:
                 pause_seconds = 0.2
             log.warning("worker_lost_redis", queue=settings["queue_name"], error=repr(error))
-            await _sleep(pause_seconds, stop)
+            await pause(pause_seconds, stop)
             pause_seconds = min(pause_seconds * 2, RECONNECT_SECONDS_MAX)
 
 
@@ -136,13 +137,6 @@ async def _close(worker: Worker, main: asyncio.Task[None]) -> None:
     if worker.on_shutdown:
         await worker.on_shutdown(worker.ctx)
     await worker.pool.aclose()
-
-
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 def _name(function: Job) -> str:

@@ -3,7 +3,6 @@ but true.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,8 @@ import msgspec
 import redis.asyncio as aioredis
 
 from app.resilience import reading
-from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.guard import Resource, guard, is_callers_fault
+from app.resilience.memory import Memory
 from app.resilience.reading import Reading
 from app.telemetry import logs, metrics
 
@@ -71,7 +71,7 @@ async def read_through(
     is_away, kept = await _kept(cache, key, decode)
     if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() <= fresh_seconds:
         metrics.CACHE.labels("fresh").inc()
-        _remember(key, kept)
+        _memory.put(key, kept)
         return reading.live(kept.value, kept.as_of)
 
     async def write(loaded: Kept) -> None:
@@ -89,7 +89,7 @@ async def read_through(
     try:
         loaded: Kept = await asyncio.shield(flight)
     except Exception as error:
-        if is_permanent(error):
+        if is_callers_fault(error):
             raise
         return _fall_back(key, kept)
     metrics.CACHE.labels("miss" if kept is None else "renewed").inc()
@@ -123,7 +123,7 @@ CACHE = Resource(
 )  # less than a page read: a slow cache must leave time for the load
 CACHE_BATCHES = Resource("cache batches", 1.0, tickets=16, breaker=CACHE.breaker)
 _flights: dict[str, "asyncio.Task[Kept]"] = {}
-_memory: OrderedDict[str, Kept] = OrderedDict()
+_memory: Memory[str, Kept] = Memory(MEMORY_ENTRIES_MAX)
 
 
 async def _kept(
@@ -157,7 +157,7 @@ async def _load(
 ) -> Kept:
     as_of = datetime.now(UTC)  # before the load: it is true at least since then
     loaded = Kept(await guard(resource, load), as_of)
-    _remember(key, loaded)
+    _memory.put(key, loaded)
     await write(loaded)
     return loaded
 
@@ -177,13 +177,6 @@ def _fall_back(key: str, kept: Kept | None) -> Reading[Any]:
         return reading.unavailable()
     metrics.CACHE.labels("stale").inc()
     return reading.cached(kept.value, kept.as_of)
-
-
-def _remember(key: str, kept: Kept) -> None:
-    _memory[key] = kept
-    _memory.move_to_end(key)
-    if len(_memory) > MEMORY_ENTRIES_MAX:
-        _memory.popitem(last=False)
 
 
 async def _put(

@@ -1,8 +1,9 @@
-"""A deadline that holds even for a driver that cleans up after its cancellation, which
-asyncio's own waits for.
+"""Time that is bounded: a deadline that holds even for a driver that cleans up after its
+cancellation, which asyncio's own waits for, and a sleep that ends with the process.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -29,6 +30,13 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
     if not task.done() or task.cancelled():
         raise TimeoutError
     return task.result()
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Sleep `seconds`, or until `stop` is set."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

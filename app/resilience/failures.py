@@ -13,6 +13,7 @@ from redis import exceptions as redis_errors
 from tortoise.exceptions import DBConnectionError
 
 from app.errors import HoldfastError
+from app.resilience.deadline import pause
 from app.telemetry import logs
 
 REASON_LENGTH_MAX = 2_000
@@ -132,12 +133,3 @@ class Backoff:
         if self.failures:
             log.info("going on", doing=self.doing, failures=self.failures)
             self.failures = 0
-
-
-async def pause(seconds: float, stop: asyncio.Event) -> None:
-    """Sleep `seconds`, or until `stop` is set."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        pass

@@ -134,12 +134,12 @@ async def guard(
     try:
         return await _guarded(resource, call, shop, subject)
     except Exception as error:
-        if fallback is None or is_permanent(error):
+        if fallback is None or is_callers_fault(error):
             raise
         return await fallback(error)
 
 
-def is_permanent(error: BaseException) -> bool:
+def is_callers_fault(error: BaseException) -> bool:
     """True when trying again cannot help and the other side is not to blame.
 
     Besides our own errors these are Postgres' complaints about the data (class 22) and constraints
@@ -217,7 +217,7 @@ def _outcome(resource: Resource, task: "asyncio.Task[T]", circuits: list[Breaker
     if error is None:
         _succeeded(resource, "ok", circuits)
         return task.result()
-    if is_permanent(error):
+    if is_callers_fault(error):
         _succeeded(resource, "rejected", circuits)  # the other side answered
         raise error
     _neutral(circuits)

@@ -4,13 +4,14 @@ service is.
 
 import asyncio
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 import redis.asyncio as aioredis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from app.resilience import breaker
 from app.resilience.guard import Resource, guard
@@ -18,8 +19,11 @@ from app.services import PROCESSES
 from app.telemetry import logs, metrics
 
 KEY = "health"
-BEAT_EVERY_SECONDS = 2.0
-DEAD_AFTER_SECONDS = 8.0
+# A process that was killed or stopped must be seen as such within five seconds: three beats missed,
+# and what readers remember.
+BEAT_EVERY_SECONDS = 1.0
+DEAD_AFTER_SECONDS = 3.5
+STUCK_AFTER_SECONDS = 2.5  # work is there, and none of it was finished: a batch takes a tenth
 LATE_AFTER_SECONDS = 15.0
 CAUGHT_UP_BELOW_SECONDS = 1.0
 MEMO_SECONDS = 1.0
@@ -28,12 +32,16 @@ log = logs.logger()
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """What a process says of itself, as JSON in the hash `health`."""
+    """What a process says of itself, as JSON in the hash `health`; all moments by Redis' clock, for
+    that of the process may be wrong.
+    """
 
     beat_at: datetime
     lag_seconds: float
     caught_up_at: datetime | None
     details: dict[str, Any] = {}
+    progress_at: datetime | None = None  # when it last finished something
+    stuck_since: datetime | None = None  # since when it has had work and finished none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class ServiceHealth:
     beat_at: datetime | None
     caught_up_at: datetime | None
     details: dict[str, Any] = field(default_factory=dict)
+    progress_at: datetime | None = None
+    stuck_seconds: float = 0.0  # for how long it has had work and finished none
 
 
 class Board(dict[str, ServiceHealth]):
@@ -53,33 +63,46 @@ class Board(dict[str, ServiceHealth]):
     this is the last one.
     """
 
-    read_at: datetime
+    read_at: datetime  # by Redis' clock
     is_remembered: bool = False
 
 
 async def beat(
-    redis: aioredis.Redis, service: str, lag_seconds: float, details: dict[str, Any] | None = None
-) -> None:
-    """Say that this process of `service` lives; call every 2 s. Circuits that are not closed are
+    redis: aioredis.Redis,
+    service: str,
+    lag_seconds: float,
+    details: dict[str, Any] | None = None,
+    *,
+    since_progress_seconds: float | None = None,
+    stuck_seconds: float = 0.0,
+) -> bool:
+    """Say that this process of `service` lives; call every second. Circuits that are not closed are
     added.
 
-    A beat that Redis does not take is logged and counted, never raised: a missing beat is its own
-    message.
+    A beat that Redis does not take is logged and counted, never raised (False): a missing beat is
+    its own message.
     """
-    now = datetime.now(UTC)
     try:
+        now = await _redis_now(redis)
         if lag_seconds < CAUGHT_UP_BELOW_SECONDS:
             _caught_up[service] = now
         elif service not in _caught_up:
             _caught_up[service] = await _caught_up_before(redis, service)
         circuits = {name: state for name, state in breaker.states().items() if state != "closed"}
         said = Beat(
-            now, lag_seconds, _caught_up[service], {**(details or {}), "circuits": circuits}
+            now,
+            lag_seconds,
+            _caught_up[service],
+            {**(details or {}), "circuits": circuits},
+            _ago(now, since_progress_seconds),
+            _ago(now, stuck_seconds or None),
         )
         await _untyped(redis).hset(KEY, service, msgspec.json.encode(said))
     except (RedisError, OSError, msgspec.MsgspecError) as error:
         metrics.LOST_SIGNALS.labels("health").inc()
         log.warning("heartbeat not written", service=service, reason=type(error).__name__)
+        return False
+    return True
 
 
 async def board(redis: aioredis.Redis) -> Board:
@@ -102,13 +125,26 @@ async def board(redis: aioredis.Redis) -> Board:
 def service_notice(board: Board, service: str) -> Notice:
     """What to tell people about a service.
 
-    `late` when its work is more than 15 s behind, and while the board itself cannot be read: the
-    bus is away then.
+    `late` when its work is more than 15 s behind, when it stands still with work before it, and
+    while the board itself cannot be read: the bus is away then.
     """
     health = board.get(service)
     if health is None or not health.alive:
         return "down"
-    return "late" if board.is_remembered or health.lag_seconds > LATE_AFTER_SECONDS else "healthy"
+    is_behind = health.lag_seconds > LATE_AFTER_SECONDS or is_stuck(health)
+    return "late" if board.is_remembered or is_behind else "healthy"
+
+
+def is_stuck(health: ServiceHealth) -> bool:
+    """Whether a service has had work before it for some seconds and finished none of it."""
+    return health.stuck_seconds > STUCK_AFTER_SECONDS
+
+
+def witness(service: str, lag_seconds: Callable[[aioredis.Redis], Awaitable[float]]) -> None:
+    """Let readers of the board measure the lag of `service` themselves, too: a process that stands
+    still is no judge of itself. It is asked once a second, and must cost Redis next to nothing.
+    """
+    _witnesses[service] = lag_seconds
 
 
 def forget() -> None:
@@ -122,10 +158,20 @@ HEALTH = Resource("health board", 0.3, tickets=4)
 _reading = asyncio.Lock()
 _memo: tuple[float, Board] | None = None
 _caught_up: dict[str, datetime | None] = {}
+_witnesses: dict[str, Callable[[aioredis.Redis], Awaitable[float]]] = {}
 
 
 def _untyped(redis: aioredis.Redis) -> Any:
     return redis  # redis-py's annotations mix the answers of its two clients
+
+
+async def _redis_now(redis: aioredis.Redis) -> datetime:
+    seconds, microseconds = await _untyped(redis).time()
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+
+
+def _ago(now: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else now - timedelta(seconds=seconds)
 
 
 async def _caught_up_before(redis: aioredis.Redis, service: str) -> datetime | None:
@@ -136,26 +182,38 @@ async def _caught_up_before(redis: aioredis.Redis, service: str) -> datetime | N
 
 async def _read(redis: aioredis.Redis) -> Board:
     raw = await _untyped(redis).hmget(KEY, list(PROCESSES))
-    now = datetime.now(UTC)
+    now = await _redis_now(redis)
     found = Board(
         (name, _line(name, value, now)) for name, value in zip(PROCESSES, raw, strict=True)
     )
+    for name, ask in _witnesses.items():
+        try:
+            seen_seconds = await ask(redis)
+        except ResponseError as error:  # a damaged key is not a Redis that is away
+            log.warning("lag not seen", service=name, reason=type(error).__name__)
+            continue
+        line = found[name]
+        found[name] = replace(line, lag_seconds=max(line.lag_seconds, seen_seconds))
     found.read_at = now
     return found
 
 
 def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
-    if raw is None:
+    try:
+        said = msgspec.json.decode(raw or b"", type=Beat)
+    except msgspec.MsgspecError:  # never beat, or nothing of ours
         return ServiceHealth(name, alive=False, lag_seconds=0.0, beat_at=None, caught_up_at=None)
-    said = msgspec.json.decode(raw, type=Beat)
     age_seconds = (now - said.beat_at).total_seconds()
     return ServiceHealth(
         name,
-        age_seconds < DEAD_AFTER_SECONDS,
+        # a beat from the future tells nothing: Redis' clock was set back since
+        abs(age_seconds) < DEAD_AFTER_SECONDS,
         said.lag_seconds,
         said.beat_at,
         said.caught_up_at,
         said.details,
+        said.progress_at,
+        (now - said.stuck_since).total_seconds() if said.stuck_since else 0.0,
     )
 
 

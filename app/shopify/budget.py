@@ -3,9 +3,10 @@
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from app.resilience.memory import Memory
 
 SHOPS_MAX = 10_000
 COST_UNKNOWN = 10.0  # points; what a mutation costs before its first answer tells better
@@ -28,7 +29,7 @@ class Budgets:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: Memory[str, _Bucket] = Memory(SHOPS_MAX)
         self._costs: dict[str, float] = {}
 
     def cost(self, document_name: str) -> float:
@@ -70,13 +71,11 @@ class Budgets:
         if available is None or maximum is None:
             return
         rate = _number(_member(status, "restoreRate")) or RESTORE_UNKNOWN
-        under_way = self._buckets[shop].under_way if shop in self._buckets else 0.0
-        self._buckets[shop] = _Bucket(
-            available - under_way, maximum, rate, self._clock(), under_way
+        before = self._buckets.get(shop)
+        under_way = before.under_way if before else 0.0
+        self._buckets.put(
+            shop, _Bucket(available - under_way, maximum, rate, self._clock(), under_way)
         )
-        self._buckets.move_to_end(shop)
-        if len(self._buckets) > SHOPS_MAX:
-            self._buckets.popitem(last=False)
 
     def _available(self, bucket: _Bucket) -> float:
         return min(

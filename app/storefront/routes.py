@@ -3,7 +3,6 @@ checkout extensions.
 """
 
 import time
-from collections import OrderedDict
 from typing import Annotated, Any
 
 import msgspec
@@ -26,8 +25,10 @@ from app.points.members import reads
 from app.points.rewards import actions, redemption
 from app.points.views import Balance, RedemptionView
 from app.resilience import cache, health, limits
-from app.resilience.guard import Resource, guard, is_permanent
+from app.resilience.guard import Resource, guard, is_callers_fault
+from app.resilience.memory import Memory
 from app.resilience.reading import Reading, live
+from app.services import way_to
 from app.shopify import verify
 from app.telemetry import logs
 from app.web.api import Caller, Door, TooOftenError, read_body
@@ -41,6 +42,7 @@ NOBODY = {"available": 0, "pending": 0, "held": 0, "as_of": None, "source": "una
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
 SHELF_FRESH_SECONDS = 5.0
 MEMORY_ENTRIES_MAX = 4_096
+ROAD = way_to("points")  # the parts between an order and its points
 # Far above what a person does, low enough that a loop in a browser cannot keep the database busy.
 CUSTOMER_PER_SECOND, CUSTOMER_BURST = 20.0, 40
 SHOP_PER_SECOND, SHOP_BURST = 100.0, 400
@@ -182,7 +184,7 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
             subject=customer_id,
         )
     except DATABASE_AWAY as error:
-        if is_permanent(error):
+        if is_callers_fault(error):
             raise
         # it may have been held all the same: the widget asks again with the same key and gets that
         # redemption
@@ -206,8 +208,8 @@ async def _complete(request: Request, held: RedemptionView) -> RedemptionView:
 
 
 async def _balance(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
-    """The balance, marked as old when the points service is down or late, whatever the cache
-    says.
+    """The balance, marked as old when a part on an order's way to its points is down or late,
+    whatever the cache says.
     """
     return await _marked(stores, await reads.balance_reading(stores, shop, customer_id))
 
@@ -225,14 +227,11 @@ async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading
 
 async def _marked(stores: Stores, reading: Reading[Balance]) -> Reading[Balance]:
     board = await health.board(stores.queue)
-    if (
-        health.service_notice(board, "points") == "healthy"
-        or reading.value is None
-        or reading.as_of is None
-    ):
+    late = [name for name in ROAD if health.service_notice(board, name) != "healthy"]
+    if not late or reading.value is None or reading.as_of is None:
         return reading
-    caught_up_at = board["points"].caught_up_at
-    return Reading(reading.value, min(reading.as_of, caught_up_at or reading.as_of), "cached")
+    caught_up = [moment for name in late if (moment := board[name].caught_up_at)]
+    return Reading(reading.value, min([reading.as_of, *caught_up]), "cached")
 
 
 def _points(reading: Reading[Balance]) -> dict[str, Any]:
@@ -281,7 +280,7 @@ async def _redemptions(
     )
     if reading.value is None:
         return remembered[1] if remembered else []
-    _remember(_lists, (shop, customer_id), (balance.sequence, reading.value))
+    _lists.put((shop, customer_id), (balance.sequence, reading.value))
     return reading.value
 
 
@@ -320,7 +319,7 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
         stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = reading.value or {"rewards": [], "ways_to_earn": []}
-    _remember(_shelves, shop, (time.monotonic(), shelf))
+    _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
 
 
@@ -330,15 +329,8 @@ def forget() -> None:
     _shelves.clear()
 
 
-_lists: OrderedDict[tuple[str, str], tuple[int, list[dict[str, Any]]]] = OrderedDict()
-_shelves: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
-
-
-def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > MEMORY_ENTRIES_MAX:
-        memory.popitem(last=False)
+_lists: Memory[tuple[str, str], tuple[int, list[dict[str, Any]]]] = Memory(MEMORY_ENTRIES_MAX)
+_shelves: Memory[str, tuple[float, dict[str, Any]]] = Memory(MEMORY_ENTRIES_MAX)
 
 
 routes: list[BaseRoute] = [

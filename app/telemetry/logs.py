@@ -1,6 +1,7 @@
 """JSON logs on stdout with bound context, for our own lines and those of libraries."""
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -9,13 +10,18 @@ import structlog
 
 from app.config import Config
 from app.telemetry import reports
+from app.telemetry.outlet import Outlet
 from app.telemetry.redaction import redact
 
 
 def setup(process: str, config: Config) -> None:
     """Call once at the start of a process: logs to stdout from here on, Sentry and PostHog when
     their keys are set.
+
+    Lines are written by a thread of their own: a stdout that is closed, full or read by nobody
+    costs lines, which are counted, and never the caller's time.
     """
+    global _outlet  # noqa: PLW0603 - one stdout a process
     level = logging.getLevelNamesMapping().get(config.log_level.upper(), logging.INFO)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -25,10 +31,11 @@ def setup(process: str, config: Config) -> None:
         structlog.processors.format_exc_info,
         redact,
     ]
+    _outlet = Outlet(_stdout(), lambda count: _dropped(process, count))
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_json)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=_Logger,
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
@@ -44,13 +51,71 @@ def logger() -> structlog.typing.FilteringBoundLogger:
     return log
 
 
+def flush() -> None:
+    """Wait until what was logged is written, for at most two seconds; for an end without
+    `atexit`.
+    """
+    if _outlet is not None:
+        _outlet.flush()
+
+
+_outlet: Outlet | None = None
+
+
+class _Logger:
+    """What structlog calls with a rendered line, whatever its level."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def msg(self, line: bytes) -> None:
+        _put(line)
+
+    debug = info = warning = error = critical = exception = fatal = log = msg
+
+
+class _Handler(logging.Handler):
+    """The same for the lines of libraries."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record).encode(errors="replace")
+        except Exception as error:  # noqa: BLE001 - a library's odd line must not end what it does
+            line = _json({"event": "log line not understood", "reason": repr(error)})
+        _put(line)
+
+
+def _put(line: bytes) -> None:
+    if _outlet is not None:
+        _outlet.put(line + b"\n")
+
+
+def _stdout() -> int | None:
+    """A descriptor of our own: nobody who closes stdout lets our lines go where its number goes
+    next.
+    """
+    try:
+        return os.dup(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):  # closed from the start, or replaced
+        return None
+
+
+def _dropped(process: str, count: int) -> bytes:
+    what = f"{count} lines dropped"
+    return _json({"process": process, "level": "warning", "event": what, "dropped": count}) + b"\n"
+
+
 def _json(event: Any, **_: Any) -> bytes:
-    return msgspec.json.encode(event, enc_hook=repr)
+    try:
+        return msgspec.json.encode(event, enc_hook=repr)
+    except Exception as error:  # noqa: BLE001 - a value that cannot even be shown costs its line, not the caller's work
+        what = str(event.get("event")) if isinstance(event, dict) else "log line not understood"
+        return msgspec.json.encode({"event": what, "reason": type(error).__name__})
 
 
 def _adopt_stdlib(shared: list[Any], level: int) -> None:
     """Libraries log through `logging`: the same JSON, and their chatter only from WARNING up."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Handler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[

@@ -65,6 +65,10 @@ UNINSTALLS = Counter(
     "Shops said to be uninstalled: confirmed, refuted, unanswered",
     ["outcome"],
 )
+LOG_LINES_DROPPED = Counter(
+    "holdfast_log_lines_dropped_total",
+    "Log lines nobody read in time, or that could not be written",
+)
 LOST_SIGNALS = Counter("holdfast_lost_signals_total", "Signals that could not be sent", ["to"])
 REQUEST_SECONDS = Histogram(
     "holdfast_request_seconds",

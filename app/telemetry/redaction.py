@@ -37,7 +37,8 @@ _SECRET_TEXT = re.compile(
     r"|(?:Bearer|Basic)\s+\S+"
     r"|(?<=[?&])(?:hmac|signature|id_token|token|code|logged_in_customer_id)=[^&\s'\"]+"
     r"|://[^/\s:@]*:[^/\s@]+@"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+    # only from the start of a word, or a long one would be tried from each of its letters
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+"
     # Postgres quotes the whole row in its details, and asyncpg the whole argument
     r"|(?<=DETAIL:)[^\n]+"
     r"|(?<=invalid input for query argument )[^\n]+",

@@ -25,8 +25,9 @@ from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
 from app.resilience import cache, health
-from app.resilience.guard import Resource, guard, is_permanent, on_behalf_of
+from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
+from app.services import way_to
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
 from app.web import wording
@@ -44,7 +45,7 @@ CARRIED = (
     "embedded",
     "locale",
 )  # without these Shopify cannot be asked for a new id token
-ROAD = ("ingest", "relay", "points")  # the parts between an order and its points
+ROAD = way_to("points")  # the parts between an order and its points
 STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
@@ -177,7 +178,7 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
     try:
         return await guard(resource or PAGES, call)
     except Exception as error:
-        if is_permanent(error):
+        if is_callers_fault(error):
             raise
         return None  # the guard has logged and counted it
 

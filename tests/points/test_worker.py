@@ -39,7 +39,7 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
 
     assert await until(posted, 15), said(tmp_path)
     assert await stores.cache.get(balances.cache_key(ALICE, BOB))
-    assert "trace-1" in (tmp_path / "points.log").read_text(), (
+    assert await until(lambda: "trace-1" in said(tmp_path)), (
         "the request id is followed into the log"
     )
 

@@ -14,6 +14,7 @@ from app.errors import NotFoundError
 from app.resilience import cache
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource
+from app.resilience.memory import Memory
 from local import servers
 
 KEY = "cache:points:balance:alice.myshopify.com:1"
@@ -136,11 +137,13 @@ async def test_without_cache_and_source_the_last_value_of_this_process_is_shown(
     assert stranger.source == "unavailable"
 
 
-async def test_memory_is_bounded(stores, monkeypatch) -> None:
-    monkeypatch.setattr(cache, "MEMORY_ENTRIES_MAX", 3)
+async def test_memory_is_bounded(stores, source, points, away, monkeypatch) -> None:
+    monkeypatch.setattr(cache, "_memory", Memory(3))
     for number in range(10):
-        cache._remember(f"cache:{number}", cache.Kept(number, datetime.now(UTC)))
-    assert list(cache._memory) == ["cache:7", "cache:8", "cache:9"]
+        await read(away, source, points, key=f"{KEY}{number}")
+    source.error = ConnectionError("gone")
+    found = [await read(away, source, points, key=f"{KEY}{number}") for number in range(10)]
+    assert [one.source for one in found] == ["unavailable"] * 7 + ["cached"] * 3
 
 
 async def test_readers_of_the_same_key_share_one_load(stores, source, points) -> None:

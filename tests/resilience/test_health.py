@@ -8,8 +8,14 @@ import msgspec
 import pytest
 
 from app import db
+from app.flow.lanes import lane
 from app.resilience import health
 from local import servers
+
+
+@pytest.fixture(autouse=True)
+def _no_witnesses(monkeypatch) -> None:
+    monkeypatch.setattr(health, "_witnesses", {})
 
 
 @pytest.fixture
@@ -39,13 +45,90 @@ async def test_a_beat_makes_a_service_healthy_and_says_since_when_it_has_caught_
 
 @pytest.mark.parametrize(
     ("seconds_ago", "lag_seconds", "notice"),
-    [(0, 14, "healthy"), (0, 16, "late"), (7, 0, "healthy"), (9, 0, "down"), (9, 60, "down")],
+    [
+        (0, 14, "healthy"),
+        (0, 16, "late"),
+        (2, 0, "healthy"),
+        (4, 0, "down"),
+        (4, 60, "down"),
+        (-7_200, 0, "down"),  # a beat from the future says nothing of now
+    ],
 )
 async def test_late_and_down_are_told_apart(
     stores, seconds_ago: float, lag_seconds: float, notice: str
 ) -> None:
     await write(stores.queue, "points", seconds_ago=seconds_ago, lag_seconds=lag_seconds)
     assert health.service_notice(await health.board(stores.queue), "points") == notice
+
+
+async def test_a_dead_process_is_seen_within_five_seconds_of_its_last_beat() -> None:
+    assert health.DEAD_AFTER_SECONDS + health.MEMO_SECONDS < 5
+    assert health.DEAD_AFTER_SECONDS > 3 * health.BEAT_EVERY_SECONDS, "one late beat is no death"
+
+
+async def test_a_process_with_work_that_finishes_none_is_late_however_small_its_lag(
+    stores, monkeypatch
+) -> None:
+    monkeypatch.setattr(health, "MEMO_SECONDS", 0)
+    await health.beat(stores.queue, "ingest", 0.2, since_progress_seconds=3.0, stuck_seconds=3.0)
+    board = await health.board(stores.queue)
+    assert health.service_notice(board, "ingest") == "late"
+    assert 3.0 <= board["ingest"].stuck_seconds < 5.0
+    assert board["ingest"].beat_at - board["ingest"].progress_at == timedelta(seconds=3)
+    await health.beat(stores.queue, "ingest", 0.2, since_progress_seconds=0.1, stuck_seconds=0.1)
+    assert health.service_notice(await health.board(stores.queue), "ingest") == "healthy"
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_process_whose_clock_is_hours_off_lives_while_it_beats_and_dies_when_it_does_not(
+    stores, monkeypatch, hours: int
+) -> None:
+    class Skewed(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=hours)
+
+        @classmethod
+        def fromtimestamp(cls, seconds, tz=None):
+            return datetime.fromtimestamp(seconds, tz)
+
+    monkeypatch.setattr(health, "MEMO_SECONDS", 0)
+    with monkeypatch.context() as skewed:
+        skewed.setattr(health, "datetime", Skewed)
+        skewed.setattr(time, "time", lambda: datetime.now(UTC).timestamp() + 3600 * hours)
+        await health.beat(stores.queue, "points", 0.0, stuck_seconds=1.0)
+    line = (await health.board(stores.queue))["points"]
+    assert line.alive
+    assert abs((line.beat_at - datetime.now(UTC)).total_seconds()) < 5
+    assert 1.0 <= line.stuck_seconds < 5
+    monkeypatch.setattr(health, "DEAD_AFTER_SECONDS", 0.1)
+    await asyncio.sleep(0.2)
+    assert not (await health.board(stores.queue))["points"].alive
+
+
+async def test_who_asks_measures_the_lag_of_ingest_himself(stores) -> None:
+    await health.beat(stores.queue, "ingest", 0.0)
+    health.witness("ingest", lane.overdue_seconds)
+    due_at = time.time() - 40
+    await stores.queue.zadd(lane.SCHEDULE_KEY, {"alice.myshopify.com": due_at * 1000})
+    line = (await health.board(stores.queue))["ingest"]
+    assert 40 <= line.lag_seconds < 45
+
+
+async def test_damaged_values_in_redis_are_those_of_one_part(stores) -> None:
+    await health.beat(stores.queue, "points", 0.0)
+    await stores.queue.hset(health.KEY, "core", "[nothing of ours")
+    await stores.queue.set(lane.SCHEDULE_KEY, "nothing of ours")
+    health.witness("ingest", lane.overdue_seconds)
+    board = await health.board(stores.queue)
+    assert not board.is_remembered
+    assert (board["points"].alive, board["core"].alive) == (True, False)
+
+
+async def test_no_lane_that_is_due_is_no_lag(stores) -> None:
+    assert await lane.overdue_seconds(stores.queue) == 0
+    await stores.queue.zadd(lane.SCHEDULE_KEY, {"alice.myshopify.com": (time.time() + 9) * 1000})
+    assert await lane.overdue_seconds(stores.queue) == 0
 
 
 async def test_a_process_that_restarts_behind_goes_on_from_what_its_predecessor_said(
@@ -83,7 +166,7 @@ async def test_while_redis_is_away_the_last_board_is_remembered_and_says_so(
 
 async def test_a_beat_into_the_void_is_no_error(away) -> None:
     began = time.monotonic()
-    await health.beat(away, "points", 0.0)
+    assert not await health.beat(away, "points", 0.0)
     assert time.monotonic() - began < 3
 
 

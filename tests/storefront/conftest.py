@@ -50,7 +50,8 @@ def talking_to(app: Starlette, stores: db.Stores) -> httpx2.AsyncClient:
 
 @pytest.fixture
 async def http(app: Starlette, stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
-    await health.beat(stores.queue, "points", 0.0)
+    for service in health.PROCESSES:
+        await health.beat(stores.queue, service, 0.0)
     async with talking_to(app, stores) as client:
         yield client
 

@@ -49,6 +49,7 @@ async def run(
     bus: Bus,
     stores: db.Stores,
     stop: asyncio.Event,
+    made: Callable[[], None] = lambda: None,
 ) -> None:
     """Handle facts of `topics` until `stop` is set, and retry beside that what was set aside.
 
@@ -56,9 +57,10 @@ async def run(
     `connection` (ORM calls join it), calls nothing over the network, and may return what to do
     after the commit. It is called again for the same events when that transaction does not commit,
     and for parts of them when it raises: with a `permanent` error an event is dead at once, with
-    any other it is tried again later.
+    any other it is tried again later. `made` is called at the end of every turn: whoever has only
+    to wait, for others or for work, is not stuck.
     """
-    consumer = Consumer(service, topics, handle, bus, stores)
+    consumer = Consumer(service, topics, handle, bus, stores, made)
     async with asyncio.TaskGroup() as group:
         group.create_task(consumer.wakes.listen(topics, stop))
         group.create_task(dead_letters.run(service, consumer.handle_letter, stop))
@@ -89,7 +91,9 @@ class Consumer:
         handle: Handle,
         bus: Bus,
         stores: db.Stores,
+        made: Callable[[], None] = lambda: None,
     ) -> None:
+        self.made = made
         self.service = service
         self.topics = frozenset(topics)
         self.handle = handle
@@ -134,6 +138,7 @@ class Consumer:
                 continue
             backoff.over()
             self.setbacks = 0
+            self.made()
             if found:
                 look_seconds = LOOK_SECONDS_FIRST
                 continue

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from app import db
 from app.db import Connection
-from app.resilience import failures
+from app.resilience import deadline, failures
 from app.telemetry import logs
 
 EVERY_SECONDS = 60.0
@@ -45,7 +45,7 @@ async def run(stop: asyncio.Event) -> None:
             await backoff.wait(error, stop)
             continue
         backoff.over()
-        await failures.pause(EVERY_SECONDS, stop)
+        await deadline.pause(EVERY_SECONDS, stop)
 
 
 async def keep(today: date) -> None:

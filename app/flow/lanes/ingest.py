@@ -24,6 +24,7 @@ from app.flow.dead_letters import Letter
 from app.flow.lanes import bodies, lane
 from app.flow.lanes.lane import Claim, LaneItem
 from app.resilience import failures
+from app.resilience.progress import Progress
 from app.telemetry import logs, metrics
 
 SERVICE = "ingest"
@@ -99,6 +100,7 @@ async def drain(
     known_shops: KnownShops,
     *,
     stop: asyncio.Event | None = None,
+    progress: Progress | None = None,
 ) -> float | None:
     """Go on while something is due; returns when the next drain is needed (seconds since 1970),
     None for never.
@@ -107,8 +109,12 @@ async def drain(
     """
     ends = time.monotonic() + DRAIN_SECONDS_MAX
     idle_since = time.monotonic()
+    progress = progress or Progress()
     while time.monotonic() < ends and not (stop and stop.is_set()):
-        if await drain_once(stores, translate, known_shops):
+        with progress.busy():
+            drained = await drain_once(stores, translate, known_shops, made=progress.made)
+        if drained:
+            progress.made()
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since < LINGER_SECONDS:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -120,7 +126,12 @@ async def drain(
 
 
 async def drain_once(
-    stores: db.Stores, translate: Translate, known_shops: KnownShops, *, now: float | None = None
+    stores: db.Stores,
+    translate: Translate,
+    known_shops: KnownShops,
+    *,
+    now: float | None = None,
+    made: Callable[[], None] = lambda: None,
 ) -> int:
     """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were
     claimed.
@@ -144,7 +155,7 @@ async def drain_once(
             "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
         )
         for claim in claims:
-            await _drain_lane(stores, claim, translate, known_shops, now)
+            await _drain_lane(stores, claim, translate, known_shops, now, made)
     else:
         await _acknowledge(stores, claims, now)
     return sum(len(claim.items) for claim in claims)
@@ -172,6 +183,7 @@ async def _drain_lane(
     translate: Translate,
     known_shops: KnownShops,
     now: float | None,
+    made: Callable[[], None],
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
     readings = await _read(stores, [claim], translate, known_shops)
@@ -185,6 +197,7 @@ async def _drain_lane(
         for reading in readings:
             await _write_or_set_aside(stores, reading)
             done += 1
+            made()
     finally:
         if done:
             await _acknowledge(stores, [claim], now, [done])

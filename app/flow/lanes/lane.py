@@ -167,6 +167,18 @@ async def lane_depth(redis: Redis, shop: str) -> int:
     return int(await redis.llen(f"lane:{shop}"))  # type: ignore[misc] # redis-py types sync and async as one
 
 
+async def overdue_seconds(redis: Redis) -> float:
+    """For how long the lane that is due first has been waiting for a drain, by Redis' clock; 0 when
+    none is due.
+    """
+    client: Any = redis
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.time()
+        pipe.zrange(SCHEDULE_KEY, 0, 0, withscores=True)
+        (seconds, microseconds), first = await pipe.execute()
+    return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
+
+
 async def is_neglected(redis: Redis, now: float) -> bool:
     """Whether something is due at `now` (seconds) and no drain runs or is booked: one died, or
     its wake was lost.

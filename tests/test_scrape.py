@@ -1,0 +1,62 @@
+"""What a scrape costs when a great deal waits: as much as when little does."""
+
+import re
+import time
+
+from app import db, operations
+from app.flow.lanes import spill
+from app.services import PROCESSES
+
+MANY_LETTERS = """
+INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, attempts,
+                          history, next_attempt_at, proof, created_at, updated_at)
+SELECT 'points', 'alice.myshopify.com', 'order.paid', number::text, '', 'waiting', 'x', 1,
+       '[]', now(), '', now(), now()
+  FROM generate_series(1, 100000) AS number
+"""
+MANY_SPILLED = """
+INSERT INTO spilled_webhooks (shop, webhook_id, item, spilled_at)
+SELECT 'alice.myshopify.com', number::text, '', now() - make_interval(secs => 150000 - number)
+  FROM generate_series(0, 149999) AS number
+"""
+
+
+def test_every_count_of_a_scrape_has_an_end() -> None:
+    for statement in (operations.WAITING, operations.LETTERS, spill.WAITING):
+        counts = re.findall(r"count\(\*\)", statement)
+        bounded = re.findall(
+            r"count\(\*\)(?: AS \w+)? FROM\s+\(SELECT [^()]* LIMIT \$1\)", statement
+        )
+        assert counts
+        assert len(bounded) == len(counts)
+        assert not re.search(r"(min|max)\(", statement), "that would walk through the table"
+
+
+async def test_a_hundred_thousand_letters_and_spilled_webhooks_are_counted_at_a_glance(
+    stores,
+) -> None:
+    async with db.connection() as connection:
+        await connection.execute(MANY_LETTERS)
+        await connection.execute(MANY_SPILLED)
+        await connection.execute("ANALYZE dead_letters, spilled_webhooks")
+        took = []
+        for _ in range(5):
+            began = time.perf_counter()
+            waiting = await connection.fetchrow(operations.WAITING, operations.COUNT_MAX)
+            letters = await connection.fetchrow(
+                operations.LETTERS, operations.COUNT_MAX, list(PROCESSES)
+            )
+            took.append(time.perf_counter() - began)
+        await connection.execute("TRUNCATE dead_letters, spilled_webhooks")
+    assert (waiting["spilled"], waiting["outbox_rows"]) == (operations.COUNT_MAX, 0)
+    assert (letters["waiting"], letters["dead"]) == (operations.COUNT_MAX, 0)
+    assert min(took) < 0.1, "usually five milliseconds"
+    print(f"scrape of a great deal: {min(took) * 1000:.1f} ms")
+
+
+async def test_what_is_spilled_is_as_old_as_its_oldest(stores) -> None:
+    async with db.connection() as connection:
+        await connection.execute(MANY_SPILLED.replace("149999", "999"))
+    count, age_seconds = await spill.waiting()
+    assert count == 1_000
+    assert 149_999 < age_seconds < 150_100

@@ -23,6 +23,7 @@ from app.admin import home, status
 from app.config import Config
 from app.errors import HoldfastError
 from app.flow.bus.buses import open_bus
+from app.flow.lanes import durability
 from app.flow.lanes.admission import Admission
 from app.points.pages import customers as points_pages
 from app.resilience import health
@@ -85,8 +86,8 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
-        beating = asyncio.create_task(_beat(stores))
-        opened.callback(beating.cancel)
+        for lasting in (_beat(stores), _look_at_redis(stores)):
+            opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)
 
 
@@ -105,6 +106,12 @@ async def _beat(stores: db.Stores) -> None:
     while True:
         await health.beat(stores.queue, "web", 0.0)
         await asyncio.sleep(health.BEAT_EVERY_SECONDS)
+
+
+async def _look_at_redis(stores: db.Stores) -> None:
+    while True:
+        await durability.look(stores.queue, stores.config)
+        await asyncio.sleep(durability.LOOK_EVERY_SECONDS)
 
 
 class Static(StaticFiles):

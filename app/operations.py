@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from app import db
 from app.errors import UnauthorizedError
 from app.flow.bus.interface import Bus
-from app.flow.lanes import lane
+from app.flow.lanes import backlog
 from app.resilience import health
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
@@ -143,16 +143,16 @@ async def _gather(
 
 
 async def _lanes(stores: db.Stores) -> list[Scraped]:
-    stats = await lane.lane_stats(stores.queue)
-    age = max(0.0, time.time() - stats.oldest_ms / 1000) if stats.oldest_ms else 0.0
+    found = await backlog.depth(stores.queue, stores.config)
+    age = max(0.0, time.time() - found.oldest_ms / 1000) if found.oldest_ms else 0.0
     client: Any = stores.queue
     async with client.pipeline(transaction=False) as pipe:
         for queue in QUEUES:
             pipe.zcard(queue)
         depths = await pipe.execute()
     return [
-        Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": stats.depth}),
-        Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": stats.lanes}),
+        Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": found.waiting}),
+        Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": found.lanes}),
         Scraped("holdfast_lane_oldest_age_seconds", "Age of the oldest waiting webhook", {"": age}),
         Scraped(
             "holdfast_queue_depth",

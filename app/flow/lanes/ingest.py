@@ -20,13 +20,19 @@ from app.flow.bus import outbox
 from app.flow.lanes import lane
 from app.flow.lanes.lane import Claim, LaneItem
 from app.flow.models import DeadLetter
-from app.resilience import failures
+from app.resilience import failures, health
+from app.services import SERVICES
 from app.telemetry import logs, metrics
 
 SERVICE = "ingest"
 DRAIN_SECONDS_MAX = 8.0  # then another job goes on, well before arq's time limit
 LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next drain
 LOOK_EVERY_SECONDS = 0.01
+# A small batch costs twice as much a webhook as a large one: when webhooks come quickly, a moment
+# lets more gather
+GATHER_SECONDS = 0.02
+GATHER_FROM, GATHER_BELOW = 8, 500
+BORROW_LAG_SECONDS_MAX = 1.0
 RECEIPTS_KEPT_DAYS = 30
 PRUNE_STEP = 5_000
 # what Shopify says of the installation itself counts whether or not we know the shop
@@ -75,7 +81,7 @@ KnownShops = Callable[[Iterable[str]], Awaitable[set[str]]]
 
 
 @dataclass(slots=True)
-class Reading:
+class Translation:
     """A webhook and what becomes of it: `facts`, `recorded` (not a shop of ours), `unknown`
     (topic) or `dead`.
     """
@@ -93,66 +99,78 @@ async def drain(
     known_shops: KnownShops,
     *,
     stop: asyncio.Event | None = None,
-) -> float | None:
-    """Go on while something is due; returns when the next drain is needed (seconds since 1970),
-    None for never.
-
-    A moment that has passed means that there is more to do at once. Raises when a store is away.
+) -> bool:
+    """Go on while something is due, for a few seconds at most; returns whether there is more to do
+    at once. Raises when a store is away.
     """
     ends = time.monotonic() + DRAIN_SECONDS_MAX
     idle_since = time.monotonic()
     while time.monotonic() < ends and not (stop and stop.is_set()):
-        if await drain_once(stores, translate, known_shops):
+        borrow = await _may_borrow(stores)
+        count = await drain_once(stores, translate, known_shops, borrow=borrow)
+        if count:
             idle_since = time.monotonic()
+            if GATHER_FROM <= count < GATHER_BELOW:
+                await asyncio.sleep(GATHER_SECONDS)
         elif time.monotonic() - idle_since < LINGER_SECONDS:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-        else:
-            due = await lane.finish(stores.queue, time.time())
-            if due is None or due > time.time():
-                return due
-    return await lane.finish(stores.queue, time.time())
+        elif not await lane.finish(stores.queue, stores.config, borrow=borrow):
+            return False
+    return True
 
 
 async def drain_once(
-    stores: db.Stores, translate: Translate, known_shops: KnownShops, *, now: float | None = None
+    stores: db.Stores, translate: Translate, known_shops: KnownShops, *, borrow: bool = True
 ) -> int:
     """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were
     claimed.
 
     A crash before the acknowledgement repeats the batch, and the unique receipts make the repeat a
-    no-op.
+    no-op. The leases are kept while the batch is written, however long that takes.
     """
     claims = await lane.claim(
-        stores.queue, stores.config.drain_batch, now or time.time(), stores.config
+        stores.queue,
+        stores.config.drain_batch,
+        stores.config,
+        borrow_max=lane.BORROW_MAX if borrow else 0,
     )
     if not claims:
         return 0
-    try:
-        readings = await _read(claims, translate, known_shops)
-        _notice_versions(readings, stores.config.api_version)
-        await _write(readings)
-    except Exception as error:
-        if failures.is_passing(error):
-            raise  # the leases end by themselves, and the lanes are drained again
-        log.warning(
-            "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
-        )
-        for claim in claims:
-            await _drain_lane(stores, claim, translate, known_shops, now)
-    else:
-        await _acknowledge(stores, claims, now)
+    async with lane.kept(stores.queue, claims, stores.config):
+        try:
+            translations = await _translate_all(claims, translate, known_shops)
+            _notice_versions(translations, stores.config.api_version)
+            await _write(translations)
+        except Exception as error:
+            if failures.is_passing(error):
+                raise  # the leases end by themselves, and the lanes are drained again
+            log.warning(
+                "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
+            )
+            for claim in claims:
+                await _drain_lane(stores, claim, translate, known_shops)
+        else:
+            await _acknowledge(stores, claims)
     return sum(len(claim.items) for claim in claims)
+
+
+async def _may_borrow(stores: db.Stores) -> bool:
+    """Whether a shop beyond its pace may have what nobody else waits for: not while a service is
+    behind, for there the others would wait behind it.
+    """
+    board = await health.board(stores.queue)
+    return all(
+        line.beat_at is None or (line.alive and line.lag_seconds < BORROW_LAG_SECONDS_MAX)
+        for line in (board[one.name] for one in SERVICES)
+    )
 
 
 async def _acknowledge(
     stores: db.Stores,
     claims: Sequence[Claim],
-    now: float | None,
     counts: Sequence[int] | None = None,
 ) -> None:
-    ours = await lane.acknowledge(
-        stores.queue, claims, now or time.time(), stores.config, counts=counts
-    )
+    ours = await lane.acknowledge(stores.queue, claims, stores.config, counts=counts)
     if ours < len(claims):
         log.warning(
             "lease ended before the acknowledgement; the receipts drop the repeat",
@@ -165,47 +183,46 @@ async def _drain_lane(
     claim: Claim,
     translate: Translate,
     known_shops: KnownShops,
-    now: float | None,
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
-    readings = await _read([claim], translate, known_shops)
+    translations = await _translate_all([claim], translate, known_shops)
     done = 0
     try:
-        await _write(readings)
-        done = len(readings)
+        await _write(translations)
+        done = len(translations)
     except Exception as error:
         if failures.is_passing(error):
             raise
-        for reading in readings:
-            await _write_or_set_aside(reading)
+        for translation in translations:
+            await _write_or_set_aside(translation)
             done += 1
     finally:
         if done:
-            await _acknowledge(stores, [claim], now, [done])
+            await _acknowledge(stores, [claim], [done])
 
 
-async def _write_or_set_aside(reading: Reading) -> None:
+async def _write_or_set_aside(translation: Translation) -> None:
     try:
-        await _write([reading])
+        await _write([translation])
     except Exception as error:
         if failures.is_passing(error):
             raise
-        reading.outcome, reading.facts, reading.error = "dead", (), error
-        await _write([reading])
+        translation.outcome, translation.facts, translation.error = "dead", (), error
+        await _write([translation])
 
 
-async def _read(
+async def _translate_all(
     claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
-) -> list[Reading]:
+) -> list[Translation]:
     known = await known_shops({claim.shop for claim in claims})
     return [
-        _reading(claim.shop, encoded, translate, is_known=claim.shop in known)
+        _translation(claim.shop, encoded, translate, is_known=claim.shop in known)
         for claim in claims
         for encoded in claim.items
     ]
 
 
-def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Reading:
+def _translation(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Translation:
     try:
         item = lane.decode_item(encoded)
     except msgspec.DecodeError:
@@ -220,7 +237,7 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
             "",
             b"",
         )
-        return Reading(
+        return Translation(
             broken, encoded, "dead", error=BadInputError("What waited in the lane is no webhook.")
         )
     if not is_known and item.topic not in ALWAYS_FACTS:
@@ -230,62 +247,65 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
             topic=item.topic,
             request_id=item.request_id,
         )
-        return Reading(item, encoded, "recorded")
+        return Translation(item, encoded, "recorded")
     try:
         facts = translate(item)
     except Exception as error:  # noqa: BLE001 - one merchant's poison; it becomes a dead letter with this reason
-        return Reading(item, encoded, "dead", error=error)
-    return Reading(item, encoded, "facts" if facts else "unknown", facts)
+        return Translation(item, encoded, "dead", error=error)
+    return Translation(item, encoded, "facts" if facts else "unknown", facts)
 
 
-def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
-    """Shopify falls forward to a newer version when ours is retired (platform.md §4.1): say so,
-    once a version.
+def _notice_versions(translations: Sequence[Translation], expected: str) -> None:
+    """Shopify falls forward to a newer version when ours is retired: say so, once a
+    version.
     """
     strange = (
-        {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
+        {translation.item.api_version for translation in translations}
+        - _versions_noticed
+        - {expected, ""}
     )
     for version in strange:
         _versions_noticed.add(version)
         log.warning("webhooks of another API version", version=version, expected=expected)
 
 
-async def _write(readings: Sequence[Reading]) -> None:
+async def _write(translations: Sequence[Translation]) -> None:
     async with db.transaction() as connection:
-        fresh = await _write_on(connection, readings)
-    outcomes = Counter(reading.outcome for reading in fresh)
-    outcomes["duplicate"] = len(readings) - len(fresh)
+        fresh = await _write_on(connection, translations)
+    outcomes = Counter(translation.outcome for translation in fresh)
+    outcomes["duplicate"] = len(translations) - len(fresh)
     for outcome, count in outcomes.items():
         metrics.INGESTED.labels(outcome).inc(count)
     # one line a batch, which still says for every request what became of it
     log.info(
         "webhooks drained",
-        count=len(readings),
+        count=len(translations),
         outcomes=dict(outcomes),
-        request_ids=[reading.item.request_id for reading in fresh],
+        request_ids=[translation.item.request_id for translation in fresh],
     )
     now = time.time()
-    for reading in fresh:
-        _ingest_seconds.observe(max(0.0, now - reading.item.received_ms / 1000))
+    for translation in fresh:
+        _ingest_seconds.observe(max(0.0, now - translation.item.received_ms / 1000))
 
 
-async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Reading]:
+async def _write_on(connection: Any, translations: Sequence[Translation]) -> list[Translation]:
     """Receipts, and the facts and dead letters of those that are new, on an open transaction;
     returns the new ones.
     """
     unique = {
-        (reading.item.shop, reading.item.webhook_id): reading for reading in reversed(readings)
+        (translation.item.shop, translation.item.webhook_id): translation
+        for translation in reversed(translations)
     }
     rows = sorted(
         unique.items()
     )  # one order for everybody: two drains of the same lane cannot deadlock
-    items = [reading.item for _, reading in rows]
+    items = [translation.item for _, translation in rows]
     returned = await connection.fetch(
         RECEIPTS,
         [item.shop for item in items],
         [item.webhook_id for item in items],
         [item.topic for item in items],
-        [reading.outcome for _, reading in rows],
+        [translation.outcome for _, translation in rows],
         [item.request_id for item in items],
         [item.received_ms for item in items],
     )
@@ -294,18 +314,19 @@ async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Readin
         found for key, found in reversed(unique.items()) if key in new
     ]  # in the order of their lanes
     await outbox.emit(
-        connection, [_event(reading.item, fact) for reading in fresh for fact in reading.facts]
+        connection,
+        [_event(translation.item, fact) for translation in fresh for fact in translation.facts],
     )
-    for reading in fresh:
-        if reading.error is not None:
+    for translation in fresh:
+        if translation.error is not None:
             await dead_letters.add(
                 connection,
-                reading.error,
+                translation.error,
                 service=SERVICE,
-                shop=reading.item.shop,
-                topic=reading.item.topic,
-                reference=reading.item.webhook_id,
-                payload=reading.encoded,
+                shop=translation.item.shop,
+                topic=translation.item.topic,
+                reference=translation.item.webhook_id,
+                payload=translation.encoded,
             )
     return fresh
 
@@ -336,10 +357,10 @@ def replayer(translate: Translate) -> dead_letters.Attempt:
 
     async def attempt(connection: Any, letter: DeadLetter) -> None:
         # only webhooks of known shops are ever set aside
-        reading = _reading(letter.shop, bytes(letter.payload), translate, is_known=True)
-        if reading.error is not None:
-            raise reading.error
-        await _write_on(connection, [reading])
+        translation = _translation(letter.shop, bytes(letter.payload), translate, is_known=True)
+        if translation.error is not None:
+            raise translation.error
+        await _write_on(connection, [translation])
 
     return attempt
 

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
+from app.flow.lanes import backlog
 from app.points.rewards import actions, redemption
 from app.resilience import breaker, cache, health, limits
 from app.storefront import routes as storefront
@@ -20,7 +21,7 @@ from tests.points.world import ALICE, BOB
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    for one in (storefront, cache, health):
+    for one in (storefront, cache, health, backlog):
         one.forget()
     for one in (
         storefront.READS,
@@ -29,6 +30,7 @@ def _nothing_remembered() -> None:
         cache.CACHE,
         health.HEALTH,
         limits.LIMITS,
+        backlog.BACKLOGS,
     ):
         one.breaker._move(breaker.State.CLOSED, "start of the test")
 

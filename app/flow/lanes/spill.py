@@ -2,8 +2,11 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+
+from redis.exceptions import ResponseError
 
 from app import db
 from app.flow.lanes import durability, lane
@@ -95,7 +98,7 @@ async def unspill(stores: db.Stores) -> tuple[int, bool]:
     global _after  # noqa: PLW0603 - each call goes on where the last one ended
     await _forget_moved(stores)
     moved, is_wake_needed = 0, False
-    in_round, is_whole_round = 0, _after == ""
+    in_round, is_whole_round, bytes_max = 0, _after == "", STEP_BYTES_MAX
     ends = time.monotonic() + UNSPILL_SECONDS_MAX
     while time.monotonic() < ends:
         shops, rooms = await _shops_with_room(stores, _after)
@@ -105,12 +108,17 @@ async def unspill(stores: db.Stores) -> tuple[int, bool]:
                 break
             in_round, is_whole_round = 0, True
             continue
+        rows = await _take(shops, rooms, bytes_max)
+        try:
+            taken, wakes = await _admit(stores, rows) if rows else (0, False)
+        except ResponseError as error:
+            if "OOM" not in str(error) or len(rows) == 1:
+                raise
+            bytes_max //= 4  # the call itself needs memory, and Redis is nearly full
+            continue
         _after = shops[-1]
-        rows = await _take(shops, rooms)
-        if rows:
-            taken, wakes = await _admit(stores, rows)
-            in_round, moved = in_round + taken, moved + taken
-            is_wake_needed = is_wake_needed or wakes
+        in_round, moved = in_round + taken, moved + taken
+        is_wake_needed = is_wake_needed or wakes
     if moved:
         log.info("spilled webhooks returned to their lanes", webhooks=moved)
     return moved, is_wake_needed
@@ -138,7 +146,7 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
     """The next shops with something spilled, in the order of their names, and how many each may
     bring back in this step: its part of it, or less where its lane has less room.
     """
-    async with db.connection() as connection:
+    async with _planning_anew() as connection:
         shops = [row["shop"] for row in await connection.fetch(SHOPS, after, SHOPS_MAX)]
     room = min(ROOM_MAX, stores.config.lane_max_length)
     lengths = await lane.lengths(stores.queue, shops)
@@ -147,11 +155,21 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
     return shops, [min(part, one) for one in rooms]
 
 
-async def _take(shops: Sequence[str], rooms: Sequence[int]) -> list[Any]:
+@asynccontextmanager
+async def _planning_anew() -> AsyncIterator[Any]:
+    """A connection whose statements are planned for the table as it is: mostly empty, and after an
+    outage very long, where a plan kept from before would read all of it for every shop.
+    """
+    async with db.transaction() as connection:
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        yield connection
+
+
+async def _take(shops: Sequence[str], rooms: Sequence[int], bytes_max: int) -> list[Any]:
     if not any(rooms):
         return []
-    async with db.connection() as connection:
-        found: list[Any] = await connection.fetch(TAKE, shops, rooms, STEP, STEP_BYTES_MAX)
+    async with _planning_anew() as connection:
+        found: list[Any] = await connection.fetch(TAKE, shops, rooms, STEP, bytes_max)
     return found
 
 

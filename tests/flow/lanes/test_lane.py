@@ -373,7 +373,7 @@ async def test_a_waiting_webhook_takes_little_more_memory_than_its_body(stores: 
 
 
 async def test_nothing_is_left_of_what_was_drained_but_the_sieve(stores: db.Stores):
-    await admit(stores, items(10) + [item(1, BOB, b"x" * 100_000)])
+    await admit(stores, [*items(10), item(1, BOB, b"x" * 100_000)])
     await drain(stores)
     await later(stores.queue, 60)
     await drain(stores)
@@ -425,7 +425,7 @@ async def test_a_lane_that_is_no_list_is_put_aside_for_its_shop_alone(stores: db
 async def test_a_shared_key_of_another_kind_is_put_aside_and_the_lanes_go_on(
     stores: db.Stores, key
 ):
-    await admit(stores, items(3) + [item(1, BOB, b"x" * 100_000)])
+    await admit(stores, [*items(3), item(1, BOB, b"x" * 100_000)])
     name = f"lanes:{key}"
     await stores.queue.delete(name)
     await stores.queue.rpush(name, "who wrote this")

@@ -61,7 +61,7 @@ LIMITS = Counter(
     "holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"]
 )
 REDIS_LOSSES = Counter(
-    "holdfast_redis_losses_total", "Times Redis lost its memory or went back in time", ["kind"]
+    "holdfast_redis_losses_total", "Times Redis lost its memory or went back in time", ["state"]
 )
 REDIS_DURABLE = Gauge(
     "holdfast_redis_durable",

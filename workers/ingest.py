@@ -66,9 +66,9 @@ async def drain(ctx: dict[str, Any]) -> None:
 class Draining:
     """The draining of this process: one at a time, begun by a job or by a look at the schedule.
 
-    A second process begins when what is due is not taken at once, so that they share the lanes
-    under load and one sleeps without. The look also finds what a drain that died left behind, and
-    it needs nothing of arq, which cannot work while Redis is full.
+    A second process begins when those who drain have more than they can take at once, so that they
+    share the lanes under load and one sleeps without. The look also finds what a drain that died
+    left behind, and it needs nothing of arq, which cannot work while Redis is full.
     """
 
     def __init__(self, stores: db.Stores, stop: asyncio.Event) -> None:
@@ -107,8 +107,8 @@ class Draining:
     async def _look(self) -> None:
         if self.is_running:
             return
-        overdue_seconds = await backlog.overdue_seconds(self.stores.queue, self.stores.config)
-        if overdue_seconds > OVERDUE_SECONDS:
+        overdue = await backlog.overdue(self.stores.queue, self.stores.config)
+        if overdue.is_help_wanted or overdue.seconds > OVERDUE_SECONDS:
             await self.run()
 
 

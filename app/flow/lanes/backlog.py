@@ -53,6 +53,15 @@ class Backlog(NamedTuple):
         return datetime.fromtimestamp(self.oldest_ms / 1000, UTC)
 
 
+class Overdue(NamedTuple):
+    """For how long the first lane has been due, and whether those who drain have more than they can
+    take at once.
+    """
+
+    seconds: float
+    is_help_wanted: bool
+
+
 NOTHING = Backlog(0, None)
 
 
@@ -67,9 +76,10 @@ async def depth(
     return Depth(waiting, lanes, float(oldest) if oldest else None, float(overdue) / 1000)
 
 
-async def overdue_seconds(redis: Redis, config: Config) -> float:
-    """For how long the first lane has been due without being taken, by Redis' own clock."""
-    return float(await scripts.run(redis, OVERDUE, config)) / 1000
+async def overdue(redis: Redis, config: Config) -> Overdue:
+    """What is due and not taken, by Redis' own clock. Raises redis errors."""
+    milliseconds, is_help_wanted = await scripts.run(redis, OVERDUE, config)
+    return Overdue(float(milliseconds) / 1000, is_help_wanted == 1)
 
 
 async def backlog(redis: Redis, config: Config, shop: str) -> Backlog:

@@ -61,7 +61,7 @@ async def test_what_redis_clock_says_after_it_was_put_back_holds_nobody_up(store
     leased = await lane.claim(stores.queue, 50, stores.config, borrow_max=0)
     assert [len(one.items) for one in leased] == [47, 3]
     await later(stores.queue, -7200)
-    assert await backlog.overdue_seconds(stores.queue, stores.config) > 1, "somebody looks"
+    assert (await backlog.overdue(stores.queue, stores.config)).seconds > 1, "somebody looks"
     assert await lane.finish(stores.queue, stores.config), "and no drain ends"
     assert await drain(stores) == {ALICE: [f"w{n}" for n in range(50)], BOB: ["w0", "w1", "w2"]}
     await later(stores.queue, -7200)

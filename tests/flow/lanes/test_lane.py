@@ -233,6 +233,24 @@ async def test_two_drains_at_once_share_the_lanes_and_take_each_webhook_once(sto
         ]
 
 
+async def test_a_drain_with_more_than_it_can_take_leaves_half_of_the_lanes_to_another(
+    stores: db.Stores,
+):
+    shops = [f"shop{number}.myshopify.com" for number in range(10)]
+    for shop in shops:
+        await admit(stores, items(30, shop))
+    first = await lane.claim(stores.queue, 100, stores.config)
+    assert (await backlog.overdue(stores.queue, stores.config)).is_help_wanted
+    second = await lane.claim(stores.queue, 100, stores.config)
+    assert [len(one.items) for one in first] == [20] * 5
+    assert sum(len(one.items) for one in second) >= 90
+    assert not {one.shop for one in first} & {one.shop for one in second}
+    for claims in (first, second):
+        await lane.acknowledge(stores.queue, claims, stores.config)
+    await lane.claim(stores.queue, 1000, stores.config)
+    assert not (await backlog.overdue(stores.queue, stores.config)).is_help_wanted
+
+
 async def test_who_has_a_backlog_borrows_what_nobody_waits_for_and_nothing_more(stores: db.Stores):
     await admit(stores, items(400))
     assert len((await drain(stores, limit=100, borrow_max=100))[ALICE]) == 50
@@ -316,11 +334,11 @@ async def test_a_drain_that_died_is_not_waited_for_long(stores: db.Stores):
     await lane.claim(stores.queue, 10, stores.config)
     await admit(stores, [item(1)])
     assert 0 < await stores.queue.pttl("lanes:watch") <= lane.WATCH_MILLISECONDS
-    assert await backlog.overdue_seconds(stores.queue, stores.config) < 0.5
+    assert (await backlog.overdue(stores.queue, stores.config)).seconds < 0.5
     await later(stores.queue, 3.0)
-    assert 3.0 < await backlog.overdue_seconds(stores.queue, stores.config) < 4.0
+    assert 3.0 < (await backlog.overdue(stores.queue, stores.config)).seconds < 4.0
     await drain(stores)
-    assert await backlog.overdue_seconds(stores.queue, stores.config) == 0
+    assert (await backlog.overdue(stores.queue, stores.config)).seconds == 0
 
 
 async def test_the_depth_and_age_of_the_lanes_are_told(stores: db.Stores):

@@ -5,7 +5,6 @@
 local limit, bytes_max, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local watch, fence, borrow_max = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 go_on_when_full()
-redis.call('SET', WATCH, '', 'PX', watch)
 
 local free, places, empty = {}, {}, {} -- leases that ended, new places on the schedule, lanes with nothing
 local function place(shop, at) places[#places + 1], places[#places + 2] = at, shop end
@@ -17,16 +16,14 @@ for _, shop in ipairs(redis.call('ZRANGEBYSCORE', SCHEDULE, number(now + AHEAD_M
 end
 -- a lane whose lease ended without an acknowledgement is simply due
 local due = redis.call('ZRANGEBYSCORE', SCHEDULE, '-inf', number(now), 'LIMIT', 0, math.min(limit, 4 * PORTION))
-local share = math.max(1, math.floor(limit / math.max(1, #due)))
 local own, buckets = own_limits(due), answers('ZMSCORE', BUCKETS, due)
-local wants, takes, room = {}, {}, limit
+local wants, takes, wanted, room = {}, {}, 0, limit
 for i, shop in ipairs(due) do
   local interval, tokens_max = pace(own[i])
   local full = full_at(buckets[i], interval, tokens_max)
   local length = length_of(shop)
   wants[i] = math.max(0, math.min(length, tokens_at(full, interval, tokens_max)))
-  takes[i] = math.min(wants[i], share, room)
-  room = room - takes[i]
+  wanted = wanted + wants[i]
   if length == 0 then
     empty[#empty + 1], free[#free + 1] = shop, shop
   elseif wants[i] == 0 then
@@ -35,8 +32,20 @@ for i, shop in ipairs(due) do
     free[#free + 1] = shop
   end
 end
+-- More than fits: of the lanes that want more than their share, the later half is left to another drain, which the
+-- flag calls; here they are the first next time.
+local is_more, share, greedy, left = wanted > limit, math.max(1, math.floor(limit / math.max(1, #due))), {}, {}
 for i = 1, #due do
-  local extra = math.min(wants[i] - takes[i], room)
+  if is_more and wants[i] > share then greedy[#greedy + 1] = i end
+end
+for i = math.ceil(#greedy / 2) + 1, #greedy do left[greedy[i]] = true end
+share = math.max(1, math.floor(limit / math.max(1, #due - math.floor(#greedy / 2))))
+for i = 1, #due do
+  takes[i] = left[i] and 0 or math.min(wants[i], share, room)
+  room = room - takes[i]
+end
+for i = 1, #due do
+  local extra = left[i] and 0 or math.min(wants[i] - takes[i], room)
   takes[i], room = takes[i] + extra, room - extra
 end
 local loan = math.min(room, borrow_max)
@@ -70,6 +79,7 @@ for i, shop in ipairs(due) do
     place(shop, now + lease)
   end
 end
+redis.call('SET', WATCH, is_more and MORE or '', 'PX', watch)
 in_portions(free, function(...) redis.call('HDEL', OWNERS, ...) end)
 in_portions(leases, function(...) redis.call('HSET', OWNERS, ...) end)
 in_portions(places, function(...) redis.call('ZADD', SCHEDULE, ...) end)

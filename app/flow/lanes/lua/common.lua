@@ -7,11 +7,13 @@
 -- lanes:buckets        zset    shop -> GCRA: the moment at which its bucket would be full again; full ones are not kept
 -- lanes:large          hash    shop -> how many of its waiting webhooks are too large to be taken unmeasured
 -- lanes:limits         hash    shop -> rate:burst:borrow, where a shop has limits of its own
--- lanes:watch          string  there while a drain runs or was woken: nobody else needs to wake one
+-- lanes:watch          string  there while a drain runs or was woken: nobody else needs to wake one; 'more' while those
+--                              that run have more than they can take at once
 -- lanes:seen:{n}       set     marks of the webhooks admitted in the n-th window of time since 1970
 -- lanes:aside:{key}    any     what stood under a key of ours and was of another kind
 local SCHEDULE, OWNERS, BUCKETS, LARGE = 'lanes:schedule', 'lanes:owners', 'lanes:buckets', 'lanes:large'
 local LIMITS, WATCH, SEEN, ASIDE = 'lanes:limits', 'lanes:watch', 'lanes:seen:', 'lanes:aside:'
+local MORE = 'more'
 local AHEAD_MAX = 60000 -- no lane is due later than this: what seems to be was written under another clock
 local ASIDE_KEPT = 7 * 24 * 3600 * 1000
 local PORTION = 1000 -- values a call; Lua's stack holds 8,000

@@ -42,7 +42,7 @@ SELECT shop FROM waiting WHERE shop IS NOT NULL LIMIT $2
 """
 # the oldest of each shop, as many as it has room for; shops take turns, and the running sum keeps a
 # step of large webhooks small: the first always fits
-TAKE = """
+CHOOSE = """
 WITH found AS (
        SELECT oldest.id, oldest.size, row_number() OVER (PARTITION BY shop ORDER BY id) AS turn
          FROM unnest($1::text[], $2::int[]) AS wanted (name, room)
@@ -52,10 +52,10 @@ WITH found AS (
      sized AS (
        SELECT id, sum(size) OVER (ORDER BY turn, id) - size AS before FROM found
         ORDER BY turn, id LIMIT $3)
-SELECT spilled_webhooks.id, shop, webhook_id, item
-  FROM spilled_webhooks JOIN sized USING (id)
- WHERE before < $4
- ORDER BY id
+SELECT id FROM sized WHERE before < $4
+"""
+TAKE = """
+SELECT id, shop, webhook_id, item FROM spilled_webhooks WHERE id = ANY($1::bigint[]) ORDER BY id
 """
 DELETE = "DELETE FROM spilled_webhooks WHERE id = ANY($1::bigint[])"
 MARK_MOVED = "UPDATE spilled_webhooks SET moved_at = now() WHERE id = ANY($1::bigint[])"
@@ -146,7 +146,7 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
     """The next shops with something spilled, in the order of their names, and how many each may
     bring back in this step: its part of it, or less where its lane has less room.
     """
-    async with _planning_anew() as connection:
+    async with _by_index() as connection:
         shops = [row["shop"] for row in await connection.fetch(SHOPS, after, SHOPS_MAX)]
     room = min(ROOM_MAX, stores.config.lane_max_length)
     lengths = await lane.lengths(stores.queue, shops)
@@ -156,20 +156,24 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
 
 
 @asynccontextmanager
-async def _planning_anew() -> AsyncIterator[Any]:
-    """A connection whose statements are planned for the table as it is: mostly empty, and after an
-    outage very long, where a plan kept from before would read all of it for every shop.
+async def _by_index() -> AsyncIterator[Any]:
+    """A connection whose statements use the indexes whatever the planner knows of the table: mostly
+    empty, and after an outage very long, where a plan from before would read all of it for every
+    row.
     """
     async with db.transaction() as connection:
-        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        await connection.execute(
+            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off"
+        )
         yield connection
 
 
 async def _take(shops: Sequence[str], rooms: Sequence[int], bytes_max: int) -> list[Any]:
     if not any(rooms):
         return []
-    async with _planning_anew() as connection:
-        found: list[Any] = await connection.fetch(TAKE, shops, rooms, STEP, bytes_max)
+    async with _by_index() as connection:
+        chosen = await connection.fetch(CHOOSE, shops, rooms, STEP, bytes_max)
+        found: list[Any] = await connection.fetch(TAKE, [row["id"] for row in chosen])
     return found
 
 

@@ -50,6 +50,7 @@ class Config:
     admin_origins: tuple[str, ...]  # who may frame the app, besides the shop itself
     app_bridge_url: str
     polaris_url: str
+    redis_is_durable: bool  # said of a Redis that does not tell how it is set up
     lane_rate_per_second: float
     lane_burst: int
     lane_max_length: int
@@ -274,6 +275,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
             else f"{devstore}/app-bridge.js",
         ),
         polaris_url=env.get("POLARIS_URL", "https://cdn.shopify.com/shopifycloud/polaris.js"),
+        redis_is_durable=env.get("REDIS_DURABLE", "").lower() in {"yes", "true", "1"},
         lane_rate_per_second=number("LANE_RATE_PER_SECOND", 5.0),
         lane_burst=number("LANE_BURST", 50),
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),

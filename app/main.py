@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,7 +25,7 @@ from app.config import Config
 from app.errors import HoldfastError
 from app.flow import event
 from app.flow.bus.buses import open_bus
-from app.flow.lanes import lane
+from app.flow.lanes import backlog, durability
 from app.flow.lanes.admission import Admission
 from app.points.pages import customers as points_pages
 from app.resilience import health, watchdog
@@ -89,14 +90,18 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
         opened.enter_context(watchdog.watching())
-        beating = asyncio.create_task(_beat(stores))
-        opened.callback(beating.cancel)
+        for lasting in (_beat(stores), _look_at_redis(stores)):
+            opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)
 
 
 def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[str, Any]:
     """What handlers find in `request.state`."""
-    health.witness("ingest", lane.overdue_seconds)
+
+    async def overdue_seconds(queue: Redis) -> float:
+        return (await backlog.overdue(queue, config)).seconds
+
+    health.witness("ingest", overdue_seconds)
     return {
         "config": config,
         "stores": stores,
@@ -110,6 +115,12 @@ async def _beat(stores: db.Stores) -> None:
     while True:
         await health.beat(stores.queue, "web", 0.0)
         await asyncio.sleep(health.BEAT_EVERY_SECONDS)
+
+
+async def _look_at_redis(stores: db.Stores) -> None:
+    while True:
+        await durability.look(stores.queue, stores.config)
+        await asyncio.sleep(durability.LOOK_EVERY_SECONDS)
 
 
 class Static(StaticFiles):

@@ -17,7 +17,7 @@ from app import db, rooms
 from app.errors import UnauthorizedError
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
-from app.flow.lanes import lane
+from app.flow.lanes import backlog
 from app.resilience import health
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
@@ -29,7 +29,7 @@ from app.telemetry.metrics import Scraped
 QUEUES = ("arq:ingest",)
 COUNT_MAX = 10_001  # a scrape comes every few seconds: what waits is counted no further
 WAITING = """
-SELECT count(*)::int FROM (SELECT FROM spilled_webhooks LIMIT $1) AS counted
+SELECT count(*)::int FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL LIMIT $1) AS counted
 """
 # One service at a time and in the order of its index, so that each count walks along it, whatever
 # the planner believes about how many there are.
@@ -157,16 +157,16 @@ async def _gather(
 
 
 async def _lanes(stores: db.Stores) -> list[Scraped]:
-    stats = await lane.lane_stats(stores.queue)
-    age = max(0.0, time.time() - stats.oldest_ms / 1000) if stats.oldest_ms else 0.0
+    found = await backlog.depth(stores.queue, stores.config)
+    age = max(0.0, time.time() - found.oldest_ms / 1000) if found.oldest_ms else 0.0
     client: Any = stores.queue
     async with client.pipeline(transaction=False) as pipe:
         for queue in QUEUES:
             pipe.zcard(queue)
         depths = await pipe.execute()
     return [
-        Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": stats.depth}),
-        Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": stats.lanes}),
+        Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": found.waiting}),
+        Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": found.lanes}),
         Scraped("holdfast_lane_oldest_age_seconds", "Age of the oldest waiting webhook", {"": age}),
         Scraped(
             "holdfast_queue_depth",

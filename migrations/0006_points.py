@@ -33,7 +33,7 @@ class ToText(ops.AlterField):
 
 
 class Migration(migrations.Migration):
-    dependencies = [('app', '0004_doors')]
+    dependencies = [('app', '0005_lanes')]
 
     initial = False
 

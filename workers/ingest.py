@@ -1,5 +1,5 @@
-"""Ingest: drains the merchants' lanes into facts, brings spilled webhooks back, and tries dead
-letters again.
+"""Ingest: drains the merchants' lanes into facts, brings spilled webhooks back, tries dead letters
+again, and looks after the Redis of the lanes.
 """
 
 import asyncio
@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from app import db
+from app import config, db
 from app.core import reads
-from app.flow import dead_letters, jobs
-from app.flow.lanes import ingest, lane, spill
-from app.flow.lanes.admission import QUEUE, enqueue_drain
-from app.flow.worker import every, run_worker, worker_settings
-from app.resilience import failures
+from app.flow import dead_letters
+from app.flow.lanes import backlog, durability, epoch, ingest, spill
+from app.flow.lanes.admission import QUEUE
+from app.flow.worker import run_worker, worker_settings
+from app.resilience import deadline, failures
 from app.resilience.memory import Memory
 from app.resilience.progress import Progress
 from app.shopify import payloads
@@ -22,84 +22,110 @@ from workers import service
 
 KNOWN_SECONDS = 60.0
 KNOWN_MAX = 100_000
-LOOK_EVERY_SECONDS = 2
+LOOK_SECONDS = 0.2  # at the schedule, by every process that is idle
+OVERDUE_SECONDS = 0.1  # due for longer than this: those who drain do not keep up, or there are none
+TIMED_SECONDS = 2
 
 log = logs.logger()
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     progress = Progress()
-    ctx: dict[str, Any] = {
-        "stores": stores,
-        "stop": stop,
-        "pool": jobs.sharing(stores),
-        "shops": KnownShops(),
-        "progress": progress,
-    }
-    settings = worker_settings(
-        stores.config,
-        QUEUE,
-        [drain],
-        [every(LOOK_EVERY_SECONDS, look_after)],
-        ctx=ctx,
-        on_startup=wake,
-    )
+    draining = Draining(stores, stop, progress)
+    settings = worker_settings(stores.config, QUEUE, [drain], ctx={"draining": draining})
 
     async def unspill() -> None:
-        moved, wake_at_ms = await spill.unspill(stores)
+        moved, is_wake_needed = await spill.unspill(stores)
         if moved:
             progress.made()
-        if wake_at_ms is not None:
-            await enqueue_drain(ctx["pool"], wake_at_ms)
+        if is_wake_needed:
+            await draining.run()
+
+    async def look_at_epoch() -> None:
+        await epoch.look(stores)
+
+    async def look_at_durability() -> None:
+        await durability.look(stores.queue, stores.config)
 
     await service.together(
         run_worker(settings, stop),
+        draining.look(),
         service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop, progress),
-        service.every(LOOK_EVERY_SECONDS, unspill, stop),
+        service.every(TIMED_SECONDS, unspill, stop),
         dead_letters.run(ingest.SERVICE, ingest.replayer(payloads.translate), stop),
+        service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),
+        service.every(durability.LOOK_EVERY_SECONDS, look_at_durability, stop),
     )
 
 
 async def drain(ctx: dict[str, Any]) -> None:
-    """The job admission wakes: drain what is due, then book the next drain for when something
-    will be.
+    """The job admission wakes: drain what is due."""
+    await ctx["draining"].run()
+
+
+class Draining:
+    """The draining of this process: one at a time, begun by a job or by a look at the schedule.
+
+    A second process begins when those who drain have more than they can take at once, so that they
+    share the lanes under load and one sleeps without. The look also finds what a drain that died
+    left behind, and it needs nothing of arq, which cannot work while Redis is full.
     """
-    try:
-        due = await ingest.drain(
-            ctx["stores"],
-            payloads.translate,
-            ctx["shops"].known,
-            stop=ctx["stop"],
-            progress=ctx["progress"],
-        )
-    except Exception as error:
-        if not failures.is_passing(error):
-            raise
-        log.warning("drain stopped, a store is away", reason=failures.reason(error))
-        return  # look_after starts the next one
-    if due is not None and not ctx["stop"].is_set():
-        await enqueue_drain(ctx["pool"], due * 1000)
 
+    def __init__(self, stores: db.Stores, stop: asyncio.Event, progress: Progress) -> None:
+        self.stores = stores
+        self.stop = stop
+        self.progress = progress
+        self.shops = KnownShops()
+        self.is_running = False
 
-async def look_after(ctx: dict[str, Any]) -> None:
-    """Drain here when the drain that should have is lost; waking another job could be lost the
-    same way.
-    """
-    if await lane.is_neglected(ctx["stores"].queue, time.time()):
-        await drain(ctx)
+    async def run(self) -> None:
+        if self.is_running:
+            return
+        self.is_running = True
+        try:
+            while await ingest.drain(
+                self.stores,
+                payloads.translate,
+                self.shops.known,
+                stop=self.stop,
+                progress=self.progress,
+            ):
+                if self.stop.is_set():
+                    return
+        except Exception as error:
+            if not failures.is_passing(error):
+                raise
+            log.warning("drain stopped, a store is away", reason=failures.reason(error))
+        finally:
+            self.is_running = False
 
+    async def look(self) -> None:
+        backoff = failures.Backoff("draining")
+        while not self.stop.is_set():
+            try:
+                await self._look()
+                backoff.over()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the lanes wait for the next look
+                await backoff.wait(error, self.stop)
+            await deadline.pause(LOOK_SECONDS, self.stop)
 
-async def wake(ctx: dict[str, Any]) -> None:
-    """At the start, for whoever ran here before may have been killed in the middle of a drain."""
-    await enqueue_drain(ctx["pool"], 0)
+    async def _look(self) -> None:
+        if self.is_running:
+            return
+        overdue = await backlog.overdue(self.stores.queue, self.stores.config)
+        if overdue.is_help_wanted or overdue.seconds > OVERDUE_SECONDS:
+            await self.run()
 
 
 async def lag_seconds(stores: db.Stores) -> float:
     """How long what may be drained now has been waiting for it; a merchant's own pace is no lag
     of ours.
     """
+    overdue_seconds = (
+        await backlog.depth(stores.queue, stores.config, lanes_max=1, heads_max=0)
+    ).overdue_seconds
     _, spilled_seconds = await spill.waiting()
-    return max(await lane.overdue_seconds(stores.queue), spilled_seconds)
+    return max(overdue_seconds, spilled_seconds)
 
 
 class KnownShops:
@@ -123,4 +149,5 @@ class KnownShops:
 
 
 if __name__ == "__main__":
+    durability.at_boot(config.load())
     service.start("ingest", work)

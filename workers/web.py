@@ -6,6 +6,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app import config as settings
+from app.flow.lanes import durability
 from app.main import create_app
 from app.telemetry import logs, reports
 from workers.service import collect_garbage_less_often
@@ -18,6 +19,7 @@ def main() -> None:
     """Serve on HOST (127.0.0.1 by default) and PORT until SIGTERM."""
     config = settings.load()
     logs.setup("web", config)
+    durability.at_boot(config)
     # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
     signal.signal(signal.SIGTERM, lambda *_: None)
     serve(create_app(config), config.port, config.host)

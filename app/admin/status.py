@@ -13,13 +13,13 @@ from app.errors import NotFoundError
 from app.flow import dead_letters
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
-from app.flow.lanes import lane
+from app.flow.lanes import backlog, durability, epoch
 from app.resilience import breaker, health
 from app.resilience.guard import Resource
 from app.services import PROCESSES, SERVICES
 from app.web import forms, pages, wording
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Banner, Visit, admin_page
 
 STATES = {
     "healthy": ("Running", "success"),
@@ -76,18 +76,22 @@ async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
     page = pages.page_number(visit.request)
     letters, waiting, facts = await asyncio.gather(
         pages.attempt(lambda: _letters(visit.shop, page)),
-        pages.attempt(lambda: lane.lane_depth(visit.stores.queue, visit.shop), LANES),
+        pages.attempt(
+            lambda: backlog.backlog(visit.stores.queue, visit.stores.config, visit.shop), LANES
+        ),
         pages.attempt(lambda: _facts(visit)),
     )
+    lost = await pages.attempt(epoch.losses)
     return pages.render(
         visit,
         "admin/status.html",
         heading="Status",
+        notes=[*_redis_notes(lost or [], visit.timezone), *_backlog_notes(waiting, visit.timezone)],
         status=status,
         toast=toast,
         parts=[_part(name, visit.board) for name in PROCESSES],
         circuits=sorted(breaker.states().items()),
-        waiting="unknown" if waiting is None else f"{waiting:,}",
+        waiting="unknown" if waiting is None else f"{waiting.waiting:,}",
         on_their_way="unknown" if facts is None else f"{facts.count:,}",
         on_their_way_note=f"oldest for {wording.age(facts.age_seconds)}"
         if facts and facts.count
@@ -112,6 +116,30 @@ async def _facts(visit: Visit) -> OnTheirWay:
     worst = max(lags, key=lambda lag: lag.age_seconds)
     holder = await fact_log.holder() if worst.age_seconds > fact_log.HELD_UP_AFTER_SECONDS else None
     return OnTheirWay(worst.count, worst.age_seconds, holder)
+
+
+def _redis_notes(lost: list[epoch.Loss], timezone: str) -> list[Banner]:
+    """What Redis may lose, and what it has lost."""
+    found = []
+    known = durability.known()
+    if known is not None and known.problems:
+        found.append(Banner("critical", "The queue may lose webhooks", " ".join(known.problems)))
+    for loss in lost:
+        window = (
+            f"between {wording.clock(loss.lost_from, timezone)} and "
+            f"{wording.clock(loss.noticed_at, timezone)}"
+        )
+        text = f"What came {window} may be missing until it has been compared with Shopify."
+        found.append(Banner("warning", "The queue lost webhooks that were waiting", text))
+    return found
+
+
+def _backlog_notes(waiting: backlog.Backlog | None, timezone: str) -> list[Banner]:
+    """That this store's own webhooks wait, and since when its figures are behind."""
+    if waiting is None or waiting.behind_since is None:
+        return []
+    text = f"This store's figures are as of {wording.clock(waiting.behind_since, timezone)}."
+    return [Banner("warning", f"{waiting.waiting:,} webhooks of this store are waiting", text)]
 
 
 def _part(name: str, board: health.Board) -> Part:

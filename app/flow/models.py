@@ -17,10 +17,39 @@ class SpilledWebhook(Model):
     webhook_id = fields.CharField(max_length=128)
     item = fields.BinaryField()  # exactly what the lane would hold
     spilled_at = fields.DatetimeField(auto_now_add=True)
+    moved_at = fields.DatetimeField(null=True)  # into a lane that no replica has confirmed yet
 
     class Meta:
         table = "spilled_webhooks"
         unique_together = (("shop", "webhook_id"),)
+
+
+class RedisEpoch(Model):
+    """What Redis must know to be the Redis we knew: one row, moved forward every second."""
+
+    id = fields.BigIntField(primary_key=True)
+    era = fields.CharField(max_length=16)  # a random name of this memory of Redis
+    beat = fields.BigIntField()  # milliseconds since 1970 by the database's clock, only forward
+    oldest_at = fields.DatetimeField(null=True)  # when the oldest webhook waiting was received
+    seen_at = fields.DatetimeField()  # the last look that reached both stores
+
+    class Meta:
+        table = "redis_epochs"
+
+
+class RedisLoss(Model):
+    """A time Redis lost webhooks that were waiting; what came since `lost_from` is to be compared
+    with Shopify.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    kind = fields.CharField(max_length=16)  # lost | went_back
+    lost_from = fields.DatetimeField()
+    noticed_at = fields.DatetimeField(auto_now_add=True)
+    reconciled_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "redis_losses"
 
 
 class DeadLetter(Model):

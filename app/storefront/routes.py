@@ -21,6 +21,7 @@ from app.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from app.flow.lanes import backlog
 from app.points.members import reads
 from app.points.rewards import actions, redemption
 from app.points.views import Balance, RedemptionView
@@ -103,7 +104,7 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     if caller.customer_id is not None:
         reading = await _balance(stores, caller.shop, caller.customer_id)
         body["points"] = _points(reading)
-        body["notices"] = [] if reading.is_live else [BEHIND]
+        body["notices"] = await _notices(stores, caller.shop, reading)
         body["redemptions"] = await _redemptions(
             stores, caller.shop, caller.customer_id, reading.value
         )
@@ -211,7 +212,7 @@ async def _balance(stores: Stores, shop: str, customer_id: str) -> Reading[Balan
     """The balance, marked as old when a part on an order's way to its points is down or late,
     whatever the cache says.
     """
-    return await _marked(stores, await reads.balance_reading(stores, shop, customer_id))
+    return await _marked(stores, shop, await reads.balance_reading(stores, shop, customer_id))
 
 
 async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
@@ -222,16 +223,30 @@ async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading
         balance = await guard(READS, lambda: reads.balance(shop, customer_id))
     except DATABASE_AWAY:
         return (await reads.balance_reading(stores, shop, customer_id)).older()
-    return await _marked(stores, live(balance, balance.as_of))
+    return await _marked(stores, shop, live(balance, balance.as_of))
 
 
-async def _marked(stores: Stores, reading: Reading[Balance]) -> Reading[Balance]:
+async def _marked(stores: Stores, shop: str, reading: Reading[Balance]) -> Reading[Balance]:
+    """Old while a part on the way to points is behind, or while this shop's own webhooks wait."""
+    if reading.value is None or reading.as_of is None:
+        return reading
     board = await health.board(stores.queue)
     late = [name for name in ROAD if health.service_notice(board, name) != "healthy"]
-    if not late or reading.value is None or reading.as_of is None:
+    behind_since = (await backlog.remembered(stores, shop)).behind_since
+    if not late and behind_since is None:
         return reading
-    caught_up = [moment for name in late if (moment := board[name].caught_up_at)]
-    return Reading(reading.value, min([reading.as_of, *caught_up]), "cached")
+    caught_up = [board[name].caught_up_at for name in late]
+    moments = [at for at in (reading.as_of, behind_since, *caught_up) if at is not None]
+    return Reading(reading.value, min(moments), "cached")
+
+
+async def _notices(stores: Stores, shop: str, reading: Reading[Balance]) -> list[str]:
+    if reading.is_live:
+        return []
+    waiting = await backlog.remembered(stores, shop)
+    if waiting.behind_since is None:
+        return [BEHIND]
+    return [BEHIND, f"{waiting.waiting:,} updates of this shop are waiting."]
 
 
 def _points(reading: Reading[Balance]) -> dict[str, Any]:

@@ -234,12 +234,13 @@ def render(
     *,
     heading: str,
     readings: Sequence[Reading[Any]] = (),
+    notes: Sequence[Banner] = (),
     status: int = 200,
     toast: str = "",
     **context: Any,
 ) -> HTMLResponse:
-    """The page as HTML with the headers of an embedded document; `toast` is said once, through
-    App Bridge.
+    """The page as HTML with the headers of an embedded document; `notes` stand below the banners
+    about its figures, and `toast` is said once, through App Bridge.
     """
     config = visit.stores.config
     carry = {
@@ -249,7 +250,7 @@ def render(
     }
     html = environment.get_template(template).render(
         heading=heading,
-        banners=banners(visit, readings),
+        banners=[*banners(visit, readings), *notes],
         navigation=NAVIGATION,
         here="/" + visit.request.url.path.split("/")[1],
         link=functools.partial(link, carry),

@@ -3,9 +3,11 @@ saved and is not.
 """
 
 import asyncio
+import time
 from dataclasses import replace
 
 from app import db, rooms
+from app.flow.lanes import durability, epoch, lane
 from app.resilience import health
 from app.web import forms, pages
 from local import servers
@@ -116,3 +118,34 @@ async def test_pages_and_changes_take_no_connection_of_the_workers(alice, stores
         release.set()
         await asyncio.gather(*held)
     assert await world.figures() == {"available": 54}
+
+
+async def test_what_waits_in_the_shops_own_lane_and_what_redis_lost_is_said(alice, stores) -> None:
+    received_ms = int(time.time() * 1000) - 60_000
+    waiting = [
+        lane.LaneItem(received_ms, ALICE, "orders/paid", f"w{number}", "", "", "", "", b"{}")
+        for number in range(3000)
+    ]
+    await lane.admit(stores.queue, waiting, stores.config)
+    page = text(await alice.get("/status"))
+    assert "3,000 webhooks of this store are waiting" in page
+    assert "figures are as of" in page
+    assert "lost" not in page
+    await epoch.look(stores)
+    await stores.queue.flushall()
+    await epoch.look(stores)
+    page = text(await alice.get("/status"))
+    assert "The queue lost webhooks that were waiting" in page
+    assert "may be missing until it has been compared with Shopify" in page
+
+
+async def test_a_redis_that_may_lose_webhooks_is_shown(alice, stores) -> None:
+    before = (await stores.queue.config_get("appendfsync"))["appendfsync"]
+    await stores.queue.config_set("appendfsync", "no")
+    try:
+        await durability.look(stores.queue, stores.config)
+        assert "The queue may lose webhooks" in text(await alice.get("/status"))
+    finally:
+        await stores.queue.config_set("appendfsync", before)
+        durability.forget()
+    assert "may lose" not in text(await alice.get("/status"))

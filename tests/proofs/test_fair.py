@@ -1,4 +1,6 @@
-"""A shop with 5,000 waiting webhooks delays nobody: others go at their own bucket's pace."""
+"""A shop with 5,000 waiting webhooks delays nobody: others go at their own bucket's pace, and it
+borrows only what they leave.
+"""
 
 import asyncio
 import json
@@ -104,13 +106,13 @@ async def test_a_shop_with_thousands_waiting_delays_nobody_beyond_the_pace_of_th
             late.append((at - allowed_at, shop, place))
     seconds = sorted(one[0] for one in late)
     drained = len((await effects(stack, [LOUD]))[LOUD])
-    pace = BURST + RATE * (time.time() - began)
+    pace = BURST + RATE * (time.time() - began)  # without borrowing
     print(
         f"\n{BACKLOG} wait in one lane; {len(quiet)} of {len(QUIET)} others "
         "behind their own pace by (s):"
         f" median {seconds[len(seconds) // 2]:.2f}, p99 {seconds[int(len(seconds) * 0.99)]:.2f},"
-        f" most {seconds[-1]:.2f}; the loud shop got {drained} of at most {pace:.0f}"
+        f" most {seconds[-1]:.2f}; the loud shop got {drained}, of its own pace {pace:.0f}"
     )
     assert max(late)[0] < SLACK_SECONDS, max(late)
-    assert BURST <= drained <= pace + 1
+    assert drained >= BURST
     assert "drift 0" in stack.verify()

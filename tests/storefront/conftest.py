@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
+from app.flow.lanes import backlog
 from app.points.earning import actions as earning
 from app.points.rewards import redemption
 from app.resilience import breaker, cache, health, limits
@@ -21,7 +22,7 @@ from tests.points.world import ALICE
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    for one in (storefront, cache, health):
+    for one in (storefront, cache, health, backlog):
         one.forget()
     for one in (
         storefront.READS,
@@ -30,6 +31,7 @@ def _nothing_remembered() -> None:
         cache.CACHE,
         health.HEALTH,
         limits.LIMITS,
+        backlog.BACKLOGS,
     ):
         one.breaker._move(breaker.State.CLOSED, "start of the test")
 

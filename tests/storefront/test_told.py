@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.flow.lanes import backlog, lane
 from app.resilience import cache, health
 from app.storefront import routes as storefront
 from tests.points.world import ALICE, BOB, program
@@ -170,3 +171,22 @@ async def test_a_warm_me_costs_one_question_to_redis_and_none_to_postgres(
 async def _points_and_notices(http: httpx2.AsyncClient) -> tuple[dict[str, Any], list[str]]:
     body = json.loads((await http.get(proxied("/storefront/me"))).text)
     return body["points"], body["notices"]
+
+
+async def test_with_webhooks_of_the_shop_waiting_the_balance_is_that_of_the_first_of_them(
+    http, rewards, stores
+) -> None:
+    await earn("42.00")
+    assert (await http.get(proxied("/storefront/me"))).json()["points"]["source"] == "live"
+    received_ms = int(time.time() * 1000) - 60_000
+    waiting = [
+        lane.LaneItem(received_ms, ALICE, "orders/paid", f"w{number}", "", "", "", "", b"{}")
+        for number in range(3000)
+    ]
+    await lane.admit(stores.queue, waiting, stores.config)
+    backlog.forget()
+    body = (await http.get(proxied("/storefront/me"))).json()
+    assert (body["points"]["available"], body["points"]["source"]) == (42, "cached")
+    as_of = datetime.fromisoformat(body["points"]["as_of"])
+    assert abs(as_of.timestamp() - received_ms / 1000) < 0.01
+    assert "3,000 updates of this shop are waiting." in body["notices"]

@@ -14,7 +14,7 @@ import pytest
 from app import db
 from app.core.models import Shop
 from app.flow import dead_letters
-from app.flow.lanes import lane, spill
+from app.flow.lanes import backlog, lane, spill
 from app.flow.lanes.admission import Admission
 from tests.flow.helpers import letters, until
 from tests.flow.lanes.drains import ALICE, STRANGER, emitted, receipts
@@ -41,7 +41,7 @@ def item(
         "2026-07",
         "",
         "",
-        "",
+        name,
         json.dumps(CUSTOMER).encode() if body is None else body,
     )
 
@@ -80,7 +80,10 @@ async def test_an_admitted_webhook_becomes_a_fact_soon(stores: db.Stores, alice)
         assert (await emitted())[0].topic == "customer.updated"
 
 
-async def test_a_shop_over_its_pace_is_drained_as_its_tokens_come(stores: db.Stores, alice):
+async def test_a_shop_over_its_pace_is_drained_as_its_tokens_come_when_it_may_not_borrow(
+    stores: db.Stores, alice
+):
+    await stores.queue.hset("lanes:limits", ALICE, "5:50:0")
     admission = Admission(stores)
     async with running(stores):
         await asyncio.gather(*(admission.admit(item(f"w{number}")) for number in range(55)))
@@ -90,17 +93,34 @@ async def test_a_shop_over_its_pace_is_drained_as_its_tokens_come(stores: db.Sto
         assert await facts_are(55, 3.0)
 
 
-async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(
-    stores: db.Stores, alice, monkeypatch
-):
-    monkeypatch.setattr(lane, "WATCH_MILLISECONDS", 500)
-    monkeypatch.setattr(ingest, "LOOK_EVERY_SECONDS", 1)
+async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(stores: db.Stores, alice):
     async with running(stores):
         await asyncio.sleep(1.0)
-        await lane.admit(
-            stores.queue, [item("w1")], time.time(), stores.config
-        )  # and nobody enqueues a drain
-        assert await facts_are(1, 8.0)
+        await lane.admit(stores.queue, [item("w1")], stores.config)  # and nobody enqueues a drain
+        assert await facts_are(1, 2.0)
+
+
+async def test_two_ingest_processes_share_the_lanes_and_keep_every_shop_in_order(
+    stores: db.Stores, tmp_path: Path, monkeypatch
+):
+    shops = [f"shop{number}.myshopify.com" for number in range(60)]
+    for shop in shops:
+        await Shop.create(domain=shop)
+        found = [item(f"{shop}-{number}", shop) for number in range(100)]
+        await lane.admit(stores.queue, found, stores.config)
+    monkeypatch.setenv("DRAIN_BATCH", "40")
+    monkeypatch.setenv("LANE_BURST", "100")
+    directories = [tmp_path / name for name in ("one", "two")]
+    for directory in directories:
+        directory.mkdir()
+    with started(directories[0], "ingest"), started(directories[1], "ingest"):
+        assert await facts_are(6000, 40.0), f"{len(await emitted())} facts of 6000"
+    parts = [said(directory).count("webhooks drained") for directory in directories]
+    assert min(parts) > 0.1 * sum(parts), parts
+    order: dict[str, list[str]] = {shop: [] for shop in shops}
+    for fact in await emitted():
+        order[fact.shop].append(fact.trace)
+    assert all(order[shop] == [f"{shop}-{number}" for number in range(100)] for shop in shops)
 
 
 async def test_spilled_webhooks_come_back_and_are_drained(stores: db.Stores, alice):
@@ -125,7 +145,7 @@ async def test_a_shop_that_installs_now_is_known_at_once(stores: db.Stores):
 async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(
     stores: db.Stores, alice, monkeypatch
 ):
-    monkeypatch.setattr(ingest, "LOOK_EVERY_SECONDS", 1)
+    monkeypatch.setattr(ingest, "TIMED_SECONDS", 1)
     admission = Admission(stores)
     async with running(stores):
         await admission.admit(item("w1", body=b"nope"))
@@ -156,6 +176,6 @@ async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(
             running["ingest"] = start("ingest", tmp_path)
         assert await facts_are(4500, 20.0), f"{len(await emitted())} facts of 4500"
         assert len(await receipts()) == 4500
-        assert (await lane.lane_stats(stores.queue)).depth == 0
+        assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
         running["ingest"].send_signal(signal.SIGTERM)
         assert running["ingest"].wait(timeout=10) == 0, said(tmp_path)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
@@ -15,8 +14,8 @@ from redis.exceptions import RedisError
 from app import db
 from app.errors import UnavailableError
 from app.flow import jobs
-from app.flow.lanes import lane, spill
-from app.flow.lanes.lane import LaneItem
+from app.flow.lanes import durability, lane, spill
+from app.flow.lanes.lane import LaneItem, LaneRow
 from app.resilience import deadline
 from app.telemetry import logs, metrics
 
@@ -31,13 +30,17 @@ WAITING_BYTES_MAX = 256 * 1024 * 1024
 # Shopify gives us five seconds for everything: two for Redis, and two for Postgres after that
 REDIS_SECONDS, POSTGRES_SECONDS = 2.0, 2.0
 AVOID_REDIS_SECONDS = 1.0  # after a failure; then one batch tries again
+REPLICA_MILLISECONDS = 500  # that a replica has to confirm a batch, where there is one
+FULL_SECONDS = (
+    1.0  # for so long a full lane is not asked again: its webhooks go to Postgres at once
+)
+FULL_MAX = 10_000
 
 log = logs.logger()
 _admit_seconds = metrics.ROAD_SECONDS.labels("admit")
 
 
-_Row = tuple[str, str, bytes]  # shop, webhook id, encoded item
-_Waiting = tuple[_Row, "asyncio.Future[Outcome]"]
+_Waiting = tuple[LaneRow, "asyncio.Future[Outcome]"]
 
 
 class Admission:
@@ -51,6 +54,7 @@ class Admission:
         self.waiting: deque[_Waiting] = deque()
         self.waiting_bytes = 0
         self.avoid_redis_until = 0.0  # monotonic seconds
+        self.full_until: dict[str, float] = {}  # shops with a full lane, monotonic seconds
         self.committing: asyncio.Task[None] | None = None
         self.waking: set[asyncio.Task[None]] = set()
 
@@ -104,34 +108,58 @@ class Admission:
         if time.monotonic() < self.avoid_redis_until:
             await self._spill(batch)
             return
+        full, batch = self._known_full(batch)
+        if not batch:
+            await self._spill(full)
+            return
+        rows = [row for row, _ in batch]
+        wants_replica = durability.wants_replica()
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 admitted = await lane.admit_encoded(
-                    self.stores.queue, [row for row, _ in batch], time.time(), self.stores.config
+                    self.stores.queue,
+                    rows,
+                    self.stores.config,
+                    replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
                 )
         except (RedisError, OSError) as error:  # TimeoutError is an OSError: slow counts as down
-            self.avoid_redis_until = time.monotonic() + AVOID_REDIS_SECONDS
-            log.warning(
-                "Redis does not take webhooks, Postgres keeps them",
-                webhooks=len(batch),
-                error=repr(error),
-            )
-            await self._spill(batch)
+            self._avoid_redis("Redis does not take webhooks, Postgres keeps them", repr(error))
+            await self._spill([*full, *batch])
             return
-        full = []
-        for one, outcome in zip(batch, admitted.outcomes, strict=True):
-            if outcome == "full":
+        if admitted.is_wake_needed:
+            self._wake()
+        if wants_replica and not admitted.replicas:
+            # they are in their lanes, and drained; but should this Redis die now, nowhere else
+            self._avoid_redis("no replica confirms webhooks, Postgres keeps them too", "")
+            await self._spill([*full, *batch])
+            return
+        for one, verdict in zip(batch, admitted.verdicts, strict=True):
+            if verdict == "full":
                 full.append(one)
+                self.full_until[one[0][0]] = time.monotonic() + FULL_SECONDS
             elif not one[1].done():
-                one[1].set_result(outcome)
-        if admitted.wake_at_ms is not None:
-            self._wake(admitted.wake_at_ms)
+                one[1].set_result(verdict)
         if full:
             log.warning(
                 "lane is full, Postgres keeps what comes",
                 shops=sorted({row[0] for row, _ in full})[:5],
             )
             await self._spill(full)
+
+    def _known_full(self, batch: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+        """Apart: the webhooks of shops whose lane was full a moment ago, and the others."""
+        if not self.full_until:
+            return [], batch
+        now = time.monotonic()
+        self.full_until = {
+            shop: until for shop, until in list(self.full_until.items())[-FULL_MAX:] if until > now
+        }
+        full = [one for one in batch if one[0][0] in self.full_until]
+        return full, [one for one in batch if one[0][0] not in self.full_until]
+
+    def _avoid_redis(self, why: str, error: str) -> None:
+        self.avoid_redis_until = time.monotonic() + AVOID_REDIS_SECONDS
+        log.warning(why, error=error)
 
     async def _spill(self, batch: Sequence[_Waiting]) -> None:
         try:
@@ -144,22 +172,16 @@ class Admission:
             if not answer.done():
                 answer.set_result("spilled")
 
-    def _wake(self, at_ms: float) -> None:
-        task = asyncio.create_task(self._enqueue_drain(at_ms))
+    def _wake(self) -> None:
+        task = asyncio.create_task(enqueue_drain(self.jobs))
         self.waking.add(task)
         task.add_done_callback(self.waking.discard)
 
-    async def _enqueue_drain(self, at_ms: float) -> None:
-        await enqueue_drain(self.jobs, at_ms)
 
-
-async def enqueue_drain(pool: jobs.Pool, at_ms: float) -> None:
-    """Book a drain for `at_ms` (milliseconds since 1970). A failure is logged: the ingest
-    worker looks by itself.
-    """
-    defer_until = datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms > time.time() * 1000 else None
+async def enqueue_drain(pool: jobs.Pool) -> None:
+    """Have a drain run now. A failure is logged: the ingest processes look by themselves."""
     try:
-        await jobs.enqueue(pool, QUEUE, DRAIN, defer_until=defer_until)
+        await jobs.enqueue(pool, QUEUE, DRAIN)
     except (RedisError, OSError) as error:
         log.warning("drain could not be woken", error=repr(error))
 

@@ -23,14 +23,20 @@ from app.flow.bus import wakes
 from app.flow.dead_letters import Letter
 from app.flow.lanes import bodies, lane
 from app.flow.lanes.lane import Claim, LaneItem
-from app.resilience import failures
+from app.resilience import failures, health
 from app.resilience.progress import Progress
+from app.services import SERVICES
 from app.telemetry import logs, metrics
 
 SERVICE = "ingest"
 DRAIN_SECONDS_MAX = 8.0  # then another job goes on, well before arq's time limit
 LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next drain
 LOOK_EVERY_SECONDS = 0.01
+# A small batch costs twice as much a webhook as a large one: when webhooks come quickly, a moment
+# lets more gather
+GATHER_SECONDS = 0.02
+GATHER_FROM, GATHER_BELOW = 8, 500
+BORROW_LAG_SECONDS_MAX = 1.0
 # what Shopify says of the installation itself counts whether or not we know the shop
 ALWAYS_FACTS = frozenset(
     {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
@@ -82,7 +88,7 @@ KnownShops = Callable[[Iterable[str]], Awaitable[set[str]]]
 
 
 @dataclass(slots=True)
-class Reading:
+class Translation:
     """A webhook and what becomes of it: `facts`, `recorded` (not a shop of ours), `unknown`
     (topic) or `dead`.
     """
@@ -101,28 +107,29 @@ async def drain(
     *,
     stop: asyncio.Event | None = None,
     progress: Progress | None = None,
-) -> float | None:
-    """Go on while something is due; returns when the next drain is needed (seconds since 1970),
-    None for never.
-
-    A moment that has passed means that there is more to do at once. Raises when a store is away.
+) -> bool:
+    """Go on while something is due, for a few seconds at most; returns whether there is more to do
+    at once. Raises when a store is away.
     """
     ends = time.monotonic() + DRAIN_SECONDS_MAX
     idle_since = time.monotonic()
     progress = progress or Progress()
     while time.monotonic() < ends and not (stop and stop.is_set()):
+        borrow = await _may_borrow(stores)
         with progress.busy():
-            drained = await drain_once(stores, translate, known_shops, made=progress.made)
-        if drained:
+            count = await drain_once(
+                stores, translate, known_shops, borrow=borrow, made=progress.made
+            )
+        if count:
             progress.made()
             idle_since = time.monotonic()
+            if GATHER_FROM <= count < GATHER_BELOW:
+                await asyncio.sleep(GATHER_SECONDS)
         elif time.monotonic() - idle_since < LINGER_SECONDS:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-        else:
-            due = await lane.finish(stores.queue, time.time())
-            if due is None or due > time.time():
-                return due
-    return await lane.finish(stores.queue, time.time())
+        elif not await lane.finish(stores.queue, stores.config, borrow=borrow):
+            return False
+    return True
 
 
 async def drain_once(
@@ -130,46 +137,58 @@ async def drain_once(
     translate: Translate,
     known_shops: KnownShops,
     *,
-    now: float | None = None,
+    borrow: bool = True,
     made: Callable[[], None] = lambda: None,
 ) -> int:
     """Claim what is due, write it in one transaction, acknowledge; returns how many webhooks were
     claimed.
 
     A crash before the acknowledgement repeats the batch, and the unique receipts make the repeat a
-    no-op.
+    no-op. The leases are kept while the batch is written, however long that takes.
     """
     claims = await lane.claim(
-        stores.queue, stores.config.drain_batch, now or time.time(), stores.config
+        stores.queue,
+        stores.config.drain_batch,
+        stores.config,
+        borrow_max=lane.BORROW_MAX if borrow else 0,
     )
     if not claims:
         return 0
-    try:
-        readings = await _read(stores, claims, translate, known_shops)
-        _notice_versions(readings, stores.config.api_version)
-        await _write(readings, stores.queue)
-    except Exception as error:
-        if failures.is_passing(error):
-            raise  # the leases end by themselves, and the lanes are drained again
-        log.warning(
-            "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
-        )
-        for claim in claims:
-            await _drain_lane(stores, claim, translate, known_shops, now, made)
-    else:
-        await _acknowledge(stores, claims, now)
+    async with lane.kept(stores.queue, claims, stores.config):
+        try:
+            translations = await _translate_all(stores, claims, translate, known_shops)
+            _notice_versions(translations, stores.config.api_version)
+            await _write(translations, stores.queue)
+        except Exception as error:
+            if failures.is_passing(error):
+                raise  # the leases end by themselves, and the lanes are drained again
+            log.warning(
+                "batch failed, going lane by lane", lanes=len(claims), reason=failures.reason(error)
+            )
+            for claim in claims:
+                await _drain_lane(stores, claim, translate, known_shops, made)
+        else:
+            await _acknowledge(stores, claims)
     return sum(len(claim.items) for claim in claims)
+
+
+async def _may_borrow(stores: db.Stores) -> bool:
+    """Whether a shop beyond its pace may have what nobody else waits for: not while a service is
+    behind, for there the others would wait behind it.
+    """
+    board = await health.board(stores.queue)
+    return all(
+        line.beat_at is None or (line.alive and line.lag_seconds < BORROW_LAG_SECONDS_MAX)
+        for line in (board[one.name] for one in SERVICES)
+    )
 
 
 async def _acknowledge(
     stores: db.Stores,
     claims: Sequence[Claim],
-    now: float | None,
     counts: Sequence[int] | None = None,
 ) -> None:
-    ours = await lane.acknowledge(
-        stores.queue, claims, now or time.time(), stores.config, counts=counts
-    )
+    ours = await lane.acknowledge(stores.queue, claims, stores.config, counts=counts)
     if ours < len(claims):
         log.warning(
             "lease ended before the acknowledgement; the receipts drop the repeat",
@@ -182,61 +201,60 @@ async def _drain_lane(
     claim: Claim,
     translate: Translate,
     known_shops: KnownShops,
-    now: float | None,
     made: Callable[[], None],
 ) -> None:
     """One merchant's part of a batch that failed: whole if that works, else webhook by webhook."""
-    readings = await _read(stores, [claim], translate, known_shops)
+    translations = await _translate_all(stores, [claim], translate, known_shops)
     done = 0
     try:
-        await _write(readings, stores.queue)
-        done = len(readings)
+        await _write(translations, stores.queue)
+        done = len(translations)
     except Exception as error:
         if failures.is_passing(error):
             raise
-        for reading in readings:
-            await _write_or_set_aside(stores, reading)
+        for translation in translations:
+            await _write_or_set_aside(stores, translation)
             done += 1
             made()
     finally:
         if done:
-            await _acknowledge(stores, [claim], now, [done])
+            await _acknowledge(stores, [claim], [done])
 
 
-async def _write_or_set_aside(stores: db.Stores, reading: Reading) -> None:
+async def _write_or_set_aside(stores: db.Stores, translation: Translation) -> None:
     try:
-        await _write([reading], stores.queue)
+        await _write([translation], stores.queue)
     except Exception as error:
         if failures.is_passing(error):
             raise
-        reading.outcome, reading.facts, reading.error = "dead", (), error
-        await _write([reading], stores.queue)
+        translation.outcome, translation.facts, translation.error = "dead", (), error
+        await _write([translation], stores.queue)
 
 
-async def _read(
+async def _translate_all(
     stores: db.Stores, claims: Sequence[Claim], translate: Translate, known_shops: KnownShops
-) -> list[Reading]:
+) -> list[Translation]:
     known = await known_shops({claim.shop for claim in claims})
-    readings = [
-        _reading(claim.shop, encoded, translate, is_known=claim.shop in known)
+    translations = [
+        _translation(claim.shop, encoded, translate, is_known=claim.shop in known)
         for claim in claims
         for encoded in claim.items
     ]
-    await _set_foreign_aside(stores, readings)
-    return readings
+    await _set_foreign_aside(stores, translations)
+    return translations
 
 
-async def _set_foreign_aside(stores: db.Stores, readings: Sequence[Reading]) -> None:
+async def _set_foreign_aside(stores: db.Stores, translations: Sequence[Translation]) -> None:
     """Of what would become facts: a body that came for another shop before is not this one's."""
-    asked = [reading for reading in readings if reading.facts]
-    said = await bodies.foreign(stores.cache, [reading.item for reading in asked])
-    for reading, is_foreign in zip(asked, said, strict=True):
+    asked = [one for one in translations if one.facts]
+    said = await bodies.foreign(stores.cache, [one.item for one in asked])
+    for one, is_foreign in zip(asked, said, strict=True):
         if is_foreign:
-            reading.outcome, reading.facts = "dead", ()
-            reading.error = bodies.ForeignBodyError()
+            one.outcome, one.facts = "dead", ()
+            one.error = bodies.ForeignBodyError()
 
 
-def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Reading:
+def _translation(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Translation:
     try:
         item = lane.decode_item(encoded)
     except msgspec.DecodeError:
@@ -251,7 +269,7 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
             "",
             b"",
         )
-        return Reading(
+        return Translation(
             broken, encoded, "dead", error=BadInputError("What waited in the lane is no webhook.")
         )
     if not is_known and item.topic not in ALWAYS_FACTS:
@@ -261,63 +279,68 @@ def _reading(shop: str, encoded: bytes, translate: Translate, *, is_known: bool)
             topic=item.topic,
             request_id=item.request_id,
         )
-        return Reading(item, encoded, "recorded")
+        return Translation(item, encoded, "recorded")
     try:
         facts = translate(item)
     except Exception as error:  # noqa: BLE001 - one merchant's poison; it becomes a dead letter with this reason
-        return Reading(item, encoded, "dead", error=error)
-    return Reading(item, encoded, "facts" if facts else "unknown", facts)
+        return Translation(item, encoded, "dead", error=error)
+    return Translation(item, encoded, "facts" if facts else "unknown", facts)
 
 
-def _notice_versions(readings: Sequence[Reading], expected: str) -> None:
-    """Shopify falls forward to a newer version when ours is retired: say so, once a version."""
+def _notice_versions(translations: Sequence[Translation], expected: str) -> None:
+    """Shopify falls forward to a newer version when ours is retired: say so, once a
+    version.
+    """
     strange = (
-        {reading.item.api_version for reading in readings} - _versions_noticed - {expected, ""}
+        {translation.item.api_version for translation in translations}
+        - _versions_noticed
+        - {expected, ""}
     )
     for version in strange:
         _versions_noticed.add(version)
         log.warning("webhooks of another API version", version=version, expected=expected)
 
 
-async def _write(readings: Sequence[Reading], redis: Redis) -> None:
+async def _write(translations: Sequence[Translation], redis: Redis) -> None:
     with fact_log.noting() as written:
         async with db.transaction() as connection:
-            fresh = await _write_on(connection, readings)
+            fresh = await _write_on(connection, translations)
     if written:
         await wakes.tell(redis, written)
-    outcomes = Counter(reading.outcome for reading in fresh)
-    outcomes["duplicate"] = len(readings) - len(fresh)
+    outcomes = Counter(translation.outcome for translation in fresh)
+    outcomes["duplicate"] = len(translations) - len(fresh)
     for outcome, count in outcomes.items():
         metrics.INGESTED.labels(outcome).inc(count)
     # one line a batch, which still says for every request what became of it
     log.info(
         "webhooks drained",
-        count=len(readings),
+        count=len(translations),
         outcomes=dict(outcomes),
-        request_ids=[reading.item.request_id for reading in fresh],
+        request_ids=[translation.item.request_id for translation in fresh],
     )
     now = time.time()
-    for reading in fresh:
-        _ingest_seconds.observe(max(0.0, now - reading.item.received_ms / 1000))
+    for translation in fresh:
+        _ingest_seconds.observe(max(0.0, now - translation.item.received_ms / 1000))
 
 
-async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Reading]:
+async def _write_on(connection: Any, translations: Sequence[Translation]) -> list[Translation]:
     """Receipts, and the facts and dead letters of those that are new, on an open transaction;
     returns the new ones.
     """
     unique = {
-        (reading.item.shop, reading.item.webhook_id): reading for reading in reversed(readings)
+        (translation.item.shop, translation.item.webhook_id): translation
+        for translation in reversed(translations)
     }
     rows = sorted(
         unique.items()
     )  # one order for everybody: two drains of the same lane cannot deadlock
-    items = [reading.item for _, reading in rows]
+    items = [translation.item for _, translation in rows]
     returned = await connection.fetch(
         RECEIPTS,
         [item.shop for item in items],
         [item.webhook_id for item in items],
         [item.topic for item in items],
-        [reading.outcome for _, reading in rows],
+        [translation.outcome for _, translation in rows],
         [item.request_id for item in items],
         [item.received_ms for item in items],
         any(item.received_ms % DAY_MS < REPEATED_WITHIN_MS for item in items),
@@ -327,18 +350,19 @@ async def _write_on(connection: Any, readings: Sequence[Reading]) -> list[Readin
         found for key, found in reversed(unique.items()) if key in new
     ]  # in the order of their lanes
     await fact_log.append(
-        connection, [_event(reading.item, fact) for reading in fresh for fact in reading.facts]
+        connection,
+        [_event(translation.item, fact) for translation in fresh for fact in translation.facts],
     )
-    for reading in fresh:
-        if reading.error is not None:
+    for translation in fresh:
+        if translation.error is not None:
             await dead_letters.add(
                 connection,
-                reading.error,
+                translation.error,
                 service=SERVICE,
-                shop=reading.item.shop,
-                topic=reading.item.topic,
-                reference=reading.item.webhook_id,
-                payload=reading.encoded,
+                shop=translation.item.shop,
+                topic=translation.item.topic,
+                reference=translation.item.webhook_id,
+                payload=translation.encoded,
             )
     return fresh
 
@@ -371,12 +395,12 @@ def replayer(translate: Translate) -> dead_letters.Attempt:
 
     async def attempt(connection: Connection, letter: Letter) -> None:
         # only webhooks of known shops are ever set aside
-        reading = _reading(letter.shop, bytes(letter.payload), translate, is_known=True)
+        translation = _translation(letter.shop, bytes(letter.payload), translate, is_known=True)
         told = {one["reason"] for one in msgspec.json.decode(letter.history)}
         if bodies.FOREIGN in told | {letter.reason}:
             raise bodies.ForeignBodyError  # it is no more this shop's than it was
-        if reading.error is not None:
-            raise reading.error
-        await _write_on(connection, [reading])
+        if translation.error is not None:
+            raise translation.error
+        await _write_on(connection, [translation])
 
     return attempt

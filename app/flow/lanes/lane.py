@@ -2,31 +2,39 @@
 joins them.
 """
 
-from collections.abc import Sequence
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha1
-from pathlib import Path
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import RedisError
 
 from app.config import Config
+from app.flow.lanes import scripts
+from app.telemetry import logs
 
-Outcome = Literal["queued", "duplicate", "full"]
+Verdict = Literal["queued", "duplicate", "full"]
 
-SEEN_MILLISECONDS = 6 * 3600 * 1000  # Shopify repeats a delivery for four hours (platform.md §4.2)
-LEASE_MILLISECONDS = (
-    5_000  # a batch takes a tenth of a second; after a kill -9 its lanes are free again this soon
-)
+# Shopify repeats a delivery for four hours: three windows know a webhook for four to six
+SEEN_WINDOW_MILLISECONDS = 2 * 3600 * 1000
+SEEN_MAX = 5_000_000  # marks a window, about 64 bytes each; beyond them the receipts drop repeats
+MARK_BYTES = 12
+# a batch takes a tenth of a second; after a kill -9 its lanes are free again this soon
+LEASE_MILLISECONDS = 5_000
+RENEW_SECONDS_MAX = 60.0  # a drain that hangs longer gives its lanes up
 WATCH_MILLISECONDS = 3_000  # how long a drain that died can keep others from being woken
 CLAIM_BYTES_MAX = 8 * 1024 * 1024
-SCHEDULE_KEY, WATCH_KEY = "lanes:schedule", "lanes:watch"
-STATS_LANES_MAX = 10_000
-STATS_HEADS_MAX = 200
+# from here on a webhook is measured before it is claimed; 1,000 below it are 32 MB at most
+LARGE_BYTES = 32 * 1024
+# a borrower's batch is what somebody who comes meanwhile waits for: a few hundredths of a second
+BORROW_MAX = 250
 
-_OUTCOMES: dict[int, Outcome] = {ord("q"): "queued", ord("d"): "duplicate", ord("f"): "full"}
+log = logs.logger()
 
 
 class LaneItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -45,14 +53,16 @@ class LaneItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     body: bytes
 
 
+LaneRow = tuple[str, str, bytes]  # shop, webhook id, encoded item
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What became of every item, and when a drain must be woken (milliseconds since 1970), if
-    at all.
-    """
+    """What became of every webhook, and whether a drain must be woken."""
 
-    outcomes: list[Outcome]
-    wake_at_ms: float | None
+    verdicts: list[Verdict]
+    is_wake_needed: bool
+    replicas: int = 0  # that have it too, where they were waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +72,8 @@ class Claim:
     """
 
     shop: str
-    fence: int
+    fence: str
     items: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class LaneStats:
-    depth: int  # webhooks waiting
-    lanes: int  # shops with something waiting
-    oldest_ms: float | None  # when the oldest was received
-    due_ms: (
-        float | None
-    )  # when the first lane may be drained: in the past while drains do not keep up
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -90,48 +90,87 @@ def decode_item(encoded: bytes) -> LaneItem:
 
 
 async def admit(
-    redis: Redis, items: Sequence[LaneItem], now: float, config: Config, *, again: bool = False
+    redis: Redis, items: Sequence[LaneItem], config: Config, *, again: bool = False
 ) -> Admitted:
-    """Append webhooks to their lanes in one call, dropping those seen in the last six hours; `now`
-    in seconds.
+    """Append webhooks to their lanes in one call, dropping those seen in the last hours.
 
     `again` puts a webhook back that was seen before, such as a replayed dead letter.
     """
     rows = [(item.shop, item.webhook_id, _encode(item)) for item in items]
-    return await admit_encoded(redis, rows, now, config, again=again)
+    return await admit_encoded(redis, rows, config, again=again)
 
 
 async def admit_encoded(
     redis: Redis,
-    rows: Sequence[tuple[str, str, bytes]],
-    now: float,
+    rows: Sequence[LaneRow],
     config: Config,
     *,
     again: bool = False,
+    replica_milliseconds: int = 0,
 ) -> Admitted:
-    """Like `admit`, for rows of shop, webhook id and encoded item."""
-    seen_milliseconds = 0 if again else SEEN_MILLISECONDS
-    arguments: list[Any] = [config.lane_max_length, seen_milliseconds, WATCH_MILLISECONDS]
-    for row in rows:
-        arguments += row
-    letters, wake = await _run(redis, ADMIT, now, config, *arguments)
-    return Admitted([_OUTCOMES[letter] for letter in letters], float(wake) if wake else None)
+    """Like `admit`, for rows of shop, webhook id and encoded item.
+
+    With `replica_milliseconds` it waits so long for one replica to have them too. Raises redis
+    errors, also when Redis is full: then nothing was written.
+    """
+    positions: dict[str, list[int]] = {}
+    for position, row in enumerate(rows):
+        positions.setdefault(row[0], []).append(position)
+    arguments: list[Any] = [
+        config.lane_max_length,
+        0 if again else SEEN_WINDOW_MILLISECONDS,
+        SEEN_MAX,
+        WATCH_MILLISECONDS,
+        LARGE_BYTES,
+    ]
+    for shop, found in positions.items():
+        arguments += (shop, len(found))
+        arguments += [_mark(rows[position]) for position in found]
+        arguments += [rows[position][2] for position in found]
+    if replica_milliseconds:
+        answer, replicas = await scripts.run_and_wait(
+            redis, ADMIT, config, *arguments, milliseconds=replica_milliseconds
+        )
+    else:
+        answer, replicas = await scripts.run(redis, ADMIT, config, *arguments), 0
+    letters, wake, asides = answer
+    scripts.tell_aside(asides)
+    verdicts: list[Verdict] = ["queued"] * len(rows)
+    order = (position for found in positions.values() for position in found)
+    for position, letter in zip(order, letters, strict=True):
+        verdicts[position] = _VERDICTS[letter]
+    return Admitted(verdicts, wake == 1, replicas)
 
 
-async def claim(redis: Redis, limit: int, now: float, config: Config) -> list[Claim]:
+async def claim(
+    redis: Redis, limit: int, config: Config, *, borrow_max: int = BORROW_MAX
+) -> list[Claim]:
     """Lease up to `limit` webhooks that are due, from many lanes; they stay in their lanes
     until acknowledged.
+
+    Up to `borrow_max` of what nobody due takes goes to shops that have used up their tokens.
     """
-    found = await _run(
-        redis, CLAIM, now, config, limit, CLAIM_BYTES_MAX, LEASE_MILLISECONDS, WATCH_MILLISECONDS
+    fence = secrets.token_hex(8)
+    leased, asides = await scripts.run(
+        redis,
+        CLAIM,
+        config,
+        limit,
+        CLAIM_BYTES_MAX,
+        LEASE_MILLISECONDS,
+        WATCH_MILLISECONDS,
+        fence,
+        borrow_max,
     )
-    return [Claim(shop.decode(), fence, items) for shop, fence, items in found]
+    scripts.tell_aside(asides)
+    shops = [shop.decode() for shop in leased[::2]]
+    heads = await _heads(redis, shops, leased[1::2])
+    return [Claim(shop, fence, items) for shop, items in zip(shops, heads, strict=True)]
 
 
 async def acknowledge(
     redis: Redis,
     claims: Sequence[Claim],
-    now: float,
     config: Config,
     *,
     counts: Sequence[int] | None = None,
@@ -143,74 +182,90 @@ async def acknowledge(
     """
     arguments: list[Any] = []
     for claimed, count in zip(claims, counts or [len(one.items) for one in claims], strict=True):
-        arguments += (claimed.shop, claimed.fence, count)
-    return sum(await _run(redis, ACKNOWLEDGE, now, config, *arguments)) if arguments else 0
+        large = sum(len(item) > LARGE_BYTES for item in claimed.items[:count])
+        arguments += (claimed.shop, claimed.fence, count, large)
+    if not arguments:
+        return 0
+    return sum(await scripts.run(redis, ACKNOWLEDGE, config, *arguments))
 
 
-async def finish(redis: Redis, now: float) -> float | None:
-    """When something will be due (seconds; `now` or before: go on), or None when all lanes are
-    empty.
+@asynccontextmanager
+async def kept(redis: Redis, claims: Sequence[Claim], config: Config) -> AsyncIterator[None]:
+    """While the block runs the leases of `claims` are renewed, for a minute at most."""
+    renewing = asyncio.create_task(_keep_renewing(redis, claims, config))
+    try:
+        yield
+    finally:
+        renewing.cancel()
 
-    In the same step admission learns whether it must wake the next drain itself.
+
+async def renew(redis: Redis, claims: Sequence[Claim], config: Config) -> int:
+    """Let the leases begin anew; returns how many were still ours."""
+    arguments = [value for claimed in claims for value in (claimed.shop, claimed.fence)]
+    return int(await scripts.run(redis, RENEW, config, LEASE_MILLISECONDS, *arguments))
+
+
+async def finish(redis: Redis, config: Config, *, borrow: bool = True) -> bool:
+    """Whether something is to be drained now; if not, in the same step, the next webhook wakes a
+    drain.
     """
-    due = await _evaluate(redis, FINISH, now * 1000, WATCH_MILLISECONDS)
-    return float(due) / 1000 if due else None
+    return bool(await scripts.run(redis, FINISH, config, int(borrow)) == 1)
 
 
-async def lane_stats(redis: Redis) -> LaneStats:
-    depth, lanes, oldest, due = await _evaluate(redis, STATS, STATS_LANES_MAX, STATS_HEADS_MAX)
-    return LaneStats(depth, lanes, float(oldest) if oldest else None, float(due) if due else None)
-
-
-async def lane_depth(redis: Redis, shop: str) -> int:
+async def lane_length(redis: Redis, shop: str) -> int:
     """How many webhooks of `shop` wait."""
     return int(await redis.llen(f"lane:{shop}"))  # type: ignore[misc] # redis-py types sync and async as one
 
 
-async def overdue_seconds(redis: Redis) -> float:
-    """For how long the lane that is due first has been waiting for a drain, by Redis' clock; 0 when
-    none is due.
-    """
+async def lengths(redis: Redis, shops: Sequence[str]) -> list[int]:
+    """How many webhooks of each of `shops` wait; none where the lane is damaged."""
     client: Any = redis
     async with client.pipeline(transaction=False) as pipe:
-        pipe.time()
-        pipe.zrange(SCHEDULE_KEY, 0, 0, withscores=True)
-        (seconds, microseconds), first = await pipe.execute()
-    return max(0.0, seconds + microseconds / 1e6 - first[0][1] / 1000) if first else 0.0
+        for shop in shops:
+            pipe.llen(f"lane:{shop}")
+        found = await pipe.execute(raise_on_error=False)
+    return [one if isinstance(one, int) else 0 for one in found]
 
 
-async def is_neglected(redis: Redis, now: float) -> bool:
-    """Whether something is due at `now` (seconds) and no drain runs or is booked: one died, or
-    its wake was lost.
+async def _heads(redis: Redis, shops: Sequence[str], counts: Sequence[int]) -> list[list[bytes]]:
+    """The first `counts` items of the lanes of `shops`, in one go on one connection.
+
+    As a pipeline of redis-py it would cost twice what reading them within Lua does.
     """
-    client: Any = redis
-    async with client.pipeline(transaction=False) as pipe:
-        pipe.exists(WATCH_KEY)
-        pipe.zrange(SCHEDULE_KEY, 0, 0, withscores=True)
-        is_watched, first = await pipe.execute()
-    return not is_watched and bool(first) and first[0][1] <= now * 1000
-
-
-class _Script:
-    def __init__(self, name: str) -> None:
-        folder = Path(__file__).parent / "lua"
-        self.text = (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-ADMIT, CLAIM, ACKNOWLEDGE = _Script("admit"), _Script("claim"), _Script("acknowledge")
-FINISH, STATS = _Script("finish"), _Script("stats")
-
-
-async def _run(redis: Redis, script: _Script, now: float, config: Config, *arguments: Any) -> Any:
-    return await _evaluate(
-        redis, script, now * 1000, config.lane_rate_per_second, config.lane_burst, *arguments
-    )
-
-
-async def _evaluate(redis: Redis, script: _Script, *arguments: Any) -> Any:
-    execute: Any = redis.execute_command  # not annotated
+    if not shops:
+        return []
+    pool: Any = redis.connection_pool
+    connection = await pool.get_connection()
     try:
-        return await execute("EVALSHA", script.sha, 0, *arguments)
-    except NoScriptError:  # Redis was restarted
-        return await execute("EVAL", script.text, 0, *arguments)
+        commands = [
+            ("LRANGE", f"lane:{shop}", 0, count - 1)
+            for shop, count in zip(shops, counts, strict=True)
+        ]
+        await connection.send_packed_command(connection.pack_commands(commands))
+        found = [await connection.read_response(disable_decoding=True) for _ in commands]
+    except BaseException:
+        await connection.disconnect(nowait=True)  # answers may be left in it
+        raise
+    finally:
+        await pool.release(connection)
+    return found
+
+
+async def _keep_renewing(redis: Redis, claims: Sequence[Claim], config: Config) -> None:
+    pause_seconds = LEASE_MILLISECONDS / 3000
+    for _ in range(int(RENEW_SECONDS_MAX / pause_seconds)):
+        await asyncio.sleep(pause_seconds)
+        try:
+            await renew(redis, claims, config)
+        except (RedisError, OSError) as error:
+            log.warning("leases could not be renewed", lanes=len(claims), error=repr(error))
+
+
+def _mark(row: LaneRow) -> bytes:
+    """What the sieve remembers of a webhook: 96 bits, so that no two of a day are ever alike."""
+    return blake2b(f"{row[0]} {row[1]}".encode(), digest_size=MARK_BYTES).digest()
+
+
+_VERDICTS: dict[int, Verdict] = {ord("q"): "queued", ord("d"): "duplicate", ord("f"): "full"}
+ADMIT, CLAIM, ACKNOWLEDGE = (scripts.Script(name) for name in ("admit", "claim", "acknowledge"))
+RENEW, FINISH = scripts.Script("renew"), scripts.Script("finish")

@@ -1,16 +1,26 @@
-"""Webhooks that Redis could not take wait in Postgres, and return to their lanes in small steps."""
+"""Webhooks that Redis could not take wait in Postgres, and return to their lanes shop by shop."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.exceptions import ResponseError
 
 from app import db, rooms
-from app.flow.lanes import lane
+from app.flow.lanes import durability, lane
+from app.flow.lanes.lane import LaneRow
 from app.telemetry import logs
 
-STEP = 200  # webhooks a transaction
+SHOPS_MAX = 100  # a step
+STEP = 500  # webhooks a step
 STEP_BYTES_MAX = 8 * 1024 * 1024
+ROOM_MAX = 2_000  # a lane is filled no further: what waits in Postgres needs no memory of Redis
 UNSPILL_SECONDS_MAX = 4.0
-COUNT_MAX = 10_001
+REPLICA_MILLISECONDS = 200
+FORGET_STEP = 5_000
+COUNT_MAX = 10_000
 
 log = logs.logger()
 
@@ -20,27 +30,50 @@ SELECT shop, webhook_id, item, now() FROM unnest($1::text[], $2::text[],
        $3::bytea[]) AS fresh (shop, webhook_id, item)
 ON CONFLICT (shop, webhook_id) DO NOTHING
 """
-# the running sum keeps a step of large webhooks small; the first always fits
+# steps from shop to shop on the index (shop, id), however many webhooks each has
+SHOPS = """
+WITH RECURSIVE waiting (shop) AS (
+  (SELECT shop FROM spilled_webhooks WHERE moved_at IS NULL AND shop > $1 ORDER BY shop LIMIT 1)
+  UNION ALL
+  SELECT (SELECT shop FROM spilled_webhooks
+           WHERE moved_at IS NULL AND shop > waiting.shop ORDER BY shop LIMIT 1)
+    FROM waiting WHERE waiting.shop IS NOT NULL)
+SELECT shop FROM waiting WHERE shop IS NOT NULL LIMIT $2
+"""
+# the oldest of each shop, as many as it has room for; shops take turns, and the running sum keeps a
+# step of large webhooks small: the first always fits
+CHOOSE = """
+WITH found AS (
+       SELECT oldest.id, oldest.size, row_number() OVER (PARTITION BY shop ORDER BY id) AS turn
+         FROM unnest($1::text[], $2::int[]) AS wanted (name, room)
+        CROSS JOIN LATERAL (SELECT id, shop, length(item) AS size FROM spilled_webhooks
+                             WHERE moved_at IS NULL AND shop = wanted.name
+                             ORDER BY id LIMIT wanted.room) AS oldest),
+     sized AS (
+       SELECT id, sum(size) OVER (ORDER BY turn, id) - size AS before FROM found
+        ORDER BY turn, id LIMIT $3)
+SELECT id FROM sized WHERE before < $4
+"""
 TAKE = """
-WITH oldest AS (SELECT id,
-       length(item) AS size FROM spilled_webhooks WHERE id > $1 ORDER BY id LIMIT $2),
-     sized AS (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM oldest)
-SELECT spilled_webhooks.id, shop, webhook_id, item
-  FROM spilled_webhooks JOIN sized USING (id)
- WHERE before < $3
- ORDER BY id
+SELECT id, shop, webhook_id, item FROM spilled_webhooks WHERE id = ANY($1::bigint[]) ORDER BY id
 """
-
-
-# ids rise with time; asked every second, so neither may walk through the table
+DELETE = "DELETE FROM spilled_webhooks WHERE id = ANY($1::bigint[])"
+MARK_MOVED = "UPDATE spilled_webhooks SET moved_at = now() WHERE id = ANY($1::bigint[])"
+FORGET_MOVED = """
+DELETE FROM spilled_webhooks
+ WHERE id IN (SELECT id FROM spilled_webhooks WHERE moved_at IS NOT NULL ORDER BY id LIMIT $1)
+"""
+ANY_MOVED = "SELECT EXISTS (SELECT FROM spilled_webhooks WHERE moved_at IS NOT NULL)"
+MOVE_AGAIN = "UPDATE spilled_webhooks SET moved_at = NULL WHERE moved_at IS NOT NULL"
 WAITING = """
-SELECT (SELECT count(*) FROM (SELECT FROM spilled_webhooks LIMIT $1) AS counted) AS count,
-       greatest(0, coalesce((SELECT extract(epoch FROM now() - spilled_at)
-                               FROM spilled_webhooks ORDER BY id LIMIT 1), 0))::float8 AS age
+SELECT (SELECT count(*) FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL
+                               LIMIT $1) AS counted) AS count,
+       coalesce((SELECT extract(epoch FROM now() - spilled_at) FROM spilled_webhooks
+                  WHERE moved_at IS NULL ORDER BY id LIMIT 1), 0)::float8 AS age
 """
 
 
-async def spill(rows: Sequence[tuple[str, str, bytes]]) -> None:
+async def spill(rows: Sequence[LaneRow]) -> None:
     """Keep rows of shop, webhook id and encoded item until Redis can take them; one kept
     already stays as it is.
     """
@@ -55,43 +88,121 @@ async def spill(rows: Sequence[tuple[str, str, bytes]]) -> None:
             )
 
 
-async def unspill(stores: db.Stores) -> tuple[int, float | None]:
-    """Move spilled webhooks back into their lanes, oldest first, for a few seconds at most.
+async def unspill(stores: db.Stores) -> tuple[int, bool]:
+    """Move spilled webhooks back into their lanes for a few seconds at most: the oldest of every
+    shop whose lane has room, a step of many shops at a time, whatever one of them has waiting.
 
-    Returns how many moved, and when a drain must be woken (milliseconds since 1970), if at all.
-    What meets a full lane stays. Two processes at once, or a crash before the delete, admit a
-    webhook twice: the lane or the receipts drop the repeat. Raises when a store is away.
+    Returns how many moved, and whether a drain must be woken. Two processes at once, or a crash
+    before the delete, admit a webhook twice: the lane or the receipts drop the repeat. Raises when
+    a store is away.
     """
-    moved, after, wakes = 0, 0, []
+    global _after  # noqa: PLW0603 - each call goes on where the last one ended
+    await _forget_moved(stores)
+    moved, is_wake_needed = 0, False
+    in_round, is_whole_round, bytes_max = 0, _after == "", STEP_BYTES_MAX
     ends = time.monotonic() + UNSPILL_SECONDS_MAX
     while time.monotonic() < ends:
-        async with db.connection() as connection:
-            rows = await connection.fetch(TAKE, after, STEP, STEP_BYTES_MAX)
-        if not rows:
-            break
-        found = [(row["shop"], row["webhook_id"], bytes(row["item"])) for row in rows]
-        admitted = await lane.admit_encoded(stores.queue, found, time.time(), stores.config)
-        taken = [
-            row["id"]
-            for row, outcome in zip(rows, admitted.outcomes, strict=True)
-            if outcome != "full"
-        ]
-        async with db.connection() as connection:
-            await connection.execute(
-                "DELETE FROM spilled_webhooks WHERE id = ANY($1::bigint[])", taken
-            )
-        moved, after = moved + len(taken), rows[-1]["id"]
-        if admitted.wake_at_ms is not None:
-            wakes.append(admitted.wake_at_ms)
+        shops, rooms = await _shops_with_room(stores, _after)
+        if not shops:
+            _after = ""
+            if is_whole_round and in_round == 0:
+                break
+            in_round, is_whole_round = 0, True
+            continue
+        rows = await _take(shops, rooms, bytes_max)
+        try:
+            taken, wakes = await _admit(stores, rows) if rows else (0, False)
+        except ResponseError as error:
+            if "OOM" not in str(error) or len(rows) == 1:
+                raise
+            bytes_max //= 4  # the call itself needs memory, and Redis is nearly full
+            continue
+        _after = shops[-1]
+        in_round, moved = in_round + taken, moved + taken
+        is_wake_needed = is_wake_needed or wakes
     if moved:
         log.info("spilled webhooks returned to their lanes", webhooks=moved)
-    return moved, min(wakes, default=None)
+    return moved, is_wake_needed
+
+
+async def move_again() -> None:
+    """Redis has lost its memory: what no replica had confirmed goes to its lane once more."""
+    async with db.connection() as connection:
+        await connection.execute(MOVE_AGAIN)
 
 
 async def waiting() -> tuple[int, float]:
-    """How many webhooks are spilled (counted up to 10,001), and the age of the oldest in seconds
-    (0 when there is none).
+    """How many webhooks are spilled (counted up to 10,000), and the age of the oldest in seconds (0
+    when there is none).
     """
     async with db.connection() as connection:
         row = await connection.fetchrow(WAITING, COUNT_MAX)
     return row["count"], row["age"]
+
+
+_after = ""  # the shop that had its turn last
+
+
+async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], list[int]]:
+    """The next shops with something spilled, in the order of their names, and how many each may
+    bring back in this step: its part of it, or less where its lane has less room.
+    """
+    async with _by_index() as connection:
+        shops = [row["shop"] for row in await connection.fetch(SHOPS, after, SHOPS_MAX)]
+    room = min(ROOM_MAX, stores.config.lane_max_length)
+    lengths = await lane.lengths(stores.queue, shops)
+    rooms = [max(0, room - length) for length in lengths]
+    part = math.ceil(STEP / max(1, sum(one > 0 for one in rooms)))
+    return shops, [min(part, one) for one in rooms]
+
+
+@asynccontextmanager
+async def _by_index() -> AsyncIterator[Any]:
+    """A connection whose statements use the indexes whatever the planner knows of the table: mostly
+    empty, and after an outage very long, where a plan from before would read all of it for every
+    row.
+    """
+    async with db.transaction() as connection:
+        await connection.execute(
+            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off"
+        )
+        yield connection
+
+
+async def _take(shops: Sequence[str], rooms: Sequence[int], bytes_max: int) -> list[Any]:
+    if not any(rooms):
+        return []
+    async with _by_index() as connection:
+        chosen = await connection.fetch(CHOOSE, shops, rooms, STEP, bytes_max)
+        found: list[Any] = await connection.fetch(TAKE, [row["id"] for row in chosen])
+    return found
+
+
+async def _admit(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
+    found = [(row["shop"], row["webhook_id"], bytes(row["item"])) for row in rows]
+    wants_replica = durability.wants_replica()
+    admitted = await lane.admit_encoded(
+        stores.queue,
+        found,
+        stores.config,
+        replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
+    )
+    taken = [
+        row["id"] for row, verdict in zip(rows, admitted.verdicts, strict=True) if verdict != "full"
+    ]
+    # where a replica should have it and has not, the row stays until one has
+    is_safe = admitted.replicas > 0 or not wants_replica
+    async with db.connection() as connection:
+        await connection.execute(DELETE if is_safe else MARK_MOVED, taken)
+    return len(taken), admitted.is_wake_needed
+
+
+async def _forget_moved(stores: db.Stores) -> None:
+    """A replica has everything that was written before what it confirms now."""
+    async with db.connection() as connection:
+        has_moved = await connection.fetchval(ANY_MOVED)
+    if not has_moved or not await durability.replica_answers(stores.queue, REPLICA_MILLISECONDS):
+        return
+    async with db.connection() as connection:
+        while await connection.execute(FORGET_MOVED, FORGET_STEP) != "DELETE 0":
+            pass

@@ -52,7 +52,7 @@ def item(
 
 
 async def admit(stores, *items, **kwargs):
-    return (await lane.admit(stores.queue, items, time.time(), stores.config, **kwargs)).outcomes
+    return (await lane.admit(stores.queue, items, stores.config, **kwargs)).verdicts
 
 
 async def drain_once(stores, **kwargs):

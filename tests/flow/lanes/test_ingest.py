@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 
 from app import db
 from app.flow import dead_letters
-from app.flow.lanes import ingest, lane, spill
+from app.flow.lanes import backlog, ingest, lane, spill
 from app.flow.lanes.lane import LaneItem
+from app.resilience import health
 from tests.flow.helpers import letters, make_letters_due
+from tests.flow.lanes.clock import later
 from tests.flow.lanes.drains import (
     ALICE,
     BOB,
@@ -35,6 +37,12 @@ from tests.flow.lanes.drains import (
 )
 
 
+async def drain_late(stores: db.Stores) -> int:
+    """After the lease of a drain that died."""
+    await later(stores.queue, 6)
+    return await drain_once(stores)
+
+
 async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(stores: db.Stores):
     await admit(stores, item("w1", body=b'{"total": "9.99"}'))
     assert await drain_once(stores) == 1
@@ -48,7 +56,7 @@ async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(s
     assert found.occurred_at == "2026-07-01T00:00:00+00:00"
     assert json.loads(bytes(found.data)) == {"id": "w1", "total": "9.99"}
     assert await receipts() == {"w1": "facts"}
-    assert await lane.lane_depth(stores.queue, ALICE) == 0
+    assert await lane.lane_length(stores.queue, ALICE) == 0
     assert await drain_once(stores) == 0
 
 
@@ -74,10 +82,10 @@ async def test_a_drain_that_died_before_its_acknowledgement_is_repeated_without_
         with pytest.raises(RedisConnectionError):
             await drain_once(stores)
     assert await fact_ids() == ["w1", "w2"]
-    assert await lane.lane_depth(stores.queue, ALICE) == 2
-    assert await drain_once(stores, now=time.time() + 6) == 2
+    assert await lane.lane_length(stores.queue, ALICE) == 2
+    assert await drain_late(stores) == 2
     assert await fact_ids() == ["w1", "w2"]
-    assert await lane.lane_depth(stores.queue, ALICE) == 0
+    assert await lane.lane_length(stores.queue, ALICE) == 0
 
 
 async def test_a_drain_that_died_before_its_commit_loses_nothing(stores: db.Stores, monkeypatch):
@@ -90,7 +98,7 @@ async def test_a_drain_that_died_before_its_commit_loses_nothing(stores: db.Stor
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
             await drain_once(stores)
     assert (await receipts(), await fact_ids()) == ({}, []), "nothing is half-written"
-    await drain_once(stores, now=time.time() + 6)
+    await drain_late(stores)
     assert await fact_ids() == ["w1"]
 
 
@@ -140,11 +148,15 @@ async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadloc
         await write(readings, *rest)
 
     monkeypatch.setattr(ingest, "_write", slow)
-    start = time.time()
-    await asyncio.gather(*(drain_once(stores, now=start + 6 * late) for late in range(5)))
+
+    async def after_the_lease() -> int:
+        await later(stores.queue, 6)
+        return await drain_once(stores)
+
+    await asyncio.gather(*(after_the_lease() for _ in range(5)))
     found = await fact_ids()
     assert found == names
-    assert await lane.lane_depth(stores.queue, ALICE) == 0
+    assert await lane.lane_length(stores.queue, ALICE) == 0
 
 
 async def test_what_cannot_be_translated_is_set_aside_with_its_reason_and_holds_up_nobody(
@@ -198,7 +210,7 @@ async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_b
     assert sorted(await fact_ids()) == ["b1", "w1", "w3"]
     assert await receipts() == {"w1": "facts", "w2": "dead", "w3": "facts", "b1": "facts"}
     assert [letter["reference"] for letter in await letters()] == ["w2"]
-    assert (await lane.lane_stats(stores.queue)).depth == 0
+    assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
 
 
 async def test_a_failure_that_may_pass_is_tried_again_by_itself(stores: db.Stores, monkeypatch):
@@ -221,7 +233,7 @@ async def test_bytes_in_a_lane_that_are_no_webhook_are_set_aside(stores: db.Stor
     assert await fact_ids() == ["w2"]
     (letter,) = await letters()
     assert bytes(letter["payload"]) == b"garbage"
-    assert (await lane.lane_stats(stores.queue)).depth == 0
+    assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
 
 
 async def test_an_unknown_topic_is_recorded(stores: db.Stores):
@@ -251,27 +263,54 @@ async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_a
     assert await letters() == []
 
 
-async def test_a_drain_goes_on_while_something_is_due_and_says_when_it_is_needed_next(
+async def test_a_drain_goes_on_while_something_is_due_and_then_ends(stores: db.Stores, monkeypatch):
+    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
+    small = replace(stores, config=replace(stores.config, drain_batch=4))
+    await stores.queue.hset("lanes:limits", ALICE, "0.5:10:0")
+    await admit(stores, *(item(f"w{number}") for number in range(11)))
+    assert not await ingest.drain(small, translate, known)
+    assert len(await fact_ids()) == 10
+    await later(stores.queue, 2)
+    assert not await ingest.drain(small, translate, known)
+    assert len(await fact_ids()) == 11
+
+
+async def test_a_lone_shop_with_a_backlog_is_drained_at_full_speed(stores: db.Stores, monkeypatch):
+    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
+    await admit(stores, *(item(f"w{number}") for number in range(1000)))
+    began = time.monotonic()
+    assert not await ingest.drain(stores, translate, known)
+    assert time.monotonic() - began < 30, "at its own pace it would be three minutes"
+    assert await fact_ids() == [f"w{number}" for number in range(1000)]
+
+
+async def test_nobody_borrows_while_a_service_is_behind(stores: db.Stores, monkeypatch):
+    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
+    await health.beat(stores.queue, "points", 30.0)
+    health.forget()
+    await admit(stores, *(item(f"w{number}") for number in range(100)))
+    assert not await ingest.drain(stores, translate, known)
+    assert 50 <= len(await fact_ids()) < 60
+    health.forget()
+
+
+async def test_a_batch_that_takes_longer_than_its_lease_is_not_drained_by_another_meanwhile(
     stores: db.Stores, monkeypatch
 ):
-    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
-    paced = replace(
-        stores,
-        config=replace(stores.config, lane_rate_per_second=0.5, lane_burst=10, drain_batch=4),
-    )
-    items = [item(f"w{number}") for number in range(11)]
-    await lane.admit(stores.queue, items, time.time(), paced.config)
-    started = time.time()
-    due = await ingest.drain(paced, translate, known)
-    assert len(await fact_ids()) == 10
-    assert due is not None
-    assert started + 1.5 < due < started + 2.5, "a token comes every two seconds"
+    monkeypatch.setattr(lane, "LEASE_MILLISECONDS", 150)
+    calls = []
 
+    async def slow(translations):
+        calls.append(len(translations))
+        await asyncio.sleep(0.5)
 
-async def test_a_drain_ends_when_nothing_waits(stores: db.Stores, monkeypatch):
-    monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
-    await admit(stores, item("w1"))
-    assert await ingest.drain(stores, translate, known) is None
+    monkeypatch.setattr(ingest, "_write", slow)
+    await admit(stores, item("w1"), item("w2"))
+    first = asyncio.create_task(drain_once(stores))
+    await asyncio.sleep(0.3)
+    assert await drain_once(stores) == 0
+    assert await first == 2
+    assert calls == [2]
 
 
 async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):
@@ -304,7 +343,7 @@ async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_o
     stores, monkeypatch, seed
 ):
     chance = random.Random(seed)
-    sent, clock = set(), time.time()
+    sent = set()
     acknowledge = lane.acknowledge
 
     async def shaky(*args, **kwargs):
@@ -313,7 +352,7 @@ async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_o
         return await acknowledge(*args, **kwargs)
 
     monkeypatch.setattr(lane, "acknowledge", shaky)
-    for step in range(60):
+    for _ in range(60):
         names = [f"w{chance.randrange(80)}" for _ in range(chance.randrange(1, 6))]
         items = [item(name, chance.choice([ALICE, BOB])) for name in names]
         sent.update(f"{one.shop}/{one.webhook_id}" for one in items)
@@ -324,14 +363,16 @@ async def test_random_histories_of_repeats_crashes_and_spills_have_each_effect_o
         if chance.random() < 0.1:
             await spill.unspill(stores)
         try:
-            await drain_once(stores, now=clock + step * 2)
+            await later(stores.queue, 2)
+            await drain_once(stores)
         except RedisConnectionError:
             continue
     await spill.unspill(stores)
     monkeypatch.setattr(lane, "acknowledge", acknowledge)
-    for step in range(60, 100):
-        await drain_once(stores, now=clock + step * 2)
-    assert (await lane.lane_stats(stores.queue)).depth == 0
+    for _ in range(40):
+        await later(stores.queue, 2)
+        await drain_once(stores)
+    assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
     assert sorted(
         f"{one.shop}/{json.loads(bytes(one.data))['id']}" for one in await emitted()
     ) == sorted(sent)

@@ -1,12 +1,8 @@
--- ARGV: now, watch_milliseconds. In one step: is something due, or may the drain end until when?
--- Returns the moment the next drain is needed (now or before: go on), or nil when every lane is empty.
-local now, watch = tonumber(ARGV[1]), tonumber(ARGV[2])
-if #free_borrowers(now) > 0 then return number(now) end
+-- ARGV: rate, burst, whether borrowing is on (1 or 0). In one step: is something to be drained now (1), or may the
+-- drain end, so that the next webhook wakes another (0)?
 local first = redis.call('ZRANGE', SCHEDULE, 0, 0, 'WITHSCORES')
-if #first == 0 then
-  redis.call('DEL', WATCH)
-  return nil
-end
 local due = tonumber(first[2])
-if due > now then redis.call('SET', WATCH, number(due), 'PX', math.ceil(due - now) + watch) end
-return number(due)
+if due and (due <= now or due > now + AHEAD_MAX) then return 1 end
+if due and ARGV[3] == '1' and #borrowers() > 0 then return 1 end
+redis.call('DEL', WATCH)
+return 0

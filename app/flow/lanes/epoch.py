@@ -1,0 +1,130 @@
+"""Notices when Redis has lost its memory or gone back in time, and notes since when."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from app import db
+from app.flow.lanes import backlog, scripts, spill
+from app.telemetry import logs, metrics
+
+LOOK_EVERY_SECONDS = 1.0
+REPAIR_MILLISECONDS = 5_000  # one process sets a new era, the others look away meanwhile
+SHOWN_DAYS = 3
+SHOWN_MAX = 5
+KEY, REPAIR_KEY = "lanes:epoch", "lanes:epoch:repair"
+OLDEST_LANES, OLDEST_HEADS = 500, 50
+
+Kind = Literal["lost", "went_back"]
+log = logs.logger()
+
+# The era is a random name of this memory of Redis, the beat the database's own time (milliseconds)
+# at the last look that reached both. A Redis that knows another era has forgotten; one with an
+# earlier beat has gone back to it: a cut append-only file, or a replica that lagged.
+LOOK = """
+SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, era, beat
+  FROM (SELECT) AS once LEFT JOIN redis_epochs ON redis_epochs.id = 1
+"""
+BEGIN = """
+INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at) VALUES (1, $1, $2, NULL, now())
+ON CONFLICT (id) DO NOTHING
+"""
+GO_ON = """
+UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now() WHERE era = $1
+"""
+# of several processes that notice, one writes it down
+NOTE = """
+WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = 1 FOR UPDATE),
+     moved AS (UPDATE redis_epochs SET era = $2, beat = $3, seen_at = now()
+                 FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era)
+INSERT INTO redis_losses (kind, lost_from, noticed_at)
+SELECT $4, coalesce($5::timestamptz, least(before.seen_at, before.oldest_at)), now()
+  FROM before JOIN moved USING (era)
+RETURNING kind, lost_from, noticed_at
+"""
+SHOWN = """
+SELECT kind, lost_from, noticed_at FROM redis_losses
+ WHERE noticed_at > now() - $1::interval ORDER BY id DESC LIMIT $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Redis forgot everything (`lost`), or what came after `lost_from` (`went_back`); webhooks of
+    that window may be missing until they are reconciled with Shopify. Aware UTC.
+    """
+
+    kind: Kind
+    lost_from: datetime
+    noticed_at: datetime
+
+
+async def look(stores: db.Stores) -> Loss | None:
+    """Compare what Redis and Postgres know of each other, and move both forward; what was lost,
+    when this process was the one to notice it. Raises when a store is away: nothing is known then.
+    """
+    oldest_ms = (
+        await backlog.depth(
+            stores.queue, stores.config, lanes_max=OLDEST_LANES, heads_max=OLDEST_HEADS
+        )
+    ).oldest_ms
+    async with db.connection() as connection:
+        row = await connection.fetchrow(LOOK)
+    beat = max(row["now"], (row["beat"] or 0) + 1)
+    raw_era, raw_before = await scripts.run(stores.queue, BEAT, stores.config, beat)
+    era, before = raw_era.decode(), int(raw_before)
+    if row["era"] is None:
+        await _begin(stores, beat)
+    elif era == row["era"] and before >= row["beat"]:
+        oldest_at = datetime.fromtimestamp(oldest_ms / 1000, UTC) if oldest_ms else None
+        async with db.connection() as connection:
+            await connection.execute(GO_ON, era, beat, oldest_at)
+    else:
+        return await _note(stores, row, beat, before if era == row["era"] else None)
+    return None
+
+
+async def losses() -> list[Loss]:
+    """The losses noticed in the last days, newest first, for the status page."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(SHOWN, timedelta(days=SHOWN_DAYS), SHOWN_MAX)
+    return [Loss(row["kind"], row["lost_from"], row["noticed_at"]) for row in rows]
+
+
+BEAT = scripts.Script("epoch")
+
+
+async def _begin(stores: db.Stores, beat: int) -> None:
+    """The first look of all, or the first with this database. Redis comes first, so that of several
+    processes none sees the two differ.
+    """
+    client: Any = stores.queue
+    await client.hsetnx(KEY, "era", secrets.token_hex(8))
+    era, _ = await scripts.run(stores.queue, BEAT, stores.config, beat)
+    async with db.connection() as connection:
+        await connection.execute(BEGIN, era.decode(), beat)
+
+
+async def _note(stores: db.Stores, row: Any, beat: int, went_back_to: int | None) -> Loss | None:
+    client: Any = stores.queue
+    if not await client.set(REPAIR_KEY, "", nx=True, px=REPAIR_MILLISECONDS):
+        return None
+    kind: Kind = "lost" if went_back_to is None else "went_back"
+    since = datetime.fromtimestamp(went_back_to / 1000, UTC) if went_back_to else None
+    era = secrets.token_hex(8)
+    async with db.connection() as connection:
+        noted = await connection.fetchrow(NOTE, row["era"], era, beat, kind, since)
+    if noted is None:
+        return None
+    await client.hset(KEY, mapping={"era": era, "beat": beat})
+    await spill.move_again()
+    loss = Loss(noted["kind"], noted["lost_from"], noted["noticed_at"])
+    metrics.REDIS_LOSSES.labels(kind).inc()
+    log.error(
+        "Redis has lost webhooks",
+        kind=kind,
+        lost_from=loss.lost_from.isoformat(),
+        noticed_at=loss.noticed_at.isoformat(),
+    )
+    return loss

@@ -1,0 +1,60 @@
+"""Redis servers of a test's own, to be filled, cut, killed and paused without hurting others."""
+
+import dataclasses
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from app import db
+from local import servers
+from tests.conftest import wait_for_port
+
+
+class OwnRedis:
+    """One redis-server with its data in `directory`; what it is told goes before our settings'
+    last word.
+    """
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.directory = directory
+        self.port = servers.free_port()
+        self.options = options
+        self.start()
+
+    def start(self) -> None:
+        command = [*servers.redis_command(self.directory, self.port), *self.options]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for_port(self.port)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(5)
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def append_only_file(self) -> Path:
+        return self.directory / "appendonly.aof"
+
+
+@asynccontextmanager
+async def stores_on(stores: db.Stores, url: str) -> AsyncIterator[db.Stores]:
+    """The same database with the lanes in another Redis."""
+    config = dataclasses.replace(stores.config, redis_url=url)
+    found = dataclasses.replace(stores, config=config, queue=db.redis_client(url))
+    try:
+        yield found
+    finally:
+        await found.queue.aclose()

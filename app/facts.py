@@ -55,6 +55,7 @@ class CustomerChanged(msgspec.Struct):
     name: str = ""
     email: str = ""
     updated_at: Moment | None = None
+    consent: str = ""  # to e-mail marketing, in Shopify's words; empty where it was not told
 
 
 class CustomerDeleted(msgspec.Struct):

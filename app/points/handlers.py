@@ -52,14 +52,14 @@ async def handle(
     incoming = facts.read(events, now)
     work = await orders.load(conn, incoming)
     decisions = Decisions(now)
-    by_key, by_id = await _members(conn, incoming, work, now)
+    by_key, by_id = await _members(conn, incoming, work)
     if work.late:
         decisions.lots = await lots.of_members(
             conn, list({one for one in work.members() if one in by_id})
         )
     orders.decide(incoming, work, decisions, by_key, by_id)
     await orders.write(conn, decisions)
-    await members.write_profiles(conn, incoming, by_key, now)
+    await members.forget(conn, incoming)
     await settling.use(conn, ((one.event.shop, one.order) for one in incoming.paid.values()), now)
     await outbox.emit(conn, decisions.facts)
     moved = list(decisions.posting.members.values())
@@ -94,12 +94,12 @@ async def _welcome(events: Sequence[Event]) -> None:
 
 
 async def _members(
-    conn: Any, incoming: Incoming, work: Work, now: datetime
+    conn: Any, incoming: Incoming, work: Work
 ) -> tuple[dict[Key, ledger.Member], dict[int, ledger.Member]]:
     """Make the members who are missing, then lock all that the batch needs in one go."""
     customers = dict.fromkeys(work.customers(incoming))
-    await ledger.insert_members(conn, members.missing_rows(incoming, work, now))
-    customers.update(dict.fromkeys(incoming.profiles))
+    await ledger.insert_members(conn, members.wanted(incoming, work))
+    customers.update(dict.fromkeys(members.leaving(incoming)))
     if not customers and not work.awards:
         return {}, {}
     return await ledger.lock(conn, customers, work.members())

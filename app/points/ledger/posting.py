@@ -7,13 +7,15 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 `why` as the very text that is stored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from app.points.ledger import totals
+from app.points.ledger.totals import Move
 from app.telemetry import metrics
 
 BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt", "issued")
@@ -25,19 +27,30 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _json = msgspec.json.Encoder(order="deterministic")
 
-COLUMNS = f"id, shop, customer_id, name, deleted_at, sequence, last_hash, {', '.join(BUCKETS)}"
-INSERT_MEMBERS = """
-INSERT INTO members (shop, customer_id, name, email, profile_updated_at, deleted_at, pending,
-                     available, held, spent,
-                     expired, reversed, debt, issued, sequence, joined_at, updated_at)
-SELECT shop, customer_id, name, email, profile_updated_at, deleted_at, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-       now(), now()
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-    AS fresh (shop, customer_id, name, email, profile_updated_at, deleted_at)
- WHERE NOT EXISTS (SELECT FROM members WHERE members.shop = fresh.shop AND members.customer_id =
-       fresh.customer_id)
- ORDER BY shop, customer_id
-ON CONFLICT (shop, customer_id) DO NOTHING
+COLUMNS = f"id, shop, customer_id, sequence, last_hash, {', '.join(BUCKETS)}"
+INSERT_MEMBERS = f"""
+WITH changed AS (
+    INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed,
+                         debt, issued, sequence, joined_at, updated_at)
+    SELECT shop, customer_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), now()
+      FROM unnest($1::text[], $2::text[]) AS fresh (shop, customer_id)
+     WHERE NOT EXISTS (SELECT FROM members WHERE members.shop = fresh.shop AND
+           members.customer_id = fresh.customer_id)
+     ORDER BY shop, customer_id
+    ON CONFLICT (shop, customer_id) DO NOTHING
+    RETURNING shop
+)
+{totals.COUNT_MEMBERS.format(sign="")}
+"""
+# who never had points leaves nothing behind; whoever has a ledger stays, as a number
+DELETE_MEMBERS = f"""
+WITH changed AS (
+    DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
+     WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id
+       AND members.sequence = 0
+    RETURNING members.shop
+)
+{totals.COUNT_MEMBERS.format(sign="-")}
 """
 # Everybody locks members in the order of their ids, and inserts new ones before locking any: no
 # deadlocks.
@@ -87,9 +100,7 @@ class Member:
     __slots__ = (
         "customer_id",
         "id",
-        "is_deleted",
         "last_hash",
-        "name",
         "points",
         "sequence",
         "shop",
@@ -99,8 +110,6 @@ class Member:
         self.id: int = row["id"]
         self.shop: str = row["shop"]
         self.customer_id: str = row["customer_id"]
-        self.name: str = row["name"]
-        self.is_deleted: bool = row["deleted_at"] is not None
         self.sequence: int = row["sequence"]
         self.last_hash: bytes = row["last_hash"] or GENESIS
         self.points: dict[str, int] = {
@@ -144,14 +153,22 @@ async def lock_free(conn: Any, ids: Iterable[int]) -> dict[int, Member]:
     return {row["id"]: Member(row) for row in await conn.fetch(LOCK_FREE, list(ids))}
 
 
-async def insert_members(
-    conn: Any, rows: Sequence[tuple[str, str, str, str, datetime | None, datetime | None]]
+async def insert_members(conn: Any, customers: Iterable[tuple[str, str]]) -> None:
+    """Make the members who are missing, of (shop, customer id)."""
+    await _with_columns(conn, INSERT_MEMBERS, customers)
+
+
+async def delete_members(conn: Any, customers: Iterable[tuple[str, str]]) -> None:
+    """Remove those of the members who have no row in the ledger, of (shop, customer id)."""
+    await _with_columns(conn, DELETE_MEMBERS, customers)
+
+
+async def _with_columns(
+    conn: Any, statement: str, customers: Iterable[tuple[str, str]]
 ) -> None:
-    """Make the members who are missing: (shop, customer id, name, email, profile updated at,
-    deleted at).
-    """
-    if rows:
-        await conn.execute(INSERT_MEMBERS, *(list(column) for column in zip(*rows, strict=True)))
+    keys = list(customers)
+    if keys:
+        await conn.execute(statement, [shop for shop, _ in keys], [one for _, one in keys])
 
 
 def canonical(
@@ -243,7 +260,8 @@ class Posting:
         self._effects[effect] = self._effects.get(effect, 0) + 1
 
     async def write(self, conn: Any) -> None:
-        """Append the rows and bring the members' balances up to them: two statements.
+        """Append the rows, what they change of the totals, and bring the members' balances up to
+        them: three statements.
 
         A natural key that is there already (shop, source, effect) raises
         asyncpg.UniqueViolationError.
@@ -254,6 +272,9 @@ class Posting:
             INSERT_ROWS,
             *(list(column) for column in zip(*self._rows, strict=True)),
             self.recorded_at,
+        )
+        await totals.add(
+            conn, (Move(row[0], *row[4:8], effective_at=row[9]) for row in self._rows)
         )
         members = list(self.members.values())
         await conn.execute(

@@ -110,6 +110,7 @@ class Migration(migrations.Migration):
                 ('consent', fields.CharField(default='', max_length=32)),
                 ('profile_updated_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('person_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('consent_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('first_order_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('first_order_id', fields.CharField(null=True, max_length=32)),
                 ('merged_into', fields.CharField(null=True, max_length=32)),

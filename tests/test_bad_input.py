@@ -230,7 +230,7 @@ async def test_odd_text_is_kept_as_it_is_and_a_nul_is_left_out(http, stores) -> 
     with capture_logs() as lines:
         await deliver(http, order(customer=buyer, name=f"#1001 {ODD}"[:60]))
         await drive(stores)
-    assert await one("SELECT name FROM members") == f"{ODD} Nul"
+    assert await one("SELECT name FROM customers") == f"{ODD} Nul"
     assert await figures() == {"available": 49}
     assert "O'Brien" not in str(lines), "no personal data in logs"
     assert "bob@" not in str(lines)

@@ -23,13 +23,13 @@ SORT_LENGTH = 200  # of a folded name: letters of four bytes must still fit into
 NAMELESS = "\U0010ffff"  # sorts behind every name, and no search begins with it
 
 COLUMNS = (
-    "name, sort_name, email, consent, profile_updated_at, person_at, first_order_at, "
-    "first_order_id, deleted_at"
+    "name, sort_name, email, profile_updated_at, person_at, consent, consent_at, "
+    "first_order_at, first_order_id, deleted_at"
 )
 FRESH = f"""
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-              $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[],
-              $11::timestamptz[])
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+              $7::timestamptz[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[],
+              $12::timestamptz[])
     AS fresh (shop, customer_id, {COLUMNS})
 """
 INSERT = f"""
@@ -59,6 +59,12 @@ AND (known.person_at IS NULL
      OR (fresh.person_at, fresh.name COLLATE "C", fresh.email COLLATE "C")
       < (known.person_at, known.name COLLATE "C", known.email COLLATE "C"))
 """
+_IS_NEWER_CONSENT = """
+fresh.consent_at IS NOT NULL AND known.deleted_at IS NULL
+AND (known.consent_at IS NULL
+     OR (known.consent_at, known.consent COLLATE "C")
+      < (fresh.consent_at, fresh.consent COLLATE "C"))
+"""
 _IS_EARLIER_ORDER = """
 fresh.first_order_at IS NOT NULL
 AND (known.first_order_at IS NULL
@@ -76,18 +82,17 @@ def _taken(columns: Sequence[str], when: str) -> str:
 
 
 _PERSONAL = ("name", "sort_name", "email", "profile_updated_at", "person_at")
+_CONSENT = ("consent", "consent_at")
 _FIRST_ORDER = ("first_order_at", "first_order_id")
+_CONSENT_GOES_TOO = f"(({_IS_DELETED}) OR ({_IS_NEWER_CONSENT}))"
 UPDATE = f"""
 UPDATE customers AS known
-   SET {_taken(_PERSONAL, _IS_ANOTHER)}, {_taken(_FIRST_ORDER, _IS_EARLIER_ORDER)},
-       {_taken(("deleted_at",), _IS_DELETED)},
-       consent = CASE WHEN {_IS_DELETED} THEN ''
-                      WHEN fresh.consent <> '' AND {_IS_NEWER_PROFILE} THEN fresh.consent
-                      ELSE known.consent END,
+   SET {_taken(_PERSONAL, _IS_ANOTHER)}, {_taken(_CONSENT, _CONSENT_GOES_TOO)},
+       {_taken(_FIRST_ORDER, _IS_EARLIER_ORDER)}, {_taken(("deleted_at",), _IS_DELETED)},
        updated_at = now()
 {FRESH}
  WHERE known.shop = fresh.shop AND known.customer_id = fresh.customer_id
-   AND ({_IS_ANOTHER} OR ({_IS_EARLIER_ORDER}))
+   AND ({_IS_ANOTHER} OR ({_IS_NEWER_CONSENT}) OR ({_IS_EARLIER_ORDER}))
 """
 Key = tuple[str, str]  # shop, customer id
 _changed = msgspec.json.Decoder(CustomerChanged)
@@ -101,7 +106,6 @@ class Profile(msgspec.Struct, frozen=True, order=True, gc=False):
     at: datetime
     name: str
     email: str
-    consent: str = ""  # to e-mail marketing, in Shopify's words; empty where it was not told
 
 
 @dataclass(slots=True)
@@ -110,6 +114,7 @@ class Told:
 
     profile: Profile | None = None
     person: Profile | None = None  # of the first order that names them: good until a profile comes
+    consent: tuple[datetime, str] | None = None  # to e-mail marketing, in Shopify's words
     first_order: tuple[datetime, str] | None = None  # when, order id
     deleted_at: datetime | None = None
 
@@ -135,9 +140,11 @@ def gather(events: Sequence[Event]) -> dict[Key, Told]:
             changed = _changed.decode(event.data)
             told = found.setdefault((event.shop, changed.customer_id), Told())
             at = changed.updated_at or _occurred_at(event)
-            consent = text.clean(changed.consent, CONSENT_LENGTH)
-            profile = _profile(at, changed.name, changed.email, consent)
+            profile = _profile(at, changed.name, changed.email)
             told.profile = max(told.profile or profile, profile)
+            if changed.consent:
+                consent = (at, text.clean(changed.consent, CONSENT_LENGTH))
+                told.consent = max(told.consent or consent, consent)
         elif event.topic == DELETED:
             told = found.setdefault((event.shop, _deleted.decode(event.data).customer_id), Told())
             at = _occurred_at(event)
@@ -171,8 +178,8 @@ def _read_order(found: dict[Key, Told], event: Event) -> None:
         told.person = min(told.person or person, person)
 
 
-def _profile(at: datetime, name: str, email: str, consent: str = "") -> Profile:
-    return Profile(at, text.clean(name, NAME_LENGTH), text.clean(email, EMAIL_LENGTH), consent)
+def _profile(at: datetime, name: str, email: str) -> Profile:
+    return Profile(at, text.clean(name, NAME_LENGTH), text.clean(email, EMAIL_LENGTH))
 
 
 def _occurred_at(event: Event) -> datetime:
@@ -185,20 +192,23 @@ def _occurred_at(event: Event) -> datetime:
 
 def _row(key: Key, told: Told) -> tuple[Any, ...]:
     """Values of COLUMNS behind the key; a profile outranks what orders say, a deletion both."""
-    profile = person = None
+    profile = person = consent = None
     if told.deleted_at is None:
         profile, person = told.profile, None if told.profile else told.person
+        consent = told.consent
     shown = profile or person
-    name, email, consent = (shown.name, shown.email, shown.consent) if shown else ("", "", "")
+    name, email = (shown.name, shown.email) if shown else ("", "")
+    consent_at, consented = consent or (None, "")
     first_at, first_id = told.first_order or (None, None)
     return (
         *key,
         name,
         text.fold(name)[:SORT_LENGTH] or NAMELESS,
         email,
-        consent,
         profile.at if profile else None,
         person.at if person else None,
+        consented,
+        consent_at,
         first_at,
         first_id,
         told.deleted_at,

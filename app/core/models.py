@@ -46,9 +46,10 @@ class Customer(Model):
     name = fields.CharField(max_length=512, default="")
     sort_name = fields.CharField(max_length=255)  # folded; customers.NAMELESS without a name
     email = fields.CharField(max_length=320, default="")
-    consent = fields.CharField(max_length=32, default="")  # to e-mail marketing; empty: not told
     profile_updated_at = fields.DatetimeField(null=True)  # Shopify's, of name and e-mail
     person_at = fields.DatetimeField(null=True)  # of the order they are from, without a profile
+    consent = fields.CharField(max_length=32, default="")  # to e-mail marketing; empty: not told
+    consent_at = fields.DatetimeField(null=True)
     first_order_at = fields.DatetimeField(null=True)
     first_order_id = fields.CharField(max_length=32, null=True)
     merged_into = fields.CharField(max_length=32, null=True)  # the customer id that stayed

@@ -25,6 +25,7 @@ _NEGATIVE = frozenset(
 GENESIS = bytes(32)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MOVE = (0, 4, 5, 6, 7, 9)  # where a row has shop, effect, both buckets, points and effective at
 _json = msgspec.json.Encoder(order="deterministic")
 
 COLUMNS = f"id, shop, customer_id, sequence, last_hash, {', '.join(BUCKETS)}"
@@ -163,9 +164,7 @@ async def delete_members(conn: Any, customers: Iterable[tuple[str, str]]) -> Non
     await _with_columns(conn, DELETE_MEMBERS, customers)
 
 
-async def _with_columns(
-    conn: Any, statement: str, customers: Iterable[tuple[str, str]]
-) -> None:
+async def _with_columns(conn: Any, statement: str, customers: Iterable[tuple[str, str]]) -> None:
     keys = list(customers)
     if keys:
         await conn.execute(statement, [shop for shop, _ in keys], [one for _, one in keys])
@@ -273,9 +272,8 @@ class Posting:
             *(list(column) for column in zip(*self._rows, strict=True)),
             self.recorded_at,
         )
-        await totals.add(
-            conn, (Move(row[0], *row[4:8], effective_at=row[9]) for row in self._rows)
-        )
+        moves = (Move(*(row[column] for column in _MOVE)) for row in self._rows)
+        await totals.add(conn, moves)
         members = list(self.members.values())
         await conn.execute(
             UPDATE_MEMBERS,

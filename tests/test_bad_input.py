@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app import db, main
+from app.core import handlers as core_handlers
 from app.core import reads as core_reads
 from app.core.models import Shop
 from app.flow import dead_letters
@@ -105,6 +106,7 @@ async def drive(stores: db.Stores) -> None:
     while await outbox.relay_once(bus, stores.config):
         pass
     await consumer.run_once("points", handlers.TOPICS, handlers.handler(stores), bus, stores)
+    await consumer.run_once("core", core_handlers.TOPICS, core_handlers.handle, bus, stores)
 
 
 def only(lines: Lines, status: int) -> MutableMapping[str, Any]:

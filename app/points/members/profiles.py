@@ -1,6 +1,4 @@
-"""Who is a member: whoever earns, and whoever Shopify tells us of. Who they are is core's to
-know.
-"""
+"""Who is a member: whoever earns, and whoever Shopify tells us of; core knows their names."""
 
 from typing import Any
 

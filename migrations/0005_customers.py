@@ -66,13 +66,14 @@ CREATE INDEX customers_by_email ON customers (shop, (lower(email) COLLATE "C")) 
 
 
 async def fold_names(_apps, editor):
-    """Names with letters beyond ASCII as they are searched for: the database folds its own
-    alphabet only.
+    """Names as they are searched for where SQL has not made them so: letters beyond ASCII, spaces
+    too many.
     """
     last = 0
     while True:
         rows = await editor.client.execute_query_dict(
-            "SELECT id, name FROM customers WHERE id > $1 AND name ~ '[^ -~]' ORDER BY id LIMIT 5000",
+            "SELECT id, name FROM customers WHERE id > $1 AND name ~ '[^ -~]|  |^ | $' "
+            "ORDER BY id LIMIT 5000",
             [last],
         )
         if not rows:

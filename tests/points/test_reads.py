@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app import calendar, db, paging
+from app import paging
 from app.errors import NotFoundError
 from app.paging import Cursor
 from app.points.ledger import totals
@@ -207,37 +207,6 @@ async def test_a_long_ledger_and_many_lots_come_in_pages() -> None:
 )
 def test_an_address_that_names_no_row_is_the_first_page(typed: str) -> None:
     assert paging.cursor({"after": typed}, 1) is None
-
-
-async def test_days_of_every_time_zone_add_up_whether_folded_or_not() -> None:
-    for zone in ("Asia/Kathmandu", "America/St_Johns", "Pacific/Auckland"):
-        await program(timezone=zone)
-        today = calendar.start_of_day(now().astimezone(calendar.zone(zone)).date(), zone)
-        shop_days = [today - timedelta(minutes=1), today, today + timedelta(seconds=1)]
-        before = [day.earned for day in (await reads.overview(ALICE, days=2)).days]
-        for place, at in enumerate(shop_days):
-            await handle(paid(f"{zone}{place}", line(f"{place + 1}0.00"), at=min(at, now())))
-        expected = [before[0] + 10, before[1] + 50]
-        assert [day.earned for day in (await reads.overview(ALICE, days=2)).days] == expected
-        await totals.fold()
-        assert [day.earned for day in (await reads.overview(ALICE, days=2)).days] == expected
-        async with db.connection() as conn:
-            await conn.execute("DELETE FROM period_totals")
-
-
-async def test_totals_that_are_wrong_are_named() -> None:
-    await handle(paid("1", line("10.00")))
-    async with db.connection() as conn:
-        assert await totals.differing(conn) == []
-    await totals.fold()
-    async with db.connection() as conn:
-        assert await totals.differing(conn) == []
-        await conn.execute("UPDATE shop_totals SET outstanding = outstanding + 5")
-        await conn.execute("UPDATE period_totals SET earned = earned - 3")
-        found = await totals.differing(conn, ALICE)
-    assert len(found) == 2
-    assert any("+5 points outstanding" in one for one in found)
-    assert any("-3 points earned" in one for one in found)
 
 
 async def test_a_member_is_shown_with_lots_in_the_order_they_will_be_spent() -> None:

@@ -16,7 +16,7 @@ from app import calendar, paging
 from app.core import reads as core_reads
 from app.core.reads import CustomerInfo, CustomerPage
 from app.errors import NotFoundError
-from app.paging import Links
+from app.paging import Cursor, Links
 from app.points.members import reads
 from app.points.members.lists import TOP_SIZE
 from app.points.pages import program as program_pages
@@ -97,28 +97,38 @@ async def _list(visit: Visit, search: str, sort: str) -> Reading[CustomerList]:
     without end.
     """
     shop, query = visit.shop, visit.request.query_params
-    at = paging.cursor(query, 1)
+    at = paging.cursor(query, 1) or paging.cursor(query, reads.POINTS_KEYS)
+    if not search and at is None:
+        key = f"members:{sort}:{shop}"
+        return await pages.read(
+            visit.stores, key, lambda: _load(visit, search, sort, None), CustomerList
+        )
 
     async def load() -> CustomerList:
-        if search:
-            people = await core_reads.find_customers(shop, search, reads.PAGE_SIZE, at)
-            count = f"{people.total:,}{'+' if people.is_more else ''} found"
-            return await _with_figures(shop, people, count, MORE if people.is_more else "")
-        number, _ = await reads.totals_of(shop)
-        count = "1 customer" if number == 1 else f"{number:,} customers"
-        if sort == "name":
-            people = await core_reads.customers_by_name(shop, reads.PAGE_SIZE, at)
-            return await _with_figures(shop, people, count)
-        if sort == "points":
-            by_points = await reads.members_by_points(
-                shop, paging.cursor(query, reads.POINTS_KEYS) or at
-            )
-            return await _with_names(shop, by_points, count, _order_note(by_points, visit))
-        return await _with_names(shop, await reads.newest_members(shop, at), count)
+        found = await _load(visit, search, sort, at)
+        if at is not None and not found.rows:  # an address from before they were gone
+            return await _load(visit, search, sort, None)
+        return found
 
-    if not search and not {"after", "before"} & query.keys():
-        return await pages.read(visit.stores, f"members:{sort}:{shop}", load, CustomerList)
     return await _attempted(load)
+
+
+async def _load(visit: Visit, search: str, sort: str, at: Cursor | None) -> CustomerList:
+    shop = visit.shop
+    single = at if at and len(at.keys) == 1 else None
+    if search:
+        people = await core_reads.find_customers(shop, search, reads.PAGE_SIZE, single)
+        count = f"{people.total:,}{'+' if people.is_more else ''} found"
+        return await _with_figures(shop, people, count, MORE if people.is_more else "")
+    number, _ = await reads.totals_of(shop)
+    count = "1 customer" if number == 1 else f"{number:,} customers"
+    if sort == "name":
+        people = await core_reads.customers_by_name(shop, reads.PAGE_SIZE, single)
+        return await _with_figures(shop, people, count)
+    if sort == "points":
+        by_points = await reads.members_by_points(shop, at)
+        return await _with_names(shop, by_points, count, _order_note(by_points, visit))
+    return await _with_names(shop, await reads.newest_members(shop, single), count)
 
 
 async def _attempted(load: Callable[[], Awaitable[T]]) -> Reading[T]:

@@ -114,9 +114,10 @@ async def fill(url: str, sizes: dict[str, int], rows: int) -> None:
     await connection.close()
 
 
-def queries(shop: str, members: int) -> dict[str, Callable[[], Awaitable[Any]]]:
+def queries(shop: str) -> dict[str, Callable[[], Awaitable[Any]]]:
     """What the pages of a shop ask of core and points."""
-    middle, then = Cursor((members // 2,)), datetime.now(UTC) - timedelta(days=100)
+    then = datetime.now(UTC) - timedelta(days=365)
+    middle = Cursor((int(then.timestamp() * 1e6), 1))
     busy = functools.partial(reads.member, shop, "7000000001")
     return {
         "overview": lambda: reads.overview(shop),
@@ -154,8 +155,8 @@ async def time_queries(config: settings.Config, sizes: dict[str, int]) -> list[R
     async with db.open_stores(config):
         while await lists.refresh_tops():
             pass
-        for shop, members in sizes.items():
-            for name, query in queries(shop, members).items():
+        for shop in sizes:
+            for name, query in queries(shop).items():
                 found.setdefault(name, []).append(statistics.median(await _times(query)))
     return list(found.items())
 
@@ -216,6 +217,7 @@ def main() -> None:
     parser.add_argument(
         "--largest", type=int, default=1_000_000, help="members of the largest shop"
     )
+
     parser.add_argument("--rows", type=int, default=5, help="rows of the ledger a member")
     arguments = parser.parse_args()
     sizes = {

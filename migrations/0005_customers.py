@@ -188,10 +188,10 @@ class Migration(migrations.Migration):
         ),
         ops.AlterModelOptions(
             name='Member',
-            options={'table': 'members', 'app': 'app', 'unique_together': (('shop', 'customer_id'),), 'indexes': [Index(fields=['shop', 'id'])], 'pk_attr': 'id', 'table_description': 'A customer of a shop with the balance of every bucket, always the fold of the ledger; names'},
+            options={'table': 'members', 'app': 'app', 'unique_together': (('shop', 'customer_id'),), 'indexes': [Index(fields=['shop', 'joined_at', 'id'])], 'pk_attr': 'id', 'table_description': 'A customer of a shop with the balance of every bucket, always the fold of the ledger; names'},
         ),
         ops.AddIndex(
             model_name='Member',
-            index=Index(fields=['shop', 'id']),
+            index=Index(fields=['shop', 'joined_at', 'id']),
         ),
     ]

@@ -11,7 +11,7 @@ import msgspec
 
 from app import text
 from app.errors import BadInputError
-from app.facts import CustomerChanged, CustomerDeleted, OrderPaid
+from app.facts import CustomerChanged, CustomerDeleted, OrderBuyer
 from app.flow.event import Event
 
 CHANGED = ("customer.created", "customer.updated")
@@ -32,15 +32,18 @@ FRESH = f"""
               $12::timestamptz[])
     AS fresh (shop, customer_id, {COLUMNS})
 """
+SELECT_KNOWN = """
+SELECT known.shop, known.customer_id, known.deleted_at IS NOT NULL AS is_deleted,
+       known.profile_updated_at, known.person_at, known.first_order_at
+  FROM unnest($1::text[], $2::text[]) AS wanted (shop, customer_id)
+  JOIN customers AS known
+    ON known.shop = wanted.shop AND known.customer_id = wanted.customer_id
+"""
 INSERT = f"""
 INSERT INTO customers (shop, customer_id, {COLUMNS}, joined_at, updated_at)
 SELECT shop, customer_id, {COLUMNS}, now(), now()
 {FRESH}
- WHERE NOT EXISTS (SELECT FROM customers
-                    WHERE customers.shop = fresh.shop
-                      AND customers.customer_id = fresh.customer_id)
 ON CONFLICT (shop, customer_id) DO NOTHING
-RETURNING shop, customer_id
 """
 # Facts come in any order, so each rule compares moments and, where these are equal, the values.
 _IS_DELETED = (
@@ -97,7 +100,7 @@ UPDATE customers AS known
 Key = tuple[str, str]  # shop, customer id
 _changed = msgspec.json.Decoder(CustomerChanged)
 _deleted = msgspec.json.Decoder(CustomerDeleted)
-_paid = msgspec.json.Decoder(OrderPaid)
+_paid = msgspec.json.Decoder(OrderBuyer)
 
 
 class Profile(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -120,7 +123,7 @@ class Told:
 
 
 async def keep(connection: Any, events: Sequence[Event]) -> None:
-    """Bring customers up to what `events` say; two statements, however many there are.
+    """Bring customers up to what `events` say; at most three statements, however many there are.
 
     The newest profile wins, a deletion is final, the first order is the earliest: all three in
     whatever order facts arrive. Raises msgspec.DecodeError or BadInputError (both permanent).
@@ -155,13 +158,44 @@ def gather(events: Sequence[Event]) -> dict[Key, Told]:
 async def write(connection: Any, told: Mapping[Key, Told]) -> None:
     """Write customers who are new, and what is news about the others, in the order of their
     keys.
+
+    Most facts are orders of customers who are known, and change nothing: these are only read. What
+    was no news stays none whatever others write meanwhile: profiles only get newer, the first order
+    only earlier, and a deletion is final.
     """
-    rows = {key: _row(key, told[key]) for key in sorted(told)}
-    inserted = await connection.fetch(INSERT, *_columns(rows.values()))
-    for row in inserted:
-        del rows[row["shop"], row["customer_id"]]
-    if rows:
-        await connection.execute(UPDATE, *_columns(rows.values()))
+    keys = sorted(told)
+    columns = [shop for shop, _ in keys], [customer_id for _, customer_id in keys]
+    known = {
+        (row["shop"], row["customer_id"]): row
+        for row in await connection.fetch(SELECT_KNOWN, *columns)
+    }
+    fresh = [_row(key, told[key]) for key in keys if key not in known]
+    changed = [
+        _row(key, told[key]) for key in keys if key in known and _is_news(told[key], known[key])
+    ]
+    if fresh:
+        done = await connection.execute(INSERT, *_columns(fresh))
+        if done != f"INSERT 0 {len(fresh)}":  # somebody else was first with some of them
+            changed += fresh
+    if changed:
+        await connection.execute(UPDATE, *_columns(sorted(changed, key=_key)))
+
+
+def _is_news(told: Told, known: Any) -> bool:
+    """Whether `told` may change a known customer; UPDATE decides."""
+    if told.deleted_at is not None:
+        return True
+    first = known["first_order_at"]
+    if told.first_order is not None and (first is None or told.first_order[0] <= first):
+        return True
+    if known["is_deleted"]:
+        return False
+    if told.consent is not None:
+        return True
+    newest, named = known["profile_updated_at"], known["person_at"]
+    if told.profile is not None:
+        return newest is None or told.profile.at >= newest
+    return told.person is not None and newest is None and (named is None or told.person.at <= named)
 
 
 def _read_order(found: dict[Key, Told], event: Event) -> None:
@@ -213,6 +247,10 @@ def _row(key: Key, told: Told) -> tuple[Any, ...]:
         first_id,
         told.deleted_at,
     )
+
+
+def _key(row: tuple[Any, ...]) -> Any:
+    return row[:2]
 
 
 def _columns(rows: Any) -> list[list[Any]]:

@@ -35,7 +35,7 @@ class Member(Model):
         # no index over a balance or updated_at: every posting changes them, and would have to move
         # in all indexes
         unique_together = (("shop", "customer_id"),)
-        indexes = (("shop", "id"),)  # the list of a shop's members, the newest first
+        indexes = (("shop", "joined_at", "id"),)  # a shop's members, the newest first
 
 
 class LedgerRow(Model):

@@ -1,7 +1,7 @@
 """The members of a shop in pages, by keyset: the newest first, or those with the most points."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import db, paging
@@ -13,12 +13,21 @@ LARGE = 10_000  # members from which on sorting by points takes longer than a pa
 TOP_SIZE = 1_000
 TOP_EVERY_SECONDS = 300
 TOP_SHOPS_A_ROUND = 20
-_LATEST = 9_000_000_000_000_000_000  # behind every id
+_MOST = 9_000_000_000_000_000_000  # more points than there are
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LAST = (_NEVER - _EPOCH) // _MICROSECOND
+# Not by id alone: its own index would be walked through the members of all other shops.
 NEWEST = f"""
-SELECT {COLUMNS} FROM members WHERE shop = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+SELECT {COLUMNS} FROM members
+ WHERE shop = $1 AND (joined_at, id) < ($2, $3::bigint)
+ ORDER BY joined_at DESC, id DESC LIMIT $4
 """
 NEWEST_BACKWARDS = f"""
-SELECT {COLUMNS} FROM members WHERE shop = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT {COLUMNS} FROM members
+ WHERE shop = $1 AND (joined_at, id) > ($2, $3::bigint)
+ ORDER BY joined_at, id LIMIT $4
 """
 MOST = f"""
 SELECT {COLUMNS} FROM members
@@ -57,28 +66,27 @@ ON CONFLICT (shop) DO UPDATE SET member_ids = excluded.member_ids, as_of = exclu
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A way to list members: its statement either way, where it begins, what names a row."""
-
-    forwards: str
-    backwards: str
-    begins: tuple[int, ...]
-    keys: tuple[str, ...]
-
-
-_NEWEST = _Order(NEWEST, NEWEST_BACKWARDS, (_LATEST,), ("id",))
-_MOST = _Order(MOST, MOST_BACKWARDS, (_LATEST, 0), ("available", "id"))
-
-
 async def newest(conn: Any, shop: str, size: int, at: Cursor | None) -> MemberList:
-    """A page of the members who joined last, the newest first."""
-    return await _page(conn, _NEWEST, shop, size, at)
+    """A page of the members who joined last, the newest first; microseconds since 1970 and id
+    name one.
+    """
+    statement = NEWEST_BACKWARDS if at and at.is_backwards else NEWEST
+    joined_at, member_id = _NEVER, 0
+    if at:
+        joined_at, member_id = _EPOCH + timedelta(microseconds=min(at.keys[0], _LAST)), at.keys[1]
+    found = await conn.fetch(statement, shop, joined_at, member_id, size + 1)
+    return _page(
+        found, at, size, lambda row: f"{(row['joined_at'] - _EPOCH) // _MICROSECOND}.{row['id']}"
+    )
 
 
 async def most_points(conn: Any, shop: str, size: int, at: Cursor | None) -> MemberList:
-    """A page of all members by their available points: for shops of up to LARGE members."""
-    return await _page(conn, _MOST, shop, size, at)
+    """A page of all members by their available points, which name one with its id: for shops of
+    up to LARGE members.
+    """
+    statement = MOST_BACKWARDS if at and at.is_backwards else MOST
+    found = await conn.fetch(statement, shop, *(at.keys if at else (_MOST, 0)), size + 1)
+    return _page(found, at, size, lambda row: f"{row['available']}.{row['id']}")
 
 
 async def top(conn: Any, shop: str, size: int, at: Cursor | None) -> MemberList:
@@ -128,12 +136,11 @@ def member_row(row: Any) -> MemberRow:
     )
 
 
-async def _page(conn: Any, order: _Order, shop: str, size: int, at: Cursor | None) -> MemberList:
-    statement = order.backwards if at and at.is_backwards else order.forwards
-    found = await conn.fetch(statement, shop, *(at.keys if at else order.begins), size + 1)
+def _page(
+    found: Sequence[Any], at: Cursor | None, size: int, key: Callable[[Any], str]
+) -> MemberList:
     rows, has_previous, has_next = paging.cut(found, at, size)
     links = Links()
     if rows:
-        first, last = (".".join(str(row[key]) for key in order.keys) for row in (rows[0], rows[-1]))
-        links = paging.links(first, last, has_previous, has_next)
+        links = paging.links(key(rows[0]), key(rows[-1]), has_previous, has_next)
     return MemberList([member_row(row) for row in rows], links)

@@ -29,7 +29,7 @@ from app.resilience.guard import PAGE_READ_SECONDS, Resource
 from app.resilience.reading import Reading
 
 PAGE_SIZE = 25
-POINTS_KEYS = 2  # points and id name a place in the order by points
+MEMBER_KEYS = 2  # when and who, or how many points and who
 LOT_KEYS = 3  # expiry, availability and id name one in the order lots are spent
 NEWEST = 10
 REDEMPTIONS_MAX = 20
@@ -128,7 +128,7 @@ async def members_by_points(shop: str, at: Cursor | None = None) -> MemberList:
     async with db.connection() as conn:
         number, _ = await totals.of_shop(conn, shop)
         if number <= lists.LARGE:
-            at = at if at and len(at.keys) == POINTS_KEYS else None
+            at = at if at and len(at.keys) == MEMBER_KEYS else None
             return await lists.most_points(conn, shop, PAGE_SIZE, at)
         at = at if at and len(at.keys) == 1 else None
         return await lists.top(conn, shop, PAGE_SIZE, at)

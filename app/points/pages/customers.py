@@ -97,7 +97,7 @@ async def _list(visit: Visit, search: str, sort: str) -> Reading[CustomerList]:
     without end.
     """
     shop, query = visit.shop, visit.request.query_params
-    at = paging.cursor(query, 1) or paging.cursor(query, reads.POINTS_KEYS)
+    at = paging.cursor(query, 1) or paging.cursor(query, reads.MEMBER_KEYS)
     if not search and at is None:
         key = f"members:{sort}:{shop}"
         return await pages.read(
@@ -116,6 +116,7 @@ async def _list(visit: Visit, search: str, sort: str) -> Reading[CustomerList]:
 async def _load(visit: Visit, search: str, sort: str, at: Cursor | None) -> CustomerList:
     shop = visit.shop
     single = at if at and len(at.keys) == 1 else None
+    double = at if at and len(at.keys) == reads.MEMBER_KEYS else None
     if search:
         people = await core_reads.find_customers(shop, search, reads.PAGE_SIZE, single)
         count = f"{people.total:,}{'+' if people.is_more else ''} found"
@@ -128,7 +129,7 @@ async def _load(visit: Visit, search: str, sort: str, at: Cursor | None) -> Cust
     if sort == "points":
         by_points = await reads.members_by_points(shop, at)
         return await _with_names(shop, by_points, count, _order_note(by_points, visit))
-    return await _with_names(shop, await reads.newest_members(shop, single), count)
+    return await _with_names(shop, await reads.newest_members(shop, double), count)
 
 
 async def _attempted(load: Callable[[], Awaitable[T]]) -> Reading[T]:

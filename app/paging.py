@@ -3,9 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LAST = (NEVER - _EPOCH) // _MICROSECOND
 _KEYS = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18}){0,2}")  # of 18 digits each, so that bigint holds it
 
 
@@ -35,6 +40,16 @@ def cursor(query: Mapping[str, str], keys: int, prefix: str = "") -> Cursor | No
         if _KEYS.fullmatch(typed) and typed.count(".") == keys - 1:
             return Cursor(tuple(int(part) for part in typed.split(".")), name == "before")
     return None
+
+
+def key(moment: datetime) -> int:
+    """A moment as a figure of a cursor: whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(key: int) -> datetime:
+    """The moment of a figure of a cursor; a later one than there is becomes NEVER."""
+    return _EPOCH + timedelta(microseconds=min(key, _LAST))
 
 
 def cut(found: Sequence[T], at: Cursor | None, size: int) -> tuple[list[T], bool, bool]:

@@ -161,6 +161,7 @@ async def test_a_fact_that_does_not_say_when_is_refused_for_good() -> None:
         ("smith", ["Anna Smith", "Smith & Sons"]),
         ("anna  SM", ["Anna Smith"]),
         ("anna@", ["Anna Smith"]),
+        ("x" * 150, ["Smith & Sons"]),
         ("ANNA@Example.com", ["Anna Smith"]),
         ("7002", ["Anna Smith"]),
         ("محمد", ["محمد"]),
@@ -172,14 +173,14 @@ async def test_a_fact_that_does_not_say_when_is_refused_for_good() -> None:
         ("'; DROP TABLE customers --", []),
         ("\u0301", []),
         ("\U0010ffff\U0010ffff", []),
-        ("x" * 5_000, []),
+        ("y" * 5_000, []),
     ],
 )
 async def test_search_finds_what_begins_so_and_whole_ids(search: str, found: list[str]) -> None:
     await deliver(
         told("Zoë Ørsted-Müller", 1, "7001"),
         told("Anna Smith", 1, "7002", email="anna@example.com"),
-        told("Smith & Sons", 1, "7003"),
+        told("Smith & Sons", 1, "7003", email="x" * 320),
         told("محمد", 1, "7004"),
         told("", 1, "7005"),
     )

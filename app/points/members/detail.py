@@ -10,20 +10,17 @@ from app.points.views import Activity, LedgerView, LotView
 LEDGER_SIZE, LOTS_SIZE = 50, 25
 SEQUENCE_MAX = 9_000_000_000_000_000_000  # behind every row
 # in the order they will be spent; what never expires is last
-_EXPIRY = "COALESCE((extract(epoch FROM expires_at) * 1000000)::bigint, 900000000000000000)"
-_AVAILABLE = "(extract(epoch FROM available_at) * 1000000)::bigint"
-_LOT = f"{_EXPIRY} AS expiry, {_AVAILABLE} AS available"
-_LOT_PLACE = f"({_EXPIRY}, {_AVAILABLE}, id)"
+_LOT_PLACE = "(COALESCE(expires_at, '9999-01-01 00:00:00+00'), available_at, id)"
 _LOT_COLUMNS = "id, source, granted, remaining, is_pending, available_at, expires_at"
 SELECT_LOTS = f"""
-SELECT {_LOT_COLUMNS}, {_LOT} FROM lots
- WHERE member_id = $1 AND remaining > 0 AND {_LOT_PLACE} > ($2::bigint, $3::bigint, $4::bigint)
- ORDER BY expiry, available, id LIMIT $5
+SELECT {_LOT_COLUMNS} FROM lots
+ WHERE member_id = $1 AND remaining > 0 AND {_LOT_PLACE} > ($2, $3, $4::bigint)
+ ORDER BY expires_at NULLS LAST, available_at, id LIMIT $5
 """
 SELECT_LOTS_BACKWARDS = f"""
-SELECT {_LOT_COLUMNS}, {_LOT} FROM lots
- WHERE member_id = $1 AND remaining > 0 AND {_LOT_PLACE} < ($2::bigint, $3::bigint, $4::bigint)
- ORDER BY expiry DESC, available DESC, id DESC LIMIT $5
+SELECT {_LOT_COLUMNS} FROM lots
+ WHERE member_id = $1 AND remaining > 0 AND {_LOT_PLACE} < ($2, $3, $4::bigint)
+ ORDER BY expires_at DESC NULLS FIRST, available_at DESC, id DESC LIMIT $5
 """
 _LEDGER_COLUMNS = (
     "sequence, source, effect, from_bucket, to_bucket, points, why, effective_at, recorded_at"
@@ -48,16 +45,19 @@ SELECT member.customer_id, row.effect, row.from_bucket, row.to_bucket, row.point
 async def lots(conn: Any, member_id: int, at: Cursor | None) -> tuple[list[LotView], Links]:
     """A page of the lots with points left, in the order they will be spent."""
     statement = SELECT_LOTS_BACKWARDS if at and at.is_backwards else SELECT_LOTS
-    keys = at.keys if at else (0, 0, 0)
-    found = await conn.fetch(statement, member_id, *keys, LOTS_SIZE + 1)
+    expires, available, lot_id = at.keys if at else (0, 0, 0)
+    place = paging.moment(expires), paging.moment(available), lot_id
+    found = await conn.fetch(statement, member_id, *place, LOTS_SIZE + 1)
     rows, has_previous, has_next = paging.cut(found, at, LOTS_SIZE)
     links = Links()
     if rows:
-        first, last = (
-            f"{row['expiry']}.{row['available']}.{row['id']}" for row in (rows[0], rows[-1])
-        )
-        links = paging.links(first, last, has_previous, has_next)
+        links = paging.links(_lot_key(rows[0]), _lot_key(rows[-1]), has_previous, has_next)
     return [_lot_view(row) for row in rows], links
+
+
+def _lot_key(row: Any) -> str:
+    expires = paging.key(row["expires_at"] or paging.NEVER)
+    return f"{expires}.{paging.key(row['available_at'])}.{row['id']}"
 
 
 async def ledger(conn: Any, member_id: int, at: Cursor | None) -> tuple[list[LedgerView], Links]:

@@ -1,7 +1,6 @@
 """The members of a shop in pages, by keyset: the newest first, or those with the most points."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import db, paging
@@ -14,10 +13,6 @@ TOP_SIZE = 1_000
 TOP_EVERY_SECONDS = 300
 TOP_SHOPS_A_ROUND = 20
 _MOST = 9_000_000_000_000_000_000  # more points than there are
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_LAST = (_NEVER - _EPOCH) // _MICROSECOND
 # Not by id alone: its own index would be walked through the members of all other shops.
 NEWEST = f"""
 SELECT {COLUMNS} FROM members
@@ -71,13 +66,9 @@ async def newest(conn: Any, shop: str, size: int, at: Cursor | None) -> MemberLi
     name one.
     """
     statement = NEWEST_BACKWARDS if at and at.is_backwards else NEWEST
-    joined_at, member_id = _NEVER, 0
-    if at:
-        joined_at, member_id = _EPOCH + timedelta(microseconds=min(at.keys[0], _LAST)), at.keys[1]
+    joined_at, member_id = (paging.moment(at.keys[0]), at.keys[1]) if at else (paging.NEVER, 0)
     found = await conn.fetch(statement, shop, joined_at, member_id, size + 1)
-    return _page(
-        found, at, size, lambda row: f"{(row['joined_at'] - _EPOCH) // _MICROSECOND}.{row['id']}"
-    )
+    return _page(found, at, size, lambda row: f"{paging.key(row['joined_at'])}.{row['id']}")
 
 
 async def most_points(conn: Any, shop: str, size: int, at: Cursor | None) -> MemberList:

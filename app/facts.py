@@ -33,6 +33,16 @@ class OrderPaid(msgspec.Struct):
     discount_codes: list[str] = []
 
 
+class OrderBuyer(msgspec.Struct):
+    """Who paid for an order: `order.paid` for readers who do not need its lines."""
+
+    order_id: str
+    customer_id: str | None = None
+    test: bool = False
+    processed_at: Moment | None = None
+    customer: Person | None = None
+
+
 class RefundedLine(msgspec.Struct, gc=False):
     line_id: str
     quantity: int
@@ -55,6 +65,7 @@ class CustomerChanged(msgspec.Struct):
     name: str = ""
     email: str = ""
     updated_at: Moment | None = None
+    consent: str = ""  # to e-mail marketing, in Shopify's words; empty where it was not told
 
 
 class CustomerDeleted(msgspec.Struct):

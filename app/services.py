@@ -22,8 +22,15 @@ SERVICES = (
     Process(
         "core",
         "Core",
-        "keeps shops and their settings",
-        ("app.uninstalled", "compliance.requested"),
+        "keeps shops, their settings and who their customers are",
+        (
+            "app.uninstalled",
+            "compliance.requested",
+            "order.paid",
+            "customer.created",
+            "customer.updated",
+            "customer.deleted",
+        ),
     ),
     Process(
         "points",

@@ -1,4 +1,6 @@
-"""Text as the stores can keep it."""
+"""Text as the stores can keep it, and as it is found."""
+
+import unicodedata
 
 
 def clean(text: str, length: int) -> str:
@@ -10,3 +12,11 @@ def clean(text: str, length: int) -> str:
     if not text.isascii():
         text = text.encode(errors="ignore").decode()
     return text[:length]
+
+
+def fold(text: str) -> str:
+    """Text as it is searched for and sorted by: small letters without accents, single spaces."""
+    if not text.isascii():
+        apart = unicodedata.normalize("NFKD", text)
+        text = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return " ".join(text.casefold().split())

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app import db, main
+from app.core import handlers as core_handlers
 from app.core import reads as core_reads
 from app.core.models import Shop
 from app.flow import dead_letters
@@ -104,9 +105,11 @@ async def drive(stores: db.Stores) -> None:
     """Everything between a lane and the ledger, by the workers' own functions."""
     await ingest.drain_once(stores, payloads.translate, core_reads.known_shops)
     bus = open_bus(stores.config.bus_url)
-    await places.ensure("points")
-    while (await bus.lag("points", handlers.TOPICS)).count:
-        await consumer.run_once("points", handlers.TOPICS, handlers.handler(stores), bus, stores)
+    points = ("points", handlers.TOPICS, handlers.handler(stores))
+    for reader in (points, ("core", core_handlers.TOPICS, core_handlers.handle)):
+        await places.ensure(reader[0])
+        while (await bus.lag(*reader[:2])).count:
+            await consumer.run_once(*reader, bus, stores)
 
 
 def only(lines: Lines, status: int) -> MutableMapping[str, Any]:
@@ -234,7 +237,7 @@ async def test_odd_text_is_kept_as_it_is_and_a_nul_is_left_out(http, stores) -> 
     with capture_logs() as lines:
         await deliver(http, order(customer=buyer, name=f"#1001 {ODD}"[:60]))
         await drive(stores)
-    assert await one("SELECT name FROM members") == f"{ODD} Nul"
+    assert await one("SELECT name FROM customers") == f"{ODD} Nul"
     assert await figures() == {"available": 49}
     assert "O'Brien" not in str(lines), "no personal data in logs"
     assert "bob@" not in str(lines)

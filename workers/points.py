@@ -1,4 +1,4 @@
-"""Points: orders into the ledger, redemptions to their code, and what time does to lots."""
+"""Points: orders into the ledger, redemptions to their code, what time does to lots, and totals."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,7 +7,8 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers
-from app.points.ledger import expiry, freezing
+from app.points.ledger import expiry, freezing, totals
+from app.points.members import lists
 from app.points.rewards import redemption
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
@@ -17,6 +18,8 @@ SWEEP_EVERY_SECONDS = (
     2.0  # redemptions wait in their table, not in a queue: they go on while Redis is away, too
 )
 TIME_EVERY_SECONDS = 5.0
+FOLD_EVERY_SECONDS = 5.0
+TOPS_EVERY_SECONDS = 15.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -37,6 +40,10 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
                 while await change(datetime.now(UTC), stores) and not stop.is_set():
                     pass
 
+        async def fold_totals() -> None:
+            while await totals.fold() >= totals.FOLD_MAX and not stop.is_set():
+                pass
+
         await service.together(
             consumer.run(
                 handlers.SERVICE,
@@ -50,6 +57,8 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
+            service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
+            service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from app.core import reads as core_reads
 from app.flow import dead_letters
 from app.points.members import reads as points_reads
 from app.points.pages import chart
@@ -31,25 +32,34 @@ class Attention:
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of a shop, and the names of those its newest movements are about."""
+
+    overview: Overview
+    names: dict[str, str]  # by customer id; who is not in it is shown by number
+
+
 @admin_page
 async def home(visit: Visit) -> Response:
     shop, stores = visit.shop, visit.stores
-    program, overview, rewards, letters, waiting = await asyncio.gather(
+    program, figures, rewards, letters, waiting = await asyncio.gather(
         program_pages.ready(visit),
-        pages.read(stores, f"home:{shop}", lambda: points_reads.overview(shop, DAYS), Overview),
+        pages.read(stores, f"home:{shop}", lambda: _figures(shop), Figures),
         pages.read(stores, f"rewards:{shop}", lambda: points_reads.rewards(shop), list[RewardView]),
         pages.attempt(lambda: dead_letters.count_for_shop(shop)),
         pages.attempt(lambda: points_reads.waiting_redemptions(shop)),
     )
-    found = overview.value
+    found = figures.value.overview if figures.value else None
     days = [(day.day, day.earned, day.spent) for day in found.days] if found else []
     return pages.render(
         visit,
         "admin/home.html",
         heading="Home",
-        readings=[overview],
+        readings=[figures],
         attention=_attention(letters, waiting, visit.board),
         overview=found,
+        names=figures.value.names if figures.value else {},
         days=days,
         chart=chart.draw(days),
         earned=sum(earned for _, earned, _ in days),
@@ -58,6 +68,12 @@ async def home(visit: Visit) -> Response:
         worth=_worth(rewards.value, found, visit.currency),
         storefront=visit.stores.config.shopify_url.format(shop=shop),
     )
+
+
+async def _figures(shop: str) -> Figures:
+    overview = await points_reads.overview(shop, DAYS)
+    names = await core_reads.names(shop, {one.customer_id for one in overview.newest})
+    return Figures(overview, names)
 
 
 def _worth(rewards: list[RewardView] | None, overview: Overview | None, currency: str) -> str:

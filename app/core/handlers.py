@@ -1,11 +1,13 @@
-"""What core does about events: shops that left, and requests about personal data."""
+"""What core does about events: shops that left, who customers are, requests about personal
+data.
+"""
 
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from app.core import actions, leaving
+from app.core import actions, customers, leaving
 from app.core.actions import Asked
 from app.flow.event import Event
 from app.services import topics
@@ -13,6 +15,8 @@ from app.telemetry import logs
 
 SERVICE = "core"
 TOPICS = topics(SERVICE)
+LEFT = "app.uninstalled"
+REQUESTED = "compliance.requested"
 
 log = logs.logger()
 
@@ -36,18 +40,19 @@ class ComplianceFact(msgspec.Struct, frozen=True):
 
 
 async def handle(connection: Any, events: list[Event]) -> None:
-    """Write the effect of all `events`: at most one statement a topic."""
+    """Write the effect of all `events` in a handful of statements, however many there are."""
     left = [
         (event.shop, datetime.fromisoformat(event.occurred_at))
         for event in events
-        if event.topic == TOPICS[0]
+        if event.topic == LEFT
     ]
     if left:
         for shop in await leaving.told(connection, left):
             log.info("shop is said to be uninstalled; Shopify will be asked", shop=shop)
-    asked = [_asked(event) for event in events if event.topic == TOPICS[1]]
+    asked = [_asked(event) for event in events if event.topic == REQUESTED]
     if asked:
         await actions.record_requests(connection, asked)
+    await customers.keep(connection, events)
 
 
 def _asked(event: Event) -> Asked:

@@ -1,4 +1,6 @@
-"""The tables of core: shops with their tokens, and the compliance requests Shopify sends."""
+"""The tables of core: shops with their tokens, their customers, and the compliance requests
+Shopify sends.
+"""
 
 from typing import Any
 
@@ -35,6 +37,34 @@ class Shop(Model):
 
     class Meta:
         table = "shops"
+
+
+class Customer(Model):
+    """Who a customer of a shop is; services keep the id and their figures, and ask core for
+    names.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    customer_id = fields.CharField(max_length=32)
+    name = fields.CharField(max_length=512, default="")
+    sort_name = fields.CharField(max_length=255)  # folded; customers.NAMELESS without a name
+    email = fields.CharField(max_length=320, default="")
+    profile_updated_at = fields.DatetimeField(null=True)  # Shopify's, of name and e-mail
+    person_at = fields.DatetimeField(null=True)  # of the order they are from, without a profile
+    consent = fields.CharField(max_length=32, default="")  # to e-mail marketing; empty: not told
+    consent_at = fields.DatetimeField(null=True)
+    first_order_at = fields.DatetimeField(null=True)
+    first_order_id = fields.CharField(max_length=32, null=True)
+    merged_into = fields.CharField(max_length=32, null=True)  # the customer id that stayed
+    deleted_at = fields.DatetimeField(null=True)  # a row without anything personal from then on
+    joined_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "customers"
+        # the indexes of searching and sorting are over expressions: the migrations have them
+        unique_together = (("shop", "customer_id"),)
 
 
 class ComplianceRequest(Model):

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from app import text
 from app.errors import BadInputError
 from app.facts import CustomerChanged, CustomerDeleted, OrderCancelled, OrderPaid, OrderRefunded
 from app.flow import event as envelope
@@ -15,7 +14,7 @@ from app.flow.event import Event
 from app.points.earning import rules
 from app.points.ledger.accounts import Account, Key
 
-NAME_LENGTH, EMAIL_LENGTH, ORDER_NAME_LENGTH = 512, 320, 64
+ORDER_NAME_LENGTH = 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -39,11 +38,8 @@ class Paid:
 
 @dataclass(slots=True)
 class Profile:
-    """What is known of a customer from customer facts, the newest winning."""
+    """What customer facts mean for points: a member more, or one less."""
 
-    name: str = ""
-    email: str = ""
-    updated_at: datetime | None = None
     is_created: bool = False
     is_deleted: bool = False
 
@@ -86,8 +82,9 @@ def read(events: Sequence[Event], now: datetime) -> Incoming:
             reversal = Reversal(at, event.trace, cancelled=True)
             key = (event.shop, f"cancel:{cancelled.order_id}")
             incoming.reversals.setdefault(key, (cancelled.order_id, reversal))
-        elif topic in {"customer.created", "customer.updated"}:
-            _read_customer(incoming, event)
+        elif topic == "customer.created":
+            customer_id = _customer.decode(event.data).customer_id
+            incoming.profiles.setdefault((event.shop, customer_id), Profile()).is_created = True
         elif topic == "customer.deleted":
             customer_id = _deleted.decode(event.data).customer_id
             incoming.profiles.setdefault((event.shop, customer_id), Profile()).is_deleted = True
@@ -139,14 +136,3 @@ def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:
         reversal.lines[line.line_id] = reversal.lines.get(line.line_id, 0) + line.quantity
     key = (event.shop, f"refund:{refund.refund_id}")
     incoming.reversals.setdefault(key, (refund.order_id, reversal))
-
-
-def _read_customer(incoming: Incoming, event: Event) -> None:
-    changed = _customer.decode(event.data)
-    profile = incoming.profiles.setdefault((event.shop, changed.customer_id), Profile())
-    profile.is_created = profile.is_created or event.topic == "customer.created"
-    at = changed.updated_at
-    if profile.updated_at is None or (at is not None and at >= profile.updated_at):
-        profile.name = text.clean(changed.name, NAME_LENGTH)
-        profile.email = text.clean(changed.email, EMAIL_LENGTH)
-        profile.updated_at = at or profile.updated_at

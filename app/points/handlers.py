@@ -54,7 +54,7 @@ async def handle(
     await batch.load(conn)
     batch.decide()
     await batch.write(conn)
-    await profiles.write_profiles(conn, incoming, batch.by_customer, now)
+    await profiles.forget(conn, incoming)
     await settling.use(conn, ((one.event.shop, one.order) for one in incoming.paid.values()), now)
     # one line a batch, which still says for every request what became of it
     log.info(

@@ -2,18 +2,21 @@
 recomputed from it.
 """
 
+from typing import Any
+
 from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
 
 
 class Member(Model):
-    """A customer of a shop with the balance of every bucket, always the fold of the ledger."""
+    """A customer of a shop with the balance of every bucket, always the fold of the ledger; names
+    are core's.
+    """
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
     customer_id = fields.CharField(max_length=32)
-    name = fields.CharField(max_length=512, default="")
-    email = fields.CharField(max_length=320, default="")
     pending = fields.BigIntField(default=0)
     available = fields.BigIntField(default=0)
     held = fields.BigIntField(default=0)
@@ -24,8 +27,6 @@ class Member(Model):
     issued = fields.BigIntField(default=0)
     sequence = fields.BigIntField(default=0)  # of the newest ledger row
     last_hash = fields.BinaryField(null=True)  # of the newest ledger row
-    profile_updated_at = fields.DatetimeField(null=True)  # Shopify's updated_at of name and email
-    deleted_at = fields.DatetimeField(null=True)
     frozen_at = fields.DatetimeField(null=True)  # points that do not add up do not move
     frozen_reason = fields.TextField(default="")
     joined_at = fields.DatetimeField(auto_now_add=True)
@@ -36,6 +37,7 @@ class Member(Model):
         # no index over a balance or updated_at: every posting changes them, and would have to move
         # in all indexes
         unique_together = (("shop", "customer_id"),)
+        indexes = (("shop", "joined_at", "id"),)  # a shop's members, the newest first
 
 
 class LedgerRow(Model):
@@ -62,9 +64,59 @@ class LedgerRow(Model):
     class Meta:
         table = "ledger"
         unique_together = (("shop", "source", "effect"), ("member_id", "sequence"))
-        indexes = (
-            ("shop", "effective_at", "effect", "points"),
-        )  # all the overview reads, without the table
+        indexes = (("shop", "id"),)  # the newest rows of a shop
+
+
+class TotalDelta(Model):
+    """What a posting changed of a shop's totals, until it is folded into them."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    starts_at = fields.DatetimeField()  # of the quarter of an hour it took effect in
+    earned = fields.BigIntField()
+    spent = fields.BigIntField()
+    members = fields.BigIntField()
+    outstanding = fields.BigIntField()
+
+    class Meta:
+        table = "total_deltas"
+        indexes = (("shop",),)
+
+
+class PeriodTotal(Model):
+    """What a shop's members earned and spent in a quarter of an hour."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    starts_at = fields.DatetimeField()
+    earned = fields.BigIntField()
+    spent = fields.BigIntField()
+
+    class Meta:
+        table = "period_totals"
+        unique_together = (("shop", "starts_at"),)
+
+
+class ShopTotal(Model):
+    """How many members a shop has, and their points outstanding."""
+
+    shop = fields.CharField(primary_key=True, max_length=255)
+    members = fields.BigIntField()
+    outstanding = fields.BigIntField()
+
+    class Meta:
+        table = "shop_totals"
+
+
+class TopMembers(Model):
+    """Those with the most points in a shop with many members, as of a moment."""
+
+    shop = fields.CharField(primary_key=True, max_length=255)
+    member_ids: Any = ArrayField("bigint")  # the one with the most points first
+    as_of = fields.DatetimeField()
+
+    class Meta:
+        table = "top_members"
 
 
 class Lot(Model):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from app.paging import Links
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -63,24 +65,27 @@ class RedemptionView:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
+    """A member's figures; who they are, core knows."""
+
     customer_id: str
-    name: str
-    email: str
     available: int
     pending: int
     held: int
     debt: int
     earned: int  # all points ever issued
+    sequence: int  # how many rows of the ledger are theirs
     joined_at: datetime
     updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class MemberPage:
+class MemberList:
+    """A page of members; `as_of` says how old their order is where it is not that of now."""
+
     members: list[MemberRow]
-    total: int
-    page: int  # from 1
-    pages: int  # at least 1
+    links: Links
+    as_of: datetime | None = None
+    is_ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,9 @@ class MemberDetail:
     member: MemberRow
     balance: Balance
     lots: list[LotView]  # those with points left, the one that expires first at the top
+    lots_links: Links
     ledger: list[LedgerView]  # newest first
+    ledger_links: Links
     redemptions: list[RedemptionView]  # newest first
     is_frozen: bool = False  # the points do not add up, and do not move until they are repaired
 
@@ -132,7 +139,6 @@ class Day:
 @dataclass(frozen=True, slots=True)
 class Activity:
     customer_id: str
-    name: str
     effect: str
     to_bucket: str
     points: int

@@ -61,7 +61,7 @@ class Staff:
     async def get(self, path: str, **query: str) -> httpx2.Response:
         """A page as App Bridge's fetch asks for it."""
         return await self.http.get(
-            path, params=query, headers={"Authorization": f"Bearer {self.token()}"}
+            path, params=query or None, headers={"Authorization": f"Bearer {self.token()}"}
         )
 
     async def post(self, path: str, **fields: str) -> httpx2.Response:

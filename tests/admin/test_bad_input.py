@@ -58,7 +58,7 @@ async def test_a_dead_letter_with_no_number_is_not_found(alice, letter: str) -> 
 @pytest.mark.parametrize("sort", ["points", "name; DROP TABLE members", "\x00"])
 async def test_a_search_for_anything_finds_only_what_matches(alice, search: str, sort: str) -> None:
     await earn("10.00")
-    answer = await alice.get("/customers", q=search, sort=sort, page="99999999999")
+    answer = await alice.get("/customers", q=search, sort=sort, after="9" * 40)
     assert answer.status_code == 200
     assert "<script>alert" not in answer.text
     assert ("Bob Buyer" in answer.text) == (search == "\x00"), (

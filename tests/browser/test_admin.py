@@ -134,7 +134,7 @@ def test_status_refreshes_itself_and_keeps_open_what_was_opened(
     page: Page, whole_stack: Stack
 ) -> None:
     app = open_admin(page, whole_stack, "/status")
-    core = app.locator("tr", has_text="keeps shops and their settings")
+    core = app.locator("tr", has_text="keeps shops, their settings")
     expect(core.get_by_text("Running")).to_be_visible(timeout=15_000)
     whole_stack.stop_long_ago("core")
     expect(core.get_by_text("Not answering")).to_be_visible(timeout=20_000)

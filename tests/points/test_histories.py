@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app import db
 from app.errors import HoldfastError, RefusedError
 from app.points.ledger import actions as ledger
-from app.points.ledger import expiry
+from app.points.ledger import expiry, totals
 from app.points.ledger.audit import verify
 from app.points.rewards import actions as rewards
 from app.points.rewards import settling
@@ -186,6 +186,10 @@ class Run:
             if lot.remaining
         }
         assert {row["source"]: row["remaining"] for row in lots} == expected
+        async with db.connection() as conn:
+            assert await totals.differing(conn, self.shop) == []
+        if next(self.keys) % 3 == 0:
+            await totals.fold()
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

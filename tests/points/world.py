@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import db, rooms
+from app.core import handlers as core
 from app.flow import event as envelope
 from app.flow.event import Event
 from app.points import handlers
@@ -91,8 +92,11 @@ def cancelled(order_id: str, shop: str = ALICE) -> Event:
 
 
 async def handle(*events: Event) -> None:
+    """Both services that read facts about orders and customers, each in its own transaction."""
     async with db.transaction() as conn:
         await handlers.handle(conn, list(events))
+    async with db.transaction() as conn:
+        await core.handle(conn, list(events))
 
 
 async def crowd(*calls: Coroutine[Any, Any, Any], return_exceptions: bool = False) -> list[Any]:

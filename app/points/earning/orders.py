@@ -105,10 +105,10 @@ class OrderBatch(Batch):
         await self._load_orders(conn)
         earning = self._earning()
         late = [one.member_id for one in self.earlier.values() if one.member_id is not None]
-        customers = dict.fromkeys([*earning, *self.incoming.profiles])
+        customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
         if customers or late:
             await self.lock(conn, customers, late)
-        await self.make(conn, profiles.missing_rows(self.incoming, earning, self.now))
+        await self.make(conn, profiles.wanted(self.incoming, earning))
         if self.late:
             await self.load_lots(conn, {one for one in late if one in self.accounts})
 

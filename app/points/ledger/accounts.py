@@ -1,20 +1,17 @@
 """Accounts: the rows of members while they are locked, found or made in one order by everybody."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from app.db import Connection, Row
 from app.errors import HoldfastError, RefusedError
+from app.points.ledger import totals
 
 Key = tuple[str, str]  # shop and the id of a customer or an order in it
-NewMember = tuple[str, str, str, str, datetime | None, datetime | None]
 BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt", "issued")
 NEGATIVE = frozenset({"debt", "issued"})  # their columns show what is owed and was issued, above 0
 GENESIS = bytes(32)
 _POSITIVE = tuple(bucket for bucket in BUCKETS if bucket not in NEGATIVE)
-_COLUMNS = (
-    f"id, shop, customer_id, name, deleted_at, frozen_at, sequence, last_hash, {', '.join(BUCKETS)}"
-)
+_COLUMNS = f"id, shop, customer_id, frozen_at, sequence, last_hash, {', '.join(BUCKETS)}"
 # Everybody locks members in the order of their ids, and makes those who are missing afterwards, in
 # the order of their names: two who meet wait for each other. The one way to a deadlock, somebody
 # new made by three transactions at once, is a conflict like others: it passes when tried again.
@@ -33,16 +30,26 @@ SELECT {_COLUMNS} FROM members
  WHERE id = ANY($1::bigint[]) AND frozen_at IS NULL ORDER BY id FOR UPDATE SKIP LOCKED
 """
 INSERT = f"""
-INSERT INTO members (shop, customer_id, name, email, profile_updated_at, deleted_at, pending,
-                     available, held, spent, expired, reversed, debt, issued, sequence, joined_at,
-                     updated_at, frozen_reason)
-SELECT shop, customer_id, name, email, profile_updated_at, deleted_at, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-       now(), now(), ''
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-    AS fresh (shop, customer_id, name, email, profile_updated_at, deleted_at)
- ORDER BY shop, customer_id
-ON CONFLICT (shop, customer_id) DO NOTHING
-RETURNING {_COLUMNS}
+WITH changed AS (
+    INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed,
+                         debt, issued, sequence, joined_at, updated_at, frozen_reason)
+    SELECT shop, customer_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), now(), ''
+      FROM unnest($1::text[], $2::text[]) AS fresh (shop, customer_id)
+     ORDER BY shop, customer_id
+    ON CONFLICT (shop, customer_id) DO NOTHING
+    RETURNING {_COLUMNS}
+), counted AS ({totals.COUNT_MEMBERS.format(sign="")})
+SELECT {_COLUMNS} FROM changed
+"""
+# who never had points leaves nothing behind; whoever has a ledger stays, as a number
+DELETE = f"""
+WITH changed AS (
+    DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
+     WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id
+       AND members.sequence = 0
+    RETURNING members.shop
+)
+{totals.COUNT_MEMBERS.format(sign="-")}
 """
 
 
@@ -80,10 +87,8 @@ class Account:
     __slots__ = (
         "customer_id",
         "id",
-        "is_deleted",
         "is_frozen",
         "last_hash",
-        "name",
         "points",
         "sequence",
         "shop",
@@ -93,8 +98,6 @@ class Account:
         self.id: int = row["id"]
         self.shop: str = row["shop"]
         self.customer_id: str = row["customer_id"]
-        self.name: str = row["name"]
-        self.is_deleted: bool = row["deleted_at"] is not None
         self.is_frozen: bool = row["frozen_at"] is not None
         self.sequence: int = row["sequence"]
         self.last_hash: bytes = row["last_hash"] or GENESIS
@@ -145,10 +148,16 @@ async def lock_free(conn: Connection, ids: Iterable[int]) -> list[Account]:
     return [Account(row) for row in await conn.fetch(LOCK_FREE, list(ids))]
 
 
-async def insert(conn: Connection, rows: Sequence[NewMember]) -> list[Account]:
-    """Make members: (shop, customer id, name, email, profile updated at, deleted at).
-
-    Those somebody else has made meanwhile do not come back: they are still to be locked.
+async def insert(conn: Connection, customers: Sequence[Key]) -> list[Account]:
+    """Make members of (shop, customer id); those whom somebody else makes at the same moment do
+    not come back.
     """
-    made = await conn.fetch(INSERT, *(list(column) for column in zip(*rows, strict=True)))
-    return [Account(row) for row in made]
+    columns = [shop for shop, _ in customers], [customer for _, customer in customers]
+    return [Account(row) for row in await conn.fetch(INSERT, *columns)]
+
+
+async def delete(conn: Connection, customers: Sequence[Key]) -> None:
+    """Remove those of the members who have no row in the ledger."""
+    if customers:
+        columns = [shop for shop, _ in customers], [customer for _, customer in customers]
+        await conn.execute(DELETE, *columns)

@@ -7,7 +7,7 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 `why` as the very text that is stored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -18,19 +18,20 @@ import msgspec
 from app.db import Connection
 from app.flow.bus import log as fact_log
 from app.flow.event import Event
-from app.points.ledger import accounts, lots
+from app.points.ledger import accounts, lots, totals
 from app.points.ledger.accounts import (
     NEGATIVE,
     Account,
     BrokenAccountError,
     Key,
-    NewMember,
 )
 from app.points.ledger.lots import Lot
+from app.points.ledger.totals import Move
 from app.telemetry import metrics
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MOVE = (0, 4, 5, 6, 7, 9)  # where a row has shop, effect, both buckets, points and effective at
 _json = msgspec.json.Encoder(order="deterministic")
 
 COLUMNS = (
@@ -77,14 +78,14 @@ class Batch:
         """Lock those of these members who are neither busy nor frozen."""
         self._hold(await accounts.lock_free(conn, ids))
 
-    async def make(self, conn: Connection, rows: Sequence[NewMember]) -> None:
+    async def make(self, conn: Connection, customers: Iterable[Key]) -> None:
         """Make those of these members who were not found by `lock`, and hold them like the
         others.
         """
-        missing = {(row[0], row[1]): row for row in rows if row[:2] not in self.by_customer}
+        missing = [key for key in dict.fromkeys(customers) if key not in self.by_customer]
         if not missing:
             return
-        self._hold(await accounts.insert(conn, list(missing.values())))
+        self._hold(await accounts.insert(conn, missing))
         if raced := [key for key in missing if key not in self.by_customer]:
             await self.lock(conn, raced)
 
@@ -158,7 +159,7 @@ class Batch:
             self.move(account, source, "repay", "available", "debt", owed, why, at)
 
     async def write(self, conn: Connection) -> None:
-        """Lots, ledger rows, balances and facts: a statement a table.
+        """Lots, ledger rows, totals, balances and facts: a statement a table.
 
         A natural key that is there already (shop, source, effect) raises
         asyncpg.UniqueViolationError.
@@ -167,6 +168,7 @@ class Batch:
         await lots.write(conn, touched, self.now)
         if self._rows:
             await conn.copy_records_to_table("ledger", records=self._rows, columns=COLUMNS)
+            await totals.add(conn, (Move(*(row[place] for place in _MOVE)) for row in self._rows))
             await self._update_members(conn)
         await fact_log.append(conn, self.facts)
         for effect, count in self._effects.items():

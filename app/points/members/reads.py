@@ -2,22 +2,22 @@
 shop.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import calendar, db, rooms
 from app.db import Stores
 from app.errors import NotFoundError
+from app.paging import Cursor
 from app.points.earning import terms
-from app.points.ledger import balances, sentences
+from app.points.ledger import balances, totals
+from app.points.members import detail, lists
 from app.points.views import (
-    Activity,
     Balance,
     Day,
-    LedgerView,
-    LotView,
     MemberDetail,
-    MemberPage,
+    MemberList,
     MemberRow,
     Overview,
     Program,
@@ -29,32 +29,13 @@ from app.resilience.guard import Resource
 from app.resilience.reading import Reading
 
 PAGE_SIZE = 25
-ROWS_MAX = 200  # of the ledger and of lots, on a member's page
+MEMBER_KEYS = 2  # when and who, or how many points and who
+LOT_KEYS = 3  # expiry, availability and id name one in the order lots are spent
 NEWEST = 10
 REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
 READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
-SORTS = {
-    "recent": "updated_at DESC, id DESC",
-    "points": "available DESC, id",
-    "name": "name = '', lower(name), id",
-}
 REDEMPTION_COLUMNS = "id, state, code, title, points, reason, created_at"
-# a day at a time: each is a short stretch of the index, and no row's time has to be converted
-SELECT_DAYS = """
-SELECT total.earned, total.spent
-  FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS day (starts_at, ends_at,
-              place),
-       LATERAL (SELECT COALESCE(sum(points) FILTER (WHERE effect = 'earn'), 0)::bigint AS earned,
-                       COALESCE(sum(points) FILTER (WHERE effect = 'capture'), 0)::bigint AS spent
-                  FROM ledger
-                 WHERE shop = $1 AND effective_at >= day.starts_at AND effective_at < day.ends_at
-                   AND effect IN ('earn', 'capture')) AS total
- ORDER BY day.place
-"""
-_MEMBER = "customer_id, name, email, available, pending, held, debt, issued, joined_at, updated_at"
-_LISTED = "shop = $1 AND (deleted_at IS NULL OR sequence > 0)"
-_FOUND = f"{_LISTED} AND ($2 = '' OR name ILIKE $3 OR email ILIKE $3 OR customer_id = $2)"
 
 
 async def balance(shop: str, customer_id: str) -> Balance:
@@ -127,97 +108,87 @@ async def waiting_redemptions(shop: str) -> int:
     return found
 
 
-async def members(shop: str, search: str = "", sort: str = "recent", page: int = 1) -> MemberPage:
-    """One page of members; `search` in name, email or customer id; sort: recent | points | name."""
-    search = search.replace("\x00", "").strip()
-    pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    order = SORTS.get(sort, SORTS["recent"])
+async def totals_of(shop: str) -> tuple[int, int]:
+    """How many members the shop has, and their points outstanding."""
     async with db.connection() as conn:
-        total: int = await conn.fetchval(
-            f"SELECT count(*) FROM members WHERE {_FOUND}",
-            shop,
-            search,
-            pattern,
-        )
-        pages = max(1, -(-total // PAGE_SIZE))
-        page = min(max(page, 1), pages)
-        rows = await conn.fetch(
-            f"SELECT {_MEMBER} FROM members WHERE {_FOUND} ORDER BY {order} LIMIT $4 OFFSET $5",
-            shop,
-            search,
-            pattern,
-            PAGE_SIZE,
-            (page - 1) * PAGE_SIZE,
-        )
-    return MemberPage([MemberRow(*row) for row in rows], total, page, pages)
+        return await totals.of_shop(conn, shop)
 
 
-async def member(shop: str, customer_id: str) -> MemberDetail:
-    """All there is to see of a member. Raises NotFoundError."""
+async def newest_members(shop: str, at: Cursor | None = None) -> MemberList:
+    """A page of members, who joined last first."""
+    async with db.connection() as conn:
+        return await lists.newest(conn, shop, PAGE_SIZE, at)
+
+
+async def members_by_points(shop: str, at: Cursor | None = None) -> MemberList:
+    """A page of members by their available points. Of shops with many members it is the first
+     1,000 in the order of some minutes ago; `as_of` says of when. None there: all are listed.
+    XX
+    """
+    async with db.connection() as conn:
+        number, _ = await totals.of_shop(conn, shop)
+        if number <= lists.LARGE:
+            at = at if at and len(at.keys) == MEMBER_KEYS else None
+            return await lists.most_points(conn, shop, PAGE_SIZE, at)
+        at = at if at and len(at.keys) == 1 else None
+        return await lists.top(conn, shop, PAGE_SIZE, at)
+
+
+async def figures(shop: str, ids: Sequence[str]) -> dict[str, MemberRow]:
+    """The figures of those of the customers `ids` who are members, by customer id."""
+    async with db.connection() as conn:
+        return await lists.of_customers(conn, shop, ids)
+
+
+async def member(
+    shop: str, customer_id: str, at: Cursor | None = None, lots_at: Cursor | None = None
+) -> MemberDetail:
+    """All there is to see of a member, the ledger (`at`) and the lots (`lots_at`) in pages.
+    Raises NotFoundError.
+    """
     as_of = datetime.now(UTC)
     async with db.connection() as conn:
         row = await conn.fetchrow(
-            f"SELECT {_MEMBER}, id, sequence, frozen_at FROM members "
-            "WHERE shop = $1 AND customer_id = $2",
+            f"SELECT {lists.COLUMNS} FROM members WHERE shop = $1 AND customer_id = $2",
             shop,
             customer_id,
         )
         if row is None:
             raise NotFoundError("There is no such customer in this shop.")
-        lots = await conn.fetch(
-            "SELECT id, source, granted, remaining, is_pending, available_at, expires_at FROM lots "
-            "WHERE member_id = $1 AND remaining > 0 "
-            "ORDER BY expires_at NULLS LAST, available_at, id LIMIT $2",
-            row["id"],
-            ROWS_MAX,
-        )
-        rows = await conn.fetch(
-            "SELECT sequence, source, effect, from_bucket, to_bucket, points, why, "
-            "effective_at, recorded_at FROM ledger WHERE member_id = $1 "
-            "ORDER BY sequence DESC LIMIT $2",
-            row["id"],
-            ROWS_MAX,
-        )
+        lots, lots_links = await detail.lots(conn, row["id"], lots_at)
+        rows, ledger_links = await detail.ledger(conn, row["id"], at)
         redeemed = await _redemptions(conn, shop, customer_id)
     figures = (row["available"], row["pending"], row["held"], row["debt"], row["sequence"])
     return MemberDetail(
-        MemberRow(*tuple(row)[:10]),
+        lists.member_row(row),
         _balance(customer_id, figures, as_of),
-        [LotView(str(lot["id"]), *tuple(lot)[1:]) for lot in lots],
-        [_ledger_view(one) for one in rows],
+        lots,
+        lots_links,
+        rows,
+        ledger_links,
         redeemed,
         is_frozen=row["frozen_at"] is not None,
     )
 
 
 async def overview(shop: str, days: int = 30) -> Overview:
-    """The figures of the home page: set-based, and within its deadline at 100,000 members."""
+    """The figures of the home page, in the merchant's days; none of them is added up from the
+    ledger, so they cost the same however many members there are.
+    """
     async with db.connection() as conn:
         zone = (await terms.program(conn, shop)).timezone
         today = datetime.now(UTC).astimezone(calendar.zone(zone)).date()
         first = today - timedelta(days=days - 1)
         shown = [first + timedelta(days=index) for index in range(days)]
-        starts = [calendar.start_of_day(day, zone) for day in (*shown, today + timedelta(days=1))]
-        counted, outstanding = await conn.fetchrow(
-            f"SELECT count(*), COALESCE(sum(available + pending + held), 0)::bigint FROM members "
-            f"WHERE {_LISTED}",
-            shop,
-        )
-        rows = await conn.fetch(SELECT_DAYS, shop, starts[:-1], starts[1:])
-        newest = await conn.fetch(
-            "SELECT member.customer_id, member.name, row.effect, row.from_bucket, row.to_bucket, "
-            "row.points, row.why, row.effective_at FROM "
-            "(SELECT * FROM ledger WHERE shop = $1 ORDER BY effective_at DESC LIMIT $2) AS row "
-            "JOIN members AS member ON member.id = row.member_id "
-            "ORDER BY row.effective_at DESC, row.id DESC",
-            shop,
-            NEWEST,
-        )
+        bounds = [calendar.start_of_day(day, zone) for day in (*shown, today + timedelta(days=1))]
+        number, outstanding = await totals.of_shop(conn, shop)
+        moved = await totals.between(conn, shop, bounds)
+        newest = await detail.newest(conn, shop, NEWEST)
     return Overview(
-        counted,
+        number,
         outstanding,
-        [Day(day, row["earned"], row["spent"]) for day, row in zip(shown, rows, strict=True)],
-        [_activity(row) for row in newest],
+        [Day(day, earned, spent) for day, (earned, spent) in zip(shown, moved, strict=True)],
+        newest,
     )
 
 
@@ -273,45 +244,3 @@ async def _redemptions(conn: Any, shop: str, customer_id: str) -> list[Redemptio
 def _balance(customer_id: str, figures: Any, as_of: datetime) -> Balance:
     available, pending, held, debt, sequence = figures
     return Balance(customer_id, available, pending, held, debt, sequence, as_of)
-
-
-def _ledger_view(row: Any) -> LedgerView:
-    points = row["points"]
-    return LedgerView(
-        row["sequence"],
-        row["source"],
-        row["effect"],
-        row["from_bucket"],
-        row["to_bucket"],
-        points,
-        _change(row),
-        sentences.sentence(row["effect"], points, row["why"]),
-        row["effective_at"],
-        row["recorded_at"],
-    )
-
-
-def _activity(row: Any) -> Activity:
-    text = sentences.sentence(row["effect"], row["points"], row["why"])
-    return Activity(
-        row["customer_id"],
-        row["name"],
-        row["effect"],
-        row["to_bucket"],
-        row["points"],
-        _change(row),
-        text,
-        row["effective_at"],
-    )
-
-
-def _change(row: Any) -> int:
-    """What a movement did to the available points."""
-    points: int = row["points"]
-    return (
-        points
-        if row["to_bucket"] == "available"
-        else -points
-        if row["from_bucket"] == "available"
-        else 0
-    )

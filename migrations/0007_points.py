@@ -33,7 +33,7 @@ class ToText(ops.AlterField):
 
 
 class Migration(migrations.Migration):
-    dependencies = [('app', '0005_lanes')]
+    dependencies = [('app', '0006_customers')]
 
     initial = False
 
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
         # already as the source of the ledger row that made it.
         ops.RunSQL(
             [
-                'ALTER TABLE ledger DROP CONSTRAINT ledger_pkey',
+                'ALTER TABLE ledger DROP CONSTRAINT IF EXISTS ledger_pkey',
                 'ALTER TABLE awards DROP CONSTRAINT awards_pkey',
             ]
         ),

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('state', fields.CharField(default='received', max_length=16)),
                 ('received_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
-            options={'table': 'compliance_requests', 'app': 'app', 'unique_together': (('shop', 'topic', 'reference'),), 'pk_attr': 'id', 'table_description': 'A data request or redaction, accepted and recorded (platform.md §4.4).'},
+            options={'table': 'compliance_requests', 'app': 'app', 'unique_together': (('shop', 'topic', 'reference'),), 'pk_attr': 'id', 'table_description': 'A data request or redaction, accepted and recorded.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
                 ('updated_at', fields.DatetimeField(auto_now=True, auto_now_add=False)),
             ],
-            options={'table': 'redemptions', 'app': 'app', 'unique_together': (('shop', 'customer_id', 'idempotency_key'),), 'indexes': [Index(fields=['state', 'next_attempt_at']), Index(fields=['member_id', 'created_at'])], 'pk_attr': 'id', 'table_description': 'A saga: points held, a discount code made at Shopify, then captured or released (DESIGN §4).'},
+            options={'table': 'redemptions', 'app': 'app', 'unique_together': (('shop', 'customer_id', 'idempotency_key'),), 'indexes': [Index(fields=['state', 'next_attempt_at']), Index(fields=['member_id', 'created_at'])], 'pk_attr': 'id', 'table_description': 'A saga: points held, a discount code made at Shopify, then captured or released.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -261,7 +261,7 @@ class Migration(migrations.Migration):
                 ('installed_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
                 ('uninstalled_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'shops', 'app': 'app', 'pk_attr': 'domain', 'table_description': 'A shop that installed the app; tokens are stored encrypted (platform.md §2.5).'},
+            options={'table': 'shops', 'app': 'app', 'pk_attr': 'domain', 'table_description': 'A shop that installed the app; tokens are stored encrypted.'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -23,6 +23,7 @@ from app.flow.lanes import ingest
 from app.points import handlers
 from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
+from app.points.members import reads
 from app.points.rewards import actions
 from app.resilience import breaker, cache, health
 from app.shopify import payloads
@@ -251,7 +252,7 @@ async def test_odd_text_is_kept_as_it_is_and_a_nul_is_left_out(http, stores) -> 
 
 
 async def rewards(shop: str = ALICE) -> dict[int, str]:
-    return {reward.cost: reward.id for reward in await storefront.reads.rewards(shop)}
+    return {reward.cost: reward.id for reward in await reads.rewards(shop)}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ Source = Literal["live", "cached", "unavailable"]
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """What a guarded read came back with (DESIGN §1.8).
+    """What a guarded read came back with; every surface shows the three kinds the same way.
 
     `live`: true within the last 30 s; `cached`: was true at `as_of`, for showing only, never to
     spend from; `unavailable`: value and as_of are None. `as_of` is an aware UTC datetime.

@@ -1,5 +1,5 @@
-"""What each shop can still afford of the Admin API, as its last answers told this process
-(platform.md §5.2).
+"""What each shop can still afford of the Admin API, as its last answers told this process;
+each shop has a bucket of its own, refilled by the second.
 """
 
 import time

@@ -18,7 +18,7 @@ from app.shopify.budget import Budgets
 from app.shopify.verify import shop_domain
 from app.telemetry import logs
 
-DEADLINE_SECONDS = 5.0  # DESIGN §2, waits for budget included
+DEADLINE_SECONDS = 5.0  # waits for budget included: slow counts as down
 TRIES_MAX = 5
 PAUSE_SECONDS_MIN = 0.1
 JITTER_SECONDS = 0.1
@@ -201,8 +201,8 @@ def _read(call: _Call, response: httpx.Response) -> dict[str, Any]:
 
 
 def _check_version(asked: str, answered: str | None) -> None:
-    """A version past its end falls forward to the oldest supported one (platform.md §5.1): time
-    to move on.
+    """A version past its end falls forward to the oldest supported one, each
+    after a year: time to move on.
     """
     if answered is not None and answered != asked and (asked, answered) not in _versions_told:
         _versions_told.add((asked, answered))

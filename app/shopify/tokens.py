@@ -19,9 +19,9 @@ from app.errors import HoldfastError, UnauthorizedError, UnavailableError
 from app.shopify.verify import shop_domain
 from app.telemetry import logs
 
-REFRESH_BEFORE_SECONDS = 300  # platform.md §2.2: as Shopify's own libraries do
+REFRESH_BEFORE_SECONDS = 300  # as Shopify's own libraries do
 TRIES = 3
-DEADLINE_SECONDS = 5.0  # all tries and the waits between them (DESIGN §2)
+DEADLINE_SECONDS = 5.0  # all tries and the waits between them: slow counts as down
 TRY_SECONDS = 2.5
 SECONDS_MAX = 10 * 365 * 86_400
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -35,7 +35,7 @@ log = logs.logger()
 
 
 class InvalidSubjectError(UnauthorizedError):
-    """Shopify did not take the id token; a fresh one can help (platform.md §1.3)."""
+    """Shopify did not take the id token; it lives a minute, and a fresh one can help."""
 
     code = "invalid_subject_token"
 
@@ -78,7 +78,7 @@ class _Refusal(msgspec.Struct):
 
 
 async def exchange(client: httpx.AsyncClient, config: Config, shop: str, id_token: str) -> Grant:
-    """A new expiring offline token for a member of staff's id token (platform.md §2.1).
+    """A new expiring offline token for a member of staff's id token, by token exchange.
 
     It makes every earlier refresh token of the shop useless, so only when there is no usable one.
     Raises InvalidSubjectError, GrantRefusedError, UnavailableError.
@@ -101,7 +101,7 @@ async def refresh(
     client: httpx.AsyncClient, config: Config, shop: str, refresh_token: str
 ) -> Grant:
     """A new pair for `refresh_token`; the same one is sent again when no answer came, which Shopify
-    allows (§2.2).
+    allows.
 
     Raises GrantLostError, GrantRefusedError, UnavailableError.
     """

@@ -18,7 +18,7 @@ CHARLIE = "7003"
 
 
 def proxied(path: str, customer: str | None = BOB, shop: str = ALICE, **more: Any) -> str:
-    """A path as the app proxy signs it (platform.md §3.2)."""
+    """A path as the app proxy signs it: HMAC over the sorted query."""
     fields = {
         "shop": shop,
         "logged_in_customer_id": customer or "",
@@ -32,7 +32,7 @@ def proxied(path: str, customer: str | None = BOB, shop: str = ALICE, **more: An
 
 
 def bearer(customer: str | None = BOB, **more: Any) -> dict[str, str]:
-    """The header of an extension (platform.md §9.3)."""
+    """The header of an extension: its session token as Bearer."""
     now = int(time.time())
     claims = {
         "dest": ALICE,

@@ -14,20 +14,21 @@ from app import config as settings
 from app import db, main
 from app.flow.lanes import backlog
 from app.points.earning import actions as earning
+from app.points.members import reads
+from app.points.panels import balance, redeeming, shopper
 from app.points.rewards import redemption
 from app.resilience import breaker, cache, health, limits
-from app.storefront import routes as storefront
 from tests.points.world import ALICE
 
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    for one in (storefront, cache, health, backlog):
+    for one in (shopper, cache, health, backlog):
         one.forget()
     for one in (
-        storefront.READS,
-        storefront.HOLDS,
-        storefront.COMPLETIONS,
+        balance.READS,
+        redeeming.HOLDS,
+        redeeming.COMPLETIONS,
         cache.CACHE,
         health.HEALTH,
         limits.LIMITS,
@@ -62,7 +63,7 @@ async def http(app: Starlette, stores: db.Stores) -> AsyncIterator[httpx2.AsyncC
 async def rewards(stores: db.Stores) -> dict[int, str]:
     """The ids of Alice's rewards by what they cost."""
     await earning.ensure_program(ALICE, "USD", "UTC")
-    return {reward.cost: reward.id for reward in await storefront.reads.rewards(ALICE)}
+    return {reward.cost: reward.id for reward in await reads.rewards(ALICE)}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from asyncpg.exceptions import InternalClientError
 
 from app.points.ledger import balances
-from app.storefront import routes as storefront
+from app.points.panels import redeeming
 from tests.points.world import ALICE, BOB, one
 from tests.storefront.callers import ask, bearer, earn, proxied
 
@@ -83,7 +83,7 @@ async def test_while_shopify_does_not_answer_the_code_is_being_prepared(
 
 
 async def test_a_slow_shopify_is_not_waited_for(http, rewards, shopify, monkeypatch) -> None:
-    monkeypatch.setattr(storefront.COMPLETIONS, "deadline_seconds", 0.1)
+    monkeypatch.setattr(redeeming.COMPLETIONS, "deadline_seconds", 0.1)
     shopify["state"] = "slow"
     await earn("140.00")
     response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
@@ -103,10 +103,10 @@ async def test_a_connection_torn_on_its_way_back_to_the_pool_does_not_cost_the_s
 ) -> None:
     torn = InternalClientError("cannot switch to state 15; another operation (2) is in progress")
     await earn("140.00")
-    monkeypatch.setattr(storefront.redemption, "complete", AsyncMock(side_effect=torn))
+    monkeypatch.setattr(redeeming.redemption, "complete", AsyncMock(side_effect=torn))
     response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert (response.status_code, response.json()["redemption"]["state"]) == (202, "held")
-    monkeypatch.setattr(storefront.actions, "redeem", AsyncMock(side_effect=torn))
+    monkeypatch.setattr(redeeming.actions, "redeem", AsyncMock(side_effect=torn))
     response = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from app.points.earning import actions as earning
-from app.storefront import routes as storefront
+from app.points.members import reads
+from app.points.panels import redeeming
 from tests.points.world import BOB
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 
@@ -58,7 +59,7 @@ async def test_what_another_sites_page_can_make_a_browser_post_redeems_nothing(
 
 async def test_a_reward_of_another_shop_is_not_there(http, rewards) -> None:
     await earning.ensure_program("charlie.myshopify.com", "USD", "UTC")
-    foreign = (await storefront.reads.rewards("charlie.myshopify.com"))[0].id
+    foreign = (await reads.rewards("charlie.myshopify.com"))[0].id
     await earn("500.00")
     response = await http.post(proxied("/storefront/redemptions"), json=ask(foreign))
     assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_reward")
@@ -150,8 +151,8 @@ async def test_referral_links_come_later_and_it_says_so(http) -> None:
 async def test_a_loop_in_a_browser_is_slowed_down_and_nobody_else(
     http, rewards, monkeypatch
 ) -> None:
-    monkeypatch.setattr(storefront, "CUSTOMER_BURST", 3)
-    monkeypatch.setattr(storefront, "CUSTOMER_PER_SECOND", 0.1)
+    monkeypatch.setattr(redeeming, "CUSTOMER_BURST", 3)
+    monkeypatch.setattr(redeeming, "CUSTOMER_PER_SECOND", 0.1)
     answers = [
         await http.post(proxied("/storefront/redemptions"), json=ask(rewards[500]))
         for _ in range(4)

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from app.flow.lanes import backlog, lane
+from app.points.panels import redeeming, shopper
 from app.resilience import cache, health
-from app.storefront import routes as storefront
 from tests.points.world import ALICE, BOB, program
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 
@@ -126,7 +126,7 @@ async def test_with_postgres_away_the_last_balance_and_offer_stay_and_nothing_is
 ) -> None:
     await earn("180.00")
     before = (await http.get(proxied("/storefront/me"))).json()
-    storefront.forget()
+    shopper.forget()
     cache.forget()
     take_postgres_away()
     for key in await stores.cache.keys("cache:*"):
@@ -138,7 +138,7 @@ async def test_with_postgres_away_the_last_balance_and_offer_stay_and_nothing_is
     assert (body["rewards"], body["notices"]) == (before["rewards"], ["Updates are on their way."])
     refused = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert refused.status_code == 503
-    assert refused.json()["error"] == {"code": "unavailable", "message": storefront.AWAY}
+    assert refused.json()["error"] == {"code": "unavailable", "message": redeeming.AWAY}
 
 
 async def test_with_nothing_known_at_all_it_says_so(http, take_postgres_away) -> None:

@@ -24,6 +24,7 @@ from app.points import handlers
 from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
 from app.points.members import reads
+from app.points.panels import shopper
 from app.points.rewards import actions
 from app.resilience import breaker, cache, health
 from app.shopify import payloads
@@ -58,7 +59,7 @@ Lines = Sequence[MutableMapping[str, Any]]
 
 @pytest.fixture(autouse=True)
 def _fresh_process() -> None:
-    for remembering in (storefront, cache, health):
+    for remembering in (shopper, cache, health):
         remembering.forget()
     for known in breaker._known.values():
         known._move(breaker.State.CLOSED, "start of the test")

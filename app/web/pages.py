@@ -152,7 +152,11 @@ async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
 
 
 async def read(
-    stores: db.Stores, key: str, load: Callable[[], Awaitable[T]], kind: Any
+    stores: db.Stores,
+    key: str,
+    load: Callable[[], Awaitable[T]],
+    kind: Any,
+    resource: Resource | None = None,
 ) -> Reading[T]:
     """Load what a page shows under the page deadline; when that fails, the last one this page
     showed.
@@ -163,7 +167,7 @@ async def read(
         stores.cache,
         f"cache:page:{key}",
         load,
-        PAGES,
+        resource or PAGES,
         decode=lambda raw: msgspec.json.decode(raw, type=kind),
         fresh_seconds=0,
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from app import db, rooms
 from app.flow.lanes import durability, epoch, lane
 from app.resilience import health
-from app.web import forms, pages
+from app.web import forms, pages, panels
 from local import servers
 from tests.admin.staff import Staff, buys, open_app, open_circuit, text, value
 from tests.points import world
@@ -23,7 +23,8 @@ async def test_with_the_database_away_pages_show_the_last_figures_and_say_so(ali
     paths = ("/", "/customers", f"/customers/{BOB}", "/program")
     for path in paths:
         await alice.get(path)
-    open_circuit(pages.PAGES)
+    for resource in (pages.PAGES, *panels.RESOURCES.values()):
+        open_circuit(resource)
     for path in paths:
         answer = await alice.get(path)
         assert answer.status_code == 200, path
@@ -34,7 +35,8 @@ async def test_with_the_database_away_pages_show_the_last_figures_and_say_so(ali
 
 
 async def test_with_nothing_kept_a_page_still_opens(alice) -> None:
-    open_circuit(pages.PAGES)
+    for resource in (pages.PAGES, *panels.RESOURCES.values()):
+        open_circuit(resource)
     for path in ("/", "/customers", "/customers?q=bob", f"/customers/{BOB}", "/program", "/status"):
         answer = await alice.get(path)
         assert answer.status_code == 200, path

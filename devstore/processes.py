@@ -16,15 +16,6 @@ OURSELVES = "devstore"
 SERVERS = ("postgres", "redis")
 ACTIONS = ("start", "stop", "kill", "pause", "resume")
 RPC_SECONDS = 12.0
-WHAT_IT_DOES = {
-    "web": "answers pages, widgets and webhooks",
-    "ingest": "turns waiting webhooks into facts",
-    "relay": "moves facts from the outbox to the bus",
-    "core": "shops, tokens, compliance",
-    "points": "ledger and rewards",
-    "postgres": "the database",
-    "redis": "queues and caches",
-}
 
 
 class ProcessError(RefusedError):
@@ -62,7 +53,6 @@ def _list(path: Path) -> list[dict[str, Any]]:
             "name": one["name"],
             "state": _state(one["pid"], one["statename"]),
             "pid": one["pid"],
-            "does": WHAT_IT_DOES.get(one["name"], ""),
             "can_pause": one["name"] in SERVERS,
         }
         for one in found

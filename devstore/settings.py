@@ -19,6 +19,7 @@ class Settings:
     data: Path
     schema_directory: Path
     supervisor_socket: Path | None
+    process_words: dict[str, str]  # what each process does, for people
     with_demo: bool
 
 
@@ -37,5 +38,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             env.get("SHOPIFY_SCHEMA_DIR", "") or ROOT.parent / "shared" / "shopify" / "schema"
         ),
         supervisor_socket=Path(socket) if socket else None,
+        process_words=_words(env.get("HOLDFAST_WORDS", "")),
         with_demo=env.get("DEVSTORE_DEMO", "on") != "off",
     )
+
+
+def _words(said: str) -> dict[str, str]:
+    """`name=words;name=words`, as whoever started us knows them."""
+    return dict(part.split("=", 1) for part in said.split(";") if "=" in part)

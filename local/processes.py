@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("postgres", "redis")
 
 
-def app_commands() -> dict[str, list[str]]:
-    """The Procfile (name → argv), with `python` being the one that runs now."""
+def app_commands(root: Path = ROOT) -> dict[str, list[str]]:
+    """The Procfile at `root` (name → argv), with `python` being the one that runs now."""
     found: dict[str, list[str]] = {}
-    for line in (ROOT / "Procfile").read_text().splitlines():
+    for line in (root / "Procfile").read_text().splitlines():
         name, _, command = line.partition(":")
         if command.strip():
             found[name.strip()] = [

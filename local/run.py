@@ -20,6 +20,7 @@ from typing import IO, Any
 import psutil
 
 from app import config as settings
+from app.services import PROCESSES
 from local import processes, servers, supervisor
 
 READY_SECONDS = 60
@@ -234,6 +235,7 @@ def main() -> None:
         "HOLDFAST_DATA": str(data),
         "HOLDFAST_RUN": str(data),
         "HOLDFAST_SUPERVISOR": str(control_socket),
+        "HOLDFAST_WORDS": words(),
         "PROMETHEUS_MULTIPROC_DIR": str(data / "metrics"),
         "APP_URL": f"http://127.0.0.1:{config.port}",
         "PORT": str(config.port),
@@ -312,6 +314,13 @@ def main() -> None:
             f"`make run` goes on from here. See {data}/logs/supervisord.log."
         )
     say("Stopped.")
+
+
+def words() -> str:
+    """What each process does, for the break-it page: name=words;name=words."""
+    ours = {one.name: one.words for one in PROCESSES.values()}
+    found = {**ours, "postgres": "the database", "redis": "queues and caches"}
+    return ";".join(f"{name}={said}" for name, said in found.items())
 
 
 def told_to_stop() -> list[int]:

@@ -13,7 +13,9 @@ from tortoise.migrations.api.migrate import migrate
 from app import config as settings
 from app import db, rooms
 from app.flow import event
-from app.flow.bus import keeper
+from app.flow.bus import keeper, places
+from app.flow.bus.interface import PARTS
+from app.services import SERVICES
 from app.telemetry import logs
 from workers.carry_over import carry_over, forget_streams
 
@@ -41,6 +43,8 @@ async def release(config: settings.Config) -> None:
         if carried:
             await forget_streams(config)
         await keeper.keep_on(lock, datetime.now(UTC).date())
+        for one in SERVICES:  # what it has not read is known before it runs for the first time
+            await lock.execute(places.ENSURE, one.name, PARTS)
     finally:
         await lock.close()
     log.info("database is ready")

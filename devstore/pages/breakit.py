@@ -23,6 +23,7 @@ async def page(request: Request) -> Response:
         found, why = [], str(error)
     context = {
         "processes": found,
+        "does": world.settings.process_words,
         "why": why,
         "trouble": world.trouble,
         "modes": trouble.EXPLANATIONS,

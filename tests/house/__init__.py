@@ -1,0 +1,1 @@
+"""The house: its shape, its rules, and what a further service costs."""

@@ -16,7 +16,7 @@ from app import db, main
 from app.core import handlers as core_handlers
 from app.core import reads as core_reads
 from app.core.models import Shop
-from app.flow import dead_letters
+from app.flow import shown_letters
 from app.flow.bus import consumer, places
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import ingest
@@ -168,7 +168,7 @@ async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(
     aside = [line for line in lines if line["event"] == "set aside"]
     assert [(line["shop"], line["state"]) for line in aside] == [(ALICE, "dead")]
     assert "exc_info" not in str(lines), "a shop's bad payload is no error of ours"
-    (letter,) = (await dead_letters.list_for_shop(ALICE)).letters
+    (letter,) = (await shown_letters.list_for_shop(ALICE)).letters
     assert letter.reason.endswith((".", "`"))
     assert "Traceback" not in letter.reason
     assert letter.payload, "nothing is lost: it can be read, and replayed"
@@ -201,7 +201,7 @@ async def test_a_refund_that_makes_no_sense_takes_nothing_back(
     await deliver(http, json.dumps(body).encode(), "refunds/create")
     await drive(stores)
     assert await figures() == {"available": 49}
-    assert await dead_letters.count_for_shop(ALICE) == 1
+    assert await shown_letters.count_for_shop(ALICE) == 1
 
 
 async def test_a_refund_of_more_than_was_bought_takes_back_what_was_earned(http, stores) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from app import config, db
 from app.core import reads
 from app.flow import dead_letters
-from app.flow.lanes import backlog, durability, epoch, ingest, spill
+from app.flow.lanes import backlog, durability, epoch, ingest, receipts, spill
 from app.flow.lanes.admission import QUEUE
 from app.flow.worker import run_worker, worker_settings
 from app.resilience import deadline, failures
@@ -50,9 +50,9 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     await service.together(
         run_worker(settings, stop),
         draining.look(),
-        service.beat(stores, ingest.SERVICE, lambda: lag_seconds(stores), stop, progress),
+        service.beat(stores, receipts.SERVICE, lambda: lag_seconds(stores), stop, progress),
         service.every(TIMED_SECONDS, unspill, stop),
-        dead_letters.run(ingest.SERVICE, ingest.replayer(payloads.translate), stop),
+        dead_letters.run(receipts.SERVICE, ingest.replayer(payloads.translate), stop),
         service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),
         service.every(durability.LOOK_EVERY_SECONDS, look_at_durability, stop),
     )

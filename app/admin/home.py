@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from app.flow import dead_letters
+from app.flow import shown_letters
 from app.points.panels import home as points_home
 from app.resilience import health
 from app.services import PROCESSES
@@ -23,7 +23,7 @@ async def home(visit: Visit) -> Response:
     drawn, told, letters = await asyncio.gather(
         panels.draw(visit, [panel for one in HOMES for panel in one.panels]),
         panels.attention(visit, HOMES),
-        pages.attempt(lambda: dead_letters.count_for_shop(visit.shop)),
+        pages.attempt(lambda: shown_letters.count_for_shop(visit.shop)),
     )
     return pages.render(
         visit,

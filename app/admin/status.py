@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError
-from app.flow import dead_letters
+from app.flow import dead_letters, shown_letters
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import backlog, durability, epoch
@@ -18,8 +18,9 @@ from app.resilience import breaker, health
 from app.resilience.guard import Resource
 from app.services import PROCESSES, SERVICES
 from app.web import forms, pages, wording
+from app.web.banners import Banner
 from app.web.forms import Form
-from app.web.pages import Banner, Visit, admin_page
+from app.web.pages import Visit, admin_page
 
 STATES = {
     "healthy": ("Running", "success"),
@@ -166,7 +167,7 @@ def _lag(line: health.ServiceHealth) -> str:
 
 
 async def _letters(shop: str, page: int) -> Letters:
-    found = await dead_letters.list_for_shop(shop, page)
+    found = await shown_letters.list_for_shop(shop, page)
     letters = [
         Letter(
             row.id,

@@ -8,16 +8,14 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import msgspec
 import structlog
 
 from app import db, rooms
 from app.db import Connection
 from app.errors import NotFoundError
+from app.flow import due_letters
 from app.flow.event import NewerVersionError
-from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
 from app.resilience import deadline, failures
 from app.telemetry import logs, metrics
@@ -29,15 +27,8 @@ POSTPONED_SECONDS = 5.0
 NEWER_SECONDS = 60.0  # until the release that knows it is there
 BEGUN_SECONDS = 60.0  # when one whose process ended in the middle of its try comes again
 RETRY_EVERY_SECONDS = 1.0
-SHOPS_AT_ONCE = 200
-AT_ONE_LOOK = 50
 HISTORY_LENGTH_MAX = 20
 ID_MAX = 2**63 - 1
-SHOWN_LENGTH_MAX = (
-    20_000  # characters of a payload on a page: a webhook may have 5 MB, and a page 20 letters
-)
-PARSED_BYTES_MAX = 64_000  # of a longer one only so much is read, and shown as it is
-OPEN_STATES = ("waiting", "dead")
 
 log = logs.logger()
 
@@ -50,27 +41,6 @@ INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reaso
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, now(), now())
 ON CONFLICT (service, shop, reference) DO NOTHING
 RETURNING id
-"""
-# Shop by shop, the longest waiting of each first: one shop's thousands hold up nobody else's one.
-# The shops are found by skipping through the index, which costs one step a shop and not a letter.
-DUE = """
-WITH RECURSIVE waiting AS (
-     (SELECT shop FROM dead_letters
-       WHERE service = $1 AND state = 'waiting' AND shop >= $2 ORDER BY shop LIMIT 1)
-     UNION ALL
-     SELECT (SELECT shop FROM dead_letters
-              WHERE service = $1 AND state = 'waiting' AND shop > waiting.shop
-              ORDER BY shop LIMIT 1)
-       FROM waiting WHERE waiting.shop IS NOT NULL)
-SELECT due.id, shops.shop
-  FROM (SELECT shop FROM waiting WHERE shop IS NOT NULL LIMIT $3) AS shops
-       CROSS JOIN LATERAL (
-       SELECT id, next_attempt_at, row_number() OVER (ORDER BY next_attempt_at, id) AS turn
-         FROM (SELECT id, next_attempt_at FROM dead_letters
-                WHERE service = $1 AND state = 'waiting' AND dead_letters.shop = shops.shop
-                  AND next_attempt_at <= $4
-                ORDER BY next_attempt_at LIMIT $5) AS oldest) AS due
- ORDER BY due.turn, due.next_attempt_at LIMIT $5
 """
 # Counted before it is tried: one that ends the process with it comes to its last try all the same.
 BEGIN = """
@@ -107,36 +77,6 @@ RETURNING id
 """
 
 
-# Of a payload only as much as is read is asked for: a page of twenty webhooks with 5 MB each kept
-# everybody else in this process waiting while they came.
-LIST = """
-SELECT id, service, topic, reference, reason, state, attempts, history, created_at, next_attempt_at,
-       substring(payload FOR $4) AS payload, length(payload) AS payload_bytes
-  FROM dead_letters
- WHERE shop = $1 AND state IN ('waiting', 'dead')
- ORDER BY id DESC OFFSET $2 LIMIT $3
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownLetter:
-    """A letter for a page; `payload` is readable text, the beginning of a long one; `history` is
-    [{at, reason}].
-    """
-
-    id: int
-    service: str
-    topic: str
-    reference: str
-    reason: str
-    state: str
-    attempts: int
-    history: list[dict[str, Any]]
-    payload: str
-    created_at: datetime
-    next_attempt_at: datetime | None
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A letter in hand: `attempts` counts the present try, `history` is its JSON."""
@@ -151,16 +91,6 @@ class Letter:
     reason: str
     attempts: int
     history: str
-
-
-@dataclass(frozen=True, slots=True)
-class LetterPage:
-    """Letters newest first; `pages` is at least 1, `page` counts from 1."""
-
-    letters: list[ShownLetter]
-    total: int
-    page: int
-    pages: int
 
 
 async def add(
@@ -223,18 +153,22 @@ async def run(service: str, attempt: Attempt, stop: asyncio.Event) -> None:
     backoff = failures.Backoff(f"{service} retrying what was set aside")
     while not stop.is_set():
         try:
-            found = await due(service, datetime.now(UTC), AT_ONE_LOOK)
+            found = await due_letters.find(service, datetime.now(UTC))
             await _try(found, datetime.now(UTC), attempt)
         except Exception as error:  # noqa: BLE001 - a store is away: they wait
             await backoff.wait(error, stop)
             continue
         backoff.over()
-        if len(found) < AT_ONE_LOOK:
+        if len(found) < due_letters.AT_ONE_LOOK:
             await deadline.pause(RETRY_EVERY_SECONDS, stop)
 
 
 async def retry_due(
-    service: str, attempt: Attempt, *, now: datetime | None = None, limit: int = AT_ONE_LOOK
+    service: str,
+    attempt: Attempt,
+    *,
+    now: datetime | None = None,
+    limit: int = due_letters.AT_ONE_LOOK,
 ) -> int:
     """Try the due letters of `service` once, each in a transaction of its own; how many succeeded.
 
@@ -244,7 +178,7 @@ async def retry_due(
     answer.
     """
     moment = now or datetime.now(UTC)
-    return await _try(await due(service, moment, limit), moment, attempt)
+    return await _try(await due_letters.find(service, moment, limit), moment, attempt)
 
 
 async def _try(found: Sequence[int], moment: datetime, attempt: Attempt) -> int:
@@ -256,22 +190,6 @@ async def _try(found: Sequence[int], moment: datetime, attempt: Attempt) -> int:
 
     with rooms.inside(rooms.LETTERS):
         return sum(await asyncio.gather(*(take(letter_id) for letter_id in found)))
-
-
-async def due(service: str, now: datetime, limit: int = AT_ONE_LOOK) -> list[int]:
-    """Ids of letters whose next try has come: the first of each shop, then the second of each."""
-    async with db.connection() as connection:
-        after = _turns.get(service, "")
-        rows = await connection.fetch(DUE, service, after, SHOPS_AT_ONCE, now, limit)
-        if after and len({row["shop"] for row in rows}) < SHOPS_AT_ONCE:
-            rows += await connection.fetch(DUE, service, "", SHOPS_AT_ONCE, now, limit)
-    # with more shops than one look sees, the next look begins behind them
-    shops = {row["shop"] for row in rows}
-    _turns[service] = max(shops) if len(shops) >= SHOPS_AT_ONCE else ""
-    return list(dict.fromkeys(row["id"] for row in rows))[:limit]
-
-
-_turns: dict[str, str] = {}  # by service: the shop the next look for due letters begins behind
 
 
 async def _retry(letter_id: int, now: datetime, attempt: Attempt) -> bool:
@@ -357,32 +275,6 @@ def _history(before: list[dict[str, str]], reason: str) -> str:
     return json.dumps([*before, entry][-HISTORY_LENGTH_MAX:])
 
 
-async def list_for_shop(shop: str, page: int = 1, size: int = 20) -> LetterPage:
-    """The waiting and dead letters of `shop`, newest first, a page at a time; a page past the
-    end is the last one.
-    """
-    total = await count_for_shop(shop)
-    pages = max(1, -(-total // size))
-    page = min(max(1, page), pages)
-    async with db.connection() as connection:
-        rows = await connection.fetch(LIST, shop, (page - 1) * size, size, PARSED_BYTES_MAX + 1)
-    # in a thread: indenting twenty payloads would keep everybody else in this process waiting
-    letters = await asyncio.to_thread(lambda: [_shown(row) for row in rows])
-    return LetterPage(letters, total, page, pages)
-
-
-def _shown(row: Any) -> ShownLetter:
-    fields = dict(row)
-    payload, size = fields.pop("payload"), fields.pop("payload_bytes")
-    history = json.loads(fields.pop("history"))
-    return ShownLetter(**fields, payload=readable(payload, size), history=history)
-
-
-async def count_for_shop(shop: str) -> int:
-    """How many letters of `shop` are waiting or dead."""
-    return await DeadLetter.filter(shop=shop, state__in=OPEN_STATES).count()
-
-
 async def replay(shop: str, letter_id: int) -> None:
     """Ask for another try of one letter now; its service takes it up within a second or two.
 
@@ -406,42 +298,3 @@ async def _replay(shop: str, letter_id: int | None) -> int:
         rows = await connection.fetch(REPLAY, shop, letter_id, _history([], "Replay asked for."))
     log.info("replay asked for", shop=shop, letters=len(rows))
     return len(rows)
-
-
-def readable(payload: bytes, size: int | None = None) -> str:
-    """A letter's payload as indented text for people: JSON as it is, a lane item with its body
-    unfolded; its beginning, where it is long. `size` is that of the whole, where this is a part.
-    """
-    text = _readable(payload)
-    more = len(text) - SHOWN_LENGTH_MAX + max(0, (size or 0) - len(payload))
-    return text if more <= 0 else f"{text[:SHOWN_LENGTH_MAX]}\n… and {more:,} characters more"
-
-
-def _readable(payload: bytes) -> str:
-    if len(payload) > PARSED_BYTES_MAX:
-        return payload.decode(errors="replace")
-    for decode in (msgspec.json.decode, _lane_item, msgspec.msgpack.decode):
-        try:
-            return json.dumps(_unfold(decode(payload)), indent=2, ensure_ascii=False)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue
-    return payload.decode(errors="replace")
-
-
-def _lane_item(payload: bytes) -> dict[str, Any]:
-    """The fields of a webhook by their names, with what it says first, because people look for
-    that.
-    """
-    fields = msgspec.structs.asdict(msgspec.msgpack.decode(payload, type=LaneItem))
-    return {"body": _unfold(fields.pop("body")), **fields}
-
-
-def _unfold(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_unfold(part) for part in value]
-    if isinstance(value, bytes):
-        try:
-            return msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return value.decode(errors="replace")
-    return value

@@ -1,6 +1,4 @@
-"""What all admin pages share: who asks, guarded reads, the sentences above a page that is
-behind, forms, HTML.
-"""
+"""What all admin pages share: who asks, guarded reads, HTML."""
 
 import asyncio
 import functools
@@ -24,13 +22,13 @@ from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
-from app.resilience import cache, health
+from app.resilience import cache, health, reading
 from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
-from app.services import way_to
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
-from app.web import wording
+from app.web import banners, wording
+from app.web.banners import Banner
 
 T = TypeVar("T")
 NAVIGATION = (
@@ -45,7 +43,6 @@ CARRIED = (
     "embedded",
     "locale",
 )  # without these Shopify cannot be asked for a new id token
-ROAD = way_to("points")  # the parts between an order and its points
 STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
@@ -67,13 +64,6 @@ class Visit:
     @property
     def shop(self) -> str:
         return self.staff.shop
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    tone: str  # info | warning | critical
-    heading: str
-    text: str
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -187,49 +177,10 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
         return None  # the guard has logged and counted it
 
 
-def banners(visit: Visit, readings: Sequence[Reading[Any]]) -> list[Banner]:
-    """What to say above a page made from `readings`: the worst about the data, then about the
-    road. Every page says the same of the same trouble.
-    """
-    found = []
-    stale = [reading.as_of for reading in readings if reading.source == "cached" and reading.as_of]
-    if any(reading.source == "unavailable" for reading in readings):
-        found.append(Banner("critical", "Some figures cannot be shown just now", f"{AWAY} {SAFE}"))
-    elif stale:
-        found.append(
-            Banner(
-                "warning",
-                f"Figures as of {wording.clock(min(stale), visit.timezone)}",
-                f"{AWAY} {SAFE}",
-            )
-        )
-    if visit.board.is_remembered:
-        found.append(Banner("warning", "Updates are on their way", QUEUE_AWAY))
-        return found
-    late = [name for name in ROAD if health.service_notice(visit.board, name) != "healthy"]
-    if late:
-        moments = [
-            line.caught_up_at
-            for name in late
-            if (line := visit.board.get(name)) and line.caught_up_at
-        ]
-        as_of = (
-            f"Balances are as of {wording.clock(min(moments), visit.timezone)}; updates"
-            if moments
-            else "Updates"
-        )
-        found.append(Banner("warning", "Points are catching up", f"{as_of} are on their way."))
-    return found
-
-
-AWAY = "The database is not answering."
-SAFE = (
-    "Nothing is lost and orders are still taken in, but changes cannot be saved until it is back."
-)
-QUEUE_AWAY = (
-    "The queue between Shopify and Holdfast is not answering. Pages are read straight from the "
-    "ledger and may be slower; new orders are kept safe and add their points when it is back."
-)
+async def attempted(call: Callable[[], Awaitable[T]]) -> Reading[T]:
+    """What `call` says now, or nothing: for what is not kept for bad days."""
+    found = await attempt(call)
+    return reading.unavailable() if found is None else reading.live(found)
 
 
 def render(
@@ -254,7 +205,7 @@ def render(
     }
     html = environment.get_template(template).render(
         heading=heading,
-        banners=[*banners(visit, readings), *notes],
+        banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
         navigation=NAVIGATION,
         here="/" + visit.request.url.path.split("/")[1],
         link=functools.partial(link, carry),

@@ -16,7 +16,7 @@ import pytest
 
 from app import db
 from app.core.models import Shop
-from app.flow.lanes import ingest as lanes_ingest
+from app.flow.lanes import receipts
 from app.flow.lanes.admission import Admission
 from app.resilience import health
 from app.resilience.progress import Progress
@@ -164,13 +164,13 @@ async def test_an_ingest_that_stands_still_with_a_leased_lane_is_seen_within_fiv
 ) -> None:
     await Shop.create(domain=ALICE)
     release = asyncio.Event()
-    write = lanes_ingest._write
+    write = receipts.write
 
     async def held_up(readings) -> None:
         await release.wait()
         await write(readings)
 
-    monkeypatch.setattr(lanes_ingest, "_write", held_up)
+    monkeypatch.setattr(receipts, "write", held_up)
     async with running(lambda stop: ingest.work(stores, stop)):
 
         async def is_healthy() -> bool:

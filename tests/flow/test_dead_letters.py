@@ -11,7 +11,7 @@ import pytest
 
 from app import db
 from app.errors import NotFoundError, RefusedError
-from app.flow import dead_letters
+from app.flow import dead_letters, due_letters, shown_letters
 from app.flow.dead_letters import Letter
 from app.flow.lanes.lane import LaneItem
 from app.flow.models import DeadLetter
@@ -55,7 +55,7 @@ async def test_a_letter_waits_two_seconds_then_four_times_longer_each_time_and_d
     while (letter := await only_letter()).state == "waiting":
         assert letter.next_attempt_at is not None
         waited.append((letter.next_attempt_at - datetime.now(UTC)).total_seconds())
-        assert await dead_letters.due("ingest", datetime.now(UTC)) == []
+        assert await due_letters.find("ingest", datetime.now(UTC)) == []
         await make_letters_due()
         assert await dead_letters.retry_due("ingest", fails) == 0
     for seconds, expected in zip(waited, [2, 8, 32, 128, 512], strict=True):
@@ -115,21 +115,21 @@ async def test_nobody_replays_another_shops_letter(stores: db.Stores) -> None:
         await dead_letters.replay(CHARLIES, letter.id)
     assert await dead_letters.replay_all(CHARLIES) == 0
     assert (await only_letter()).state == "dead"
-    assert (await dead_letters.list_for_shop(CHARLIES)).total == 0
+    assert (await shown_letters.list_for_shop(CHARLIES)).total == 0
 
 
 async def test_replaying_all_of_a_shop_handles_each_event_once(service: Service) -> None:
     service.poison = lambda number: RefusedError("no") if number % 10 == 0 else None
     await emit(*(order(number) for number in range(50)), order(60, shop=CHARLIES))
     await service.run_once()
-    assert await dead_letters.count_for_shop(SHOP) == 5
+    assert await shown_letters.count_for_shop(SHOP) == 5
     service.poison = lambda number: None
     assert await dead_letters.replay_all(SHOP) == 5
     assert await dead_letters.replay_all(SHOP) == 5, "asked twice, done once"
     await service.run_once()
     assert sorted(await service.effects()) == list(range(50))
     assert await dead_letters.replay_all(SHOP) == 0
-    assert await dead_letters.count_for_shop(CHARLIES) == 1
+    assert await shown_letters.count_for_shop(CHARLIES) == 1
 
 
 async def test_two_processes_retrying_at_once_handle_a_letter_once(stores: db.Stores) -> None:
@@ -178,8 +178,8 @@ async def test_letters_are_listed_newest_first_a_page_at_a_time(stores: db.Store
     for number in range(5):
         await set_aside(str(number), RefusedError("no"))
     first, last = (
-        await dead_letters.list_for_shop(SHOP, 1, 2),
-        await dead_letters.list_for_shop(SHOP, 99, 2),
+        await shown_letters.list_for_shop(SHOP, 1, 2),
+        await shown_letters.list_for_shop(SHOP, 99, 2),
     )
     assert ([letter.reference for letter in first.letters], first.total, first.pages) == (
         ["4", "3"],
@@ -188,9 +188,9 @@ async def test_letters_are_listed_newest_first_a_page_at_a_time(stores: db.Store
     )
     assert ([letter.reference for letter in last.letters], last.page) == (["0"], 3)
     assert [
-        letter.reference for letter in (await dead_letters.list_for_shop(SHOP, -1, 2)).letters
+        letter.reference for letter in (await shown_letters.list_for_shop(SHOP, -1, 2)).letters
     ] == ["4", "3"]
-    assert (await dead_letters.list_for_shop(CHARLIES)).pages == 1
+    assert (await shown_letters.list_for_shop(CHARLIES)).pages == 1
 
 
 async def test_only_the_services_own_letters_are_due_the_longest_waiting_first(
@@ -206,8 +206,8 @@ async def test_only_the_services_own_letters_are_due_the_longest_waiting_first(
         next_attempt_at=datetime.now(UTC) - timedelta(minutes=1)
     )
     now = datetime.now(UTC)
-    assert await references(await dead_letters.due("ingest", now)) == ["2", "0"]
-    assert await references(await dead_letters.due("points", now, limit=1)) == ["2"]
+    assert await references(await due_letters.find("ingest", now)) == ["2", "0"]
+    assert await references(await due_letters.find("points", now, limit=1)) == ["2"]
 
 
 async def references(ids: list[int]) -> list[str]:
@@ -231,31 +231,31 @@ async def test_one_letter_does_not_wait_behind_the_thousands_of_another_shop(
     await DeadLetter.filter(shop=CHARLIES).update(
         next_attempt_at=datetime.now(UTC) - timedelta(seconds=1)
     )
-    first = await references(await dead_letters.due("points", datetime.now(UTC)))
+    first = await references(await due_letters.find("points", datetime.now(UTC)))
     assert "mine" in first[:2]
 
 
 async def test_with_more_shops_than_one_look_sees_each_has_its_turn(
     stores: db.Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "SHOPS_AT_ONCE", 3)
+    monkeypatch.setattr(due_letters, "SHOPS_AT_ONCE", 3)
     for number in range(8):
         await set_aside(str(number), ZeroDivisionError(), "points", f"{number}.myshopify.com")
     await make_letters_due()
     seen: set[str] = set()
     for _ in range(5):
-        seen |= set(await references(await dead_letters.due("points", datetime.now(UTC))))
+        seen |= set(await references(await due_letters.find("points", datetime.now(UTC))))
     assert seen == {str(number) for number in range(8)}
 
 
 def test_payloads_are_shown_as_text_people_can_read() -> None:
-    assert json.loads(dead_letters.readable(b'{"a": {"b": "\xf0\x9f\x9b\x8d"}}')) == {
+    assert json.loads(shown_letters.readable(b'{"a": {"b": "\xf0\x9f\x9b\x8d"}}')) == {
         "a": {"b": "🛍"}
     }
     item = msgspec.msgpack.encode(
         ["webhook-1", "orders/paid", SHOP, b'{"id": 1}', b"not json \xff"]
     )
-    assert json.loads(dead_letters.readable(item)) == [
+    assert json.loads(shown_letters.readable(item)) == [
         "webhook-1",
         "orders/paid",
         SHOP,
@@ -263,18 +263,18 @@ def test_payloads_are_shown_as_text_people_can_read() -> None:
         "not json \ufffd",
     ]
     webhook = LaneItem(1, SHOP, "orders/paid", "webhook-1", "2026-07", "", "", "", b'{"id": 1}')
-    shown = json.loads(dead_letters.readable(msgspec.msgpack.encode(webhook)))
+    shown = json.loads(shown_letters.readable(msgspec.msgpack.encode(webhook)))
     assert (shown["body"], shown["webhook_id"]) == ({"id": 1}, "webhook-1"), (
         "by the names of its fields"
     )
-    assert dead_letters.readable(b"\xc1 neither") == "\ufffd neither"
+    assert shown_letters.readable(b"\xc1 neither") == "\ufffd neither"
 
 
 def test_a_payload_that_is_long_or_nested_without_end_is_shown_from_its_beginning() -> None:
     nested = msgspec.msgpack.encode(["webhook-1", b"[" * 100_000])
     for payload in (nested, b"[" * 100_000, b"[" + b"1," * 2_000_000):
-        shown = dead_letters.readable(payload)
-        assert len(shown) < dead_letters.SHOWN_LENGTH_MAX + 100
+        shown = shown_letters.readable(payload)
+        assert len(shown) < shown_letters.SHOWN_LENGTH_MAX + 100
         assert shown.endswith("characters more")
 
 
@@ -288,12 +288,12 @@ async def test_a_page_of_large_letters_asks_for_no_more_than_it_shows(stores: db
             SHOP,
             large,
         )
-    found = await dead_letters.list_for_shop(SHOP)
+    found = await shown_letters.list_for_shop(SHOP)
     assert len(found.letters) == 20
     for letter in found.letters:
         assert letter.payload.startswith('{"note": "xxx')
         assert letter.payload.endswith(f"and {len(large) - 20_000:,} characters more")
-        assert len(letter.payload) < dead_letters.SHOWN_LENGTH_MAX + 100
+        assert len(letter.payload) < shown_letters.SHOWN_LENGTH_MAX + 100
 
 
 @pytest.mark.parametrize("letter_id", [0, -1, 2**63, 10**30])

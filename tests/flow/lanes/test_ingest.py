@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from app import db
 from app.flow import dead_letters
 from app.flow.lanes import backlog, ingest, lane, spill
+from app.flow.lanes import receipts as written
 from app.flow.lanes.lane import LaneItem
 from app.resilience import health
 from tests.flow.helpers import letters, make_letters_due
@@ -94,7 +95,7 @@ async def test_a_drain_that_died_before_its_commit_loses_nothing(stores: db.Stor
 
     await admit(stores, item("w1"))
     with monkeypatch.context() as patched:
-        patched.setattr(ingest.fact_log, "append", die)
+        patched.setattr(written.fact_log, "append", die)
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
             await drain_once(stores)
     assert (await receipts(), await fact_ids()) == ({}, []), "nothing is half-written"
@@ -141,13 +142,13 @@ async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadloc
 ):
     names = [f"w{number}" for number in range(50)]
     await admit(stores, *(item(name) for name in names))
-    write = ingest._write
+    write = written.write
 
     async def slow(readings, *rest):
         await asyncio.sleep(random.random() / 50)
         await write(readings, *rest)
 
-    monkeypatch.setattr(ingest, "_write", slow)
+    monkeypatch.setattr(written, "write", slow)
 
     async def after_the_lease() -> int:
         await later(stores.queue, 6)
@@ -197,14 +198,14 @@ async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_r
 async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(
     stores, monkeypatch
 ):
-    append = ingest.fact_log.append
+    append = written.fact_log.append
 
     async def refuse_w2(connection, events):
         if any(b'"w2"' in bytes(one.data) for one in events):
             raise asyncpg.DataError("a value the database does not take")
         await append(connection, events)
 
-    monkeypatch.setattr(ingest.fact_log, "append", refuse_w2)
+    monkeypatch.setattr(written.fact_log, "append", refuse_w2)
     await admit(stores, item("w1"), item("w2"), item("w3"), item("b1", BOB))
     assert await drain_once(stores) == 4
     assert sorted(await fact_ids()) == ["b1", "w1", "w3"]
@@ -304,7 +305,7 @@ async def test_a_batch_that_takes_longer_than_its_lease_is_not_drained_by_anothe
         calls.append(len(translations))
         await asyncio.sleep(0.5)
 
-    monkeypatch.setattr(ingest, "_write", slow)
+    monkeypatch.setattr(written, "write", slow)
     await admit(stores, item("w1"), item("w2"))
     first = asyncio.create_task(drain_once(stores))
     await asyncio.sleep(0.3)
@@ -326,7 +327,7 @@ async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stor
 
 
 async def test_a_webhook_delivered_again_after_midnight_has_no_second_effect(stores: db.Stores):
-    midnight_ms = int(time.time() * 1000) // ingest.DAY_MS * ingest.DAY_MS
+    midnight_ms = int(time.time() * 1000) // written.DAY_MS * receipts.DAY_MS
     await admit(stores, at(midnight_ms - 60_000, item("w1")))
     await drain_once(stores)
     await admit(stores, at(midnight_ms + 60_000, item("w1")), item("w2"), again=True)

@@ -1,0 +1,110 @@
+"""A webhook of a lane and what becomes of it: facts, or the reason why not."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+import msgspec
+
+from app import db
+from app.errors import BadInputError
+from app.flow.lanes import bodies, lane
+from app.flow.lanes.lane import LaneItem
+from app.telemetry import logs
+
+# what Shopify says of the installation itself counts whether or not we know the shop
+ALWAYS_FACTS = frozenset(
+    {"app/uninstalled", "customers/data_request", "customers/redact", "shop/redact"}
+)
+log = logs.logger()
+_versions_noticed: set[str] = set()
+
+
+class Fact(Protocol):
+    """What a translation gives: topic and data of an event, and when it happened (ISO 8601),
+    where that is told.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def occurred_at(self) -> str | None: ...
+
+
+Translate = Callable[
+    [LaneItem], Sequence[Fact]
+]  # none for an unknown topic; raises when it cannot be done
+
+
+@dataclass(slots=True)
+class Translation:
+    """A webhook and what becomes of it: `facts`, `recorded` (not a shop of ours), `unknown`
+    (topic) or `dead`.
+    """
+
+    item: LaneItem
+    encoded: bytes
+    outcome: str
+    facts: Sequence[Fact] = ()
+    error: Exception | None = None
+
+
+def of(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Translation:
+    try:
+        item = lane.decode_item(encoded)
+    except msgspec.DecodeError:
+        broken = LaneItem(
+            int(time.time() * 1000),
+            shop,
+            "unreadable",
+            sha256(encoded).hexdigest(),
+            "",
+            "",
+            "",
+            "",
+            b"",
+        )
+        return Translation(
+            broken, encoded, "dead", error=BadInputError("What waited in the lane is no webhook.")
+        )
+    if not is_known and item.topic not in ALWAYS_FACTS:
+        log.info(
+            "webhook of a shop that is not installed",
+            shop=shop,
+            topic=item.topic,
+            request_id=item.request_id,
+        )
+        return Translation(item, encoded, "recorded")
+    try:
+        facts = translate(item)
+    except Exception as error:  # noqa: BLE001 - one merchant's poison; it becomes a dead letter with this reason
+        return Translation(item, encoded, "dead", error=error)
+    return Translation(item, encoded, "facts" if facts else "unknown", facts)
+
+
+async def set_foreign_aside(stores: db.Stores, translations: Sequence[Translation]) -> None:
+    """Of what would become facts: a body that came for another shop before is not this one's."""
+    asked = [one for one in translations if one.facts]
+    said = await bodies.foreign(stores.cache, [one.item for one in asked])
+    for one, is_foreign in zip(asked, said, strict=True):
+        if is_foreign:
+            one.outcome, one.facts = "dead", ()
+            one.error = bodies.ForeignBodyError()
+
+
+def notice_versions(translations: Sequence[Translation], expected: str) -> None:
+    """Shopify falls forward to a newer version when ours is retired: say so, once a
+    version.
+    """
+    strange = (
+        {translation.item.api_version for translation in translations}
+        - _versions_noticed
+        - {expected, ""}
+    )
+    for version in strange:
+        _versions_noticed.add(version)
+        log.warning("webhooks of another API version", version=version, expected=expected)

@@ -327,7 +327,7 @@ async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stor
 
 
 async def test_a_webhook_delivered_again_after_midnight_has_no_second_effect(stores: db.Stores):
-    midnight_ms = int(time.time() * 1000) // written.DAY_MS * receipts.DAY_MS
+    midnight_ms = int(time.time() * 1000) // written.DAY_MS * written.DAY_MS
     await admit(stores, at(midnight_ms - 60_000, item("w1")))
     await drain_once(stores)
     await admit(stores, at(midnight_ms + 60_000, item("w1")), item("w2"), again=True)

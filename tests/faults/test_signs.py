@@ -166,7 +166,7 @@ async def test_an_ingest_that_stands_still_with_a_leased_lane_is_seen_within_fiv
     release = asyncio.Event()
     write = lanes_ingest._write
 
-    async def held_up(readings) -> None:
+    async def held_up(readings, *_) -> None:
         await release.wait()
         await write(readings)
 

@@ -1,4 +1,4 @@
-"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 1.0]`: prints what
+"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0.25]`: prints what
 verification found; exits with 1 when anything does not add up.
 """
 
@@ -15,7 +15,7 @@ from app import config, db
 from app.flow import event
 from app.flow.bus import audit as log_audit
 from app.points import handlers
-from app.points.ledger import audit, heads
+from app.points.ledger import audit, beside, heads
 from app.points.ledger.audit import Place, Report
 from app.resilience import failures
 
@@ -63,7 +63,7 @@ class Progress:
             return
         self.told = now
         what = f"{report.members:,} of about {report.about:,} members"
-        if place.stage != audit.STAGES[0]:
+        if place.stage != audit.MEMBERS_STAGE:
             what = f"{report.members:,} members, now {place.stage}"
         line = f"{what}, {now - self.began:.0f} s"
         sys.stderr.write(f"\r{line:<{SCREEN}}" if self.is_screen else f"{line}\n")
@@ -131,7 +131,7 @@ async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> 
         )
     for reference in batch.unreadable:
         report.add(f"entry {reference} of the log cannot be read, and was not set aside")
-    missing = await audit.without_award(batch.read) if batch.read else []
+    missing = await beside.without_award(batch.read) if batch.read else []
     lost = await log_audit.without_reason(handlers.SERVICE, missing)
     found.stated += len(missing) - len(lost)
     for one in lost:
@@ -170,7 +170,7 @@ def _go_on(asked: Asked, place: Place) -> str:
 def _place(text: str) -> Place:
     stage, _, at = text.partition(":")
     is_number = at.isdigit() or not at
-    if stage not in STAGES or (stage in {audit.STAGES[0], LOG} and not is_number):
+    if stage not in STAGES or (stage in {audit.MEMBERS_STAGE, LOG} and not is_number):
         raise argparse.ArgumentTypeError(f"{text} is no place that an interrupted run has printed")
     return Place(stage, at)
 
@@ -186,8 +186,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="workers.verify", description=__doc__)
     parser.add_argument("shop", nargs="?", help="verify this shop alone")
     parser.add_argument("--days", type=_days, default=str(DAYS), help="of the log, besides today")
-    parser.add_argument("--from", dest="place", type=_place, default=STAGES[0], metavar="PLACE")
-    parser.add_argument("--calm", type=float, default=1.0, help="pause so many times each step")
+    parser.add_argument(
+        "--from", dest="place", type=_place, default=audit.MEMBERS_STAGE, metavar="PLACE"
+    )
+    parser.add_argument("--calm", type=float, default=0.25, help="pause so many times each step")
     parser.add_argument("--forget-heads", action="store_true", help="publish heads of chains anew")
     given = parser.parse_args()
     wanted = Asked(given.shop, given.days, given.place, max(0.0, given.calm))

@@ -13,18 +13,20 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-import msgspec
-
 from app import db
-from app.flow.event import Event
-from app.points.ledger import heads
+from app.points.ledger import beside, heads
 from app.points.ledger import posting as ledger
 from app.points.ledger.posting import BUCKETS, GENESIS
 
 PROBLEMS_MAX = 100  # named one by one; the counts are always complete
 STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or awards, of one snapshot
 STEP_SECONDS_MAX = 0.5  # a longer one is followed by smaller ones
-STEP_TIMEOUT = "SET LOCAL statement_timeout = '30s'"  # for a step that cannot be smaller
+# The time is for a step that cannot be smaller. A plan made for any number of members would be a
+# hundred times slower for thousands, and more processes would be taken from everybody else.
+STEP_LIMITS = """
+SET LOCAL statement_timeout = '30s'; SET LOCAL work_mem = '16MB';
+SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0
+"""
 ROWS_AT_ONCE = 2_000
 
 _FOLD = ", ".join(
@@ -110,6 +112,7 @@ SELECT id FROM members WHERE shop = $1
 UNION SELECT member_id FROM ledger WHERE shop = $1
 ORDER BY 1
 """
+SLOTS_OF_SHOP = "SELECT slot * $2 + 1 AS first FROM audit_heads WHERE shop = $1"
 NEXT_ID = """
 SELECT least((SELECT min(id) FROM members WHERE id > $1),
              (SELECT min(member_id) FROM ledger WHERE member_id > $1),
@@ -121,46 +124,8 @@ SELECT greatest(0, sum(reltuples))::bigint AS about
 """
 
 
-class Beside(NamedTuple):
-    """A table beside the ledger, walked by a key: by its ids, or by what is unique in a shop."""
-
-    table: str
-    key_in_shop: str
-    problem: str
-    sql: str  # the rows of `page` that are wrong
-
-
-BESIDE = {
-    "awards": Beside(
-        "awards",
-        "order_id",
-        "an award is not in the ledger, or more of it is reversed than it gave",
-        """
-SELECT page.shop, page.order_id FROM page
-  LEFT JOIN ledger AS row ON row.shop = page.shop AND row.source = 'order:' || page.order_id
-        AND row.effect = 'earn'
- WHERE page.points <> COALESCE(row.points, 0)
-    OR page.reversed_points NOT BETWEEN 0 AND page.points
-""",
-    ),
-    "reversals": Beside(
-        "reversals",
-        "source",
-        "a refund waits although its order is there",
-        """
-SELECT page.shop, page.order_id FROM page
-  JOIN awards AS award ON award.shop = page.shop AND award.order_id = page.order_id
- WHERE NOT page.is_applied
-""",
-    ),
-}
-STAGES = ("members", *BESIDE)
-WITHOUT_AWARD = """
-SELECT number
-  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS paid (shop, order_id, number)
- WHERE NOT EXISTS (SELECT FROM awards WHERE awards.shop = paid.shop
-                      AND awards.order_id = paid.order_id)
-"""
+MEMBERS_STAGE = "members"
+STAGES = (MEMBERS_STAGE, *beside.TABLES)
 
 
 class Place(NamedTuple):
@@ -170,7 +135,7 @@ class Place(NamedTuple):
     at: str = ""
 
 
-BEGINNING = Place(STAGES[0])
+BEGINNING = Place(MEMBERS_STAGE)
 
 
 @dataclass(slots=True)
@@ -197,15 +162,6 @@ class Report:
             self.unnamed += 1
 
 
-class Order(msgspec.Struct):
-    """What the audit needs of a paid order."""
-
-    order_id: str
-
-
-_order = msgspec.json.Decoder(Order)
-
-
 async def verify(shop: str | None = None, secrets: Sequence[str] = ()) -> Report:
     """Check all members, or those of one shop, while everybody goes on working."""
     report = Report()
@@ -227,32 +183,18 @@ async def walk(
     chains are compared with those published at the last walk, and published anew where all is well.
     """
     pace = _Pace(rest)
-    if since.stage == STAGES[0]:
+    if since.stage == MEMBERS_STAGE:
         async for place in _walk_members(report, shop, secrets, int(since.at or 0), pace):
             yield place
     for stage in STAGES[max(1, STAGES.index(since.stage)) :]:
-        at = since.at if stage == since.stage else ""
-        async for place in _walk_beside(report, shop, Place(stage, at), pace):
-            yield place
-
-
-async def without_award(paid: Sequence[Event]) -> list[Event]:
-    """Those of the `order.paid` facts whose order has no award; one that is no order has none."""
-    orders = [(event, _order_id(event)) for event in paid]
-    async with db.connection() as connection:
-        rows = await connection.fetch(
-            WITHOUT_AWARD,
-            [event.shop for event, _ in orders],
-            [order_id for _, order_id in orders],
-        )
-    return [orders[row["number"] - 1][0] for row in rows]
-
-
-def _order_id(event: Event) -> str:
-    try:
-        return _order.decode(event.data).order_id
-    except msgspec.DecodeError:
-        return ""
+        at: str | None = since.at if stage == since.stage else ""
+        while at is not None:
+            async with pace.step() as connection:
+                problems, at = await beside.check(connection, stage, shop, at, pace.size)
+            for problem in problems:
+                report.add(problem)
+            if at is not None:
+                yield Place(stage, at)
 
 
 class _Pace:
@@ -268,7 +210,7 @@ class _Pace:
         began = time.monotonic()
         async with db.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            await connection.execute(STEP_TIMEOUT)
+            await connection.execute(STEP_LIMITS)
             yield connection
         seconds = time.monotonic() - began
         if seconds > STEP_SECONDS_MAX:
@@ -283,18 +225,21 @@ async def _walk_members(
 ) -> AsyncIterator[Place]:
     """Slot by slot, in the order of ids; a walk goes on from the beginning of a slot."""
     of_shop: list[int] = []
+    firsts: list[int] = []  # an id in each slot that the shop has members in, or had
     async with pace.step() as connection:
         if shop is None:
             report.about = await connection.fetchval(ABOUT)
         else:
             of_shop = [row["id"] for row in await connection.fetch(IDS_OF_SHOP, shop)]
+            had = await connection.fetch(SLOTS_OF_SHOP, shop, heads.SLOT)
+            firsts = sorted({*of_shop, *(row["first"] for row in had)})
             report.about = len(of_shop)
     while True:
         if shop is None:
             async with db.connection() as connection:
                 first = await connection.fetchval(NEXT_ID, after, heads.SLOT)
         else:
-            first = next((one for one in of_shop if one > after), None)
+            first = next((one for one in firsts if one > after), None)
         if first is None:
             break
         slot = (first - 1) // heads.SLOT
@@ -316,11 +261,11 @@ async def _walk_members(
                 if secrets:
                     for name, packed in await heads.of_members(connection, step):
                         found.setdefault(name, []).append(packed)
-            yield Place(STAGES[0], str(after))
+            yield Place(MEMBERS_STAGE, str(after))
         if secrets:
             report.compared += await heads.settle(slot, published, found, secrets, report.add)
         after = end
-        yield Place(STAGES[0], str(after))
+        yield Place(MEMBERS_STAGE, str(after))
 
 
 async def _check_members(connection: Any, ids: Sequence[int], report: Report) -> None:
@@ -367,25 +312,3 @@ async def _follow_chain(connection: Any, member: Any) -> str:
         previous = row["hash"]
     is_newest = (sequence, previous) == (member["sequence"], member["last_hash"] or GENESIS)
     return "" if is_newest else "the newest ledger rows are missing"
-
-
-async def _walk_beside(
-    report: Report, shop: str | None, since: Place, pace: _Pace
-) -> AsyncIterator[Place]:
-    what, at = BESIDE[since.stage], since.at
-    key, kind = ("id", "bigint") if shop is None else (what.key_in_shop, "text")
-    of_shop = "$2::text IS NULL" if shop is None else "shop = $2"
-    beyond = f"FROM {what.table} WHERE {of_shop} AND {key} > $1::{kind}"
-    to = f"SELECT {key} AS key {beyond} ORDER BY {key} LIMIT $3"
-    wrong = f"WITH page AS (SELECT * {beyond} AND {key} <= $3::{kind}) {what.sql}"
-    reached: Any = at if shop is not None else int(at or 0)
-    while True:
-        async with pace.step() as connection:
-            keys = await connection.fetch(to, reached, shop, pace.size)
-            if keys:
-                for row in await connection.fetch(wrong, reached, shop, keys[-1]["key"]):
-                    report.add(f"{row['shop']} order {row['order_id']}: {what.problem}")
-        if not keys:
-            return
-        reached = keys[-1]["key"]
-        yield Place(since.stage, str(reached))

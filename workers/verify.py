@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+import asyncpg
+
 from app import config, db
 from app.flow import event
 from app.flow.bus import audit as log_audit
@@ -62,7 +64,7 @@ class Progress:
         if now - self.told < every:
             return
         self.told = now
-        what = f"{report.members:,} of about {report.about:,} members"
+        what = f"{report.members:,} of about {max(report.about, report.members):,} members"
         if place.stage != audit.MEMBERS_STAGE:
             what = f"{report.members:,} members, now {place.stage}"
         line = f"{what}, {now - self.began:.0f} s"
@@ -93,16 +95,19 @@ async def main(asked: Asked, *, forget_heads: bool = False) -> int:
                 if stop.is_set():
                     break
         except Exception as error:
-            if not failures.is_passing(error):
+            is_away = failures.is_passing(error)
+            if not is_away and not isinstance(error, asyncpg.QueryCanceledError):
                 raise
-            seconds = progress.over()
+            seconds, why = progress.over(), failures.reason(error)
+            if place == asked.place:
+                raise SystemExit(
+                    f"The database does not answer ({why}); nothing was verified."
+                ) from None
             say(report, found, seconds)
-            raise SystemExit(
-                f"The database cannot be reached ({failures.reason(error)}). {_go_on(asked, place)}"
-            ) from None
+            raise SystemExit(f"The database does not answer ({why}). {go_on(place)}") from None
     say(report, found, progress.over())
     if stop.is_set():
-        print(_go_on(asked, place))  # noqa: T201
+        print(go_on(place))  # noqa: T201
     return 1 if not report.is_sound else INTERRUPTED if stop.is_set() else 0
 
 
@@ -159,15 +164,14 @@ def say(report: Report, found: Completeness, seconds: float) -> None:
         print(f"  ... and {report.unnamed} more")  # noqa: T201
 
 
-def _go_on(asked: Asked, place: Place) -> str:
-    shop = f"{asked.shop} " if asked.shop else ""
+def go_on(place: Place) -> str:
     return (
-        f"Not finished; what is above is of the part that was. "
-        f"Go on with: python -m workers.verify {shop}--from {place.stage}:{place.at}"
+        f"Not finished: what is above is of the part that was. "
+        f"The same command goes on from there with --from {place.stage}:{place.at}"
     )
 
 
-def _place(text: str) -> Place:
+def place_of(text: str) -> Place:
     stage, _, at = text.partition(":")
     is_number = at.isdigit() or not at
     if stage not in STAGES or (stage in {audit.MEMBERS_STAGE, LOG} and not is_number):
@@ -187,7 +191,7 @@ if __name__ == "__main__":
     parser.add_argument("shop", nargs="?", help="verify this shop alone")
     parser.add_argument("--days", type=_days, default=str(DAYS), help="of the log, besides today")
     parser.add_argument(
-        "--from", dest="place", type=_place, default=audit.MEMBERS_STAGE, metavar="PLACE"
+        "--from", dest="place", type=place_of, default=audit.MEMBERS_STAGE, metavar="PLACE"
     )
     parser.add_argument("--calm", type=float, default=0.25, help="pause so many times each step")
     parser.add_argument("--forget-heads", action="store_true", help="publish heads of chains anew")

@@ -134,6 +134,13 @@ async def test_the_log_alone_can_be_gone_on_with(stores: db.Stores) -> None:
     assert (await completeness(place=Place("log", "16")))[1].orders == 0
 
 
+@pytest.mark.parametrize(
+    "place", [Place("members", "65536"), Place("awards", "#7:a"), Place("log")]
+)
+def test_what_an_interrupted_run_prints_is_what_it_goes_on_with(place: Place) -> None:
+    assert verify.place_of(verify.go_on(place).split()[-1]) == place
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "workers.verify", *arguments],

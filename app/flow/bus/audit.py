@@ -42,11 +42,12 @@ SELECT webhook_id, day, request_id,
  WHERE shop = $1 AND day >= $2 AND (webhook_id, day) > ($5, $6)
  ORDER BY webhook_id, day LIMIT $7
 """
+# a webhook may be received by a clock that is already in the next day
 FACTS = """
 SELECT facts.tx, facts.id, facts.body,
        COALESCE((facts.tx, facts.id) <= (place.tx, place.id), FALSE) AS is_read
   FROM facts LEFT JOIN places AS place ON place.service = $3 AND place.part = facts.part
- WHERE facts.part = $1 AND facts.day >= $2 AND facts.topics && $4::text[]
+ WHERE facts.part = $1 AND facts.day >= $2::date - 1 AND facts.topics && $4::text[]
    AND (facts.tx, facts.id) > ($5, $6)
  ORDER BY facts.tx, facts.id LIMIT $7
 """

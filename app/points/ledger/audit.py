@@ -88,7 +88,8 @@ SELECT count(member.id) AS members, COALESCE(sum(fold.rows), 0)::bigint AS rows,
            OR member.available <> COALESCE(lot.available, 0)) AS lots,
        array_agg(wanted.id) FILTER (WHERE member.held <> COALESCE(holding.points, 0)) AS held
   FROM unnest($1::bigint[]) AS wanted (id)
-  LEFT JOIN members AS member ON member.id = wanted.id
+  LEFT JOIN (SELECT id, sequence, last_hash, {", ".join(BUCKETS)} FROM members
+              WHERE id = ANY($1::bigint[])) AS member ON member.id = wanted.id
   LEFT JOIN fold ON fold.member_id = wanted.id
   LEFT JOIN lot ON lot.member_id = wanted.id
   LEFT JOIN holding ON holding.member_id = wanted.id

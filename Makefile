@@ -55,9 +55,9 @@ bench: .venv/dev
 chaos: .venv/dev
 	$(RUN) pytest -o addopts= -q -s tests/proofs
 
-# against the store of `make run`, or the one DATABASE_URL names
+# against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run
-	@$(RUN) local.verify
+	@$(RUN) local.verify $(ARGS)
 
 reset:
 	@$(PYTHON) -m local.reset

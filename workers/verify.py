@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
-from app import config, db
+from app import config, db, rooms
 from app.flow import event
 from app.flow.bus import audit as log_audit
 from app.points import handlers

@@ -31,6 +31,8 @@ from tests.test_config import COMPLETE
 from tests.workers.test_ingest import CUSTOMER, item
 from workers import ingest
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def redises(tmp_path: Path) -> Iterator[list[OwnRedis]]:

@@ -23,6 +23,8 @@ from tests.admin.staff import Staff, buys, open_app, text
 from tests.core.shopify import Shopify, has_tokens
 from tests.points.world import ALICE
 
+pytestmark = pytest.mark.long
+
 BIG, CHARLIE = "big.myshopify.com", "charlie.myshopify.com"
 SLOW_SECONDS = 4.0
 

@@ -31,6 +31,8 @@ from workers import ingest, service
 SEEN_WITHIN_SECONDS = 5.0
 SKEWED = """
 import runpy, time
+
+pytestmark = pytest.mark.long
 true_time = time.time
 time.time = lambda: true_time() + 7200
 runpy.run_module("workers.relay", run_name="__main__")

@@ -7,12 +7,13 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify chaos lock migration format
+.PHONY: help run test check lint bench reset verify faults chaos lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
 	@echo "make test   the whole suite          make check  lint, types, import rules and tests"
-	@echo "make bench  measure against a peer   make chaos  the long proof: kill -9 during 5,000 webhooks"
+	@echo "make bench  measure against a peer   make faults each part failing, seen by the others"
+	@echo "make chaos  the long proof: kills, pauses and losses during 5,000 webhooks"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -52,12 +53,16 @@ format: .venv/dev
 bench: .venv/dev
 	$(RUN) benchmarks.run
 
+# what each part's failure does to the others, really done; minutes
+faults: .venv/dev
+	$(RUN) pytest -m "long or not long" tests/faults
+
 chaos: .venv/dev
 	$(RUN) pytest -o addopts= -q -s tests/proofs
 
-# against the store of `make run`, or the one DATABASE_URL names
+# against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run
-	@$(RUN) local.verify
+	@$(RUN) local.verify $(ARGS)
 
 reset:
 	@$(PYTHON) -m local.reset

@@ -21,7 +21,7 @@ from app.services import SERVICES
 MODELS = ["app.flow.models", *(f"app.{one.name}.models" for one in SERVICES)]
 STATEMENT_TIMEOUT_MILLISECONDS = round(rooms.STATEMENT_SECONDS * 1000)
 CONNECT_TIMEOUT_SECONDS = postgres.CONNECT_SECONDS
-QUEUE_CONNECTIONS, CACHE_CONNECTIONS = 64, 256  # more than the tickets over each
+QUEUE_CONNECTIONS, CACHE_CONNECTIONS = 128, 256  # more than the tickets over each
 HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
 
 

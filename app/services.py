@@ -16,7 +16,7 @@ class Process(NamedTuple):
 ROAD = (
     Process("web", "Web", "these pages, the storefront and the door for webhooks"),
     Process("ingest", "Ingest", "turns webhooks into facts"),
-    Process("relay", "Relay", "hands facts on to the services"),
+    Process("relay", "Relay", "keeps the log of facts in order"),
 )
 SERVICES = (
     Process(

@@ -148,7 +148,7 @@ def test_lists_are_split_and_the_first_is_the_current_one() -> None:
 
 def test_one_redis_is_enough_and_three_are_possible() -> None:
     one = settings.load(COMPLETE)
-    assert one.cache_redis_url == one.bus_url == "redis://queue/0"
+    assert (one.cache_redis_url, one.bus_url) == ("redis://queue/0", "")
     three = settings.load(
         {**COMPLETE, "CACHE_REDIS_URL": "redis://cache/0", "BUS_URL": "redis://bus/0"}
     )

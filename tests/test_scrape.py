@@ -25,7 +25,7 @@ def test_every_count_of_a_scrape_has_an_end() -> None:
     for statement in (operations.WAITING, operations.LETTERS, spill.WAITING):
         counts = re.findall(r"count\(\*\)", statement)
         bounded = re.findall(
-            r"count\(\*\)(?: AS \w+)? FROM\s+\(SELECT [^()]* LIMIT \$1\)", statement
+            r"count\(\*\)(?:::int)?(?: AS \w+)? FROM\s+\(SELECT [^()]* LIMIT \$1\)", statement
         )
         assert counts
         assert len(bounded) == len(counts)
@@ -42,13 +42,13 @@ async def test_a_hundred_thousand_letters_and_spilled_webhooks_are_counted_at_a_
         took = []
         for _ in range(5):
             began = time.perf_counter()
-            waiting = await connection.fetchrow(operations.WAITING, operations.COUNT_MAX)
+            spilled = await connection.fetchval(operations.WAITING, operations.COUNT_MAX)
             letters = await connection.fetchrow(
                 operations.LETTERS, operations.COUNT_MAX, list(PROCESSES)
             )
             took.append(time.perf_counter() - began)
         await connection.execute("TRUNCATE dead_letters, spilled_webhooks")
-    assert (waiting["spilled"], waiting["outbox_rows"]) == (operations.COUNT_MAX, 0)
+    assert spilled == operations.COUNT_MAX
     assert (letters["waiting"], letters["dead"]) == (operations.COUNT_MAX, 0)
     assert min(took) < 0.1, "usually five milliseconds"
     print(f"scrape of a great deal: {min(took) * 1000:.1f} ms")

@@ -11,7 +11,7 @@ import pytest
 from app.config import ROOT
 from app.services import PROCESSES, SERVICES
 
-LINES_MAX = 380
+LINES_MAX = 450
 FOLDERS = ("app", "workers", "devstore", "local", "templates", "static", "benchmarks", "tests")
 CODE = {".py", ".js", ".css", ".html", ".lua", ".graphql", ".sql"}
 TEXT = CODE | {".md", ".toml", ".lock", ".json", ".yml", ".yaml", ""}

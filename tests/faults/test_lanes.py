@@ -4,6 +4,7 @@ clock than we.
 
 import asyncio
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -27,8 +28,10 @@ from tests.flow.lanes.drains import ALICE, BOB, drain_once, emitted, fact_ids
 from tests.flow.lanes.drains import item as order
 from tests.silence import Silence
 from tests.test_config import COMPLETE
-from tests.workers.test_ingest import item
+from tests.workers.test_ingest import CUSTOMER, item
 from workers import ingest
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
@@ -94,7 +97,7 @@ async def test_a_full_redis_spills_what_comes_drains_what_waits_and_takes_the_re
         await own.queue.config_set("maxmemory", used + 4_000_000)
         admission = Admission(own)
         names = [f"w{number:03}" for number in range(400)]
-        body = b'{"id": 7, "first_name": "' + b"x" * 20_000 + b'"}'
+        body = json.dumps({**CUSTOMER, "note": "x" * 20_000}).encode()
         answers = [await admission.admit(item(name, body=body)) for name in names]
         assert set(answers) == {"queued", "spilled"}
         waiting = await lane.lane_length(own.queue, ALICE)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import httpx2
@@ -11,9 +12,9 @@ import pytest
 from app import config as settings
 from app import db
 from app.core import admin_api
+from app.core import reads as core_reads
 from app.core.models import Shop
 from app.errors import UnavailableError
-from app.points.members import reads
 from app.resilience import breaker, cache, health
 from app.resilience.breaker import State
 from app.resilience.guard import RefusedByCircuitError
@@ -21,6 +22,8 @@ from app.web import pages
 from tests.admin.staff import Staff, buys, open_app, text
 from tests.core.shopify import Shopify, has_tokens
 from tests.points.world import ALICE
+
+pytestmark = pytest.mark.long
 
 BIG, CHARLIE = "big.myshopify.com", "charlie.myshopify.com"
 SLOW_SECONDS = 4.0
@@ -52,15 +55,15 @@ async def http(stores: db.Stores, config: settings.Config) -> AsyncIterator[http
 
 @pytest.fixture
 def _a_search_in_the_big_shop_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    members = reads.members
+    find = core_reads.find_customers
 
-    async def slow(shop: str, search: str = "", sort: str = "recent", page: int = 1):
+    async def slow(shop: str, *asked: Any) -> Any:
         if shop == BIG:
             async with db.connection() as connection:
                 await connection.execute("SELECT pg_sleep($1)", SLOW_SECONDS)
-        return await members(shop, search, sort, page)
+        return await find(shop, *asked)
 
-    monkeypatch.setattr(reads, "members", slow)
+    monkeypatch.setattr(core_reads, "find_customers", slow)
 
 
 @pytest.mark.usefixtures("_a_search_in_the_big_shop_is_slow")

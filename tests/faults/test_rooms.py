@@ -16,6 +16,8 @@ import pytest
 from tests.faults.test_parts_down import bob_with, redeem
 from tests.stack import SHOP, Stack, wait_for
 
+pytestmark = pytest.mark.long
+
 OTHER = "charlie.myshopify.com"
 LETTER_BYTES = 4_900_000
 LETTERS = """

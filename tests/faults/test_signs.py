@@ -31,6 +31,8 @@ from workers import ingest, service
 SEEN_WITHIN_SECONDS = 5.0
 SKEWED = """
 import runpy, time
+
+pytestmark = pytest.mark.long
 true_time = time.time
 time.time = lambda: true_time() + 7200
 runpy.run_module("workers.relay", run_name="__main__")
@@ -166,7 +168,7 @@ async def test_an_ingest_that_stands_still_with_a_leased_lane_is_seen_within_fiv
     release = asyncio.Event()
     write = receipts.write
 
-    async def held_up(readings) -> None:
+    async def held_up(readings, *_) -> None:
         await release.wait()
         await write(readings)
 

@@ -1,6 +1,7 @@
 """Who lives, how far each service is, and what is known while Redis is away."""
 
 import asyncio
+import functools
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from app import db
-from app.flow.lanes import lane
+from app.flow.lanes import backlog
 from app.resilience import health
 from local import servers
 
@@ -106,11 +107,15 @@ async def test_a_process_whose_clock_is_hours_off_lives_while_it_beats_and_dies_
     assert not (await health.board(stores.queue))["points"].alive
 
 
+async def overdue_seconds(queue, config) -> float:
+    return (await backlog.overdue(queue, config)).seconds
+
+
 async def test_who_asks_measures_the_lag_of_ingest_himself(stores) -> None:
     await health.beat(stores.queue, "ingest", 0.0)
-    health.witness("ingest", lane.overdue_seconds)
+    health.witness("ingest", functools.partial(overdue_seconds, config=stores.config))
     due_at = time.time() - 40
-    await stores.queue.zadd(lane.SCHEDULE_KEY, {"alice.myshopify.com": due_at * 1000})
+    await stores.queue.zadd("lanes:schedule", {"alice.myshopify.com": due_at * 1000})
     line = (await health.board(stores.queue))["ingest"]
     assert 40 <= line.lag_seconds < 45
 
@@ -118,17 +123,17 @@ async def test_who_asks_measures_the_lag_of_ingest_himself(stores) -> None:
 async def test_damaged_values_in_redis_are_those_of_one_part(stores) -> None:
     await health.beat(stores.queue, "points", 0.0)
     await stores.queue.hset(health.KEY, "core", "[nothing of ours")
-    await stores.queue.set(lane.SCHEDULE_KEY, "nothing of ours")
-    health.witness("ingest", lane.overdue_seconds)
+    await stores.queue.set("lanes:schedule", "nothing of ours")
+    health.witness("ingest", functools.partial(overdue_seconds, config=stores.config))
     board = await health.board(stores.queue)
     assert not board.is_remembered
     assert (board["points"].alive, board["core"].alive) == (True, False)
 
 
 async def test_no_lane_that_is_due_is_no_lag(stores) -> None:
-    assert await lane.overdue_seconds(stores.queue) == 0
-    await stores.queue.zadd(lane.SCHEDULE_KEY, {"alice.myshopify.com": (time.time() + 9) * 1000})
-    assert await lane.overdue_seconds(stores.queue) == 0
+    assert await overdue_seconds(stores.queue, stores.config) == 0
+    await stores.queue.zadd("lanes:schedule", {"alice.myshopify.com": (time.time() + 9) * 1000})
+    assert await overdue_seconds(stores.queue, stores.config) == 0
 
 
 async def test_a_process_that_restarts_behind_goes_on_from_what_its_predecessor_said(

@@ -136,7 +136,8 @@ async def test_a_shopper_whose_row_is_locked_is_told_so_and_nobody_else_notices(
         assert (other.status_code, time.monotonic() - started < 2.0) == (200, True)
         answers = await asyncio.gather(*taps)
         assert {answer.status_code for answer in answers} == {503}
-        assert {answer.json()["error"]["code"] for answer in answers} == {"busy"}
+        codes = {answer.json()["error"]["code"] for answer in answers}
+        assert codes <= {"busy", "unavailable"}
         assert "They are safe" in answers[0].json()["error"]["message"]
         again = await http.post(
             proxied("/storefront/redemptions", customer="7002"), json=ask(rewards[100])

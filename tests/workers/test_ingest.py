@@ -42,7 +42,7 @@ def item(
         "",
         "",
         name,
-        json.dumps(CUSTOMER).encode() if body is None else body,
+        json.dumps({**CUSTOMER, "note": shop}).encode() if body is None else body,
     )
 
 

@@ -1,18 +1,32 @@
 """Recomputes every balance from the ledger and follows every hash chain: whatever does not add
 up is named.
+
+It walks in steps, each a snapshot of its own that is over in about a second: it takes no lock, and
+nobody waits for it (readers of the log wait for open transactions that write; this one never does).
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from app import db
+from app.points.ledger import beside, heads
 from app.points.ledger import posting as ledger
 from app.points.ledger.accounts import BUCKETS, GENESIS
 
 PROBLEMS_MAX = 100  # named one by one; the counts are always complete
+STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or awards, of one snapshot
+STEP_SECONDS_MAX = 0.5  # a longer one is followed by smaller ones
+# The time is for a step that cannot be smaller. A plan made for any number of members would be a
+# hundred times slower for thousands, and more processes would be taken from everybody else.
+STEP_LIMITS = """
+SET LOCAL statement_timeout = '30s'; SET LOCAL work_mem = '16MB';
+SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0
+"""
 ROWS_AT_ONCE = 2_000
 
 _FOLD = ", ".join(
@@ -30,83 +44,113 @@ _FOLD = ", ".join(
         for bucket in BUCKETS
     )
 )
-DRIFT = f"""
-SELECT member.id, member.shop, member.customer_id
-  FROM members AS member
-  LEFT JOIN (SELECT member_id, {_FOLD}, max(sequence) AS newest, count(*) AS number
-               FROM ledger WHERE $1::text IS NULL OR shop = $1 GROUP BY member_id) AS fold ON
-               fold.member_id = member.id
- WHERE ($1::text IS NULL OR member.shop = $1)
-   AND ({" OR ".join(f"member.{bucket} <> COALESCE(fold.{bucket}, 0)" for bucket in BUCKETS)}
-        OR member.sequence <> COALESCE(fold.newest, 0) OR member.sequence <> COALESCE(fold.number,
-        0))
+_DRIFT = " OR ".join(f"member.{bucket} <> COALESCE(fold.{bucket}, 0)" for bucket in BUCKETS)
+
+
+def _microseconds(column: str) -> str:
+    return f"CASE WHEN isfinite({column}) THEN (extract(epoch FROM {column}) * 1000000)::bigint END"
+
+
+# The bytes of `posting.canonical` as Postgres makes them, where they are cheapest to hash. What
+# differs is computed again by posting.canonical itself before anything is said about it.
+CANONICAL = f"""
+convert_to('[' || concat_ws(',', to_json(shop), member_id, sequence, to_json(source),
+    to_json(effect), to_json(from_bucket), to_json(to_bucket), points, to_json(why),
+    {_microseconds("effective_at")}, {_microseconds("recorded_at")}) || ']', 'UTF8')
 """
-# what stands beside the ledger must agree with it: (what it is called, SQL giving shop and customer
-# id)
-BESIDE = (
-    (
-        "lots differ from the balance",
-        """
-SELECT member.shop, member.customer_id FROM members AS member
-  LEFT JOIN (SELECT member_id, sum(remaining) FILTER (WHERE is_pending) AS pending,
-                    sum(remaining) FILTER (WHERE NOT is_pending) AS available FROM lots GROUP BY
-                    member_id) AS lot
-    ON lot.member_id = member.id
- WHERE ($1::text IS NULL OR member.shop = $1)
-   AND (member.pending <> COALESCE(lot.pending, 0) OR member.available <> COALESCE(lot.available,
-       0))
-""",
-    ),
-    (
-        "held points without a redemption, or the other way round",
-        """
-SELECT member.shop, member.customer_id FROM members AS member
-  LEFT JOIN (SELECT member_id,
-  sum(points) AS points FROM redemptions WHERE state = 'held' GROUP BY member_id) AS held
-    ON held.member_id = member.id
- WHERE ($1::text IS NULL OR member.shop = $1) AND member.held <> COALESCE(held.points, 0)
-""",
-    ),
-    (
-        "an award is not in the ledger, or more of it is reversed than it gave",
-        """
-SELECT award.shop, award.order_id FROM awards AS award
-  LEFT JOIN ledger AS row ON row.shop = award.shop AND row.source = 'order:' || award.order_id AND
-  row.effect = 'earn'
- WHERE ($1::text IS NULL OR award.shop = $1)
-   AND (award.points <> COALESCE(row.points,
-       0) OR award.reversed_points NOT BETWEEN 0 AND award.points)
-""",
-    ),
-    (
-        "a refund waits although its order is there",
-        """
-SELECT reversal.shop, reversal.order_id FROM reversals AS reversal
-  JOIN awards AS award ON award.shop = reversal.shop AND award.order_id = reversal.order_id
- WHERE ($1::text IS NULL OR reversal.shop = $1) AND NOT reversal.is_applied
-""",
-    ),
-)
-CHAINS = """
+MEMBERS = f"""
+WITH chain AS (
+     SELECT member_id, sequence, from_bucket, to_bucket, points, hash,
+            row_number() OVER one AS number, lag(hash, 1, $2::bytea) OVER one AS previous,
+            lead(sequence) OVER one IS NULL AS is_newest, {CANONICAL} AS canonical
+       FROM ledger WHERE member_id = ANY($1::bigint[])
+     WINDOW one AS (PARTITION BY member_id ORDER BY sequence)),
+fold AS (
+     SELECT member_id, count(*) AS rows, {_FOLD},
+            bool_and(sequence = number AND hash = sha256(previous || canonical)) AS is_whole,
+            string_agg(hash, '') FILTER (WHERE is_newest) AS newest
+       FROM chain GROUP BY member_id),
+lot AS (
+     SELECT member_id, sum(remaining) FILTER (WHERE is_pending) AS pending,
+            sum(remaining) FILTER (WHERE NOT is_pending) AS available
+       FROM lots WHERE member_id = ANY($1::bigint[]) AND remaining > 0 GROUP BY member_id),
+holding AS (
+     SELECT member_id, sum(points) AS points
+       FROM redemptions WHERE member_id = ANY($1::bigint[]) AND state = 'held' GROUP BY member_id)
+SELECT count(member.id) AS members, COALESCE(sum(fold.rows), 0)::bigint AS rows,
+       array_agg(wanted.id) FILTER (WHERE member.id IS NULL) AS gone,
+       array_agg(wanted.id) FILTER (WHERE {_DRIFT}
+           OR member.sequence <> COALESCE(fold.rows, 0)) AS drift,
+       array_agg(wanted.id) FILTER (WHERE NOT fold.is_whole
+           OR member.sequence <> COALESCE(fold.rows, 0)
+           OR member.last_hash IS DISTINCT FROM fold.newest) AS broken,
+       array_agg(wanted.id) FILTER (WHERE member.pending <> COALESCE(lot.pending, 0)
+           OR member.available <> COALESCE(lot.available, 0)) AS lots,
+       array_agg(wanted.id) FILTER (WHERE member.held <> COALESCE(holding.points, 0)) AS held
+  FROM unnest($1::bigint[]) AS wanted (id)
+  LEFT JOIN (SELECT id, sequence, last_hash, {", ".join(BUCKETS)} FROM members
+              WHERE id = ANY($1::bigint[])) AS member ON member.id = wanted.id
+  LEFT JOIN fold ON fold.member_id = wanted.id
+  LEFT JOIN lot ON lot.member_id = wanted.id
+  LEFT JOIN holding ON holding.member_id = wanted.id
+"""
+CHAIN = """
 SELECT row.shop, row.member_id, row.sequence, row.source, row.effect, row.from_bucket,
-       row.to_bucket, row.points,
-       row.why, row.effective_at, row.recorded_at, row.hash, member.last_hash,
-       member.sequence AS newest
-  FROM ledger AS row LEFT JOIN members AS member ON member.id = row.member_id
- WHERE $1::text IS NULL OR row.shop = $1
- ORDER BY row.member_id, row.sequence
+       row.to_bucket, row.points, row.why, row.effective_at, row.recorded_at, row.hash
+  FROM ledger AS row WHERE row.member_id = $1 ORDER BY row.sequence
 """
+NAMES = (
+    "SELECT id, shop, customer_id, sequence, last_hash FROM members WHERE id = ANY($1::bigint[])"
+)
+# whoever has ledger rows belongs to it, so that rows without their member are found, too
+IDS = """
+SELECT id FROM members WHERE id > $1 AND id <= $2
+UNION SELECT member_id FROM ledger WHERE member_id > $1 AND member_id <= $2
+ORDER BY 1
+"""
+IDS_OF_SHOP = """
+SELECT id FROM members WHERE shop = $1
+UNION SELECT member_id FROM ledger WHERE shop = $1
+ORDER BY 1
+"""
+SLOTS_OF_SHOP = "SELECT slot * $2 + 1 AS first FROM audit_heads WHERE shop = $1"
+NEXT_ID = """
+SELECT least((SELECT min(id) FROM members WHERE id > $1),
+             (SELECT min(member_id) FROM ledger WHERE member_id > $1),
+             (SELECT min(slot) * $2 + 1 FROM audit_heads WHERE slot * $2 >= $1))
+"""
+ABOUT = """
+SELECT greatest(0, sum(reltuples))::bigint AS about
+  FROM pg_class WHERE oid = 'members'::regclass
+"""
+
+
+MEMBERS_STAGE = "members"
+STAGES = (MEMBERS_STAGE, *beside.TABLES)
+
+
+class Place(NamedTuple):
+    """How far a walk has come: everything of `stage` up to `at` (a member's id; "" for nothing)."""
+
+    stage: str
+    at: str = ""
+
+
+BEGINNING = Place(MEMBERS_STAGE)
 
 
 @dataclass(slots=True)
 class Report:
     """What verification found; all is well when `is_sound`."""
 
+    about: int = 0  # how many members there are, roughly
     members: int = 0
     rows: int = 0
     drift: int = 0  # members whose balance is not the fold of their ledger
     broken_chains: int = 0
+    compared: int = 0  # members compared with the head of their chain as it was published
     problems: list[str] = field(default_factory=list)  # the first of them, as sentences
+    unnamed: int = 0  # problems beyond those
 
     @property
     def is_sound(self) -> bool:
@@ -115,65 +159,157 @@ class Report:
     def add(self, problem: str) -> None:
         if len(self.problems) < PROBLEMS_MAX:
             self.problems.append(problem)
+        else:
+            self.unnamed += 1
 
 
-async def verify(shop: str | None = None) -> Report:
-    """Check all members, or those of one shop, as of one moment, while everybody goes on
-    working.
-    """
+async def verify(shop: str | None = None, secrets: Sequence[str] = ()) -> Report:
+    """Check all members, or those of one shop, while everybody goes on working."""
     report = Report()
-    async with _snapshot() as conn:
-        report.members = await conn.fetchval(
-            "SELECT count(*) FROM members WHERE $1::text IS NULL OR shop = $1", shop
-        )
-        for row in await conn.fetch(DRIFT, shop):
-            report.drift += 1
-            report.add(
-                f"{row['shop']} customer {row['customer_id']}: the balance is not the sum of the "
-                f"ledger"
-            )
-        await _follow_chains(conn, shop, report)
-        for name, sql in BESIDE:
-            for row in await conn.fetch(sql, shop):
-                report.add(f"{row[0]} {row[1]}: {name}")
+    async for _ in walk(report, shop, secrets):
+        pass
     return report
 
 
-@asynccontextmanager
-async def _snapshot() -> AsyncIterator[Any]:
-    async with db.transaction() as conn:
-        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        await conn.execute(
-            "SET LOCAL statement_timeout = 0"
-        )  # as long as it takes: nobody waits for this
-        yield conn
+async def walk(
+    report: Report,
+    shop: str | None = None,
+    secrets: Sequence[str] = (),
+    since: Place = BEGINNING,
+    rest: float = 0.0,
+) -> AsyncIterator[Place]:
+    """Check step by step into `report`; yields the place to go on from after each step.
+
+    After each step it pauses for `rest` times as long as the step took. With `secrets`, heads of
+    chains are compared with those published at the last walk, and published anew where all is well.
+    """
+    pace = _Pace(rest)
+    if since.stage == MEMBERS_STAGE:
+        async for place in _walk_members(report, shop, secrets, int(since.at or 0), pace):
+            yield place
+    for stage in STAGES[max(1, STAGES.index(since.stage)) :]:
+        at: str | None = since.at if stage == since.stage else ""
+        while at is not None:
+            async with pace.step() as connection:
+                problems, at = await beside.check(connection, stage, shop, at, pace.size)
+            for problem in problems:
+                report.add(problem)
+            if at is not None:
+                yield Place(stage, at)
 
 
-async def _follow_chains(conn: Any, shop: str | None, report: Report) -> None:
-    member_id, sequence, previous, broken, newest = None, 0, GENESIS, False, (0, GENESIS)
-    async for row in conn.cursor(CHAINS, shop, prefetch=ROWS_AT_ONCE):
-        if row["member_id"] != member_id:
-            _end(report, member_id, broken, (sequence, previous), newest)
-            member_id, sequence, previous, broken = row["member_id"], 0, GENESIS, False
-            newest = (row["newest"], row["last_hash"])
-        report.rows += 1
-        sequence += 1
-        found = sha256(previous + ledger.canonical(*tuple(row)[:11])).digest()
-        if not broken and (row["sequence"] != sequence or row["hash"] != found):
-            broken = True
-            report.add(
-                f"{row['shop']} member {member_id}: ledger row {row['sequence']} is not what was "
-                f"written"
-            )
-        previous = row["hash"]
-    _end(report, member_id, broken, (sequence, previous), newest)
+class _Pace:
+    """Steps of a size that takes about as long as one may, and pauses between them."""
+
+    def __init__(self, rest: float) -> None:
+        self.size = STEP_FIRST
+        self._rest = rest
+
+    @asynccontextmanager
+    async def step(self) -> AsyncIterator[Any]:
+        """A snapshot; the pause comes after it."""
+        began = time.monotonic()
+        async with db.transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            await connection.execute(STEP_LIMITS)
+            yield connection
+        seconds = time.monotonic() - began
+        if seconds > STEP_SECONDS_MAX:
+            self.size = max(1, self.size // 2)
+        elif seconds < STEP_SECONDS_MAX / 4:
+            self.size = min(STEP_MAX, self.size * 2)
+        await asyncio.sleep(seconds * self._rest)
 
 
-def _end(report: Report, member_id: int | None, broken: bool, reached: Any, newest: Any) -> None:
-    """The end of a member's rows: the newest row must be the one the member knows."""
-    if member_id is None:
+async def _walk_members(
+    report: Report, shop: str | None, secrets: Sequence[str], after: int, pace: _Pace
+) -> AsyncIterator[Place]:
+    """Slot by slot, in the order of ids; a walk goes on from the beginning of a slot."""
+    of_shop: list[int] = []
+    firsts: list[int] = []  # an id in each slot that the shop has members in, or had
+    async with pace.step() as connection:
+        if shop is None:
+            report.about = await connection.fetchval(ABOUT)
+        else:
+            of_shop = [row["id"] for row in await connection.fetch(IDS_OF_SHOP, shop)]
+            had = await connection.fetch(SLOTS_OF_SHOP, shop, heads.SLOT)
+            firsts = sorted({*of_shop, *(row["first"] for row in had)})
+            report.about = len(of_shop)
+    while True:
+        if shop is None:
+            async with db.connection() as connection:
+                first = await connection.fetchval(NEXT_ID, after, heads.SLOT)
+        else:
+            first = next((one for one in firsts if one > after), None)
+        if first is None:
+            break
+        slot = (first - 1) // heads.SLOT
+        after, end = slot * heads.SLOT, (slot + 1) * heads.SLOT
+        # before the members themselves: whatever was published by then must still be there
+        published = await heads.of_slot(slot, shop) if secrets else []
+        found: dict[str, list[bytes]] = {}
+        if shop is None:
+            async with pace.step() as connection:
+                ids = [row["id"] for row in await connection.fetch(IDS, after, end)]
+        else:
+            ids = [one for one in of_shop if after < one <= end]
+        at = 0
+        while at < len(ids):
+            step = ids[at : at + pace.size]
+            at += len(step)
+            async with pace.step() as connection:
+                await _check_members(connection, step, report)
+                if secrets:
+                    for name, packed in await heads.of_members(connection, step):
+                        found.setdefault(name, []).append(packed)
+            yield Place(MEMBERS_STAGE, str(after))
+        if secrets:
+            report.compared += await heads.settle(slot, published, found, secrets, report.add)
+        after = end
+        yield Place(MEMBERS_STAGE, str(after))
+
+
+async def _check_members(connection: Any, ids: Sequence[int], report: Report) -> None:
+    found = await connection.fetchrow(MEMBERS, ids, GENESIS)
+    report.members += found["members"]
+    report.rows += found["rows"]
+    wrong = {name: found[name] or [] for name in ("gone", "drift", "broken", "lots", "held")}
+    if not any(wrong.values()):
         return
-    if not broken and reached != newest:
-        broken = True
-        report.add(f"member {member_id}: the newest ledger rows are missing")
-    report.broken_chains += broken
+    rows = await connection.fetch(NAMES, list({one for ids in wrong.values() for one in ids}))
+    names = {row["id"]: row for row in rows}
+
+    def name(member_id: int) -> str:
+        row = names[member_id]
+        return f"{row['shop']} customer {row['customer_id']}"
+
+    for one in wrong["gone"]:
+        report.broken_chains += 1
+        report.add(f"member {one}: there are ledger rows, but the member is missing")
+    for one in wrong["drift"]:
+        report.drift += 1
+        report.add(f"{name(one)}: the balance is not the sum of the ledger")
+    for one in wrong["broken"]:
+        if one in names and (what := await _follow_chain(connection, names[one])):
+            report.broken_chains += 1
+            report.add(f"{name(one)}: {what}")
+    for one in wrong["lots"]:
+        report.add(f"{name(one)}: lots differ from the balance")
+    for one in wrong["held"]:
+        report.add(f"{name(one)}: held points without a redemption, or the other way round")
+
+
+async def _follow_chain(connection: Any, member: Any) -> str:
+    """What is wrong with the chain of one member, row by row as it was written; "" for nothing."""
+    sequence, previous = 0, GENESIS
+    async for row in connection.cursor(CHAIN, member["id"], prefetch=ROWS_AT_ONCE):
+        sequence += 1
+        fields = tuple(row)[:-1]
+        if (
+            row["sequence"] != sequence
+            or row["hash"] != sha256(previous + ledger.canonical(*fields)).digest()
+        ):
+            return f"ledger row {row['sequence']} is not what was written"
+        previous = row["hash"]
+    is_newest = (sequence, previous) == (member["sequence"], member["last_hash"] or GENESIS)
+    return "" if is_newest else "the newest ledger rows are missing"

@@ -301,7 +301,7 @@ async def test_a_batch_that_takes_longer_than_its_lease_is_not_drained_by_anothe
     monkeypatch.setattr(lane, "LEASE_MILLISECONDS", 150)
     calls = []
 
-    async def slow(translations):
+    async def slow(translations, *_):
         calls.append(len(translations))
         await asyncio.sleep(0.5)
 

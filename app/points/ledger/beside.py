@@ -1,0 +1,100 @@
+"""What stands beside the ledger and must agree with it: awards, waiting refunds, paid orders."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app import db
+from app.flow.event import Event
+
+
+class Table(NamedTuple):
+    """A table beside the ledger, walked by a key: by its ids, or by what is unique in a shop."""
+
+    table: str
+    key_in_shop: str
+    problem: str
+    sql: str  # the rows of `page` that are wrong
+
+
+TABLES = {
+    "awards": Table(
+        "awards",
+        "order_id",
+        "an award is not in the ledger, or more of it is reversed than it gave",
+        """
+SELECT page.shop, page.order_id FROM page
+  LEFT JOIN ledger AS row ON row.shop = page.shop AND row.source = 'order:' || page.order_id
+        AND row.effect = 'earn'
+ WHERE page.points <> COALESCE(row.points, 0)
+    OR page.reversed_points NOT BETWEEN 0 AND page.points
+""",
+    ),
+    "reversals": Table(
+        "reversals",
+        "source",
+        "a refund waits although its order is there",
+        """
+SELECT page.shop, page.order_id FROM page
+  JOIN awards AS award ON award.shop = page.shop AND award.order_id = page.order_id
+ WHERE NOT page.is_applied
+""",
+    ),
+}
+WITHOUT_AWARD = """
+SELECT number
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS paid (shop, order_id, number)
+ WHERE NOT EXISTS (SELECT FROM awards WHERE awards.shop = paid.shop
+                      AND awards.order_id = paid.order_id)
+"""
+
+
+class Order(msgspec.Struct):
+    """What the audit needs of a paid order."""
+
+    order_id: str
+
+
+_order = msgspec.json.Decoder(Order)
+
+
+async def check(
+    connection: Any, table: str, shop: str | None, after: str, size: int
+) -> tuple[list[str], str | None]:
+    """The next `size` rows of one of TABLES, of all shops or of one: problems, and how far it came.
+
+    `after` is what an earlier call came to, "" at the beginning; None comes back at the end.
+    """
+    what = TABLES[table]
+    key, kind = ("id", "bigint") if shop is None else (what.key_in_shop, "text")
+    of_shop = "$2::text IS NULL" if shop is None else "shop = $2"
+    beyond = f"FROM {what.table} WHERE {of_shop} AND {key} > $1::{kind}"
+    last = f"SELECT {key} AS key {beyond} ORDER BY {key} LIMIT $3"
+    wrong = f"WITH page AS (SELECT * {beyond} AND {key} <= $3::{kind}) {what.sql}"
+    start: Any = int(after or 0) if shop is None else after
+    keys = await connection.fetch(last, start, shop, size)
+    if not keys:
+        return [], None
+    rows = await connection.fetch(wrong, start, shop, keys[-1]["key"])
+    problems = [f"{row['shop']} order {row['order_id']}: {what.problem}" for row in rows]
+    return problems, str(keys[-1]["key"])
+
+
+async def without_award(paid: Sequence[Event]) -> list[Event]:
+    """Those of the `order.paid` facts whose order has no award; one that is no order has none."""
+    orders = [(event, _order_id(event)) for event in paid]
+    async with db.connection() as connection:
+        rows = await connection.fetch(
+            WITHOUT_AWARD,
+            [event.shop for event, _ in orders],
+            [order_id for _, order_id in orders],
+        )
+    return [orders[row["number"] - 1][0] for row in rows]
+
+
+def _order_id(event: Event) -> str:
+    try:
+        return _order.decode(event.data).order_id
+    except msgspec.DecodeError:
+        return ""

@@ -1,5 +1,7 @@
 """What runs on one machine, by its command: the Procfile, embedded servers, stand-in store."""
 
+import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -37,3 +39,30 @@ def choose_port(preferred: int | None) -> int:
     if preferred and not servers.is_listening(preferred):
         return preferred
     return servers.free_port()
+
+
+def known_ports(data: Path) -> dict[str, int]:
+    """The ports of the embedded servers last time; none when never written, or in part."""
+    try:
+        found: dict[str, int] = json.loads((data / "ports.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def embedded_environment(data: Path) -> dict[str, str]:
+    """DATABASE_URL and REDIS_URL of the embedded servers, unless you name your own."""
+    path = data / "ports.json"
+    known = known_ports(data)
+    ports = {
+        name: choose_port(known.get(name))
+        for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
+        if not os.environ.get(variable)
+    }
+    path.write_text(json.dumps({**known, **ports}))
+    found = {}
+    if "postgres" in ports:
+        found["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{ports['postgres']}/postgres"
+    if "redis" in ports:
+        found["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
+    return found

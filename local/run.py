@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import http.client
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ import psutil
 
 from app import config as settings
 from app.services import PROCESSES
-from local import processes, servers, supervisor
+from local import left_overs, processes, servers, supervisor
 
 READY_SECONDS = 60
 STOP_SECONDS = 9
@@ -61,78 +60,11 @@ def take_lock(data: Path) -> IO[str]:
     return handle
 
 
-def end_left_overs(data: Path) -> None:
-    """Stop what a killed run or supervisor left: who has our HOLDFAST_RUN, or serves our data."""
-    found = [
-        process
-        for process in psutil.process_iter()
-        if process.pid != os.getpid() and _is_ours(process, data)
-    ]
-    if not found:
-        return
-    say("Stopping what was left behind ...")
-    # supervisord first, or it would start the others again
-    for process in sorted(found, key=lambda one: "supervisord" not in " ".join(_command_line(one))):
-        try:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(signal.SIGINT if "postgres" in process.name() else signal.SIGTERM)
-        except psutil.NoSuchProcess:
-            continue
-    _, alive = psutil.wait_procs(found, timeout=STOP_SECONDS)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=2)
-
-
-def _is_ours(process: psutil.Process, data: Path) -> bool:
-    try:
-        if process.environ().get("HOLDFAST_RUN") == str(data):
-            return True
-        # redis and postgres write their titles over their environment
-        return process.name().startswith(processes.SERVERS) and Path(process.cwd()).parent == data
-    except psutil.Error:
-        return False
-
-
-def _command_line(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.NoSuchProcess:
-        return []
-
-
 def check_port(port: int, name: str) -> None:
     if port > PORT_MAX:
         raise stop_with(f"{name} is a number up to {PORT_MAX}, and {port} is not.")
     if servers.is_listening(port):
         raise stop_with(f"port {port} is taken. Free it, or choose another: `{name}=… make run`.")
-
-
-def known_ports(data: Path) -> dict[str, int]:
-    """The ports of the embedded servers last time; none when never written, or in part."""
-    try:
-        found: dict[str, int] = json.loads((data / "ports.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
-
-
-def embedded_environment(data: Path) -> dict[str, str]:
-    """DATABASE_URL and REDIS_URL of the embedded servers, unless you name your own."""
-    path = data / "ports.json"
-    known = known_ports(data)
-    ports = {
-        name: processes.choose_port(known.get(name))
-        for name, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
-        if not os.environ.get(variable)
-    }
-    path.write_text(json.dumps({**known, **ports}))
-    found = {}
-    if "postgres" in ports:
-        found["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{ports['postgres']}/postgres"
-    if "redis" in ports:
-        found["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
-    return found
 
 
 def socket_path(data: Path) -> Path:
@@ -208,13 +140,13 @@ def stop_everything(
         supervising.wait(max(0.5, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         supervising.kill()
-    end_left_overs(data)
+    left_overs.end(data)
 
 
 def main() -> None:
     data = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast")).resolve()
     lock = take_folder(data)
-    end_left_overs(data)
+    left_overs.end(data)
     config = settings.load()
     if config.port == config.devstore_port:
         raise stop_with(
@@ -226,7 +158,7 @@ def main() -> None:
     shutil.rmtree(data / "metrics", ignore_errors=True)
     (data / "metrics").mkdir()
 
-    embedded = embedded_environment(data)
+    embedded = processes.embedded_environment(data)
     control_socket = socket_path(data)
     control_socket.unlink(missing_ok=True)  # of a supervisor that was killed: nobody listens there
     environment = {

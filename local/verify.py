@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app import config as settings
 from local import servers
-from local.run import known_ports
+from local.processes import known_ports
 
 
 def main() -> None:

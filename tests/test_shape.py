@@ -11,7 +11,8 @@ import pytest
 from app.config import ROOT
 from app.services import PROCESSES, SERVICES
 
-LINES_MAX = 450
+LINES_MAX = 300
+TEST_LINES_MAX = 380  # a file of tests is read one test at a time
 FOLDERS = ("app", "workers", "devstore", "local", "templates", "static", "benchmarks", "tests")
 CODE = {".py", ".js", ".css", ".html", ".lua", ".graphql", ".sql"}
 TEXT = CODE | {".md", ".toml", ".lock", ".json", ".yml", ".yaml", ""}
@@ -25,6 +26,10 @@ MACHINE = re.compile(
 REGISTRY = re.compile(
     "|".join(("pypi" + r"\.org", "python" + "hosted", "npm" + r"js\.", "yarn" + r"pkg\."))
 )
+
+
+# documents a stranger has not got: a comment says the rule itself
+CITED = re.compile("|".join(("DES" + r"IGN\b", "plat" + r"form\.md", "\u00a7")))
 
 
 def ours(*folders: str, kinds: set[str] = CODE) -> list[Path]:
@@ -50,7 +55,9 @@ def test_no_file_is_too_long_to_read_at_once() -> None:
     files = ours(*FOLDERS)
     assert len(files) > 200, "it must have found the house for this test to mean anything"
     lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in files}
-    assert names([path for path, lines in lengths.items() if lines > LINES_MAX]) == []
+    tests = ROOT / "tests"
+    allowed = {path: TEST_LINES_MAX if tests in path.parents else LINES_MAX for path in files}
+    assert names([path for path in files if lengths[path] > allowed[path]]) == []
 
 
 def test_every_module_opens_with_one_sentence() -> None:
@@ -103,3 +110,13 @@ def test_no_file_names_a_path_of_one_machine_or_a_registry() -> None:
         wrong += [f"{path.relative_to(ROOT)}: {found[0]}" for found in MACHINE.finditer(text)]
         wrong += [f"{path.relative_to(ROOT)}: {found[0]}" for found in REGISTRY.finditer(text)]
     assert wrong == []
+
+
+def test_no_comment_cites_a_document_instead_of_saying_the_rule() -> None:
+    files = ours(*FOLDERS, "migrations", kinds=TEXT)
+    wrong = {
+        str(path.relative_to(ROOT)): found[0]
+        for path in files
+        if (found := CITED.search(path.read_text(encoding="utf-8")))
+    }
+    assert wrong == {}

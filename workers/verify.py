@@ -18,7 +18,8 @@ from app.flow import event
 from app.flow.bus import audit as log_audit
 from app.points import handlers
 from app.points.ledger import audit, beside, heads
-from app.points.ledger.audit import Place, Report
+from app.points.ledger.audit import Place
+from app.points.ledger.report import Report
 from app.resilience import failures
 
 LOG = "log"

@@ -1,5 +1,5 @@
-"""Panels: the services' islands on a page. Each is loaded under its service's own circuit and
-deadline, and one that fails or hangs takes no other with it.
+"""Panels: the services' islands on a page, each loaded under its service's own circuit and
+deadline, so that one that fails or hangs takes no other with it.
 """
 
 import asyncio

@@ -32,6 +32,9 @@ TABLE = re.compile(
 # names made in a statement itself, which stand where tables do
 MADE = re.compile(r"\b([a-z_]+)\s*(?:\([a-z_, ]*\)\s*)?AS\s+(?:MATERIALIZED\s+)?\(", re.IGNORECASE)
 NO_TABLE = re.compile(r"extract\s*\([^)]*\)|DISTINCT\s+FROM", re.IGNORECASE)
+# tables that models cannot say, which the migrations alone make
+MADE_BY_MIGRATIONS = {"points": {"audit_heads"}}
+CATALOGUE = re.compile(r"pg_\w+")
 KEYWORDS = {"select", "set", "of", "only", "lateral", "unnest", "skip", "share", "nothing"}
 
 
@@ -134,9 +137,9 @@ def tables_named(*trees: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("service", NAMES)
 def test_the_sql_of_a_service_names_its_own_tables_only(service: str) -> None:
-    own = tables_of(f"app.{service}.models")
+    own = tables_of(f"app.{service}.models") | MADE_BY_MIGRATIONS.get(service, set())
     named = tables_named(*(tree for _, tree in modules(f"app/{service}")))
-    assert named - own == set()
+    assert {name for name in named - own if not CATALOGUE.fullmatch(name)} == set()
     assert named & own, "it must have found statements to mean anything"
 
 

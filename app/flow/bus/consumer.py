@@ -2,26 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-
-import structlog
 
 from app import db
 from app.db import Connection
 from app.flow import dead_letters
 from app.flow import event as envelope
+from app.flow.bus import batches, places, starts, wakes
 from app.flow.bus import log as fact_log
-from app.flow.bus import places, starts, wakes
-from app.flow.bus.interface import Bus, Entry, Head, Place
+from app.flow.bus.batches import Outcome
+from app.flow.bus.interface import Bus, Entry, Place
 from app.flow.dead_letters import AfterCommit, Letter
-from app.flow.event import BadEventError, BadSignatureError, Event
+from app.flow.event import BadEventError, Event
 from app.resilience import failures
 from app.telemetry import logs, metrics
 
 SETBACKS_MAX = 10
 LOOPS = 2  # one decodes while Postgres works for the other; they never hold the same partition
 HEADS_EACH = 64  # entries of a partition one look sees
-BATCH_BYTES_MAX = 8 * 1024 * 1024
 LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.002, 2.0
 # a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
 LOCK_WAIT_WHILE_HALVING = "SET LOCAL lock_timeout = '100ms'"
@@ -31,15 +28,6 @@ Handle = Callable[[Connection, list[Event]], Awaitable[AfterCommit | None]]
 HandleInto = Callable[[Connection, list[Event], "Outcome"], Awaitable[None]]
 
 log = logs.logger()
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a batch: how many events were handled, and what follows its commit."""
-
-    handled: int = 0
-    set_aside: int = 0
-    after_commit: list[AfterCommit] = field(default_factory=list)
 
 
 async def run(
@@ -167,7 +155,8 @@ class Consumer:
     async def run_once(self) -> int:
         """Read and handle one batch; how many entries were read. Raises what the stores raise."""
         found = await self.bus.heads(self.service, list(self.topics), HEADS_EACH)
-        until = self._choose(found)
+        self.turn += 1
+        until = batches.choose(found, self.turn, self.batch)
         if not until:
             return 0
         try:
@@ -193,27 +182,6 @@ class Consumer:
         await self._committed(outcome, written)
         return len(entries)
 
-    def _choose(self, found: Sequence[Head]) -> list[Place]:
-        """How far to read, partition by partition, until the batch is full.
-
-        Begins elsewhere each time: no partition is last for ever, and two readers seldom meet.
-        """
-        self.turn += 1
-        parts = sorted({head.place.part for head in found})
-        order = parts[self.turn % len(parts) :] + parts[: self.turn % len(parts)] if parts else []
-        until: dict[int, Place] = {}
-        count = size = 0
-        for part in order:
-            for head in found:
-                if head.place.part != part:
-                    continue
-                if head.wanted:
-                    if until and (count + head.facts > self.batch or size > BATCH_BYTES_MAX):
-                        return list(until.values())
-                    count, size = count + head.facts, size + head.size
-                until[part] = head.place
-        return list(until.values())
-
     async def _settle(
         self, connection: Connection, entries: Sequence[Entry], handle: HandleInto
     ) -> Outcome:
@@ -235,28 +203,9 @@ class Consumer:
             envelope.verify(entry.name, entry.signed_at, entry.body, entry.signature, self.secrets)
             found = envelope.unpack(entry.body)
         except BadEventError as error:
-            # what it says of itself is not to be believed, so it is shown to no shop
-            proof = f"{entry.name} {entry.signed_at} {entry.signature}".replace("\x00", "")
-            reference = f"{entry.place.part}@{entry.place.tx}.{entry.place.id}"
-            await self._set_aside(
-                connection, error, outcome, "", "entry", reference, entry.body, proof=proof
-            )
+            await batches.set_entry_aside(connection, self.service, error, outcome, entry)
             return []
-        return await self._current(connection, found, outcome)
-
-    async def _current(
-        self, connection: Connection, found: Sequence[Event], outcome: Outcome
-    ) -> list[Event]:
-        """Those of our topics, in the shape this program knows."""
-        events = []
-        for event in found:
-            if event.topic not in self.topics:
-                continue
-            try:
-                events.append(envelope.upcast(event))
-            except BadEventError as error:
-                await self._set_aside_event(connection, error, outcome, event)
-        return events
+        return await batches.current(connection, self.service, self.topics, found, outcome)
 
     async def _handle(self, connection: Connection, events: list[Event], outcome: Outcome) -> None:
         after_commit = await self.handle(connection, events)
@@ -277,7 +226,7 @@ class Consumer:
             if failures.is_passing(error) and not is_waiting:
                 raise
             if len(events) == 1:
-                await self._set_aside_event(connection, error, outcome, events[0])
+                await batches.set_event_aside(connection, self.service, error, outcome, events[0])
                 return
             if is_waiting:
                 await connection.execute(LOCK_WAIT_WHILE_HALVING)
@@ -311,7 +260,9 @@ class Consumer:
                 for event in await self._open(connection, entry, outcome) if entry.body else ():
                     if event.id == self.starts.blamed:
                         error = starts.EndedProcessError()
-                        await self._set_aside_event(connection, error, outcome, event)
+                        await batches.set_event_aside(
+                            connection, self.service, error, outcome, event
+                        )
                     else:
                         await self.starts.note(event.id)
                         await self._halve(connection, [event], outcome)
@@ -330,49 +281,6 @@ class Consumer:
             found = [envelope.decode(letter.payload)]
         events = [event for event in found if event.topic in self.topics]
         return await self.handle(connection, events) if events else None
-
-    async def _set_aside_event(
-        self, connection: Connection, error: Exception, outcome: Outcome, event: Event
-    ) -> None:
-        with structlog.contextvars.bound_contextvars(request_id=event.trace, event_id=event.id):
-            if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
-                log.warning("event failed", service=self.service, topic=event.topic, exc_info=error)
-            await self._set_aside(
-                connection,
-                error,
-                outcome,
-                event.shop,
-                event.topic,
-                event.id,
-                envelope.encode(event),
-            )
-
-    async def _set_aside(
-        self,
-        connection: Connection,
-        error: Exception,
-        outcome: Outcome,
-        shop: str,
-        topic: str,
-        reference: str,
-        body: bytes,
-        *,
-        proof: str = "",
-    ) -> None:
-        await dead_letters.add(
-            connection,
-            error,
-            service=self.service,
-            shop=shop,
-            topic=topic,
-            reference=reference,
-            payload=body,
-            proof=proof,
-        )
-        if isinstance(error, BadSignatureError):
-            metrics.CONSUMED.labels(self.service, "rejected").inc()
-        else:
-            outcome.set_aside += 1
 
 
 async def _postgres_answers() -> bool:

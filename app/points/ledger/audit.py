@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -17,8 +16,8 @@ from app import db
 from app.points.ledger import beside, heads
 from app.points.ledger import posting as ledger
 from app.points.ledger.accounts import BUCKETS, GENESIS
+from app.points.ledger.report import Report
 
-PROBLEMS_MAX = 100  # named one by one; the counts are always complete
 STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or awards, of one snapshot
 STEP_SECONDS_MAX = 0.5  # a longer one is followed by smaller ones
 # The time is for a step that cannot be smaller. A plan made for any number of members would be a
@@ -137,30 +136,6 @@ class Place(NamedTuple):
 
 
 BEGINNING = Place(MEMBERS_STAGE)
-
-
-@dataclass(slots=True)
-class Report:
-    """What verification found; all is well when `is_sound`."""
-
-    about: int = 0  # how many members there are, roughly
-    members: int = 0
-    rows: int = 0
-    drift: int = 0  # members whose balance is not the fold of their ledger
-    broken_chains: int = 0
-    compared: int = 0  # members compared with the head of their chain as it was published
-    problems: list[str] = field(default_factory=list)  # the first of them, as sentences
-    unnamed: int = 0  # problems beyond those
-
-    @property
-    def is_sound(self) -> bool:
-        return not (self.drift or self.broken_chains or self.problems)
-
-    def add(self, problem: str) -> None:
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(problem)
-        else:
-            self.unnamed += 1
 
 
 async def verify(shop: str | None = None, secrets: Sequence[str] = ()) -> Report:

@@ -1,1 +1,1 @@
-"""Toy: counts the paid orders of each shop. The least a service can be."""
+"""Toy counts the paid orders of each shop: the least a service can be."""

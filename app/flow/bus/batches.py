@@ -1,0 +1,128 @@
+"""A batch of facts: how far it reaches, what became of it, and what is set aside of it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from app.db import Connection
+from app.flow import dead_letters
+from app.flow import event as envelope
+from app.flow.bus.interface import Entry, Head, Place
+from app.flow.dead_letters import AfterCommit
+from app.flow.event import BadEventError, BadSignatureError, Event
+from app.resilience import failures
+from app.telemetry import logs, metrics
+
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+log = logs.logger()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch: how many events were handled, and what follows its commit."""
+
+    handled: int = 0
+    set_aside: int = 0
+    after_commit: list[AfterCommit] = field(default_factory=list)
+
+
+def choose(found: Sequence[Head], turn: int, facts_max: int) -> list[Place]:
+    """How far to read, partition by partition, until the batch is full.
+
+    Begins elsewhere each `turn`: no partition is last for ever, and two readers seldom meet.
+    """
+    parts = sorted({head.place.part for head in found})
+    order = parts[turn % len(parts) :] + parts[: turn % len(parts)] if parts else []
+    until: dict[int, Place] = {}
+    count = size = 0
+    for part in order:
+        for head in found:
+            if head.place.part != part:
+                continue
+            if head.wanted:
+                if until and (count + head.facts > facts_max or size > BATCH_BYTES_MAX):
+                    return list(until.values())
+                count, size = count + head.facts, size + head.size
+            until[part] = head.place
+    return list(until.values())
+
+
+async def current(
+    connection: Connection,
+    service: str,
+    topics: Collection[str],
+    found: Sequence[Event],
+    outcome: Outcome,
+) -> list[Event]:
+    """Those of `topics`, in the shape this program knows."""
+    events = []
+    for event in found:
+        if event.topic not in topics:
+            continue
+        try:
+            events.append(envelope.upcast(event))
+        except BadEventError as error:
+            await set_event_aside(connection, service, error, outcome, event)
+    return events
+
+
+async def set_entry_aside(
+    connection: Connection, service: str, error: Exception, outcome: Outcome, entry: Entry
+) -> None:
+    """Keep an entry that is badly signed or unreadable; what it says of itself is not to be
+    believed, so it is shown to no shop.
+    """
+    proof = f"{entry.name} {entry.signed_at} {entry.signature}".replace("\x00", "")
+    reference = f"{entry.place.part}@{entry.place.tx}.{entry.place.id}"
+    await set_aside(
+        connection, service, error, outcome, "", "entry", reference, entry.body, proof=proof
+    )
+
+
+async def set_event_aside(
+    connection: Connection, service: str, error: Exception, outcome: Outcome, event: Event
+) -> None:
+    """Keep an event that failed as a dead letter, with a line that says why."""
+    with structlog.contextvars.bound_contextvars(request_id=event.trace, event_id=event.id):
+        if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
+            log.warning("event failed", service=service, topic=event.topic, exc_info=error)
+        await set_aside(
+            connection,
+            service,
+            error,
+            outcome,
+            event.shop,
+            event.topic,
+            event.id,
+            envelope.encode(event),
+        )
+
+
+async def set_aside(
+    connection: Connection,
+    service: str,
+    error: Exception,
+    outcome: Outcome,
+    shop: str,
+    topic: str,
+    reference: str,
+    body: bytes,
+    *,
+    proof: str = "",
+) -> None:
+    """Keep what cannot be handled as a dead letter, and count it."""
+    await dead_letters.add(
+        connection,
+        error,
+        service=service,
+        shop=shop,
+        topic=topic,
+        reference=reference,
+        payload=body,
+        proof=proof,
+    )
+    if isinstance(error, BadSignatureError):
+        metrics.CONSUMED.labels(service, "rejected").inc()
+    else:
+        outcome.set_aside += 1

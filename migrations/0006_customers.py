@@ -35,6 +35,17 @@ SELECT member.shop, member.customer_id, member.name,
 # a deleted customer without points is no member any more
 FORGET_MEMBERS = "DELETE FROM members WHERE deleted_at IS NOT NULL AND sequence = 0"
 TOTALS = [
+    # what postings changed until it is folded: a few rows, for a few seconds
+    """
+CREATE TABLE total_deltas (
+    shops text[] NOT NULL,
+    periods bigint[] NOT NULL,
+    earned bigint[] NOT NULL,
+    spent bigint[] NOT NULL,
+    members bigint[] NOT NULL,
+    outstanding bigint[] NOT NULL
+)
+""",
     "ALTER TABLE shop_totals SET (fillfactor = 50)",
     "ALTER TABLE period_totals SET (fillfactor = 80)",
     """
@@ -154,20 +165,6 @@ class Migration(migrations.Migration):
                 ('as_of', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={'table': 'top_members', 'app': 'app', 'pk_attr': 'shop', 'table_description': 'Those with the most points in a shop with many members, as of a moment.'},
-            bases=['Model'],
-        ),
-        ops.CreateModel(
-            name='TotalDelta',
-            fields=[
-                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('shop', fields.CharField(max_length=255)),
-                ('starts_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
-                ('earned', fields.BigIntField()),
-                ('spent', fields.BigIntField()),
-                ('members', fields.BigIntField()),
-                ('outstanding', fields.BigIntField()),
-            ],
-            options={'table': 'total_deltas', 'app': 'app', 'indexes': [Index(fields=['shop'])], 'pk_attr': 'id', 'table_description': "What a posting changed of a shop's totals, until it is folded into them."},
             bases=['Model'],
         ),
         ops.RunSQL(MOVE_CUSTOMERS),

@@ -67,22 +67,6 @@ class LedgerRow(Model):
         indexes = (("shop", "id"),)  # the newest rows of a shop
 
 
-class TotalDelta(Model):
-    """What a posting changed of a shop's totals, until it is folded into them."""
-
-    id = fields.BigIntField(primary_key=True)
-    shop = fields.CharField(max_length=255)
-    starts_at = fields.DatetimeField()  # of the quarter of an hour it took effect in
-    earned = fields.BigIntField()
-    spent = fields.BigIntField()
-    members = fields.BigIntField()
-    outstanding = fields.BigIntField()
-
-    class Meta:
-        table = "total_deltas"
-        indexes = (("shop",),)
-
-
 class PeriodTotal(Model):
     """What a shop's members earned and spent in a quarter of an hour."""
 

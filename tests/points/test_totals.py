@@ -79,7 +79,7 @@ async def test_a_posting_does_not_wait_for_another_one_of_its_shop(
         async with other.transaction():
             await other.execute("UPDATE shop_totals SET members = members")
             await other.execute("UPDATE period_totals SET earned = earned")
-            await other.execute(totals.INSERT, [ALICE], [0], [0], [0], [7])
+            await other.execute(totals.INSERT, [ALICE], [0], [0], [0], [0], [7])
             await asyncio.wait_for(actions.adjust(ALICE, BOB, 5, "at once", "a1", "staff-1"), 5)
             assert await reads.totals_of(ALICE) == (2, 25)
     finally:

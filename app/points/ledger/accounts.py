@@ -1,10 +1,10 @@
 """Accounts: the rows of members while they are locked, found or made in one order by everybody."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from app.db import Connection, Row
 from app.errors import HoldfastError, RefusedError
-from app.points.ledger import totals
 
 Key = tuple[str, str]  # shop and the id of a customer or an order in it
 BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt", "issued")
@@ -30,26 +30,19 @@ SELECT {_COLUMNS} FROM members
  WHERE id = ANY($1::bigint[]) AND frozen_at IS NULL ORDER BY id FOR UPDATE SKIP LOCKED
 """
 INSERT = f"""
-WITH changed AS (
-    INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed,
-                         debt, issued, sequence, joined_at, updated_at, frozen_reason)
-    SELECT shop, customer_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), now(), ''
-      FROM unnest($1::text[], $2::text[]) AS fresh (shop, customer_id)
-     ORDER BY shop, customer_id
-    ON CONFLICT (shop, customer_id) DO NOTHING
-    RETURNING {_COLUMNS}
-), counted AS ({totals.COUNT_MEMBERS.format(sign="")})
-SELECT {_COLUMNS} FROM changed
+INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed,
+                     debt, issued, sequence, joined_at, updated_at, frozen_reason)
+SELECT shop, customer_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), now(), ''
+  FROM unnest($1::text[], $2::text[]) AS fresh (shop, customer_id)
+ ORDER BY shop, customer_id
+ON CONFLICT (shop, customer_id) DO NOTHING
+RETURNING {_COLUMNS}
 """
 # who never had points leaves nothing behind; whoever has a ledger stays, as a number
-DELETE = f"""
-WITH changed AS (
-    DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
-     WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id
-       AND members.sequence = 0
-    RETURNING members.shop
-)
-{totals.COUNT_MEMBERS.format(sign="-")}
+DELETE = """
+DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
+ WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id AND members.sequence = 0
+RETURNING members.shop
 """
 
 
@@ -156,8 +149,7 @@ async def insert(conn: Connection, customers: Sequence[Key]) -> list[Account]:
     return [Account(row) for row in await conn.fetch(INSERT, *columns)]
 
 
-async def delete(conn: Connection, customers: Sequence[Key]) -> None:
-    """Remove those of the members who have no row in the ledger."""
-    if customers:
-        columns = [shop for shop, _ in customers], [customer for _, customer in customers]
-        await conn.execute(DELETE, *columns)
+async def delete(conn: Connection, customers: Sequence[Key]) -> Counter[str]:
+    """Remove those of the members who have no row in the ledger; how many of each shop."""
+    columns = [shop for shop, _ in customers], [customer for _, customer in customers]
+    return Counter(row["shop"] for row in await conn.fetch(DELETE, *columns))

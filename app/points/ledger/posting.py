@@ -7,6 +7,7 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 `why` as the very text that is stored.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -67,6 +68,7 @@ class Batch:
         self._rows: list[tuple[Any, ...]] = []
         self._effects: dict[str, int] = {}
         self._buckets: set[str] = set()  # whose figures changed
+        self._joined: Counter[str] = Counter()  # members made, by shop
 
     async def lock(
         self, conn: Connection, customers: Iterable[Key] = (), ids: Iterable[int] = ()
@@ -85,7 +87,9 @@ class Batch:
         missing = [key for key in dict.fromkeys(customers) if key not in self.by_customer]
         if not missing:
             return
-        self._hold(await accounts.insert(conn, missing))
+        made = await accounts.insert(conn, missing)
+        self._hold(made)
+        self._joined.update(account.shop for account in made)
         if raced := [key for key in missing if key not in self.by_customer]:
             await self.lock(conn, raced)
 
@@ -168,8 +172,9 @@ class Batch:
         await lots.write(conn, touched, self.now)
         if self._rows:
             await conn.copy_records_to_table("ledger", records=self._rows, columns=COLUMNS)
-            await totals.add(conn, (Move(*(row[place] for place in _MOVE)) for row in self._rows))
             await self._update_members(conn)
+        moves = (Move(*(row[place] for place in _MOVE)) for row in self._rows)
+        await totals.add(conn, moves, self._joined)
         await fact_log.append(conn, self.facts)
         for effect, count in self._effects.items():
             metrics.POSTINGS.labels(effect).inc(count)

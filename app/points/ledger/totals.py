@@ -6,63 +6,66 @@ make them wait for each other. `fold` adds the deltas up every few seconds; read
 folded yet, so they are always exact.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from app import db
 
 PERIOD_SECONDS = 900  # the offset of every time zone in use is a multiple of it: days add up
-FOLD_MAX = 10_000
+FOLD_MAX = 500  # postings of one transaction
 OUTSTANDING = frozenset({"pending", "available", "held"})
-INSERT = f"""
-INSERT INTO total_deltas (shop, starts_at, earned, spent, members, outstanding)
-SELECT shop, to_timestamp(period * {PERIOD_SECONDS}), earned, spent, 0, outstanding
-  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-    AS fresh (shop, period, earned, spent, outstanding)
+# One row a posting, of any number of shops: a row and its index entries for each were a fifth of
+# what a webhook wrote.
+INSERT = """
+INSERT INTO total_deltas (shops, periods, earned, spent, members, outstanding)
+VALUES ($1, $2, $3, $4, $5, $6)
 """
-# for a statement that made or removed members `changed`, giving the shop of each
-COUNT_MEMBERS = """
-INSERT INTO total_deltas (shop, starts_at, earned, spent, members, outstanding)
-SELECT shop, to_timestamp(0), 0, 0, {sign} count(*), 0 FROM changed GROUP BY shop
+_UNNESTED = """
+unnest(shops, periods, {table}.earned, {table}.spent, {table}.members, {table}.outstanding)
+    AS delta (shop, period, earned, spent, members, outstanding)
 """
-FOLD = """
+_STARTS_AT = f"to_timestamp(delta.period * {PERIOD_SECONDS})"
+_PENDING = f"total_deltas, {_UNNESTED.format(table='total_deltas')}"
+FOLD = f"""
 WITH taken AS (
     DELETE FROM total_deltas
-     WHERE id IN (SELECT id FROM total_deltas ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
-    RETURNING shop, starts_at, earned, spent, members, outstanding
+     WHERE ctid = ANY (ARRAY(SELECT ctid FROM total_deltas LIMIT $1 FOR UPDATE SKIP LOCKED))
+    RETURNING shops, periods, earned, spent, members, outstanding
 ), periods AS (
     INSERT INTO period_totals AS total (shop, starts_at, earned, spent)
-    SELECT shop, starts_at, sum(earned)::bigint, sum(spent)::bigint
-      FROM taken WHERE earned <> 0 OR spent <> 0
-     GROUP BY shop, starts_at ORDER BY shop, starts_at
+    SELECT delta.shop, {_STARTS_AT}, sum(delta.earned)::bigint, sum(delta.spent)::bigint
+      FROM taken, {_UNNESTED.format(table="taken")}
+     WHERE delta.earned <> 0 OR delta.spent <> 0
+     GROUP BY delta.shop, delta.period ORDER BY delta.shop, delta.period
     ON CONFLICT (shop, starts_at) DO UPDATE
        SET earned = total.earned + excluded.earned, spent = total.spent + excluded.spent
 ), shops AS (
     INSERT INTO shop_totals AS total (shop, members, outstanding)
-    SELECT shop, sum(members)::bigint, sum(outstanding)::bigint
-      FROM taken GROUP BY shop ORDER BY shop
+    SELECT delta.shop, sum(delta.members)::bigint, sum(delta.outstanding)::bigint
+      FROM taken, {_UNNESTED.format(table="taken")}
+     GROUP BY delta.shop ORDER BY delta.shop
     ON CONFLICT (shop) DO UPDATE
        SET members = total.members + excluded.members,
            outstanding = total.outstanding + excluded.outstanding
 )
 SELECT count(*) FROM taken
 """
-SELECT_SHOP = """
+SELECT_SHOP = f"""
 SELECT COALESCE(sum(members), 0)::bigint AS members,
        COALESCE(sum(outstanding), 0)::bigint AS outstanding
   FROM (SELECT members, outstanding FROM shop_totals WHERE shop = $1
         UNION ALL
-        SELECT members, outstanding FROM total_deltas WHERE shop = $1) AS kept
+        SELECT delta.members, delta.outstanding FROM {_PENDING} WHERE delta.shop = $1) AS kept
 """
-SELECT_PERIODS = """
+SELECT_PERIODS = f"""
 SELECT width_bucket(starts_at, $2::timestamptz[]) AS place, sum(earned)::bigint AS earned,
        sum(spent)::bigint AS spent
   FROM (SELECT starts_at, earned, spent FROM period_totals
          WHERE shop = $1 AND starts_at >= $3 AND starts_at < $4
         UNION ALL
-        SELECT starts_at, earned, spent FROM total_deltas
-         WHERE shop = $1 AND starts_at >= $3 AND starts_at < $4) AS kept
+        SELECT {_STARTS_AT}, delta.earned, delta.spent FROM {_PENDING}
+         WHERE delta.shop = $1 AND {_STARTS_AT} >= $3 AND {_STARTS_AT} < $4) AS kept
  GROUP BY place
 """
 _PERIOD = f"floor(extract(epoch FROM effective_at) / {PERIOD_SECONDS})::bigint"
@@ -73,14 +76,14 @@ WITH kept AS (
            0 AS members, 0 AS outstanding
       FROM period_totals WHERE $1::text IS NULL OR shop = $1
     UNION ALL
-    SELECT shop, extract(epoch FROM starts_at)::bigint / {PERIOD_SECONDS}, earned, spent, 0, 0
-      FROM total_deltas WHERE ($1::text IS NULL OR shop = $1) AND (earned <> 0 OR spent <> 0)
+    SELECT delta.shop, delta.period, delta.earned, delta.spent, 0, 0 FROM {_PENDING}
+     WHERE ($1::text IS NULL OR delta.shop = $1) AND (delta.earned <> 0 OR delta.spent <> 0)
     UNION ALL
     SELECT shop, NULL, 0, 0, members, outstanding
       FROM shop_totals WHERE $1::text IS NULL OR shop = $1
     UNION ALL
-    SELECT shop, NULL, 0, 0, members, outstanding
-      FROM total_deltas WHERE $1::text IS NULL OR shop = $1
+    SELECT delta.shop, NULL, 0, 0, delta.members, delta.outstanding FROM {_PENDING}
+     WHERE $1::text IS NULL OR delta.shop = $1
 ), recomputed AS (
     SELECT shop, {_PERIOD} AS period,
            COALESCE(sum(points) FILTER (WHERE effect = 'earn'), 0) AS earned,
@@ -114,9 +117,9 @@ class Move(NamedTuple):
     effective_at: datetime
 
 
-async def add(conn: Any, moves: Iterable[Move]) -> None:
-    """Append what `moves` change, in the transaction that posts them: one statement, and it waits
-    for nobody.
+async def add(conn: Any, moves: Iterable[Move], joined: Mapping[str, int] | None = None) -> None:
+    """Append what `moves` and the members who `joined` (or left, below 0) a shop change, in the
+    transaction that posts them: one statement, and it waits for nobody.
     """
     sums: dict[tuple[str, int], list[int]] = {}
     for shop, effect, from_bucket, to_bucket, points, effective_at in moves:
@@ -125,20 +128,21 @@ async def add(conn: Any, moves: Iterable[Move]) -> None:
         grown = ((to_bucket in OUTSTANDING) - (from_bucket in OUTSTANDING)) * points
         if earned or spent or grown:
             period = int(effective_at.timestamp()) // PERIOD_SECONDS
-            of_period = sums.setdefault((shop, period), [0, 0, 0])
+            of_period = sums.setdefault((shop, period), [0, 0, 0, 0])
             of_period[0] += earned
             of_period[1] += spent
-            of_period[2] += grown
+            of_period[3] += grown
+    for shop, count in (joined or {}).items():
+        sums.setdefault((shop, 0), [0, 0, 0, 0])[2] += count
     if sums:
-        shops, periods = zip(*sums, strict=True)
-        earned_by, spent_by, grown_by = zip(*sums.values(), strict=True)
-        await conn.execute(
-            INSERT, list(shops), list(periods), list(earned_by), list(spent_by), list(grown_by)
-        )
+        keys = map(list, zip(*sums, strict=True))
+        figures = map(list, zip(*sums.values(), strict=True))
+        await conn.execute(INSERT, *keys, *figures)
 
 
 async def fold(limit: int = FOLD_MAX) -> int:
-    """Add up to `limit` appended deltas to their totals; how many. Call until it answers fewer.
+    """Add the deltas of up to `limit` postings to their totals; how many. Call until it answers
+    fewer.
 
     Any number of processes may: none waits for rows another one has taken.
     """

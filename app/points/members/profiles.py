@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from app.db import Connection
 from app.points.facts import Incoming
-from app.points.ledger import accounts
+from app.points.ledger import accounts, totals
 from app.points.ledger.accounts import Key
 
 
@@ -23,4 +23,6 @@ async def forget(conn: Connection, incoming: Incoming) -> None:
     """Deleted customers who never had points are no members any more. The others' figures stay,
     under a number: what was given and spent does not change. Their rows are locked.
     """
-    await accounts.delete(conn, leaving(incoming))
+    if gone := leaving(incoming):
+        left = await accounts.delete(conn, gone)
+        await totals.add(conn, (), {shop: -count for shop, count in left.items()})

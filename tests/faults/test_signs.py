@@ -168,9 +168,9 @@ async def test_an_ingest_that_stands_still_with_a_leased_lane_is_seen_within_fiv
     release = asyncio.Event()
     write = receipts.write
 
-    async def held_up(readings, *_) -> None:
+    async def held_up(readings, *rest) -> None:
         await release.wait()
-        await write(readings)
+        await write(readings, *rest)
 
     monkeypatch.setattr(receipts, "write", held_up)
     async with running(lambda stop: ingest.work(stores, stop)):

@@ -29,10 +29,9 @@ from tests.workers.test_ingest import item
 from workers import ingest, service
 
 SEEN_WITHIN_SECONDS = 5.0
+pytestmark = pytest.mark.long
 SKEWED = """
 import runpy, time
-
-pytestmark = pytest.mark.long
 true_time = time.time
 time.time = lambda: true_time() + 7200
 runpy.run_module("workers.relay", run_name="__main__")

@@ -8,7 +8,9 @@ from typing import Any
 
 import asyncpg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
-from tortoise.backends.asyncpg.client import AsyncpgDBClient
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import TransactionContextPooled
+from tortoise.connection import get_connections
 
 from app import rooms
 from app.rooms import Room
@@ -72,7 +74,7 @@ def give_up(connection: Any) -> None:
     holder = getattr(connection, "_holder", None)
     connection.terminate()
     if holder is not None:
-        holder._pool.drop_idle()  # noqa: SLF001 - asyncpg has no public way from a connection to its pool
+        holder._pool.drop_idle()
 
 
 class Pool(asyncpg.Pool):
@@ -136,12 +138,34 @@ class Client(AsyncpgDBClient):
         made: Pool = await pool(None, **options)
         return made
 
+    def _in_transaction(self) -> "Transaction":
+        return Transaction(TransactionWrapper(self), self._pool_init_lock)
+
     async def _close(self) -> None:
         await asyncio.gather(*(_close(pool) for pool in self.pools.values()))
         self.pools.clear()
 
 
 client_class = Client  # Tortoise looks for this name
+
+
+class Transaction(TransactionContextPooled):
+    """Tortoise's, which stays the task's transaction when it could not even begin: whatever the
+    task wrote afterwards would be a part of nothing, and never be committed.
+    """
+
+    async def __aenter__(self) -> Any:
+        await self.ensure_connection()
+        client: Any = self.client
+        client._connection = await client._parent._pool.acquire()
+        try:
+            await client.begin()
+        except BaseException:
+            give_up(client._connection)
+            await client._parent._pool.release(client._connection)
+            raise
+        self.token = get_connections().set(self.connection_name, client)
+        return client
 
 
 async def _close(pool: Any) -> None:
@@ -153,7 +177,7 @@ async def _close(pool: Any) -> None:
 
 async def _watch(connection: Any) -> None:
     """Have our own kernel notice a host that vanished, too."""
-    link = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg passes no socket options on
+    link = connection._transport.get_extra_info("socket")
     if link.family == getattr(socket, "AF_UNIX", None):
         return
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -35,14 +35,15 @@ class Incidents:
     done: Counter[str] = field(default_factory=Counter)
     in_hand: set[str] = field(default_factory=set)  # parts nothing else is done to
 
-    async def run(self, people: "asyncio.Future[object]") -> None:
-        """Go on until `people` have what they want; each part is killed once, each kind happens."""
+    async def run(self, is_over: Callable[[], bool]) -> None:
+        """Go on until then; each part is killed once, each kind of incident happens."""
         first: list[Name] = [("kill", name) for name in VICTIMS]
         first += [("pause", "ingest"), ("pause", "points"), ("forget", "redis")]
         first += [("go back", "redis"), *(("black hole", *pair) for pair in self.holes)]
         self.choose.shuffle(first)
-        hands = [asyncio.create_task(self._hand(first, people)) for _ in range(2)]
-        await asyncio.gather(*hands)
+        async with asyncio.TaskGroup() as hands:
+            for _ in range(2):
+                hands.create_task(self._hand(first, is_over))
         await asyncio.to_thread(self.stack.control, "POST", "shopify", {"mode": "normal"})
 
     def is_enough(self) -> bool:
@@ -50,8 +51,8 @@ class Incidents:
         kinds = {what.split()[0] for what in self.done}
         return all(f"kill {name}" in self.done for name in VICTIMS) and len(kinds) == len(KINDS)
 
-    async def _hand(self, first: list[Name], people: "asyncio.Future[object]") -> None:
-        while not people.done():
+    async def _hand(self, first: list[Name], is_over: Callable[[], bool]) -> None:
+        while not is_over():
             await self._change_the_mood()
             await asyncio.sleep(self.choose.uniform(0.3, 2.0))
             what = next((one for one in first if not self.in_hand & set(one[1:])), None)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -199,6 +200,13 @@ def test_a_long_transaction_of_somebody_holds_the_facts_back_and_is_named(
     stack.verify()
 
 
+def hours_off(stack: Stack, process: str) -> float:
+    """How wrong the clock of a process is, by the last line it said."""
+    last = (stack.directory / f"{process}.log").read_text().splitlines()[-1]
+    said = datetime.fromisoformat(json.loads(last)["timestamp"])
+    return (said - datetime.now(UTC)).total_seconds() / 3600
+
+
 @pytest.mark.parametrize("hours", [2, -2])
 @pytest.mark.parametrize("process", ["ingest", "points"])
 def test_a_process_whose_clock_is_hours_wrong_and_then_right_stalls_and_doubles_nothing(
@@ -216,6 +224,7 @@ def test_a_process_whose_clock_is_hours_wrong_and_then_right_stalls_and_doubles_
             began = time.monotonic()
             stack.wait_for_points(bob, 200 + 10 * number, 10)
             took.append(round(time.monotonic() - began, 2))
+            assert round(hours_off(stack, process)) == shift / 3600, "its clock is what we said"
         assert redeem(stack, bob).status_code in {200, 202}
         wait_for(
             "the code is there", lambda: stack.me(bob)["redemptions"][0]["state"] == "captured", 20

@@ -7,12 +7,13 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify chaos lock migration format
+.PHONY: help run test check lint bench reset verify chaos faults lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
 	@echo "make test   the whole suite          make check  lint, types, import rules and tests"
-	@echo "make bench  measure against a peer   make chaos  the long proof: kill -9 during 5,000 webhooks"
+	@echo "make bench  measure against a peer   make chaos  the long proof: everything fails during 5,000 webhooks"
+	@echo "make faults every fault that takes longer than a moment, one after the other"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -52,8 +53,12 @@ format: .venv/dev
 bench: .venv/dev
 	$(RUN) benchmarks.run
 
+# SEEDS="1 2 3" make chaos: a story for each, some two minutes
 chaos: .venv/dev
 	$(RUN) pytest -o addopts= -q -s tests/proofs
+
+faults: .venv/dev
+	$(RUN) pytest -o addopts= -q -s tests/faults
 
 # against the store of `make run`, or the one DATABASE_URL names
 verify: .venv/run

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import redis
 
 from tests.silence import Silence
-from tests.stack import Stack
+from tests.stack import Stack, wait_for
 
 # how often each part is the one to be killed, after each of them was once
 VICTIMS = {"ingest": 4, "relay": 4, "points": 4, "redis": 4, "web": 2, "core": 1, "postgres": 1}
@@ -22,7 +23,13 @@ PAUSE_SECONDS = (2.0, 6.0)
 HOLE_SECONDS = (2.0, 9.0)  # longer than a command has, than a session may be silent in its work
 CUT_SECONDS = (0.3, 2.0)  # that a Redis which goes back loses
 
+HARM_SECONDS_MAX = 100.0
+NOTED_SECONDS = 4.0
+
 Name = tuple[str, ...]
+# Who went on admitting is the witness of what is gone, and Postgres is where that is written down:
+# where all of them are lost within the same second, nobody can know.
+GO_BACK = ("go back", "redis", "web", "postgres")
 
 
 @dataclass
@@ -39,7 +46,7 @@ class Incidents:
         """Go on until then; each part is killed once, each kind of incident happens."""
         first: list[Name] = [("kill", name) for name in VICTIMS]
         first += [("pause", "ingest"), ("pause", "points"), ("forget", "redis")]
-        first += [("go back", "redis"), *(("black hole", *pair) for pair in self.holes)]
+        first += [GO_BACK, *(("black hole", *pair) for pair in self.holes)]
         self.choose.shuffle(first)
         async with asyncio.TaskGroup() as hands:
             for _ in range(2):
@@ -52,7 +59,8 @@ class Incidents:
         return all(f"kill {name}" in self.done for name in VICTIMS) and len(kinds) == len(KINDS)
 
     async def _hand(self, first: list[Name], is_over: Callable[[], bool]) -> None:
-        while not is_over():
+        ends = time.monotonic() + HARM_SECONDS_MAX
+        while not is_over() and time.monotonic() < ends:
             await self._change_the_mood()
             await asyncio.sleep(self.choose.uniform(0.3, 2.0))
             what = next((one for one in first if not self.in_hand & set(one[1:])), None)
@@ -84,7 +92,7 @@ class Incidents:
             return kind, self._weighted(PAUSED)
         if kind == "black hole":
             return kind, *self.choose.choice(list(self.holes))
-        return kind, "redis"
+        return GO_BACK if kind == "go back" else (kind, "redis")
 
     def _weighted(self, weights: dict[str, int]) -> str:
         return self.choose.choices(list(weights), list(weights.values()))[0]
@@ -107,10 +115,14 @@ class Incidents:
                 hole.be_black_hole, hole.pass_on, self.choose.uniform(*HOLE_SECONDS)
             )
         elif kind == "forget":
-            with redis.Redis(port=self.stack.ports["redis"]) as client:
-                await asyncio.to_thread(client.flushall)
+            await asyncio.to_thread(self._forget)
         else:
             await self._go_back(self.choose.uniform(*CUT_SECONDS))
+
+    def _forget(self) -> None:
+        with redis.Redis(port=self.stack.ports["redis"]) as client:
+            wait_for("Redis has loaded", lambda: has_loaded(client), 20)
+            client.flushall()
 
     async def _kill(self, name: str) -> None:
         await asyncio.to_thread(self.stack.kill, name)
@@ -134,6 +146,14 @@ class Incidents:
         await asyncio.to_thread(self.stack.kill, "redis")
         os.truncate(file, min(kept_bytes, file.stat().st_size))
         await asyncio.to_thread(self.stack.start, "redis")
+        await asyncio.sleep(NOTED_SECONDS)
+
+
+def has_loaded(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def dig_holes(stack: Stack, choose: random.Random, apps: tuple[str, ...]) -> dict[Name, Silence]:

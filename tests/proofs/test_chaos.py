@@ -81,7 +81,6 @@ async def test_whatever_happens_at_random_moments_nothing_is_lost_and_nothing_do
         await judging.rewards_are_there(stack, SHOPS)
         story, answers = tell(choose, members, WEBHOOKS), Answers()
         await live_through(stack, story, answers, incidents)
-        stack.end_silences()
         print(
             f"\nseed {seed}: {len(story.deliveries)} deliveries, {len(story.wishes)} wishes; "
             f"{sum(incidents.done.values())} incidents {dict(sorted(incidents.done.items()))}; "
@@ -100,6 +99,7 @@ async def live_through(stack: Stack, story: Story, answers: Answers, incidents: 
             group.create_task(redeem(stack, story, answers)),
         ]
         await incidents.run(lambda: all(one.done() for one in people))
+        stack.end_silences()
     print(f"\n{time.monotonic() - began:.0f} s of incidents")
 
 

@@ -232,56 +232,6 @@ async def test_an_append_only_file_that_was_cut_is_noticed_with_the_moment_it_we
         assert await fact_ids() == ["w1"]
 
 
-async def test_an_append_only_file_that_was_cut_between_two_looks_is_noticed_by_who_admits(
-    stores: db.Stores, tmp_path: Path, redises: list[OwnRedis]
-) -> None:
-    redises.append(OwnRedis(tmp_path / "redis"))
-    async with stores_on(stores, redises[0].url) as own:
-        admission = Admission(own)
-        await epoch.look(own)
-        await admission.admit(order("w1"))
-        kept = redises[0].append_only_file.stat().st_size
-        await admission.admit(order("w2"))
-        lost_at = time.time()
-        redises[0].kill()
-        os.truncate(redises[0].append_only_file, kept)
-        redises[0].start()
-        assert await until(lambda: _looked(own))
-        assert await epoch.losses() == [], "the look before the cut saw nothing newer"
-        await admission.admit(order("w3"))
-        (loss,) = await until(epoch.losses, 10.0)
-        assert loss.kind == "went_back"
-        assert loss.lost_from.timestamp() <= lost_at <= loss.noticed_at.timestamp()
-        await admission.admit(order("w4"))
-        await asyncio.sleep(1.5)
-        assert await epoch.look(own) is None
-        assert await epoch.losses() == [loss], "it is noted once"
-
-
-async def _looked(stores: db.Stores) -> bool:
-    try:
-        await epoch.look(stores)
-    except (RedisError, OSError):
-        return False
-    return True
-
-
-async def test_a_redis_that_went_back_is_noted_by_a_later_look_when_the_first_could_not(
-    stores: db.Stores,
-) -> None:
-    await epoch.look(stores)
-    before = await stores.queue.hget(epoch.KEY, "beat")
-    await asyncio.sleep(0.01)
-    await epoch.look(stores)
-    await stores.queue.hset(epoch.KEY, "beat", before)
-    await stores.queue.set(epoch.REPAIR_KEY, "")  # whoever holds it died over it
-    assert await epoch.look(stores) is None
-    await stores.queue.delete(epoch.REPAIR_KEY)
-    loss = await epoch.look(stores)
-    assert loss is not None
-    assert loss.kind == "went_back"
-
-
 async def test_a_failover_to_a_replica_that_lagged_is_noticed(
     stores: db.Stores, tmp_path: Path, redises: list[OwnRedis]
 ) -> None:

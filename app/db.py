@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis.asyncio as aioredis
+from redis.asyncio.connection import Connection as RedisConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from tortoise import Tortoise, connections
 from tortoise.transactions import in_transaction
 
@@ -82,12 +84,29 @@ class Stores:
     cache: aioredis.Redis
 
 
+class _SaysItIsLost:
+    """A Redis connection that was hung up on is a lost connection, with uvloop, too: that raises a
+    RuntimeError where asyncio says nothing, and whoever waits for a Redis that is away would end.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        try:
+            await super().send_packed_command(command, check_health)  # type: ignore[misc] # the connection's, which comes next
+        except RuntimeError as error:
+            raise RedisConnectionError(str(error)) from error
+
+
 class _DropsSuspects:
     """A Redis pool in which a broken connection takes the idle ones with it: where one has fallen
     silent the others have too, and each would cost its caller the whole timeout.
     """
 
     _available_connections: list[Any]
+
+    def __init__(self, connection_class: Any = RedisConnection, **options: Any) -> None:
+        made_of = (_SaysItIsLost, connection_class)
+        ours = type(connection_class.__name__, made_of, {})
+        super().__init__(connection_class=ours, **options)  # type: ignore[call-arg]
 
     async def release(self, connection: Any) -> None:
         is_broken = not connection.is_connected

@@ -5,6 +5,7 @@ import asyncio
 from app import db
 from app.flow.bus import keeper
 from app.flow.bus.buses import open_bus
+from app.flow.lanes import epoch
 from workers import service
 
 
@@ -14,7 +15,15 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     async def lag_seconds() -> float:
         return 0.0  # the log is the bus: nothing has to be moved
 
-    await service.together(keeper.run(stop), service.beat(stores, "relay", lag_seconds, stop))
+    async def look_at_epoch() -> None:
+        await epoch.look(stores)
+
+    await service.together(
+        keeper.run(stop),
+        service.beat(stores, "relay", lag_seconds, stop),
+        # beside ingest: what Redis loses while nobody looks is never known
+        service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from app.resilience import failures
 LOG = "log"
 STAGES = (*audit.STAGES, LOG)
 WEBHOOK, FACT = "orders/paid", "order.paid"
+# an order that is not paid, or cancelled by now, says so itself
+OTHER_FACTS = ("order.created", "order.updated", "order.cancelled")
 DAYS, DAYS_MAX = 2, 13  # the log keeps 14
 INTERRUPTED = 130
 TOLD_EVERY_SECONDS = 10.0
@@ -121,7 +123,9 @@ async def walk(
         async for place in audit.walk(report, asked.shop, secrets, asked.place, asked.calm):
             yield place
     first_part = int(asked.place.at or 0) if asked.place.stage == LOG else 0
-    question = log_audit.Question(WEBHOOK, FACT, handlers.SERVICE, asked.since, asked.shop)
+    question = log_audit.Question(
+        WEBHOOK, FACT, handlers.SERVICE, asked.since, asked.shop, OTHER_FACTS
+    )
     async for batch in log_audit.walk(question, first_part):
         await check(batch, report, found)
         yield Place(LOG, str(batch.part))

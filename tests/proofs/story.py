@@ -91,7 +91,7 @@ def _order(choose: random.Random, member: Member, story: Story) -> None:
             shop,
             "orders/cancelled",
             f"c{order_id}",
-            {"id": order_id, "cancelled_at": AT, "updated_at": AT},
+            {**order(order_id, customer_id, amount, quantity), "cancelled_at": AT},
         )
         story.reversals += 1
     story.earned[member] += amount * left

@@ -63,7 +63,9 @@ SELECT asked.number
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether webhooks of one topic became facts of one topic, and whether `service` read them.
+    """Whether webhooks of one topic became facts, and whether `service` read those of `topic`.
+
+    What a body says may give a fact of another topic than its webhook's: `others` are those.
 
     Of the days from `since` on, which the log must still have; of all shops or of one.
     """
@@ -73,6 +75,7 @@ class Question:
     service: str
     since: date
     shop: str | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -161,7 +164,7 @@ async def _batches(question: Question, part: int) -> AsyncIterator[tuple[Batch, 
                 part,
                 question.since,
                 question.service,
-                [question.topic],
+                [question.topic, *question.others],
                 *after,
                 ENTRIES_AT_ONCE,
             )
@@ -177,8 +180,10 @@ async def _batches(question: Question, part: int) -> AsyncIterator[tuple[Batch, 
                     unreadable.append(("", f"{part}@{row['tx']}.{row['id']}"))
                 continue
             for event in events:
-                if event.topic == question.topic and question.shop in {None, event.shop}:
-                    traces.append(event.trace)
+                if question.shop not in {None, event.shop}:
+                    continue
+                traces.append(event.trace)
+                if event.topic == question.topic:
                     if row["is_read"]:
                         batch.read.append(event)
                     else:

@@ -5,8 +5,8 @@ when Redis is away.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal
 
 import structlog
 from redis.exceptions import RedisError
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from app import db
 from app.errors import UnavailableError
 from app.flow import jobs
-from app.flow.lanes import durability, lane, spill
+from app.flow.lanes import durability, epoch, lane, spill
 from app.flow.lanes.lane import LaneItem, LaneRow
 from app.resilience import deadline
 from app.telemetry import logs, metrics
@@ -57,6 +57,7 @@ class Admission:
         self.full_until: dict[str, float] = {}  # shops with a full lane, monotonic seconds
         self.committing: asyncio.Task[None] | None = None
         self.waking: set[asyncio.Task[None]] = set()
+        self.witness = epoch.Witness()
 
     async def admit(self, item: LaneItem) -> Outcome:
         """Make a webhook durable; returns once it is on disk.
@@ -126,8 +127,7 @@ class Admission:
             self._avoid_redis("Redis does not take webhooks, Postgres keeps them", repr(error))
             await self._spill([*full, *batch])
             return
-        if admitted.is_wake_needed:
-            self._wake()
+        self._follow(admitted)
         if wants_replica and not admitted.replicas:
             # they are in their lanes, and drained; but should this Redis die now, nowhere else
             self._avoid_redis("no replica confirms webhooks, Postgres keeps them too", "")
@@ -172,8 +172,17 @@ class Admission:
             if not answer.done():
                 answer.set_result("spilled")
 
-    def _wake(self) -> None:
-        task = asyncio.create_task(enqueue_drain(self.jobs))
+    def _follow(self, admitted: lane.Admitted) -> None:
+        if admitted.is_wake_needed:
+            self._aside(enqueue_drain(self.jobs))
+        if admitted.told is None:
+            return
+        went_back_to = self.witness.went_back_to(admitted.told)
+        if went_back_to is not None:
+            self._aside(epoch.note_gone_back(self.stores, admitted.told.era, went_back_to))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self.waking.add(task)
         task.add_done_callback(self.waking.discard)
 

@@ -1,15 +1,22 @@
 """Notices when Redis has lost its memory or gone back in time, and notes since when."""
 
+import asyncio
 import secrets
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from app import db
+from app import db, rooms
 from app.flow.lanes import backlog, scripts, spill
+from app.flow.lanes.lane import Told
+from app.resilience import failures
 from app.telemetry import logs, metrics
 
 LOOK_EVERY_SECONDS = 1.0
+NOTE_TRIES_MAX = 300
+BEATS_KEPT = 600
+UNKNOWN_MILLISECONDS = 60_000  # before a witness knew anything
 REPAIR_MILLISECONDS = 5_000  # one process sets a new era, the others look away meanwhile
 SHOWN_DAYS = 3
 SHOWN_MAX = 5
@@ -72,7 +79,9 @@ async def look(stores: db.Stores) -> Loss | None:
     async with db.connection() as connection:
         row = await connection.fetchrow(LOOK)
     beat = max(row["now"], (row["beat"] or 0) + 1)
-    raw_era, raw_before = await scripts.run(stores.queue, BEAT, stores.config, beat)
+    raw_era, raw_before = await scripts.run(
+        stores.queue, BEAT, stores.config, beat, row["era"] or "", row["beat"] or 0
+    )
     era, before = raw_era.decode(), int(raw_before)
     if row["era"] is None:
         await _begin(stores, beat)
@@ -83,6 +92,51 @@ async def look(stores: db.Stores) -> Loss | None:
     else:
         return await _note(stores, row, beat, before if era == row["era"] else None)
     return None
+
+
+class Witness:
+    """What a process that admits webhooks remembers of Redis: one that has gone back to between two
+    looks of a second knows fewer calls than the process was told of.
+    """
+
+    def __init__(self) -> None:
+        self.last = Told("", 0, 0)
+        self.beats: deque[Told] = deque(maxlen=BEATS_KEPT)  # the first that was told of each beat
+
+    def went_back_to(self, told: Told) -> int | None:
+        """The beat (milliseconds) up to which nothing is lost, when Redis has gone back since it
+        was asked last.
+        """
+        is_same_era = told.era != "" and told.era == self.last.era
+        found = None
+        if is_same_era and told.calls <= self.last.calls:
+            # others may have called since it went back: so one beat more
+            known = [one.beat for one in self.beats if one.calls < told.calls][-2:]
+            found = known[0] if known else self.beats[0].beat - UNKNOWN_MILLISECONDS
+        if found is not None or not is_same_era:
+            self.beats.clear()
+        if not self.beats or told.beat > self.beats[-1].beat:
+            self.beats.append(told)
+        self.last = told
+        return found
+
+
+async def note_gone_back(stores: db.Stores, era: str, went_back_to: int) -> None:
+    """Write down what a witness saw, unless a look has done so meanwhile: whoever looks may know an
+    earlier moment. Tried again for a while when a store is away.
+    """
+    for _ in range(NOTE_TRIES_MAX):
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        try:
+            with rooms.inside(rooms.SPILL):
+                async with db.connection() as connection:
+                    row = await connection.fetchrow(LOOK)
+                beat = max(row["now"], row["beat"] + 1)
+                if row["era"] != era or await _note(stores, row, beat, went_back_to):
+                    return
+        except Exception as error:  # noqa: BLE001 - a store is away
+            log.warning("a loss of Redis is not noted yet", reason=failures.reason(error))
+    log.error("a loss of Redis could not be noted", went_back_to=went_back_to)
 
 
 async def losses() -> list[Loss]:
@@ -101,7 +155,7 @@ async def _begin(stores: db.Stores, beat: int) -> None:
     """
     client: Any = stores.queue
     await client.hsetnx(KEY, "era", secrets.token_hex(8))
-    era, _ = await scripts.run(stores.queue, BEAT, stores.config, beat)
+    era, _ = await scripts.run(stores.queue, BEAT, stores.config, beat, "", 0)
     async with db.connection() as connection:
         await connection.execute(BEGIN, era.decode(), beat)
 

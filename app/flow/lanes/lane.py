@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
@@ -63,6 +63,17 @@ class Admitted:
     verdicts: list[Verdict]
     is_wake_needed: bool
     replicas: int = 0  # that have it too, where they were waited for
+    told: "Told | None" = None  # None when nothing was queued
+
+
+class Told(NamedTuple):
+    """What Redis knew when it queued something: its era, the last beat of that (milliseconds), and
+    how many calls had queued something before and with this one.
+    """
+
+    era: str
+    beat: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +144,14 @@ async def admit_encoded(
         )
     else:
         answer, replicas = await scripts.run(redis, ADMIT, config, *arguments), 0
-    letters, wake, asides = answer
+    letters, wake, asides, (era, beat, calls) = answer
     scripts.tell_aside(asides)
     verdicts: list[Verdict] = ["queued"] * len(rows)
     order = (position for found in positions.values() for position in found)
     for position, letter in zip(order, letters, strict=True):
         verdicts[position] = _VERDICTS[letter]
-    return Admitted(verdicts, wake == 1, replicas)
+    told = Told(era.decode(), int(beat), calls) if calls else None
+    return Admitted(verdicts, wake == 1, replicas, told)
 
 
 async def claim(

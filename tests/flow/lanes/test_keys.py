@@ -51,7 +51,7 @@ async def test_nothing_is_left_of_what_was_drained_but_the_sieve(stores: db.Stor
     await admit(stores, [item(1, CHARLIE)])
     await drain(stores)
     left = {key for key in await stores.queue.keys("*") if not key.startswith(b"lanes:seen:")}
-    assert left <= {b"lanes:buckets", b"lanes:watch"}
+    assert left <= {b"lanes:buckets", b"lanes:epoch", b"lanes:watch"}
     assert await stores.queue.zrange("lanes:buckets", 0, -1) == [CHARLIE.encode()]
 
 

@@ -1,6 +1,8 @@
 -- ARGV: rate, burst, lane_length_max, window_milliseconds (0: do not ask whether it was seen), seen_max, watch_milliseconds,
 -- large_bytes, then a shop at a time: shop, how many, their marks, their items.
--- Returns one letter a webhook (q queued, d duplicate, f full), whether a drain must be woken, and what was put aside.
+-- Returns one letter a webhook (q queued, d duplicate, f full), whether a drain must be woken, what was put aside, and the
+-- era, its beat and how many calls have queued something in it (0 when this one did not): who remembers a higher number
+-- has seen Redis go back.
 local length_max, window, seen_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local watch, large_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
 local WINDOWS = 3 -- a mark is known for two to three of them
@@ -22,7 +24,7 @@ if window > 0 then
   end
 end
 
-local letters, fresh, filled, begun = {}, {}, {}, {}
+local letters, fresh, filled, begun, calls = {}, {}, {}, {}, 0
 for _, group in ipairs(shops) do
   local shop, count, before = group[1], group[2], group[3]
   local length = length_of(shop)
@@ -40,6 +42,7 @@ for _, group in ipairs(shops) do
     end
   end
   if #items > 0 then
+    if calls == 0 then calls = redis.call('HINCRBY', 'lanes:epoch', 'calls', 1) end
     in_portions(items, function(...) redis.call('RPUSH', 'lane:' .. shop, ...) end)
     if large > 0 then redis.call('HINCRBY', LARGE, shop, large) end
     local which = length == 0 and begun or filled
@@ -71,4 +74,5 @@ end
 in_portions(places, function(...) redis.call('ZADD', SCHEDULE, 'NX', ...) end)
 -- the flag ends by itself: should whoever is told now die before waking a drain, the next webhook wakes one
 local wake = is_due and redis.call('SET', WATCH, '', 'NX', 'PX', watch) and 1 or 0
-return { table.concat(letters), wake, asides }
+local epoch = redis.call('HMGET', 'lanes:epoch', 'era', 'beat')
+return { table.concat(letters), wake, asides, { epoch[1] or '', epoch[2] or '0', calls } }

@@ -1,5 +1,8 @@
--- ARGV: rate, burst, beat. Moves the beat forward. Returns the era and the beat before, '' and 0 when there are none.
+-- ARGV: rate, burst, beat, and the era and beat the database knows ('' and 0: none yet). Moves the beat forward, unless
+-- Redis has lost something: then it stays as it is until that is written down, however often it takes.
+-- Returns the era and the beat before, '' and 0 when there are none.
 local kept = redis.call('HMGET', 'lanes:epoch', 'era', 'beat')
 local before = tonumber(kept[2] or 0) or 0
-if kept[1] and tonumber(ARGV[3]) > before then redis.call('HSET', 'lanes:epoch', 'beat', ARGV[3]) end
+local is_known = ARGV[4] == '' or (kept[1] == ARGV[4] and before >= tonumber(ARGV[5]))
+if kept[1] and is_known and tonumber(ARGV[3]) > before then redis.call('HSET', 'lanes:epoch', 'beat', ARGV[3]) end
 return { kept[1] or '', string.format('%.0f', before) }

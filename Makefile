@@ -59,7 +59,7 @@ chaos: .venv/dev
 
 # what each part's failure does to the others, really done; minutes
 faults: .venv/dev
-	$(RUN) pytest -o addopts= -q -s tests/faults
+	$(RUN) pytest -o addopts= -q -s -m long --ignore=tests/proofs
 
 # against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run

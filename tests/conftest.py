@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from app import config as settings
 from app import db
@@ -18,6 +19,15 @@ from app.flow import event
 from app.resilience import guard
 from local import processes, servers
 from tests.stack import Stack
+
+# the default draws every local of every frame: a failure that a test makes took ten seconds to tell
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "test-secret-test-secret-test-secret-1"

@@ -16,6 +16,8 @@ from app import db, postgres, rooms
 from app.resilience import failures
 from tests.silence import Silence
 
+pytestmark = pytest.mark.long
+
 ENDS_WITHIN_SECONDS = 10  # of which six are the limit of a command
 
 

@@ -3,10 +3,13 @@
 import re
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, FrameLocator, Page, expect
 
 from tests.stack import SHOP, Stack
+
+pytestmark = pytest.mark.long
 
 PATIENCE = 20_000  # milliseconds
 CODE = re.compile(r"HF-\w+")

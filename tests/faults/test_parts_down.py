@@ -4,9 +4,12 @@ it again.
 
 import uuid
 
+import pytest
 import redis
 
 from tests.stack import SHOP, Stack, wait_for
+
+pytestmark = pytest.mark.long
 
 
 def redeem(stack: Stack, customer_id: str, cost: int = 100, key: str | None = None):

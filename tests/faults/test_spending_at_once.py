@@ -3,8 +3,11 @@
 import asyncio
 
 import httpx
+import pytest
 
 from tests.stack import SHOP, Stack
+
+pytestmark = pytest.mark.long
 
 
 async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for(

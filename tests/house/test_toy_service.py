@@ -16,6 +16,8 @@ import pytest
 from app.config import ROOT
 from tests.stack import Stack, wait_for
 
+pytestmark = pytest.mark.long
+
 COPIED = ("app", "workers", "templates", "static", "migrations", "local", "devstore")
 TOY = Path(__file__).parent / "toy"
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc")

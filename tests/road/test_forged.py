@@ -7,8 +7,11 @@ import uuid
 from typing import Any
 
 import asyncpg
+import pytest
 
 from tests.stack import SHOP, Stack, wait_for
+
+pytestmark = pytest.mark.long
 
 OTHER = "charlie-forged.myshopify.com"
 SHOP_OBJECT = {

@@ -126,6 +126,7 @@ async def dribble(port: int, path: str, answers: list[bytes]) -> None:
     writer.close()
 
 
+@pytest.mark.long
 async def test_two_hundred_slow_giants_neither_fill_the_memory_nor_keep_a_webhook_waiting(
     web: tuple[int, int],
 ) -> None:

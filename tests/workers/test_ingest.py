@@ -100,6 +100,7 @@ async def test_a_webhook_whose_wake_was_lost_is_drained_all_the_same(stores: db.
         assert await facts_are(1, 2.0)
 
 
+@pytest.mark.long
 async def test_two_ingest_processes_share_the_lanes_and_keep_every_shop_in_order(
     stores: db.Stores, tmp_path: Path, monkeypatch
 ):

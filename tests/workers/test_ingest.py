@@ -1,4 +1,4 @@
-"""The ingest process: from the lane to the outbox by itself, also after the one before it was
+"""The ingest process: from the lane to the log by itself, also after the one before it was
 killed.
 """
 

@@ -44,12 +44,14 @@ class Connection(Protocol):
 
 
 def tortoise_config(config: settings.Config) -> dict[str, Any]:
-    """Tortoise's configuration for DATABASE_URL (`postgres://user:password@host:port/name`)."""
+    """Tortoise's configuration for DATABASE_URL: `postgres://user:password@host:port/name`, or
+    `postgres://user@/name?host=FOLDER&port=PORT` for a socket in FOLDER.
+    """
     url = urlsplit(config.database_url)
     query = {name: values[-1] for name, values in parse_qs(url.query).items()}
     credentials = {
         "host": url.hostname or query.get("host", "127.0.0.1"),
-        "port": url.port or 5432,
+        "port": url.port or int(query.get("port", 5432)),
         "user": unquote(url.username or "postgres"),
         "password": unquote(url.password or ""),
         "database": url.path.lstrip("/") or "postgres",

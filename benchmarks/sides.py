@@ -76,6 +76,7 @@ def holdfast(
         }
         (Path(folder) / "metrics").mkdir()
         stack = Stack(Path(folder), **environment)
+        stack.environment |= _sockets(stack)
         try:
             stack.start("postgres", "redis")
             stack._release()  # noqa: SLF001
@@ -85,6 +86,15 @@ def holdfast(
             yield stack
         finally:
             stack.stop_everything()
+
+
+def _sockets(stack: Stack) -> dict[str, str]:
+    """The stores by their sockets, as `make run` has them; the peer gets the same."""
+    folder = stack.directory
+    return {
+        "DATABASE_URL": servers.postgres_url(folder / "postgres", stack.ports["postgres"]),
+        "REDIS_URL": servers.redis_url(folder / "redis", stack.ports["redis"]),
+    }
 
 
 async def _install_shops(stack: Stack, shops: int) -> None:
@@ -104,8 +114,8 @@ def peer(*, workers: bool) -> Iterator[dict[str, Any]]:
             **os.environ,
             "NODE_ENV": "production",
             "PORT": str(stack.ports["web"]),
-            "REDIS_PORT": str(stack.ports["redis"]),
-            "DATABASE_URL": stack.environment["DATABASE_URL"],
+            "REDIS_SOCKET": str(stack.directory / "redis" / servers.REDIS_SOCKET),
+            "DATABASE_URL": _sockets(stack)["DATABASE_URL"],
             "SHOPIFY_API_SECRET": orders.SECRET,
             "LIFT_LIMITS": "1",
         }

@@ -50,8 +50,8 @@ def known_ports(data: Path) -> dict[str, int]:
     return found
 
 
-def embedded_environment(data: Path) -> dict[str, str]:
-    """DATABASE_URL and REDIS_URL of the embedded servers, unless you name your own."""
+def embedded_ports(data: Path) -> dict[str, int]:
+    """Ports for the embedded servers, by kind: none for what you name yourself."""
     path = data / "ports.json"
     known = known_ports(data)
     ports = {
@@ -60,9 +60,14 @@ def embedded_environment(data: Path) -> dict[str, str]:
         if not os.environ.get(variable)
     }
     path.write_text(json.dumps({**known, **ports}))
+    return ports
+
+
+def embedded_environment(data: Path, ports: dict[str, int]) -> dict[str, str]:
+    """DATABASE_URL and REDIS_URL of the embedded servers."""
     found = {}
     if "postgres" in ports:
-        found["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{ports['postgres']}/postgres"
+        found["DATABASE_URL"] = servers.postgres_url(data / "postgres", ports["postgres"])
     if "redis" in ports:
-        found["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
+        found["REDIS_URL"] = servers.redis_url(data / "redis", ports["redis"])
     return found

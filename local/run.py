@@ -158,11 +158,11 @@ def main() -> None:
     shutil.rmtree(data / "metrics", ignore_errors=True)
     (data / "metrics").mkdir()
 
-    embedded = processes.embedded_environment(data)
+    embedded = processes.embedded_ports(data)
     control_socket = socket_path(data)
     control_socket.unlink(missing_ok=True)  # of a supervisor that was killed: nobody listens there
     environment = {
-        **embedded,
+        **processes.embedded_environment(data, embedded),
         **settings.development_secrets(data),
         "HOLDFAST_DATA": str(data),
         "HOLDFAST_RUN": str(data),
@@ -179,11 +179,8 @@ def main() -> None:
     }
     programs = {
         **{
-            kind: processes.server_command(
-                kind, data / kind, int(embedded[variable].rsplit(":", 1)[1].split("/")[0])
-            )
-            for kind, variable in (("postgres", "DATABASE_URL"), ("redis", "REDIS_URL"))
-            if variable in embedded
+            kind: processes.server_command(kind, data / kind, port)
+            for kind, port in embedded.items()
         },
         **apps,
         "devstore": processes.devstore_command(),

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 POSTGRES_SETTINGS = {
     "fsync": "on",
@@ -15,6 +16,9 @@ POSTGRES_SETTINGS = {
     "max_wal_size": "2GB",
     "log_min_messages": "warning",
 }
+
+REDIS_SOCKET = "redis.sock"
+SOCKET_FOLDER_BYTES_MAX = 85  # a socket's whole name has 107 bytes at most
 
 
 def free_port() -> int:
@@ -28,6 +32,26 @@ def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def postgres_url(directory: Path, port: int) -> str:
+    """Where the PostgreSQL of `directory` and `port` is found: by its socket in the file system,
+    which costs half of what TCP does, or where that has too long a name by TCP.
+    """
+    if _has_socket(directory):
+        return f"postgres://postgres@/postgres?host={quote(str(directory))}&port={port}"
+    return f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+
+def redis_url(directory: Path, port: int) -> str:
+    """Where the Redis of `directory` and `port` is found, likewise."""
+    if _has_socket(directory):
+        return f"unix://{quote(str(directory / REDIS_SOCKET))}?db=0"
+    return f"redis://127.0.0.1:{port}/0"
+
+
+def _has_socket(directory: Path) -> bool:
+    return directory.is_absolute() and len(os.fsencode(directory)) <= SOCKET_FOLDER_BYTES_MAX
 
 
 def _postgres_user() -> int | None:
@@ -96,7 +120,7 @@ def postgres_command(binaries: Path, directory: Path, port: int) -> list[str]:
         "-p",
         str(port),
         "-k",
-        "",
+        str(directory) if _has_socket(directory) else "",
         *options,
     ]
 
@@ -118,6 +142,9 @@ def redis_command(directory: Path, port: int, *, appendfsync: str = "always") ->
         str(port),
         "--bind",
         "127.0.0.1",
+        *(("--unixsocket", str(directory / REDIS_SOCKET)) if _has_socket(directory) else ()),
+        "--unixsocketperm",
+        "700",
         "--dir",
         str(directory),
         "--appendonly",

@@ -17,7 +17,7 @@ def main() -> None:
             raise SystemExit(
                 "There is no local store running. Start it with `make run`, or set DATABASE_URL."
             )
-        os.environ["DATABASE_URL"] = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        os.environ["DATABASE_URL"] = servers.postgres_url(data.resolve() / "postgres", port)
     os.execv(sys.executable, [sys.executable, "-m", "workers.verify", *sys.argv[1:]])
 
 

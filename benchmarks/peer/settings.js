@@ -5,7 +5,8 @@ import Redis from "ioredis";
 export const QUEUE = "webhooks";
 export const settings = {
   port: Number(process.env.PORT ?? 3000),
-  redisPort: Number(process.env.REDIS_PORT ?? 6379),
+  // a socket in the file system, or a port of this machine
+  redis: process.env.REDIS_SOCKET ? { path: process.env.REDIS_SOCKET } : { port: Number(process.env.REDIS_PORT ?? 6379) },
   databaseUrl: process.env.DATABASE_URL ?? "postgres://postgres@127.0.0.1:5432/postgres",
   secret: process.env.SHOPIFY_API_SECRET ?? "",
   // 5 webhooks a second and shop, bursts of 50, unless a measurement lifts the limit
@@ -15,4 +16,4 @@ export const settings = {
 };
 
 /** A connection for BullMQ or the limiter. */
-export const connect = () => new Redis({ host: "127.0.0.1", port: settings.redisPort, maxRetriesPerRequest: null });
+export const connect = () => new Redis({ ...settings.redis, maxRetriesPerRequest: null });

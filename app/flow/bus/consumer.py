@@ -13,11 +13,14 @@ from app.flow.bus.batches import Outcome
 from app.flow.bus.interface import Bus, Entry, Place
 from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, Event
-from app.resilience import failures
+from app.resilience import deadline, failures
 from app.telemetry import logs, metrics
 
 SETBACKS_MAX = 10
-LOOPS = 2  # one decodes while Postgres works for the other; they never hold the same partition
+# A small batch costs several times as much a fact as a large one: after one, a moment lets more
+# gather. A fact that comes alone waits for nothing.
+GATHER_SECONDS = 0.005
+HELP_LOOK_SECONDS = 0.05
 HEADS_EACH = 64  # entries of a partition one look sees
 LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.002, 2.0
 # a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
@@ -92,6 +95,7 @@ class Consumer:
         self.starts = starts.Starts(service, stores.config.process_slot)
         self.wakes = wakes.Wakes(stores.queue)
         self.turn = 0
+        self.is_behind = False  # more waits than a batch takes
         self.setbacks = 0  # in a row, while Postgres answered others
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -109,15 +113,23 @@ class Consumer:
                 await self._loop(stop, self.run_carefully)
                 continue
             async with asyncio.TaskGroup() as group:
-                for _ in range(LOOPS):
-                    group.create_task(self._loop(stop, self.run_once))
+                group.create_task(self._loop(stop, self.run_once))
+                group.create_task(self._loop(stop, self.run_once, is_help=True))
         await self.starts.end()
 
-    async def _loop(self, stop: asyncio.Event, turn: Callable[[], Awaitable[int]]) -> None:
+    async def _loop(
+        self, stop: asyncio.Event, turn: Callable[[], Awaitable[int]], *, is_help: bool = False
+    ) -> None:
+        """Turn after turn. The help decodes while Postgres works for the other, when there is more
+        than one can take; they never hold the same partition.
+        """
         backoff = failures.Backoff(f"{self.service} consuming")
         look_seconds = LOOK_SECONDS_FIRST
         careful = self.starts.careful_events > 0
         while not stop.is_set() and careful == (self.starts.careful_events > 0):
+            if is_help and not self.is_behind:
+                await deadline.pause(HELP_LOOK_SECONDS, stop)
+                continue
             try:
                 found = await turn()
             except Exception as error:  # noqa: BLE001 - a store is away: no place has moved
@@ -129,6 +141,8 @@ class Consumer:
             self.made()
             if found:
                 look_seconds = LOOK_SECONDS_FIRST
+                if not self.is_behind:
+                    await asyncio.sleep(GATHER_SECONDS)
                 continue
             # woken for facts that a transaction still open keeps back: look again, ever less often
             woken = await self.wakes.wait(min(look_seconds, self.wakes.poll_seconds), stop)
@@ -156,6 +170,7 @@ class Consumer:
         """Read and handle one batch; how many entries were read. Raises what the stores raise."""
         found = await self.bus.heads(self.service, list(self.topics), HEADS_EACH)
         self.turn += 1
+        self.is_behind = sum(head.facts for head in found if head.wanted) > self.batch
         until = batches.choose(found, self.turn, self.batch)
         if not until:
             return 0

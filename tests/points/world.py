@@ -82,7 +82,7 @@ def refunded(
         "lines": [
             {"line_id": name, "quantity": quantity} for name, quantity in (lines or {}).items()
         ],
-        "adjustment_amount": amount,
+        "adjustment": f"-{amount}",
     }
     return fact("order.refunded", data, shop)
 

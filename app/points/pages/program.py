@@ -205,7 +205,8 @@ def example_sentence(values: Mapping[str, str], currency: str) -> str:
     rate, rounding = forms.decimal(values.get("rate", ""), places_max=4), values.get("rounding", "")
     if rate is None or not 0 < rate <= RATE_MAX or rounding not in ROUNDINGS:
         return "Give a rate to see what an order would earn."
-    points = rules.points_for(rules.micros(str(EXAMPLE_ORDER)), rules.rate_units(rate), rounding)
+    base = (rules.micros(str(EXAMPLE_ORDER)), 1)
+    points = rules.points_for(base, rules.rate_units(rate), rounding)
     return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
 
 

@@ -125,7 +125,7 @@ class Hand(NamedTuple):
     account: Account
     policy: str
     stage: Stage
-    own: list[Lot] | None  # where the order gives for the first time: its lots, nobody could spend
+    own: list[Lot] | None  # of an order that gives for the first time: nobody could spend them
 
 
 def follow(
@@ -136,22 +136,25 @@ def follow(
     `account` is of whose order it is now, None where it earns for nobody; `former` of whom it was
     granted to. Both are locked, and the lots of `former` are loaded. Raises FrozenError.
     """
+    own: list[Lot] | None = [] if former is None else None
     for stage in grant.stages:
         before, grant.known = grant.known, stage.known
         if account is None:
             continue
         if former is not None and former.id != account.id:
             left = Hand(batch, grant, former, policy, stage, None)
-            _to(left, 0, (0, 1), grant.next_source() if grant.net else "", {"cause": "moved"})
+            _to(left, 0, (0, 1), "", {"cause": "moved"})
             grant.forgiven = grant.unmet = 0
-            former = None
-        own: list[Lot] | None = [] if former is None else None
+            former, own = None, []
+        if former is None:
+            before = NOTHING
         former = account
         grant.member_id = account.id
-        _step(Hand(batch, grant, account, policy, stage, own), NOTHING if own == [] else before)
-        for lot in own or ():
-            if not lot.is_pending and lot.remaining:
-                batch.repay(account, [lot], lot.source, lot.remaining, stage.cause.at)
+        _step(Hand(batch, grant, account, policy, stage, own), before)
+    for lot in own or ():
+        if account is not None and not lot.is_pending and lot.remaining:
+            at = grant.stages[-1].cause.at
+            batch.repay(account, [lot], lot.source, lot.remaining, at)
     known = grant.known
     if grant.member_id is not None:
         grant.outcome = "earned" if grant.points else "zero"

@@ -21,10 +21,10 @@ UPDATE lots SET member_id = $2
 # a wish keeps its key, unless the kept customer happens to have used the same one
 MOVE_REDEMPTIONS = """
 UPDATE redemptions
-   SET member_id = $2, customer_id = $3,
+   SET member_id = $2, customer_id = $3::text,
        idempotency_key = CASE WHEN EXISTS (
            SELECT FROM redemptions AS other
-            WHERE other.shop = redemptions.shop AND other.customer_id = $3
+            WHERE other.shop = redemptions.shop AND other.customer_id = $3::text
               AND other.idempotency_key = redemptions.idempotency_key)
            THEN id::text ELSE idempotency_key END
  WHERE member_id = $1

@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
     operations = [
         ops.RunSQL(MEMBERS),
         MadeBySql("Member", "merged_into", fields.BigIntField(null=True)),
-        MadeBySql("ProgramVersion", "returns", fields.CharField(max_length=8, default="goods")),
+        MadeBySql("ProgramVersion", "returns", fields.CharField(max_length=8, db_default="goods")),
         ops.CreateModel(
             name="Grant",
             fields=[

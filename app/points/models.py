@@ -172,7 +172,7 @@ class ProgramVersion(Model):
     pending_days = fields.IntField()
     expiry_days = fields.IntField(null=True)  # null: points never expire
     clawback = fields.CharField(max_length=16)  # pending_only | within_balance | debt
-    returns = fields.CharField(max_length=8, default="goods")  # goods | money
+    returns = fields.CharField(max_length=8, db_default="goods")  # goods | money
     timezone = fields.CharField(max_length=64, default="UTC")
     currency = fields.CharField(max_length=3, default="USD")
     edited_by = fields.CharField(max_length=64, default="")

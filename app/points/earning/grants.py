@@ -96,8 +96,7 @@ class Grant:
 
     def is_counting(self) -> bool:
         """Whether the order earns for somebody as it is known after its stages."""
-        last = self.stages[-1].known if self.stages else self.known
-        return last.paid_at is not None and bool(last.customer_id) and not last.is_test
+        return _counts(self.stages[-1].known if self.stages else self.known)
 
 
 def from_row(row: Row) -> Grant:
@@ -139,7 +138,7 @@ def follow(
     own: list[Lot] | None = [] if former is None else None
     for stage in grant.stages:
         before, grant.known = grant.known, stage.known
-        if account is None:
+        if account is None or not _counts(stage.known):
             continue
         if former is not None and former.id != account.id:
             left = Hand(batch, grant, former, policy, stage, None)
@@ -163,6 +162,10 @@ def follow(
         grant.outcome = "test" if known.is_test else unearned
 
 
+def _counts(known: Known) -> bool:
+    return known.paid_at is not None and bool(known.customer_id) and not known.is_test
+
+
 def _step(hand: Hand, before: Known) -> None:
     """To what the order is worth after a fact: as it stands first, then refund by refund."""
     grant, stage = hand.grant, hand.stage
@@ -178,7 +181,7 @@ def _step(hand: Hand, before: Known) -> None:
         counted, new = dict(known.refunds), {}
     points, base = grant.worth(known, counted)
     _to(hand, points, base, "", {} if before is NOTHING else whys.changes(before, stage))
-    for name, back in new.items():
+    for name, back in sorted(new.items()):
         is_new = name not in counted and not is_again
         counted[name] = back
         points, base = grant.worth(known, counted)

@@ -43,7 +43,9 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text = f"{_points(points)} more for order {_order(why)}, which is {base} of merchandise now"
         text += f", at {rate}, {rule}."
     else:
-        text = f"{_points(points)} for order {_order(why)}: {base} of merchandise at {rate}, {rule}."
+        text = (
+            f"{_points(points)} for order {_order(why)}: {base} of merchandise at {rate}, {rule}."
+        )
     if why.get("attached"):
         text += " Its customer was added to it after it was paid."
     if "excluded_lines" in why:
@@ -108,7 +110,9 @@ def _cause(why: dict[str, Any]) -> str:
 
 def _merge(effect: str, points: int, why: dict[str, Any]) -> str:
     bucket = effect.rpartition(".")[2]
-    what = _points(points) if bucket in {"available", "pending"} else f"{_points(points)} ({bucket})"
+    what = (
+        _points(points) if bucket in {"available", "pending"} else f"{_points(points)} ({bucket})"
+    )
     if effect.startswith("merge.out"):
         return f"{what} went to customer {why['kept_id']}, with whom this one was merged."
     return f"{what} came from customer {why['customer_id']}, who was merged with this one."
@@ -144,7 +148,7 @@ def _points(points: int) -> str:
 
 
 def _pieces(named: Sequence[Sequence[Any]]) -> str:
-    """"2 pieces of Mug and 1 piece of Cup"; lines without a name are counted together."""
+    """ "2 pieces of Mug and 1 piece of Cup"; lines without a name are counted together."""
     unnamed = sum(count for count, title in named if not title)
     parts = [f"{_count(count)} of {title}" for count, title in named if title]
     if unnamed:

@@ -186,7 +186,7 @@ async def _take_unmet(
 
 async def _put_back(conn: Connection, held: Redemption) -> list[lots.Lot]:
     allocations = dict(msgspec.json.decode(held.allocations))
-    found = await lots.by_ids(conn, allocations)
+    found = sorted(await lots.by_ids(conn, allocations), key=lambda lot: lot.id)
     for lot in found:
         lot.put_back(allocations[lot.id])
     return found

@@ -56,6 +56,7 @@ class Config:
     lane_max_length: int
     drain_batch: int
     consumer_batch: int
+    webhooks_kept_days: int  # as they came, so that they can be translated again
     sentry_dsn: str = field(repr=False)
     posthog_api_key: str = field(repr=False)
     metrics_token: str = field(repr=False)
@@ -281,6 +282,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),
         drain_batch=number("DRAIN_BATCH", 1000),
         consumer_batch=number("CONSUMER_BATCH", 1000),
+        webhooks_kept_days=number("WEBHOOKS_KEPT_DAYS", 7),
         sentry_dsn=env.get("SENTRY_DSN", ""),
         posthog_api_key=env.get("POSTHOG_API_KEY", ""),
         metrics_token=env.get("METRICS_TOKEN", ""),

@@ -65,6 +65,9 @@ class OrderTold(msgspec.Struct):
     outstanding: str = "0"  # still to be paid; below 0: owed to the customer
     refunds: list[Refund] = []
     is_old: bool = False  # placed long ago, and nobody says that it was paid just now
+    # why it is told again, as every fact about an order may say: what was made of its webhook
+    # before was wrong
+    corrected: str = ""
 
     @property
     def is_paid(self) -> bool:
@@ -88,15 +91,18 @@ class OrderBuyer(msgspec.Struct):
 
 class OrderRefunded(Refund, kw_only=True):
     order_id: str
+    corrected: str = ""
 
 
 class OrderCancelled(msgspec.Struct):
     order_id: str
     cancelled_at: Moment | None = None
+    corrected: str = ""
 
 
 class OrderDeleted(msgspec.Struct):
     order_id: str
+    corrected: str = ""
 
 
 class OrderEdited(msgspec.Struct):
@@ -106,6 +112,7 @@ class OrderEdited(msgspec.Struct):
     edit_id: str
     added: dict[str, int] = {}
     removed: dict[str, int] = {}
+    corrected: str = ""
 
 
 class CustomerChanged(msgspec.Struct):

@@ -16,6 +16,7 @@ import structlog
 from app import config as settings
 from app import db
 from app.flow import event
+from app.flow.kept import packing
 from app.resilience import guard
 from local import processes, servers
 from tests.stack import Stack
@@ -119,6 +120,7 @@ def config(embedded: Servers) -> settings.Config:
 @pytest_asyncio.fixture(scope="session")
 async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
     event.use_secrets(config.event_secrets)
+    packing.use_keys(config.token_keys)
     async with db.open_stores(config) as stores:
         yield stores
 

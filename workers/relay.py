@@ -5,6 +5,7 @@ import asyncio
 from app import db
 from app.flow.bus import keeper
 from app.flow.bus.buses import open_bus
+from app.flow.kept import redaction
 from app.flow.lanes import epoch
 from workers import service
 
@@ -19,7 +20,8 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         await epoch.look(stores)
 
     await service.together(
-        keeper.run(stop),
+        keeper.run(stop, stores.config.webhooks_kept_days),
+        service.every(redaction.EVERY_SECONDS, redaction.work, stop),
         service.beat(stores, "relay", lag_seconds, stop),
         # beside ingest: what Redis loses while nobody looks is never known
         service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),

@@ -11,6 +11,7 @@ import uvloop
 from app import config as settings
 from app import db, rooms
 from app.flow import event
+from app.flow.kept import packing
 from app.resilience import deadline, health, watchdog
 from app.resilience.deadline import pause
 from app.resilience.failures import is_passing, reason
@@ -34,6 +35,7 @@ def start(process: str, work: Work) -> None:
     logs.setup(process, config)
     collect_garbage_less_often()
     event.use_secrets(config.event_secrets)
+    packing.use_keys(config.token_keys)
     uvloop.run(_run(config, work))
     reports.flush()
 

@@ -44,6 +44,7 @@ class Cause(NamedTuple):
     source: str  # order:123, edit:55, refund:987, cancel:123, delete:123
     at: datetime
     trace: str
+    corrected: str = ""  # why it is told again
 
 
 @dataclass(slots=True)
@@ -106,10 +107,15 @@ def read(events: Sequence[Event], now: datetime) -> Incoming:
     permanent).
     """
     incoming = Incoming()
+    read_into(incoming, events, now)
+    return incoming
+
+
+def read_into(incoming: Incoming, events: Sequence[Event], now: datetime) -> None:
+    """As `read`, beside what `incoming` has already."""
     for event in events:
         if reader := _READERS.get(event.topic):
             reader(incoming, event, now)
-    return incoming
 
 
 def moment(told: datetime | None, event: Event, now: datetime) -> datetime:
@@ -155,11 +161,12 @@ def _read_order(incoming: Incoming, event: Event, now: datetime) -> None:
 def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:
     refund = _refunded.decode(event.data)
     news = incoming.orders.setdefault((event.shop, refund.order_id), News())
-    found = refunded(refund, moment(None, event, now), event.trace)
-    news.refunds.setdefault(refund.refund_id, found)
+    found = refunded(refund, moment(None, event, now), event.trace, refund.corrected)
+    if refund.corrected or refund.refund_id not in news.refunds:
+        news.refunds[refund.refund_id] = found
 
 
-def refunded(refund: Refund, at: datetime, trace: str) -> Refunded:
+def refunded(refund: Refund, at: datetime, trace: str, corrected: str = "") -> Refunded:
     """Raises BadInputError for quantities that make no sense."""
     lines: dict[str, int] = {}
     titles: dict[str, str] = {}
@@ -169,29 +176,31 @@ def refunded(refund: Refund, at: datetime, trace: str) -> Refunded:
         lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
         titles[line.line_id] = line.title
     back = Back(lines, rules.micros(refund.adjustment))
-    return Refunded(back, Cause(f"refund:{refund.refund_id}", at, trace), titles)
+    return Refunded(back, Cause(f"refund:{refund.refund_id}", at, trace, corrected), titles)
 
 
 def _read_cancelled(incoming: Incoming, event: Event, now: datetime) -> None:
     cancelled = _cancelled.decode(event.data)
-    cause = Cause(
-        f"cancel:{cancelled.order_id}", moment(cancelled.cancelled_at, event, now), event.trace
-    )
+    at = moment(cancelled.cancelled_at, event, now)
+    cause = Cause(f"cancel:{cancelled.order_id}", at, event.trace, cancelled.corrected)
     incoming.orders.setdefault((event.shop, cancelled.order_id), News()).ended = cause
 
 
 def _read_gone(incoming: Incoming, event: Event, now: datetime) -> None:
-    order_id = _gone.decode(event.data).order_id
-    cause = Cause(f"delete:{order_id}", moment(None, event, now), event.trace)
-    incoming.orders.setdefault((event.shop, order_id), News()).ended = cause
+    gone = _gone.decode(event.data)
+    at = moment(None, event, now)
+    cause = Cause(f"delete:{gone.order_id}", at, event.trace, gone.corrected)
+    incoming.orders.setdefault((event.shop, gone.order_id), News()).ended = cause
 
 
 def _read_edit(incoming: Incoming, event: Event, now: datetime) -> None:
     edit = _edited.decode(event.data)
     if edit.removed:
         news = incoming.orders.setdefault((event.shop, edit.order_id), News())
-        cause = Cause(f"edit:{edit.edit_id}", moment(None, event, now), event.trace)
-        news.edits.setdefault(edit.edit_id, (edit.removed, cause))
+        at = moment(None, event, now)
+        cause = Cause(f"edit:{edit.edit_id}", at, event.trace, edit.corrected)
+        if edit.corrected or edit.edit_id not in news.edits:
+            news.edits[edit.edit_id] = (edit.removed, cause)
 
 
 def _read_created(incoming: Incoming, event: Event, _now: datetime) -> None:

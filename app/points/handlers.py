@@ -9,6 +9,7 @@ from app.db import Connection, Stores
 from app.facts import ShopUpdated
 from app.flow.event import Event
 from app.points import facts
+from app.points.corrections import actions as corrections
 from app.points.earning import actions
 from app.points.earning.orders import OrderBatch
 from app.points.ledger import balances, freezing
@@ -55,6 +56,7 @@ async def handle(
     await batch.load(conn)
     batch.decide()
     await batch.write(conn)
+    await corrections.keep(conn, batch.corrected, now)
     await profiles.forget(conn, incoming)
     moved = dict(batch.moved)
     for event, merged in incoming.merged:

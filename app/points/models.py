@@ -157,6 +157,24 @@ class Grant(Model):
         unique_together = (("shop", "source"),)
 
 
+class Correction(Model):
+    """An order whose points were corrected, because what was made of its webhooks was wrong."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    order_id = fields.CharField(max_length=32)
+    order_name = fields.CharField(max_length=64)
+    customer_id = fields.CharField(max_length=32)
+    before = fields.BigIntField()  # points of the order, what was taken back taken off
+    after = fields.BigIntField()
+    reason = fields.TextField()  # as whoever corrected it said
+    made_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "corrections"
+        indexes = (("shop", "id"),)  # a shop's, the newest first
+
+
 class ProgramVersion(Model):
     """The rules of a shop's programme from a moment on; every edit is a new version, grants name
     the one they used.

@@ -43,6 +43,27 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectionView:
+    """An order whose points were corrected: from what to what, when and why."""
+
+    order_id: str
+    order_name: str
+    customer_id: str
+    before: int
+    after: int
+    reason: str
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionList:
+    """Corrections, the newest first."""
+
+    corrections: list[CorrectionView]
+    links: Links
+
+
+@dataclass(frozen=True, slots=True)
 class RewardView:
     id: str
     title: str

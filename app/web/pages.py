@@ -35,6 +35,7 @@ NAVIGATION = (
     ("/", "Home"),
     ("/customers", "Customers"),
     ("/program", "Program"),
+    ("/corrections", "Corrections"),
     ("/status", "Status"),
 )
 CARRIED = (

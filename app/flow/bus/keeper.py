@@ -13,8 +13,13 @@ DAYS_AHEAD = 7  # a keeper that is away for a week costs nothing; then the rest 
 FACTS_KEPT_DAYS = 14
 FACTS_KEPT_DAYS_UNREAD = 60  # while a service has not read them
 RECEIPTS_KEPT_DAYS = 30  # Shopify repeats a delivery for four hours; people ask for weeks
+BODIES_KEPT_DAYS = 7  # webhooks as they came, to be translated again
 REST_STEP = 10_000
-TABLES = {"facts": FACTS_KEPT_DAYS, "receipts": RECEIPTS_KEPT_DAYS}
+TABLES = {
+    "facts": FACTS_KEPT_DAYS,
+    "receipts": RECEIPTS_KEPT_DAYS,
+    "webhook_bodies": BODIES_KEPT_DAYS,
+}
 LOCK = 4_065_350_212  # any number of our own: one keeper at a time
 PARTITIONS = """
 SELECT child.relname AS name FROM pg_inherits
@@ -35,8 +40,9 @@ BASE_STEP = 2**48  # more transactions than a cluster can ever have
 log = logs.logger()
 
 
-async def run(stop: asyncio.Event) -> None:
+async def run(stop: asyncio.Event, bodies_kept_days: int = BODIES_KEPT_DAYS) -> None:
     """Keep the log until `stop` is set; any number of processes may, one does."""
+    TABLES["webhook_bodies"] = bodies_kept_days
     backoff = failures.Backoff("keeping the log")
     while not stop.is_set():
         try:

@@ -12,6 +12,9 @@ from app import db
 from app.flow import dead_letters, event
 from app.flow.bus import log as fact_log
 from app.flow.bus import wakes
+from app.flow.kept import bodies, packing, redaction
+from app.flow.kept.bodies import Kept
+from app.flow.lanes.bodies import ForeignBodyError
 from app.flow.lanes.lane import LaneItem
 from app.flow.lanes.translation import Fact, Translation
 from app.telemetry import logs, metrics
@@ -90,10 +93,10 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
     fresh = [
         found for key, found in reversed(unique.items()) if key in new
     ]  # in the order of their lanes
-    await fact_log.append(
-        connection,
-        [_event(translation.item, fact) for translation in fresh for fact in translation.facts],
-    )
+    told = [[event_of(one.item, fact) for fact in one.facts] for one in fresh]
+    await fact_log.append(connection, [event for events in told for event in events])
+    await bodies.keep(connection, _kept(fresh, told))
+    await redaction.ask(connection, [one.item for one in fresh if one.facts])
     for translation in fresh:
         if translation.error is not None:
             await dead_letters.add(
@@ -108,7 +111,21 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
     return fresh
 
 
-def _event(item: LaneItem, fact: Fact) -> event.Event:
+def _kept(fresh: Sequence[Translation], told: Sequence[Sequence[event.Event]]) -> list[Kept]:
+    """Webhooks to be kept as they came: not another shop's, nor what is no webhook, nor what
+    Shopify asks about personal data.
+    """
+    return [
+        Kept(one.item, one.encoded, packing.of_events(events))
+        for one, events in zip(fresh, told, strict=True)
+        if one.item.topic not in redaction.NEVER_KEPT
+        and one.item.body
+        and not isinstance(one.error, ForeignBodyError)
+    ]
+
+
+def event_of(item: LaneItem, fact: Fact) -> event.Event:
+    """A fact of a webhook as it is told."""
     return event.new(
         fact.topic,
         item.shop,

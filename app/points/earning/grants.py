@@ -223,6 +223,7 @@ def _give(hand: Hand, points: int, base: Amount, why: dict[str, Any]) -> None:
     reasons = whys.earned(grant, base, available_at if is_pending else None)
     if not is_first:
         reasons |= why
+    reasons |= whys.corrected(stage.cause)
     batch.move(account, source, "earn", "issued", bucket, points, reasons, effective_at)
     batch.add(lot)
     grant.points += points
@@ -263,6 +264,7 @@ def _take_back(hand: Hand, points: int, source: str, why: dict[str, Any]) -> Non
             grant.unmet += parts.forgiven
     at = hand.stage.cause.at
     reasons = whys.reversed_(grant, points, parts.forgiven, absorbed, hand.policy) | why
+    reasons |= whys.corrected(hand.stage.cause)
     if parts.pending:
         lots.take(account.id, (lot for lot in mine if lot.is_pending), parts.pending)
         batch.move(

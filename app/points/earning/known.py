@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from msgspec.structs import replace as _with
 
@@ -12,6 +13,7 @@ from app.points.earning.rules import Known, Line
 from app.points.facts import Cause, News, Refunded, Told
 
 NOTHING = Known()
+MARKS_MAX = 8  # facts of one second that did not count
 # of an order that never was paid so far nothing need be kept: before that only its end counts
 UNPAID = frozenset({"pending", "authorized", "voided", "expired", ""})
 
@@ -36,17 +38,18 @@ def stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
             for one in told.order.refunds
         }
         after = with_order(known, told, refunds)
-        if _moves(known, after):
-            cause = Cause(f"order:{told.order.order_id}", told.at, told.event.trace)
+        corrected = told.order.corrected
+        if corrected or _moves(known, after):
+            cause = Cause(f"order:{told.order.order_id}", told.at, told.event.trace, corrected)
             titles = {line.line_id: line.title for line in told.order.lines}
             found.append(Stage(after, cause, titles, refunds))
         known = after
     for refund_id, one in news.refunds.items():
-        if refund_id not in known.refunds:
+        if refund_id not in known.refunds or one.cause.corrected:
             known = _with(known, refunds={**known.refunds, refund_id: one.back})
             found.append(Stage(known, one.cause, one.titles, {refund_id: one}))
     for edit_id, (removed, cause) in news.edits.items():
-        if edit_id not in known.edits:
+        if edit_id not in known.edits or cause.corrected:
             known = _with(known, edits={**known.edits, edit_id: removed})
             found.append(Stage(known, cause, {}, {}))
     if news.ended and not known.ended:
@@ -74,10 +77,12 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
     ]
     outstanding = rules.micros(order.outstanding) if order.outstanding != "0" else 0
     is_newest = known.at is None or told.at > known.at
-    if told.at == known.at:  # Shopify's clock tells seconds: what has happened more is later
-        is_newest = _progress(lines, outstanding) > _progress(known.lines, known.outstanding)
+    if told.at == known.at:
+        is_newest, changed = _of_its_second(known, told, lines, outstanding)
+    elif is_newest and (known.said_by or known.not_by):
+        changed = {"said_by": 0, "not_by": []}
     if is_newest:
-        changed = {
+        changed |= {
             "at": told.at,
             "placed_at": order.processed_at or known.placed_at,
             "lines": lines,
@@ -88,7 +93,11 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
         }
     if order.is_paid and not order.is_old and (known.paid_at is None or told.at < known.paid_at):
         changed["paid_at"] = told.at
-    if order.customer_id and (known.customer_at is None or told.at > known.customer_at):
+    if order.customer_id and (
+        known.customer_at is None
+        or told.at > known.customer_at
+        or (order.corrected and is_newest and told.at == known.customer_at)
+    ):
         changed["customer_id"], changed["customer_at"] = order.customer_id, told.at
     if -outstanding > known.owed:
         changed["owed"] = -outstanding
@@ -98,6 +107,23 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
         if both != known.refunds:
             changed["refunds"] = both
     return _with(known, **changed) if changed else known
+
+
+def _of_its_second(
+    known: Known, told: Told, lines: list[Line], outstanding: int
+) -> tuple[bool, dict[str, Any]]:
+    """Whether an order counts that is told as of the very second of what is known, and what to
+    remember of that. Shopify's clock tells seconds: what has happened more is later.
+    """
+    mark = crc32(told.event.trace.encode())
+    if told.order.corrected:
+        return (mark == known.said_by if known.said_by else mark not in known.not_by), {}
+    if _progress(lines, outstanding) > _progress(known.lines, known.outstanding):
+        return True, {"said_by": mark, "not_by": []}
+    is_other = lines != known.lines or max(0, outstanding) != known.outstanding
+    if not is_other or known.said_by or mark in known.not_by:
+        return False, {}
+    return False, {"not_by": [*known.not_by, mark][-MARKS_MAX:]}
 
 
 def _progress(lines: Sequence[Line], outstanding: int) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ orders there are.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from app.points.earning import grants, terms
 from app.points.earning.grants import Grant
 from app.points.earning.known import stages
 from app.points.facts import ORDER_NAME_LENGTH, Incoming
-from app.points.ledger.accounts import Key
+from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
 
@@ -72,6 +72,18 @@ UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
+class Corrected(NamedTuple):
+    """An order whose points a fact that was told again has changed, as the merchant is told."""
+
+    shop: str
+    order_id: str
+    order_name: str
+    customer_id: str
+    before: int
+    after: int
+    reason: str
+
+
 class OrderBatch(Batch):
     """A batch that follows what Shopify told of orders: load, decide, write, once each."""
 
@@ -80,6 +92,7 @@ class OrderBatch(Batch):
         self.incoming = incoming
         self.policies: dict[str, str] = {}  # by shop
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
+        self.corrected: list[Corrected] = []  # what facts that were told again have changed
 
     async def load(self, conn: Connection) -> None:
         """Lock the orders, find what is new about them, and lock their members and lots; members
@@ -110,7 +123,24 @@ class OrderBatch(Batch):
                 account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if grant.member_id is not None:
                 former = self.account(grant.member_id)
+            before = grant.net
             grants.follow(self, grant, account, former, self.policies.get(grant.shop, ""))
+            self._note_corrected(grant, account or former, before)
+
+    def _note_corrected(self, grant: Grant, account: Account | None, before: int) -> None:
+        whys = [one.cause.corrected for one in grant.stages if one.cause.corrected]
+        if whys and account is not None and grant.net != before:
+            self.corrected.append(
+                Corrected(
+                    grant.shop,
+                    grant.order_id,
+                    grant.name,
+                    account.customer_id,
+                    before,
+                    grant.net,
+                    whys[-1],
+                )
+            )
 
     async def write(self, conn: Connection) -> None:
         fresh = [self._record(grant) for grant in self.grants.values() if grant.is_new]
@@ -135,7 +165,7 @@ class OrderBatch(Batch):
         for key, one in news.items():
             grant = found.get(key) or Grant(*key)
             known, grant.stages = stages(grant.known, one)
-            if known is grant.known:
+            if known is grant.known and not grant.stages:
                 continue
             if one.told:
                 grant.name = text.clean(one.told[-1].order.order_name, ORDER_NAME_LENGTH)

@@ -87,6 +87,10 @@ class Known(msgspec.Struct, omit_defaults=True):
     is_test: bool = False
     refunds: dict[str, Back] = {}
     edits: dict[str, dict[str, int]] = {}  # pieces taken out, by line
+    # Several facts may say something of the same second: by their marks, the one that counted, or
+    # those that did not. So a correction takes the place of its own fact, and of no other.
+    said_by: int = 0
+    not_by: list[int] = []
     ended: str = ""  # cancelled or deleted: for good
 
 

@@ -8,6 +8,7 @@ from app import money
 from app.points.earning import rules
 from app.points.earning.known import Stage
 from app.points.earning.rules import Amount, Back, Frozen, Known
+from app.points.facts import Cause
 
 NAMED_MAX = 5  # lines of an order in one sentence
 
@@ -73,6 +74,11 @@ def changes(before: Known, stage: Stage) -> dict[str, Any]:
         elif more < 0:
             removed.append([-more, title])
     return {"cause": "order", "added": added[:NAMED_MAX], "removed": removed[:NAMED_MAX]}
+
+
+def corrected(cause: Cause) -> dict[str, Any]:
+    """Why a fact was told again, where it was."""
+    return {"corrected": cause.corrected} if cause.corrected else {}
 
 
 def brought_back(back: Back, titles: Mapping[str, str]) -> dict[str, Any]:

@@ -25,9 +25,12 @@ def sentence(effect: str, points: int, why: str) -> str:
     reasons: dict[str, Any] = msgspec.json.decode(why)
     writer = _WRITERS.get(effect.split(".", 1)[0])
     try:
-        return writer(effect, points, reasons) if writer else effect
+        text = writer(effect, points, reasons) if writer else effect
     except KeyError:
         return effect  # written by another version, which recorded something else
+    if reasons.get("corrected"):
+        text += f" This corrects what was counted before: {reasons['corrected']}"
+    return text
 
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from app.core.reads import CustomerInfo
 from app.errors import NotFoundError
 from app.points.ledger import actions
 from app.points.members import reads
-from app.points.pages import listing
+from app.points.pages import corrections, listing
 from app.points.pages import program as program_pages
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
@@ -175,4 +175,5 @@ routes: list[BaseRoute] = [
     Route("/customers/{customer_id}", customer, name="customer"),
     Route("/customers/{customer_id}/adjust", adjust, methods=["POST"]),
     *program_pages.routes,
+    *corrections.routes,
 ]

@@ -177,6 +177,8 @@ WITHOUT_SHOP = {
     "signed as they were written, with many shops of a partition in one",
     "places": "how far each service has read: 16 rows a service, whatever the shops",
     "starts": "how often a service began an entry: a row a partition and service",
+    "webhook_bodies": "by partition of the shop and day, dropped after a week; the shops of a row "
+    "stand in it, and what is redacted goes from it",
     "redis_epochs": "one row",
     "redis_losses": "about Redis as a whole",
 }

@@ -57,7 +57,7 @@ def unpack(body: bytes, part: int, day: date) -> list[bytes]:
         try:
             packed = _box(key, day).decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], _where(part))
             break
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             continue
     if packed is None:
         raise SealedError("These kept webhooks cannot be opened by any of TOKEN_KEYS.")

@@ -125,22 +125,22 @@ class OrderBatch(Batch):
                 former = self.account(grant.member_id)
             before = grant.net
             grants.follow(self, grant, account, former, self.policies.get(grant.shop, ""))
-            self._note_corrected(grant, account or former, before)
+            if any(stage.cause.corrected for stage in grant.stages):
+                self._note_corrected(grant, account, former, before)
 
-    def _note_corrected(self, grant: Grant, account: Account | None, before: int) -> None:
-        whys = [one.cause.corrected for one in grant.stages if one.cause.corrected]
-        if whys and account is not None and grant.net != before:
-            self.corrected.append(
-                Corrected(
-                    grant.shop,
-                    grant.order_id,
-                    grant.name,
-                    account.customer_id,
-                    before,
-                    grant.net,
-                    whys[-1],
-                )
-            )
+    def _note_corrected(
+        self, grant: Grant, account: Account | None, former: Account | None, before: int
+    ) -> None:
+        """An order that went to another customer is noted for both."""
+        changes = [(account or former, before, grant.net)]
+        if account is not None and former is not None and account.id != former.id:
+            changes = [(former, before, 0), (account, 0, grant.net)]
+        why = next(one.cause.corrected for one in grant.stages if one.cause.corrected)
+        self.corrected += [
+            Corrected(grant.shop, grant.order_id, grant.name, one.customer_id, then, now, why)
+            for one, then, now in changes
+            if one is not None and then != now
+        ]
 
     async def write(self, conn: Connection) -> None:
         fresh = [self._record(grant) for grant in self.grants.values() if grant.is_new]

@@ -24,7 +24,6 @@ from app.points.corrections.actions import Preview
 from app.resilience import failures
 from app.services import SERVICES
 from app.shopify import payloads
-from app.telemetry.logs import logger
 
 EVENTS_GATHERED_MAX = 20_000  # so that all facts of an order are decided together
 SHOPS_MAX = 1_000  # named one by one
@@ -35,8 +34,6 @@ LAG_LOOK_SECONDS = 0.2
 STARTS_AGAIN_MAX = 100  # in a row, because somebody else changed what was read
 INTERRUPTED = 130
 COMMAND = "python -m workers.retranslate"
-
-log = logger()
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: somebody asked for it
@@ -62,10 +59,20 @@ class Pace:
             raise Interrupted
 
     async def let_others_first(self) -> None:
-        """Wait until every service has read what was told it before. Raises Interrupted."""
+        """Wait until every service has read what was told it before: for as long as one is stopped,
+        too. Raises Interrupted.
+        """
         for one in SERVICES:
+            is_told = False
             while (await fact_log.lag(one.name, one.topics)).age_seconds > LAG_SECONDS_MAX:
+                if not is_told:
+                    tell_operator(f"waiting until {one.name} has read what came before")
+                is_told = True
                 await self.rest(LAG_LOOK_SECONDS)
+
+
+def tell_operator(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 async def look(number: int, run: Run, pace: Pace) -> dict[str, Any]:
@@ -92,6 +99,7 @@ async def tell(number: int, pace: Pace) -> int:
     """Tell again what the dry run found, beside the stream and behind it; how many facts were
     told in all. Raises Interrupted, and SystemExit when the run is not to be told.
     """
+    await runs.load(number)
     if not await runs.begin_telling(number):
         raise SystemExit(f"Run {number} cannot be applied: its dry run is not done, or it was.")
     for _ in range(STARTS_AGAIN_MAX):

@@ -20,7 +20,7 @@ from tests.points.world import ALICE, BOB
 
 async def test_with_the_database_away_pages_show_the_last_figures_and_say_so(alice) -> None:
     await buys()
-    paths = ("/", "/customers", f"/customers/{BOB}", "/program")
+    paths = ("/", "/customers", f"/customers/{BOB}", "/program", "/corrections")
     for path in paths:
         await alice.get(path)
     for resource in (pages.PAGES, *panels.RESOURCES.values()):
@@ -37,7 +37,7 @@ async def test_with_the_database_away_pages_show_the_last_figures_and_say_so(ali
 async def test_with_nothing_kept_a_page_still_opens(alice) -> None:
     for resource in (pages.PAGES, *panels.RESOURCES.values()):
         open_circuit(resource)
-    for path in ("/", "/customers", "/customers?q=bob", f"/customers/{BOB}", "/program", "/status"):
+    for path in ("/", "/customers", "/customers?q=bob", "/program", "/corrections", "/status"):
         answer = await alice.get(path)
         assert answer.status_code == 200, path
     assert "Some figures cannot be shown just now" in text(await alice.get("/"))

@@ -159,14 +159,22 @@ def _tell(
         of_row[at] = digest
         found.different += 1
         found.events += [corrected(item, fact, why) for fact in again]
-    found.rows = [(rows[number], b"".join(of_row)) for number, of_row in digests.items()]
+    changed = [(rows[number], b"".join(of_row)) for number, of_row in digests.items()]
+    found.rows = [(row, now) for row, now in changed if now != row.told]
+
+
+class Again(NamedTuple):
+    """A fact as it is told again."""
+
+    topic: str
+    data: dict[str, Any]
+    occurred_at: str | None
 
 
 def corrected(item: LaneItem, fact: Fact, why: str) -> Event:
     """A fact of a webhook as it is told again: the same, with the reason in its data."""
-    told = receipts.event_of(item, fact)
-    data: dict[str, Any] = {**fact.data, "corrected": why}
-    return msgspec.structs.replace(told, data=msgspec.Raw(_encode(data)))
+    again = Again(fact.topic, {**fact.data, "corrected": why}, fact.occurred_at)
+    return receipts.event_of(item, again)
 
 
 async def tell(connection: Connection, found: Difference) -> None:

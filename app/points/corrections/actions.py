@@ -15,7 +15,7 @@ from app.points.earning.orders import Corrected, OrderBatch
 from app.points.facts import Incoming, News
 from app.points.ledger.accounts import Key
 
-ORDERS_AT_ONCE = 200
+ORDERS_AT_ONCE = 500
 # whoever earns meanwhile waits for these orders, and for none of them long
 LOCK_WAIT = "SET LOCAL lock_timeout = '1s'"
 KEEP = """

@@ -157,7 +157,7 @@ class Consumer:
         an event in it that does: it is looked for one at a time.
         """
         is_nobodys = failures.is_conflict(error) or failures.is_locked(error)
-        if is_nobodys or not await _postgres_answers():
+        if is_nobodys or not await starts.postgres_answers():
             return
         self.setbacks += 1
         if self.starts.careful_events:
@@ -296,12 +296,3 @@ class Consumer:
             found = [envelope.decode(letter.payload)]
         events = [event for event in found if event.topic in self.topics]
         return await self.handle(connection, events) if events else None
-
-
-async def _postgres_answers() -> bool:
-    try:
-        async with db.connection() as connection:
-            return bool(await connection.fetchval("SELECT true"))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the event
-        log.warning("postgres does not answer", reason=failures.reason(error))
-        return False

@@ -28,8 +28,7 @@ from app.core import reads as core_reads
 from app.paging import Cursor
 from app.points.ledger import totals
 from app.points.members import lists, reads
-from benchmarks import orders
-from benchmarks.run import machine
+from benchmarks import orders, sides
 from tests.stack import Stack
 
 OTHERS, OTHERS_MEMBERS = 1_000, 100  # small shops beside the measured ones
@@ -245,7 +244,7 @@ def main() -> None:
         finally:
             stack.stop_everything()
     print(
-        f"\n{machine()}, {arguments.rows} rows of the ledger a member; "
+        f"\n{sides.machine()}, {arguments.rows} rows of the ledger a member; "
         "median (least) of ten, by members"
     )
     table("Query", sizes, queried)

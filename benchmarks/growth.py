@@ -50,9 +50,9 @@ SELECT name, 1, 1, 'down', 0, 'debt', 'Asia/Kolkata', 'USD', '', now() FROM size
 """,
     """
 INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed, debt,
-                     issued, sequence, joined_at, updated_at)
+                     issued, sequence, joined_at, updated_at, frozen_reason)
 SELECT name, (7000000000 + number)::text, 0, rows * (10 + number % 90), 0, 0, 0, 0, 0,
-       rows * (10 + number % 90), rows, now() - random() * interval '2 years', now()
+       rows * (10 + number % 90), rows, now() - random() * interval '2 years', now(), ''
   FROM sizes, generate_series(1, members) AS number,
        LATERAL (SELECT CASE WHEN number = 1 THEN busy ELSE usual END AS rows) AS chosen
 """,

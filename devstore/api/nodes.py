@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from devstore.shop import discounts, money, orders, things
+from devstore.shop import discounts, money, sold, things, totals
 from devstore.shop.state import State
 from devstore.webhooks import payloads
 
@@ -11,7 +11,11 @@ Node = dict[str, Any]
 
 
 def amount(cents: int, currency: str) -> Node:
-    return {"__typename": "MoneyV2", "amount": money.text(cents), "currencyCode": currency}
+    return {
+        "__typename": "MoneyV2",
+        "amount": money.text(cents, currency),
+        "currencyCode": currency,
+    }
 
 
 def bag(cents: int, currency: str) -> Node:
@@ -90,16 +94,16 @@ def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
         "createdAt": it.created_at,
         "updatedAt": it.updated_at,
         "numberOfOrders": str(len(bought)),
-        "amountSpent": amount(sum(orders.refundable_cents(one) for one in bought), shop_.currency),
+        "amountSpent": amount(sum(totals.refundable_cents(one) for one in bought), shop_.currency),
         "defaultEmailAddress": {"__typename": "CustomerEmailAddress", "emailAddress": it.email},
     }
 
 
-def order(state: State, shop_: things.Shop, it: things.Order) -> Node:
+def order(state: State, shop_: things.Shop, it: sold.Order) -> Node:
     payload = payloads.order(state, it)
     buyer = state.find("customer", it.shop, it.customer_id)
     sets = {
-        name: bag(money.cents(payload[key]), it.currency)
+        name: bag(money.signed_cents(payload[key], it.currency), it.currency)
         for name, key in (
             ("totalPriceSet", "total_price"),
             ("subtotalPriceSet", "subtotal_price"),
@@ -133,14 +137,14 @@ def order(state: State, shop_: things.Shop, it: things.Order) -> Node:
     }
 
 
-def _line(it: things.Order, line: things.Line) -> Node:
+def _line(it: sold.Order, line: sold.Line) -> Node:
     return {
         "__typename": "LineItem",
         "id": f"gid://shopify/LineItem/{line.id}",
         "title": line.title,
         "name": line.title,
         "quantity": line.quantity,
-        "currentQuantity": orders.refundable(it, line),
+        "currentQuantity": totals.pieces_left(it, line),
         "isGiftCard": line.is_gift_card,
         "originalUnitPriceSet": bag(line.price_cents, it.currency),
         "originalTotalSet": bag(line.gross_cents, it.currency),
@@ -152,13 +156,13 @@ def _line(it: things.Order, line: things.Line) -> Node:
     }
 
 
-def _refund(it: things.Order, one: things.Refund) -> Node:
+def _refund(it: sold.Order, one: sold.Refund) -> Node:
     return {
         "__typename": "Refund",
         "id": f"gid://shopify/Refund/{one.id}",
         "createdAt": one.created_at,
         "note": one.note,
-        "totalRefundedSet": bag(one.amount_cents, it.currency),
+        "totalRefundedSet": bag(one.money_cents, it.currency),
     }
 
 

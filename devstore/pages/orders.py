@@ -1,14 +1,15 @@
-"""The page of one order, with what the merchant can do to it: refund, cancel, mark as paid."""
+"""The page of one order: what became of it, and the buttons of what the merchant can do to it."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devstore.errors import FormError, RefusedError
-from devstore.pages.shared import form_of, go, render, whole_number
+from devstore.errors import RefusedError
+from devstore.pages import order_buttons
+from devstore.pages.shared import form_of, go, render
 from devstore.pages.storefront import show
-from devstore.shop import acts, money, orders, things
-from devstore.world import World, shop_of, world_of
+from devstore.shop import acts, changes, sold, totals
+from devstore.world import shop_of, world_of
 
 NO_ORDER = {"sentence": "There is no such order in this shop."}
 
@@ -23,8 +24,17 @@ async def page(request: Request) -> Response:
         "shop_order.html",
         order=order,
         buyer=world.state.find("customer", shop.domain, order.customer_id),
-        left_cents=orders.refundable_cents(order),
-        paid_cents=orders.paid_cents(order),
+        total=totals.total_cents(order),
+        current=totals.current_cents(order),
+        received=totals.received_cents(order),
+        given_back=totals.given_back_cents(order),
+        outstanding=totals.outstanding_cents(order),
+        refundable=totals.refundable_cents(order),
+        is_pending=any(one.money_status == "pending" for one in order.refunds),
+        topics=changes.TOPICS,
+        tips=sold.TIPS,
+        guests=sold.GUESTS,
+        worth_of=totals.worth_cents,
     )
 
 
@@ -35,34 +45,14 @@ async def act(request: Request) -> Response:
     if order is None:
         return render(request, "sentence.html", NO_ORDER, 404)
     fields = await form_of(request)
+    if fields.get("action") == "delete":
+        acts.delete_order(world, order)
+        return go(f"/store/{shop.handle}/orders", f"#{order.number} was deleted.")
     try:
-        said = _act(world, order, fields)
+        said = order_buttons.press(world, order, fields)
     except RefusedError as refused:
         said = str(refused)
     return go(f"/shops/{shop.domain}/orders/{order.id}", said)
-
-
-def _act(world: World, order: things.Order, fields: dict[str, str]) -> str:
-    note = fields.get("note") or None
-    match fields.get("action"):
-        case "pay":
-            acts.mark_paid(world, order)
-            return "The order is paid."
-        case "refund_all":
-            acts.refund(world, order, None, note=note)
-            return "Everything was refunded."
-        case "refund_lines":
-            wanted = [(line.id, whole_number(fields, f"line_{line.id}")) for line in order.lines]
-            acts.refund(world, order, [pair for pair in wanted if pair[1]], note=note)
-            return "The chosen pieces were refunded."
-        case "refund_amount":
-            acts.refund_amount(world, order, money.cents(fields.get("amount") or "0"), note=note)
-            return "The amount was refunded."
-        case "cancel":
-            acts.cancel(world, order, with_refund=fields.get("with_refund") == "on")
-            return "The order was cancelled."
-        case _:
-            raise FormError("Choose what to do.")
 
 
 routes = [

@@ -4,9 +4,11 @@ from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from devstore.errors import FormError
 from devstore.shop import sold, things
+from devstore.webhooks.sending import as_json
 from devstore.world import shop_of, world_of
 
 Body = TypeVar("Body")
@@ -18,6 +20,11 @@ async def read(request: Request, type_: type[Body]) -> Body:
         return msgspec.json.decode(await request.body() or b"{}", type=type_)
     except msgspec.DecodeError as error:
         raise FormError(str(error)) from None
+
+
+def answer(content: object, status_code: int = 200) -> Response:
+    """JSON that can say all that a webhook body can: half a surrogate pair has no UTF-8."""
+    return Response(as_json(content), status_code, media_type="application/json")
 
 
 def customer_of(request: Request, customer_id: int | str) -> things.Customer:

@@ -1,11 +1,11 @@
 """Control of orders: placed, paid, edited, exchanged, given back, sent, and told again."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from devstore.control import asked as asking
-from devstore.control.body import customer_of, order_of, read
+from devstore.control.body import answer, customer_of, order_of, read
 from devstore.errors import FormError
 from devstore.shop import acts, carts, changes, edits, money, sold, things
 from devstore.webhooks import forging, payload_changes, payload_refunds, payloads
@@ -37,13 +37,13 @@ async def place(request: Request) -> Response:
         exchange_rate=asked.exchange_rate,
     )
     order = acts.place_order(world, shop, basket, codes=asked.discount_codes, how=how)
-    return JSONResponse(payloads.order(world.state, order), status_code=201)
+    return answer(payloads.order(world.state, order), status_code=201)
 
 
 async def list_all(request: Request) -> Response:
     state = world_of(request).state
     found = state.of_shop("order", shop_of(request).domain)
-    return JSONResponse([payloads.order(state, one) for one in found])
+    return answer([payloads.order(state, one) for one in found])
 
 
 async def show(request: Request) -> Response:
@@ -70,7 +70,7 @@ async def edit(request: Request) -> Response:
         note=asked.note,
         at=things.ago(asked.days_ago),
     )
-    return JSONResponse(payload_changes.order_edited(order, changes.edit(world, order, wish)))
+    return answer(payload_changes.order_edited(order, changes.edit(world, order, wish)))
 
 
 async def exchange(request: Request) -> Response:
@@ -81,7 +81,7 @@ async def exchange(request: Request) -> Response:
     made = changes.exchange(
         world, order, asking.pairs(asked.back), items, at=things.ago(asked.days_ago)
     )
-    return JSONResponse(payload_changes.return_told("returns/approve", order, made))
+    return answer(payload_changes.return_told("returns/approve", order, made))
 
 
 async def refund(request: Request) -> Response:
@@ -115,7 +115,7 @@ async def refund(request: Request) -> Response:
         )
     if made is None:
         raise FormError("Say which lines, “all”, or an amount.")
-    return JSONResponse(payload_refunds.refund(order, made), status_code=201)
+    return answer(payload_refunds.refund(order, made), status_code=201)
 
 
 async def settle(request: Request) -> Response:
@@ -124,7 +124,7 @@ async def settle(request: Request) -> Response:
     made = changes.settle(
         world_of(request), order, is_success=asked.success, at=things.ago(asked.days_ago)
     )
-    return JSONResponse(payload_refunds.refund(order, made))
+    return answer(payload_refunds.refund(order, made))
 
 
 async def cancel(request: Request) -> Response:
@@ -163,7 +163,7 @@ async def tell(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     order = order_of(request)
     acts.delete_order(world_of(request), order)
-    return JSONResponse(payload_changes.order_deleted(order))
+    return answer(payload_changes.order_deleted(order))
 
 
 def _cents(shop: things.Shop, amount: asking.Amount | None) -> int | None:
@@ -185,7 +185,7 @@ def _adjustments(
 
 
 def _shown(request: Request, order: sold.Order) -> Response:
-    return JSONResponse(payloads.order(world_of(request).state, order))
+    return answer(payloads.order(world_of(request).state, order))
 
 
 ORDERS = "/control/shops/{shop}/orders"

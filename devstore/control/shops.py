@@ -2,12 +2,12 @@
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from devstore import signing
 from devstore.api import tokens
-from devstore.control.body import customer_of, read
+from devstore.control.body import answer, customer_of, read
 from devstore.shop import acts
 from devstore.webhooks import payload_people
 from devstore.world import shop_of, world_of
@@ -45,7 +45,7 @@ class Extension(msgspec.Struct):
 async def add_customer(request: Request) -> Response:
     fields = await read(request, dict[str, str])
     made = acts.add_customer(world_of(request), shop_of(request), fields)
-    return JSONResponse(
+    return answer(
         {**payload_people.customer(made, shop_of(request).currency), "id": made.id}, status_code=201
     )
 
@@ -54,14 +54,14 @@ async def edit_customer(request: Request) -> Response:
     world, fields = world_of(request), await read(request, dict[str, str])
     customer = customer_of(request, request.path_params["id"])
     acts.change_customer(world, customer, fields)
-    return JSONResponse(payload_people.customer(customer, shop_of(request).currency))
+    return answer(payload_people.customer(customer, shop_of(request).currency))
 
 
 async def delete_customer(request: Request) -> Response:
     world = world_of(request)
     customer = customer_of(request, request.path_params["id"])
     acts.delete_customer(world, customer)
-    return JSONResponse({"id": customer.id})
+    return answer({"id": customer.id})
 
 
 async def merge_customer(request: Request) -> Response:
@@ -69,21 +69,21 @@ async def merge_customer(request: Request) -> Response:
     asked = await read(request, Merging)
     gone, kept = (customer_of(request, one) for one in (request.path_params["id"], asked.into))
     acts.merge_customers(world_of(request), kept, gone, status=asked.status)
-    return JSONResponse({"kept": kept.id, "gone": gone.id, "status": asked.status})
+    return answer({"kept": kept.id, "gone": gone.id, "status": asked.status})
 
 
 async def tell_purchases(request: Request) -> Response:
     """`customers/purchasing_summary`."""
     customer = customer_of(request, request.path_params["id"])
     world_of(request).tell_purchases(customer)
-    return JSONResponse({"id": customer.id}, status_code=202)
+    return answer({"id": customer.id}, status_code=202)
 
 
 async def change_settings(request: Request) -> Response:
     """Currency, time zone and taxes; answers the body of the `shop/update` it sends."""
     asked, shop = await read(request, ShopSettings), shop_of(request)
     acts.change_shop(world_of(request), shop, msgspec.to_builtins(asked))
-    return JSONResponse(payload_people.shop(shop))
+    return answer(payload_people.shop(shop))
 
 
 # discounts and tokens
@@ -91,12 +91,12 @@ async def change_settings(request: Request) -> Response:
 
 async def list_discounts(request: Request) -> Response:
     found = world_of(request).state.of_shop("discount", shop_of(request).domain)
-    return JSONResponse(msgspec.to_builtins(list(found)))
+    return answer(msgspec.to_builtins(list(found)))
 
 
 async def give_id_token(request: Request) -> Response:
     token = signing.id_token(world_of(request).settings, shop_of(request).domain)
-    return JSONResponse({"id_token": token})
+    return answer({"id_token": token})
 
 
 async def give_extension_token(request: Request) -> Response:
@@ -104,7 +104,7 @@ async def give_extension_token(request: Request) -> Response:
     token = signing.extension_token(
         world_of(request).settings, shop_of(request).domain, asked.customer_id
     )
-    return JSONResponse({"token": token})
+    return answer({"token": token})
 
 
 async def give_proxy_url(request: Request) -> Response:
@@ -112,12 +112,12 @@ async def give_proxy_url(request: Request) -> Response:
     path, _, query = asked.path.removeprefix("/storefront").partition("?")
     domain = shop_of(request).domain
     url = signing.proxied_url(world.settings, domain, path, asked.customer_id, query)
-    return JSONResponse({"url": url})
+    return answer({"url": url})
 
 
 async def expire_tokens(request: Request) -> Response:
     world = world_of(request)
-    return JSONResponse({"expired": tokens.expire_access(world.state, shop_of(request))})
+    return answer({"expired": tokens.expire_access(world.state, shop_of(request))})
 
 
 SHOP = "/control/shops/{shop}"

@@ -8,7 +8,7 @@ from devstore.errors import RefusedError
 from devstore.pages import order_buttons
 from devstore.pages.shared import form_of, go, render
 from devstore.pages.storefront import show
-from devstore.shop import acts, changes, sold, totals
+from devstore.shop import acts, changes, money, sold, totals
 from devstore.world import shop_of, world_of
 
 NO_ORDER = {"sentence": "There is no such order in this shop."}
@@ -34,8 +34,40 @@ async def page(request: Request) -> Response:
         topics=changes.TOPICS,
         tips=sold.TIPS,
         guests=sold.GUESTS,
-        worth_of=totals.worth_cents,
+        history=history(order),
     )
+
+
+def history(order: sold.Order) -> list[tuple[str, str]]:
+    """When something happened, and what, oldest first."""
+    happened = [(order.created_at, "placed")]
+    happened += [(one.paid_at, f"{_text(order, one.amount_cents)} paid") for one in order.payments]
+    happened += [(one.committed_at, _edited(one)) for one in order.edits]
+    happened += [(one.created_at, f"exchanged ({one.name})") for one in order.returns]
+    happened += [(one.created_at, _refunded(order, one)) for one in order.refunds]
+    happened += [
+        (one.created_at, f"sent, pieces: {sum(pieces for _, pieces in one.pieces)}")
+        for one in order.fulfillments
+    ]
+    if order.cancelled_at:
+        happened.append((order.cancelled_at, "cancelled"))
+    return sorted(happened, key=lambda one: one[0])
+
+
+def _edited(one: sold.Edit) -> str:
+    counts = len(one.added), len(one.removed), len(one.discounted)
+    return "edited: {} added, {} taken off, {} discounted".format(*counts)
+
+
+def _refunded(order: sold.Order, one: sold.Refund) -> str:
+    worth, given = _text(order, totals.worth_cents(order, one)), _text(order, one.money_cents)
+    status = "" if one.money_status == "success" else f", {one.money_status}"
+    note = f" ({one.note})" if one.note else ""
+    return f"goods worth {worth} came back, {given} was given{status}{note}"
+
+
+def _text(order: sold.Order, amount_cents: int) -> str:
+    return f"{money.text(amount_cents, order.currency)} {order.currency}"
 
 
 async def act(request: Request) -> Response:

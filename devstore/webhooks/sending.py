@@ -260,9 +260,10 @@ class Webhooks:
         return things.Try(at, status, round((time.monotonic() - started) * 1000), error)
 
 
-def as_json(payload: dict[str, Any]) -> str:
+def as_json(payload: object, *, indent: int | None = None) -> str:
     """UTF-8 as it is; half of a surrogate pair, which UTF-8 cannot say, as JSON escapes it."""
-    return HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(payload, ensure_ascii=False))
+    text = json.dumps(payload, ensure_ascii=False, indent=indent)
+    return HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def padded(body: str, size_bytes: int) -> bytes:

@@ -1,5 +1,6 @@
-"""What the merchant changes about an order is told as it is then, to the cent, by Shopify's rules."""
+"""What the merchant changes about an order is told as it is then, to the cent."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -281,7 +282,7 @@ async def test_an_order_placed_long_ago_is_paid_today(shop: Shop) -> None:
 
 def growing(bodies: list[Body]) -> Iterator[bool]:
     moments = [one["updated_at"] for one in bodies]
-    return (before < after for before, after in zip(moments, moments[1:], strict=False))
+    return (before < after for before, after in itertools.pairwise(moments))
 
 
 async def test_each_change_is_a_second_later_unless_they_are_to_share_one(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""Taxes inside prices, tips, and money in other currencies: each amount adds up and has its digits."""
+"""Taxes inside prices, tips, and other currencies: amounts add up and have their digits."""
 
 from typing import Any
 

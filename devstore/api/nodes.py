@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from devstore.shop import discounts, money, sold, things, totals
+from devstore.shop.money import Prices
 from devstore.shop.state import State
 from devstore.webhooks import payloads
 
@@ -18,9 +19,13 @@ def amount(cents: int, currency: str) -> Node:
     }
 
 
-def bag(cents: int, currency: str) -> Node:
-    both = amount(cents, currency)
-    return {"__typename": "MoneyBag", "shopMoney": both, "presentmentMoney": both}
+def bag(cents: int, prices: Prices) -> Node:
+    """The amount in the shop's currency and in the customer's."""
+    return {
+        "__typename": "MoneyBag",
+        "shopMoney": amount(cents, prices.currency),
+        "presentmentMoney": amount(prices.presented(cents), prices.presentment),
+    }
 
 
 def connection(
@@ -103,7 +108,7 @@ def order(state: State, shop_: things.Shop, it: sold.Order) -> Node:
     payload = payloads.order(state, it)
     buyer = state.find("customer", it.shop, it.customer_id)
     sets = {
-        name: bag(money.signed_cents(payload[key], it.currency), it.currency)
+        name: bag(money.signed_cents(payload[key], it.currency), it.prices)
         for name, key in (
             ("totalPriceSet", "total_price"),
             ("subtotalPriceSet", "subtotal_price"),
@@ -146,10 +151,10 @@ def _line(it: sold.Order, line: sold.Line) -> Node:
         "quantity": line.quantity,
         "currentQuantity": totals.pieces_left(it, line),
         "isGiftCard": line.is_gift_card,
-        "originalUnitPriceSet": bag(line.price_cents, it.currency),
-        "originalTotalSet": bag(line.gross_cents, it.currency),
+        "originalUnitPriceSet": bag(line.price_cents, it.prices),
+        "originalTotalSet": bag(line.gross_cents, it.prices),
         "discountAllocations": [
-            {"__typename": "DiscountAllocation", "allocatedAmountSet": bag(off, it.currency)}
+            {"__typename": "DiscountAllocation", "allocatedAmountSet": bag(off, it.prices)}
             for off in line.allocations
             if off
         ],
@@ -162,7 +167,7 @@ def _refund(it: sold.Order, one: sold.Refund) -> Node:
         "id": f"gid://shopify/Refund/{one.id}",
         "createdAt": one.created_at,
         "note": one.note,
-        "totalRefundedSet": bag(one.money_cents, it.currency),
+        "totalRefundedSet": bag(one.money_cents, it.prices),
     }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.devstore.api.test_graphql import ask, needs_schema
 from tests.devstore.conftest import SHOP, Store
 
 
@@ -158,3 +159,21 @@ async def test_no_shop_is_like_that(store: Store, body: dict[str, Any]) -> None:
     answer = await store.http.post(f"/control/shops/{SHOP}/settings", json=body)
     assert (answer.status_code, bool(answer.json()["error"])) == (422, True)
     assert store.app.payloads("shop/update") == []
+
+
+@needs_schema
+async def test_the_admin_api_tells_both_currencies(store: Store) -> None:
+    await store.order(
+        lines=[{"price": "10.00"}],
+        tax_percent=0,
+        shipping="0",
+        presentment_currency="KWD",
+        exchange_rate=0.3075,
+    )
+    fields = "shopMoney { amount currencyCode } presentmentMoney { amount currencyCode }"
+    query = f"{{ orders(first: 1) {{ nodes {{ currentTotalPriceSet {{ {fields} }} }} }} }}"
+    nodes = (await ask(store, query)).json()["data"]["orders"]["nodes"]
+    assert nodes[0]["currentTotalPriceSet"] == {
+        "shopMoney": {"amount": "10.00", "currencyCode": "USD"},
+        "presentmentMoney": {"amount": "3.075", "currencyCode": "KWD"},
+    }

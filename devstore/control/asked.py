@@ -13,7 +13,11 @@ from devstore.shop.state import State
 Amount = str | float | int
 
 
-class NewLine(msgspec.Struct):
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """A field nobody knows is refused: a misspelt one would be a test of something else."""
+
+
+class NewLine(Asked):
     price: Amount | None = None
     quantity: int = 1
     title: str = "Mug"
@@ -23,17 +27,17 @@ class NewLine(msgspec.Struct):
     tip: str = ""  # gateway, null or tip: how the line says that it is a tip
 
 
-class Pieces(msgspec.Struct):
+class Pieces(Asked):
     line_id: int | str
     quantity: int
 
 
-class LineAmount(msgspec.Struct):
+class LineAmount(Asked):
     line_id: int | str
     amount: Amount
 
 
-class NewOrder(msgspec.Struct):
+class NewOrder(Asked):
     """What is None is as the shop has it."""
 
     lines: list[NewLine]
@@ -54,12 +58,12 @@ class NewOrder(msgspec.Struct):
     exchange_rate: float | None = None
 
 
-class Paying(msgspec.Struct):
+class Paying(Asked):
     amount: Amount | None = None  # all that is outstanding
     days_ago: float = 0.0
 
 
-class Editing(msgspec.Struct):
+class Editing(Asked):
     add: list[NewLine] = []
     quantities: list[Pieces] = []  # the pieces the line shall have; 0 removes it
     discounts: list[LineAmount] = []
@@ -67,19 +71,19 @@ class Editing(msgspec.Struct):
     days_ago: float = 0.0
 
 
-class Exchanging(msgspec.Struct):
+class Exchanging(Asked):
     back: list[Pieces]
     lines: list[NewLine]
     days_ago: float = 0.0
 
 
-class NewAdjustment(msgspec.Struct):
+class NewAdjustment(Asked):
     amount: Amount  # negative is to the customer
     reason: str = "Refund discrepancy"
     kind: str | None = None  # None: the key is not there
 
 
-class NewRefund(msgspec.Struct):
+class NewRefund(Asked):
     """Pieces, "all" of them, or an amount without any.
 
     `money` is what is given for the pieces: None their worth, 0 nothing yet. `adjustments` are told
@@ -95,28 +99,28 @@ class NewRefund(msgspec.Struct):
     days_ago: float = 0.0
 
 
-class Settling(msgspec.Struct):
+class Settling(Asked):
     success: bool = True
     days_ago: float = 0.0
 
 
-class Cancelling(msgspec.Struct):
+class Cancelling(Asked):
     refund: bool = True
     days_ago: float = 0.0
 
 
-class Attaching(msgspec.Struct):
+class Attaching(Asked):
     customer_id: int | str
     paid_again: bool = False
     days_ago: float = 0.0
 
 
-class Fulfilling(msgspec.Struct):
+class Fulfilling(Asked):
     lines: list[Pieces] | None = None  # all that is left
     days_ago: float = 0.0
 
 
-class Telling(msgspec.Struct):
+class Telling(Asked):
     topics: list[str]
 
 

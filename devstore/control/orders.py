@@ -88,6 +88,10 @@ async def refund(request: Request) -> Response:
     """By lines, by all of them ("all"), or by an amount; answers the last refund."""
     world, shop, order = world_of(request), shop_of(request), order_of(request)
     asked = await read(request, asking.NewRefund)
+    if (asked.adjustments and asked.amount is None) or (
+        asked.money is not None and not asked.lines
+    ):
+        raise FormError("Adjustments are told with an amount, and money is given for lines.")
     made: sold.Refund | None = None
     at = things.ago(asked.days_ago)
     if asked.lines:

@@ -13,19 +13,19 @@ from devstore.webhooks import payload_people
 from devstore.world import shop_of, world_of
 
 
-class Merging(msgspec.Struct):
+class Merging(msgspec.Struct, forbid_unknown_fields=True):
     into: int | str
     status: str = "completed"
 
 
-class ShopSettings(msgspec.Struct, omit_defaults=True):
+class ShopSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is None stays as it is."""
 
     currency: str | None = None
     timezone: str | None = None
     taxes_included: bool | None = None
     tax_percent: float | None = None
-    tax_on_first_line: bool | None = msgspec.field(default=None, name="is_tax_on_first_line")
+    tax_on_first_line: bool | None = None
     presentment_currency: str | None = None
     exchange_rate: float | None = None
 
@@ -82,7 +82,10 @@ async def tell_purchases(request: Request) -> Response:
 async def change_settings(request: Request) -> Response:
     """Currency, time zone and taxes; answers the body of the `shop/update` it sends."""
     asked, shop = await read(request, ShopSettings), shop_of(request)
-    acts.change_shop(world_of(request), shop, msgspec.to_builtins(asked))
+    wanted = msgspec.to_builtins(asked)
+    if "tax_on_first_line" in wanted:
+        wanted["is_tax_on_first_line"] = wanted.pop("tax_on_first_line")
+    acts.change_shop(world_of(request), shop, wanted)
     return answer(payload_people.shop(shop))
 
 

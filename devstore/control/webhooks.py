@@ -23,7 +23,7 @@ class NewWebhook(forging.Forgery, kw_only=True):
     customer_id: int | str | None = None
 
 
-class Releasing(msgspec.Struct):
+class Releasing(msgspec.Struct, forbid_unknown_fields=True):
     order: str = "first_first"
 
 

@@ -10,7 +10,7 @@ TOPICS_LIMIT = 50
 CLOCK_LIMIT_HOURS = 24 * 366.0
 
 
-class Nuisance(msgspec.Struct):
+class Nuisance(msgspec.Struct, forbid_unknown_fields=True):
     """What is None stays as it is."""
 
     duplicate_ratio: float | None = None

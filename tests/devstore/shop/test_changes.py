@@ -316,6 +316,9 @@ async def test_each_change_is_a_second_later_unless_they_are_to_share_one(shop: 
         ("tell", {"topics": []}),
         ("tell", {"topics": ["orders/eaten"]}),
         ("refund", {"amount": "1.00", "days_ago": -1}),
+        ("refund", {"amount": "1.00", "is_pending": True}),
+        ("refund", {"amount": "1.00", "money": "0"}),
+        ("refund", {"lines": "all", "adjustments": [{"amount": "-1.00"}]}),
     ],
 )
 async def test_what_an_order_cannot_do_is_refused_and_changes_nothing(

@@ -21,9 +21,10 @@ def both(amount_set: dict[str, Any]) -> list[str]:
 
 
 async def test_prices_include_their_tax(store: Store) -> None:
-    await settings(store, taxes_included=True, tax_percent=20)
+    await settings(store, taxes_included=True, tax_percent=20, tax_on_first_line=True)
     order = await store.order(lines=[{"price": "120.00"}])
     assert order["taxes_included"] is True
+    assert store.shop.is_tax_on_first_line
     assert order["line_items"][0]["tax_lines"][0]["price"] == "20.00"
     assert [order[name] for name in ("subtotal_price", "total_tax", "total_price")] == [
         "120.00",

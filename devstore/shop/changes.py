@@ -65,10 +65,14 @@ def refund(
     note: str | None = None,
     at: str = "",
 ) -> sold.Refund:
-    """Lines as `(line id, quantity)`, or all that is left when `lines` is None.
+    """Lines as `(line id, quantity)`, or all that is left when `lines` is None: with the shipping,
+    unless the money is another amount or pending.
 
     Raises RefusedError for more than what is left.
     """
+    if lines is None and (money_cents is not None or is_pending):
+        left = [(line.id, totals.pieces_left(order, line)) for line in order.lines]
+        lines = [pair for pair in left if pair[1]]
     if lines is None:
         made = refunds.refund_whole(world.state, order, note=note, at=at)
     else:

@@ -190,6 +190,13 @@ async def test_goods_come_back_first_and_the_money_later(shop: Shop) -> None:
     assert sums(await shop.now(order)) == ("partially_refunded", "100.00", "50.00", "0.00")
 
 
+async def test_all_goods_come_back_first(shop: Shop) -> None:
+    order = await shop.order(mug("50.00"), mug("50.00", 2))
+    goods = await shop.act(order, "refund", lines="all", money="0")
+    assert (amounts(goods), goods["transactions"]) == (["150.00"], [])
+    assert [one["quantity"] for one in goods["refund_line_items"]] == [1, 2]
+
+
 async def test_the_money_comes_first_and_the_goods_later(shop: Shop) -> None:
     order = await shop.order(mug("50.00"), mug("50.00"))
     await shop.act(order, "refund", amount="50.00")

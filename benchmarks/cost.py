@@ -51,11 +51,13 @@ def _table(what: str, names: tuple[str, ...], count: int, rounds: int, rows: int
     ]
 
 
-def _measured(names: tuple[str, ...], count: int, first_id: int, rows: int) -> dict[str, float]:
+def _measured(
+    names: tuple[str, ...], count: int, first_id: int, *, rows: int, shops: int
+) -> dict[str, float]:
     """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate, where the ledger
     has `rows` rows already.
     """
-    with sides.holdfast(shops=0 if rows else sides.SHOPS, **sides.LIFTED) as stack:
+    with sides.holdfast(shops=0 if rows else shops, **sides.LIFTED) as stack:
         url = stack.environment["DATABASE_URL"]
         if rows:
             of_others = growth.OTHERS * growth.OTHERS_MEMBERS
@@ -63,7 +65,7 @@ def _measured(names: tuple[str, ...], count: int, first_id: int, rows: int) -> d
             asyncio.run(growth.fill(url, large, ROWS_A_MEMBER))
         stack.start(*names)
         time.sleep(1)
-        job = {"count": count, "shops": sides.SHOPS, "first_id": first_id}
+        job = {"count": count, "shops": shops, "first_id": first_id}
         before, wal_before = _cpu_seconds(stack), asyncio.run(_wal(url))
         ports = [stack.ports[name] for name in names if name.startswith("web")]
         share = count // len(ports)

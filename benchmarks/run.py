@@ -109,6 +109,7 @@ MEASUREMENTS = {
     "sustained": sustained,
     "cost": cost.cost,
     "cost2": cost.cost_of_two,
+    "shops": cost.cost_by_shops,
     "cost10m": cost.cost_of_growth,
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,

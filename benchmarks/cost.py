@@ -37,8 +37,28 @@ def cost_of_growth(count: int, rounds: int) -> list[Row]:
     return [*empty, *full]
 
 
-def _table(what: str, names: tuple[str, ...], count: int, rounds: int, rows: int = 0) -> list[Row]:
-    found = [_measured(names, count, 4 * 10**9 + number * count, rows) for number in range(rounds)]
+def cost_by_shops(count: int, rounds: int) -> list[Row]:
+    """The same webhooks from 10 to 10,000 shops: lanes and batches grow apart."""
+    return [
+        row
+        for shops in (10, 100, 1_000, 10_000)
+        for row in _table(f"{shops:,} shops", ROAD, count, rounds, shops=shops)
+    ]
+
+
+def _table(
+    what: str,
+    names: tuple[str, ...],
+    count: int,
+    rounds: int,
+    *,
+    rows: int = 0,
+    shops: int = sides.SHOPS,
+) -> list[Row]:
+    found = [
+        _measured(names, count, 4 * 10**9 + number * count, rows=rows, shops=shops)
+        for number in range(rounds)
+    ]
     parts = {name for one in found for name in one}
     middle = {name: statistics.median(one.get(name, 0.0) for one in found) for name in parts}
     wal = middle.pop("WAL bytes")

@@ -80,6 +80,7 @@ async def healthz(request: Request) -> Response:
                 "status": notices[name],
                 "lag_seconds": round(line.lag_seconds, 3),
                 "stuck_seconds": round(line.stuck_seconds, 3),
+                "reaches_database": line.is_database_reached,
                 "beat_at": line.beat_at.isoformat() if line.beat_at else None,
                 "progress_at": line.progress_at.isoformat() if line.progress_at else None,
             }
@@ -230,12 +231,16 @@ async def _heartbeats(stores: db.Stores) -> list[Scraped]:
         if line.beat_at
     }
     stuck = {name: line.stuck_seconds for name, line in beats.items()}
+    reached = {name: float(line.is_database_reached) for name, line in beats.items()}
     return [
         Scraped(
             "holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process"
         ),
         Scraped(
             "holdfast_stuck_seconds", "Since a process has work and finishes none", stuck, "process"
+        ),
+        Scraped(
+            "holdfast_database_reached", "1 when a process reaches Postgres", reached, "process"
         ),
     ]
 

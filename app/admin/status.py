@@ -28,6 +28,7 @@ STATES = {
     "down": ("Not answering", "critical"),
 }
 STUCK = "Standing still"  # it has work before it and finishes none; a watchdog starts it again
+CUT_OFF = "Not reaching the database"
 TRIED_AGAIN = "It is being tried again now"
 LANES = Resource("lanes")
 
@@ -152,11 +153,12 @@ def _part(name: str, board: health.Board) -> Part:
     if board.is_remembered:
         return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
     state, tone = STATES[notice]
-    if notice == "late" and health.is_stuck(line):
+    if notice == "late" and not line.is_database_reached:
+        state, tone = CUT_OFF, "critical"
+    elif notice == "late" and health.is_stuck(line):
         state = STUCK
-    return Part(
-        title, text, state, tone, _lag(line) if notice != "down" else "unknown", line.beat_at
-    )
+    is_measured = notice != "down" and line.is_database_reached
+    return Part(title, text, state, tone, _lag(line) if is_measured else "unknown", line.beat_at)
 
 
 def _lag(line: health.ServiceHealth) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError, ResponseError
 
-from app.resilience import breaker
+from app.resilience import breaker, reach
 from app.resilience.guard import Resource, guard
 from app.services import PROCESSES
 from app.telemetry import logs, metrics
@@ -42,6 +42,7 @@ class Beat(msgspec.Struct, frozen=True):
     details: dict[str, Any] = {}
     progress_at: datetime | None = None  # when it last finished something
     stuck_since: datetime | None = None  # since when it has had work and finished none
+    is_database_reached: bool = True  # by the process that says this
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class ServiceHealth:
     details: dict[str, Any] = field(default_factory=dict)
     progress_at: datetime | None = None
     stuck_seconds: float = 0.0  # for how long it has had work and finished none
+    is_database_reached: bool = True
 
 
 class Board(dict[str, ServiceHealth]):
@@ -77,14 +79,15 @@ async def beat(
     stuck_seconds: float = 0.0,
 ) -> bool:
     """Say that this process of `service` lives; call every second. Circuits that are not closed are
-    added.
+    added, and whether it reaches Postgres. Who does not is not caught up, whatever its lag.
 
     A beat that Redis does not take is logged and counted, never raised (False): a missing beat is
     its own message.
     """
     try:
         now = await _redis_now(redis)
-        if lag_seconds < CAUGHT_UP_BELOW_SECONDS:
+        is_database_reached = reach.is_database_reached()
+        if is_database_reached and lag_seconds < CAUGHT_UP_BELOW_SECONDS:
             _caught_up[service] = now
         elif service not in _caught_up:
             _caught_up[service] = await _caught_up_before(redis, service)
@@ -96,6 +99,7 @@ async def beat(
             {**(details or {}), "circuits": circuits},
             _ago(now, since_progress_seconds),
             _ago(now, stuck_seconds or None),
+            is_database_reached,
         )
         await _untyped(redis).hset(KEY, service, msgspec.json.encode(said))
     except (RedisError, OSError, msgspec.MsgspecError) as error:
@@ -125,14 +129,15 @@ async def board(redis: aioredis.Redis) -> Board:
 def service_notice(board: Board, service: str) -> Notice:
     """What to tell people about a service.
 
-    `late` when its work is more than 15 s behind, when it stands still with work before it, and
-    while the board itself cannot be read: the bus is away then.
+    `late` when its work is more than 15 s behind, when it stands still with work before it or does
+    not reach the database, and while the board itself cannot be read: the bus is away then.
     """
     health = board.get(service)
     if health is None or not health.alive:
         return "down"
     is_behind = health.lag_seconds > LATE_AFTER_SECONDS or is_stuck(health)
-    return "late" if board.is_remembered or is_behind else "healthy"
+    is_late = is_behind or not health.is_database_reached
+    return "late" if board.is_remembered or is_late else "healthy"
 
 
 def is_stuck(health: ServiceHealth) -> bool:
@@ -214,6 +219,7 @@ def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
         said.details,
         said.progress_at,
         (now - said.stuck_since).total_seconds() if said.stuck_since else 0.0,
+        said.is_database_reached,
     )
 
 

@@ -24,6 +24,7 @@ BACK_WITHIN_SECONDS = 20.0
 # what was handled while the cache could not be told is shown when its older entry has aged
 FRESH_SECONDS = 30.0
 HOLE_SECONDS = 16.0  # at most, and as long as it takes until health says so
+SEEN_WITHIN_SECONDS = 6.0  # five, and one for the slowness of this machine
 WAITING_FOR_A_LOCK = """
 SELECT client_port FROM pg_stat_activity
  WHERE wait_event_type = 'Lock' AND application_name LIKE 'holdfast%' LIMIT 1
@@ -217,8 +218,7 @@ def test_a_black_hole_between_a_process_and_a_store_is_seen_and_over_by_itself(
         f" in the ledger {back:.1f} s, healthy {well:.1f} s, shown {shown:.1f} s after it ended"
     )
     assert slowest_seconds < 5
-    if (process, store) != ("relay", "postgres"):  # it has a week's partitions in advance
-        assert seen_seconds >= 0, "nobody saw it"
+    assert 0 <= seen_seconds < SEEN_WITHIN_SECONDS
     stack.verify()
 
 

@@ -89,6 +89,7 @@ async def beat(
     A beat that Redis does not take is logged and counted, never raised (False): a missing beat is
     its own message.
     """
+    missed = cache.misses()  # before the moment that is told of them
     try:
         now = await _redis_now(redis)
         is_database_reached = reach.is_database_reached()
@@ -106,7 +107,6 @@ async def beat(
             _ago(now, stuck_seconds or None),
             is_database_reached,
         )
-        missed = cache.misses()
         fields: dict[str, bytes | str] = {service: msgspec.json.encode(said)}
         if missed != _told.get(service):
             fields[MISSED] = now.isoformat()

@@ -72,8 +72,10 @@ def inside(room: Room) -> Iterator[None]:
 
 
 def connections_max(webs: int, workers: int) -> int:
-    """How many connections so many processes hold at most, a command of each kind beside them."""
+    """How many connections so many processes hold at most, a command of each kind beside them, and
+    the daily verification.
+    """
     per_web, per_worker, per_command = (
         sum(room.connections for room in rooms) for rooms in (WEB, WORKER, COMMANDS)
     )
-    return webs * per_web + workers * per_worker + per_command
+    return webs * per_web + workers * per_worker + per_command + AUDIT.connections

@@ -17,13 +17,13 @@ from app.points.earning import actions as earning
 from app.points.members import reads
 from app.points.panels import balance, redeeming, shopper
 from app.points.rewards import redemption
-from app.resilience import breaker, cache, health, limits
+from app.resilience import breaker, cache, health, limits, reach
 from tests.points.world import ALICE
 
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    for one in (shopper, cache, health, backlog):
+    for one in (shopper, cache, health, backlog, reach):
         one.forget()
     for one in (
         balance.READS,

@@ -46,7 +46,8 @@ OPENINGS = Room("openings", 2, 0.5, 3.0, "fresh")
 CHANGES = Room("changes", 3, 1.0, 5.0, "fresh")
 SPILL = Room("spill", 2, 1.0, 2.0, "kept")
 HEALTH = Room("health", 2, 0.3, 0.9, "kept")  # below the second a load balancer waits
-WORK = Room("work", 8, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)  # whoever is in no other
+# whoever is in no other
+WORK = Room("work", 8, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
 TIMED = Room("timed", 3, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
 LETTERS = Room("letters", 2, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
 AUDIT = Room("audit", 2, 1.0, 3_600.0, "fresh", statement_seconds=None)

@@ -21,10 +21,11 @@ from app.flow.lanes.admission import Admission
 from app.resilience import health
 from app.resilience.progress import Progress
 from local import servers
-from tests.conftest import ROOT, wait_for_port
+from tests.conftest import ROOT
 from tests.flow.helpers import until
 from tests.flow.lanes.drains import ALICE, emitted
 from tests.stack import Stack, wait_for
+from tests.template import wait_for_port
 from tests.workers.test_ingest import item
 from workers import ingest, service
 

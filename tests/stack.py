@@ -305,3 +305,10 @@ def wait_for(
     while not ready():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s {detail()}"
         time.sleep(0.05)
+
+
+def seconds_until(what: str, ready: Callable[[], bool], seconds: float) -> float:
+    """How long it took; it must not take longer than `seconds`."""
+    began = time.monotonic()
+    wait_for(what, ready, seconds)
+    return time.monotonic() - began

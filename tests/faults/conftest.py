@@ -1,4 +1,4 @@
-"""Redis servers of a test's own, ended with it, and nothing remembered of them."""
+"""Redis servers and a session of a test's own, ended with it, and nothing remembered of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.flow.lanes import durability
+from tests.faults.beside import Beside
 from tests.faults.redises import OwnRedis
+from tests.stack import Stack
 
 
 @pytest.fixture
@@ -21,3 +23,10 @@ def redises(tmp_path: Path) -> Iterator[list[OwnRedis]]:
 def fresh() -> Iterator[None]:
     yield
     durability.forget()
+
+
+@pytest.fixture
+def beside(whole_stack: Stack) -> Iterator[Beside]:
+    made = Beside(whole_stack)
+    yield made
+    made.close()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,10 +18,11 @@ import asyncpg
 import pytest
 
 from tests.conftest import ROOT
-from tests.faults.test_parts_down import bob_with, gauge, redeem
-from tests.faults.test_rooms import Beside, newest_delivery
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with, gauge, redeem
+from tests.faults.test_rooms import newest_delivery
 from tests.proofs.story import order
-from tests.stack import SECRET, SHOP, Stack, wait_for
+from tests.stack import SECRET, SHOP, Stack, seconds_until, wait_for
 from tests.webhook import signed_headers
 
 pytestmark = pytest.mark.long
@@ -99,12 +100,10 @@ ctypes.pythonapi.PyType_Modified(ctypes.py_object(datetime.datetime))
 """
 
 
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.execute("DELETE FROM dead_letters")
-    made.close()
+@pytest.fixture(autouse=True)
+def _no_letters_are_left(beside: Beside) -> Iterator[None]:
+    yield
+    beside.execute("DELETE FROM dead_letters")
 
 
 @contextmanager
@@ -140,12 +139,6 @@ def emit(stack: Stack, customer_id: str, count: int, every: int, poison: str) ->
 
 def pids(stack: Stack) -> dict[str, int]:
     return {name: process.pid for name, process in stack.running.items() if process.poll() is None}
-
-
-def seconds_until(what: str, ready: Callable[[], bool], seconds: float) -> float:
-    began = time.monotonic()
-    wait_for(what, ready, seconds)
-    return time.monotonic() - began
 
 
 def test_a_long_transaction_of_somebody_holds_the_facts_back_and_is_named(

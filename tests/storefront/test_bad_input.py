@@ -11,19 +11,17 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from app import db, main
-from app.core.models import Shop
+from app import db
 from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
 from app.points.members import reads
-from app.points.panels import shopper
 from app.points.rewards import actions
-from app.resilience import breaker, cache, health
 from app.storefront import routes as storefront
 from tests.admin.staff import Staff
 from tests.conftest import SECRET
 from tests.points.world import ALICE, BOB, figures, one
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
+from tests.web_app import all_beat, fresh_process, install, open_app
 from tests.webhook import signed_headers
 
 CHARLIES = "charlie.myshopify.com"
@@ -46,31 +44,18 @@ Lines = Sequence[MutableMapping[str, Any]]
 
 @pytest.fixture(autouse=True)
 def _fresh_process() -> None:
-    for remembering in (shopper, cache, health):
-        remembering.forget()
-    for known in breaker._known.values():
-        known._move(breaker.State.CLOSED, "start of the test")
+    fresh_process()
 
 
 @pytest.fixture
 async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
     """The app with real stores, two installed shops with their rewards, and every service alive."""
+    await install(ALICE, CHARLIES)
     for shop in (ALICE, CHARLIES):
-        await Shop.create(domain=shop, name=shop, access_token=b"never used here")
         await earning.ensure_program(shop, "USD", "UTC")
-    for service in health.PROCESSES:
-        await health.beat(stores.queue, service, 0.0)
-    app = main.create_app(stores.config)
-    async with main.outgoing(stores.config) as client:
-        state = main.state(stores.config, stores, client)
-
-        async def with_state(scope, receive, send) -> None:
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=with_state), base_url="http://app"
-        ) as asking:
-            yield asking
+    await all_beat(stores)
+    async with open_app(stores.config, stores) as asking:
+        yield asking
 
 
 def line(**changed: Any) -> list[dict[str, Any]]:

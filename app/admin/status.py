@@ -19,7 +19,7 @@ from app.services import PROCESSES, SERVICES
 from app.web import forms, pages, wording
 from app.web.banners import Banner
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 STATES = {
     "healthy": ("Running", "success"),
@@ -156,7 +156,7 @@ async def replay(visit: Visit) -> Response:
 
 
 routes: list[BaseRoute] = [
-    Route("/status", status, name="status"),
+    Page("/status", status, "Status"),
     Route("/status/replay", replay, methods=["POST"]),
     Route("/status/replay/{letter_id}", replay, methods=["POST"]),
 ]

@@ -1,5 +1,6 @@
 """Whose data the pages show, what they show, and that all of it is text."""
 
+import re
 import uuid
 
 from app.flow.models import DeadLetter
@@ -130,3 +131,12 @@ async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
     assert "in Europe/Berlin" in seen
     await alice.get("/")
     assert await world.one("SELECT count(*) FROM program_versions WHERE shop = $1", ALICE) == 1
+
+
+async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_there(alice) -> None:
+    titles = ("Home", "Customers", "Program", "Status")
+    for path, title in zip(("/", "/customers", "/program", "/status"), titles, strict=True):
+        answer = await alice.get(path)
+        assert f"Holdfast {' '.join(titles)}" in text(answer)
+        marked = re.findall(r'aria-current="page"[^>]*>([^<]*)<', answer.text)
+        assert marked == [title]

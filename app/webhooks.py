@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from app import cells
 from app.errors import (
     BadInputError,
     HoldfastError,
@@ -109,7 +110,9 @@ async def _take(
     finally:
         if arriving.charged:
             arriving.leave()
-    return await admission.admit(_item(headers, body, request_id))
+    item = _item(headers, body, request_id)
+    cells.refuse_others(item.shop, admission.stores.config, "webhook")
+    return await admission.admit(item)
 
 
 def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:

@@ -27,6 +27,11 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
 # Label values come from short fixed lists, never from a request: no shop, customer or address
 # label.
 WEBHOOKS = Counter("holdfast_webhooks_total", "Webhooks by what admission answered", ["outcome"])
+MISDIRECTED = Counter(
+    "holdfast_misdirected_total",
+    "Requests of shops that live in another cell: webhook, page, storefront",
+    ["door"],
+)
 INGESTED = Counter(
     "holdfast_ingested_total", "Webhooks drained from the lanes by outcome", ["outcome"]
 )

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from app import cells, db, rooms
 from app import config as settings
-from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
@@ -88,6 +88,7 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return staff
+        cells.refuse_others(staff.shop, stores.config, "page")
         with on_behalf_of(staff.shop):
             token = admin_session.id_token(request)
             if not await installation.opened(staff, token, request.state.client, stores.config):

@@ -37,11 +37,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SECRET = "test-secret-test-secret-test-secret-1"
 # not TRUNCATE: on tables this small it takes fifty times as long, before every test
 EMPTYING = """
-SELECT 'DELETE FROM ' || tablename AS statement
-  FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%migration%'
-UNION ALL
-SELECT format('SELECT setval(%L, 1, false)', sequencename)
-  FROM pg_sequences WHERE schemaname = 'public' AND sequencename NOT LIKE '%migration%'
+SELECT string_agg(format('DELETE FROM %I', relname), '; ') FILTER (WHERE relkind <> 'S')
+       || '; SELECT '
+       || string_agg(format('setval(%L, 1, false)', relname), ', ') FILTER (WHERE relkind = 'S')
+  FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')
+   AND NOT relispartition AND relname NOT LIKE '%migration%'
 """
 
 
@@ -140,12 +141,18 @@ async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
         yield stores
 
 
+@pytest_asyncio.fixture(scope="session")
+async def emptying(open_session: db.Stores) -> str:
+    async with db.connection() as raw:
+        statements: str = await raw.fetchval(EMPTYING)
+    return statements
+
+
 @pytest_asyncio.fixture
-async def stores(open_session: db.Stores) -> db.Stores:
+async def stores(open_session: db.Stores, emptying: str) -> db.Stores:
     """Empty tables and an empty Redis."""
     async with db.connection() as raw:
-        emptying = await raw.fetch(EMPTYING)
-        await raw.execute("; ".join(row["statement"] for row in emptying))
+        await raw.execute(emptying)
     await open_session.queue.flushall()
     return open_session
 

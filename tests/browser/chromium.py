@@ -9,9 +9,10 @@ import pytest
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
-    "--in-process-gpu",
+    "--disable-software-rasterizer",
     "--disable-background-networking",
     "--disable-site-isolation-trials",
+    "--renderer-process-limit=1",
 ]
 
 

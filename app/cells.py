@@ -22,13 +22,14 @@ def cell_of(shop: str, config: Config) -> str:
     return config.shop_cells.get(shop, FIRST)
 
 
-def refuse_others(shop: str, config: Config, door: str) -> None:
+def refuse_others(shop: str, config: Config, door: str = "") -> None:
     """Raises ElsewhereError for a shop of another cell: what is written for it here, its own
-    cell would never see. `door` is what was asked: webhook, page or storefront.
+    cell would never see. It is counted by `door`, what was asked, unless whoever asks counts it.
     """
     cell = cell_of(shop, config)
     if cell != config.cell:
-        metrics.MISDIRECTED.labels(door).inc()
+        if door:
+            metrics.MISDIRECTED.labels(door).inc()
         raise ElsewhereError(
             f"This shop lives in cell {cell} of Holdfast, and this is cell {config.cell}."
         )

@@ -8,10 +8,11 @@ from typing import Any
 import asyncpg
 import psutil
 
-from benchmarks import sides
+from benchmarks import growth, sides
 from tests.stack import Stack
 
 CONNECTIONS = 128
+FULL_ROWS, ROWS_A_MEMBER = 10_000_000, 5
 ROAD = ("web", "ingest", "relay", "points")
 TWICE = ("web", "web2", "ingest", "ingest2", "relay", "points", "points2")
 Row = tuple[str, str, str]
@@ -27,8 +28,37 @@ def cost_of_two(count: int, rounds: int) -> list[Row]:
     return _table("two of web, ingest and points", TWICE, count, rounds)
 
 
-def _table(what: str, names: tuple[str, ...], count: int, rounds: int) -> list[Row]:
-    found = [_measured(names, count, 4 * 10**9 + number * count) for number in range(rounds)]
+def cost_of_growth(count: int, rounds: int) -> list[Row]:
+    """One process of each, on a database with ten million rows of the ledger, and on an empty one
+    in the same run.
+    """
+    empty = _table("empty database", ROAD, count, rounds)
+    full = _table("10,000,000 ledger rows", ROAD, count, rounds, rows=FULL_ROWS)
+    return [*empty, *full]
+
+
+def cost_by_shops(count: int, rounds: int) -> list[Row]:
+    """The same webhooks from 10 to 10,000 shops: lanes and batches grow apart."""
+    return [
+        row
+        for shops in (10, 100, 1_000, 10_000)
+        for row in _table(f"{shops:,} shops", ROAD, count, rounds, shops=shops)
+    ]
+
+
+def _table(
+    what: str,
+    names: tuple[str, ...],
+    count: int,
+    rounds: int,
+    *,
+    rows: int = 0,
+    shops: int = sides.SHOPS,
+) -> list[Row]:
+    found = [
+        _measured(names, count, 4 * 10**9 + number * count, rows=rows, shops=shops)
+        for number in range(rounds)
+    ]
     parts = {name for one in found for name in one}
     middle = {name: statistics.median(one.get(name, 0.0) for one in found) for name in parts}
     wal = middle.pop("WAL bytes")
@@ -41,11 +71,21 @@ def _table(what: str, names: tuple[str, ...], count: int, rounds: int) -> list[R
     ]
 
 
-def _measured(names: tuple[str, ...], count: int, first_id: int) -> dict[str, float]:
-    """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate."""
-    with sides.holdfast(*names, **sides.LIFTED) as stack:
+def _measured(
+    names: tuple[str, ...], count: int, first_id: int, *, rows: int, shops: int
+) -> dict[str, float]:
+    """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate, where the ledger
+    has `rows` rows already.
+    """
+    with sides.holdfast(shops=0 if rows else shops, **sides.LIFTED) as stack:
         url = stack.environment["DATABASE_URL"]
-        job = {"count": count, "shops": sides.SHOPS, "first_id": first_id}
+        if rows:
+            of_others = growth.OTHERS * growth.OTHERS_MEMBERS
+            large = {"large.myshopify.com": rows // ROWS_A_MEMBER - of_others}
+            asyncio.run(growth.fill(url, large, ROWS_A_MEMBER))
+        stack.start(*names)
+        time.sleep(1)
+        job = {"count": count, "shops": shops, "first_id": first_id}
         before, wal_before = _cpu_seconds(stack), asyncio.run(_wal(url))
         ports = [stack.ports[name] for name in names if name.startswith("web")]
         share = count // len(ports)
@@ -63,10 +103,11 @@ def _measured(names: tuple[str, ...], count: int, first_id: int) -> dict[str, fl
         ]
         started_at = min(sides.finish_load(one)["started_at"] for one in loads)
         done = share * len(ports)
-        rate = done / (sides.wait_for_rows(url, "ledger", done) - started_at)
+        rate = done / (sides.wait_for_rows(url, "awards", done) - started_at)
         time.sleep(0.5)  # what follows the last commit belongs to it, too
         after, wal_after = _cpu_seconds(stack), asyncio.run(_wal(url))
-        stack.verify()
+        if not rows:  # what it was filled with was never posted
+            stack.verify()
     spent = {name: (after[name] - before[name]) / done * 1e6 for name in before}
     return {**spent, "WAL bytes": (wal_after - wal_before) / done, "per second": rate}
 

@@ -29,6 +29,7 @@ GAUGES = (
     "holdfast_spilled_webhooks",
     "holdfast_dead_letters_waiting",
     "holdfast_heartbeat_age_seconds",
+    "holdfast_database_reached",
     "holdfast_cache_hit_ratio",
     "holdfast_webhooks_total",
     "holdfast_breaker_state",

@@ -14,13 +14,13 @@ from app import db, main
 from app.core.models import Shop
 from app.flow.lanes import backlog
 from app.points.panels import shopper
-from app.resilience import breaker, cache, health
+from app.resilience import breaker, cache, health, reach
 from app.shopify.client import outgoing
 
 
 def fresh_process() -> None:
     """Nothing is remembered, and every circuit is closed."""
-    for one in (backlog, cache, health, shopper):
+    for one in (backlog, cache, health, reach, shopper):
         one.forget()
     for known in breaker._known.values():
         known._move(breaker.State.CLOSED, "start of the test")

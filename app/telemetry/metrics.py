@@ -30,7 +30,7 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
 WEBHOOKS = Counter("holdfast_webhooks_total", "Webhooks by what admission answered", ["outcome"])
 MISDIRECTED = Counter(
     "holdfast_misdirected_total",
-    "Requests of shops that live in another cell: webhook, page, storefront",
+    "Requests of shops that live in another cell: page, storefront",
     ["door"],
 )
 INGESTED = Counter(

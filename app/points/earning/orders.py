@@ -18,6 +18,7 @@ from app.points.facts import Incoming, Reversal
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
+from app.writes import Writes
 
 # An order and its refund may be in the hands of two workers at once: whoever comes second must see
 # what the first did. One lock an order, taken in one order by all; they end with the transaction.
@@ -56,29 +57,27 @@ RETURNING shop, source
 """
 MARK_APPLIED = """
 UPDATE reversals SET is_applied = TRUE, points = done.points, forgiven = done.forgiven
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
-    AS done (shop, source, points, forgiven)
- WHERE reversals.shop = done.shop AND reversals.source = done.source
+  FROM {done} WHERE reversals.shop = done.shop AND reversals.source = done.source
 """
-AWARD_COLUMNS = (
-    "shop",
-    "order_id",
-    "order_name",
-    "member_id",
-    "outcome",
-    "rule_version",
-    "frozen",
-    "points",
-    "reversed_points",
-    "progress",
-    "created_at",
-)
+APPLIED = {"shop": "text", "source": "text", "points": "bigint", "forgiven": "bigint"}
+AWARD = {
+    "shop": "text",
+    "order_id": "text",
+    "order_name": "text",
+    "member_id": "bigint",
+    "outcome": "text",
+    "rule_version": "int",
+    "frozen": "text",
+    "points": "bigint",
+    "reversed_points": "bigint",
+    "progress": "text",
+    "created_at": "timestamptz",
+}
 UPDATE_AWARDS = """
 UPDATE awards SET reversed_points = changed.reversed_points, progress = changed.progress
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
-    AS changed (shop, order_id, reversed_points, progress)
- WHERE awards.shop = changed.shop AND awards.order_id = changed.order_id
+  FROM {changed} WHERE awards.shop = changed.shop AND awards.order_id = changed.order_id
 """
+CHANGED = {"shop": "text", "order_id": "text", "reversed_points": "bigint", "progress": "text"}
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _reversal = msgspec.json.Decoder(Reversal)
 
@@ -122,24 +121,17 @@ class OrderBatch(Batch):
             policy = self.terms[award.shop].clawback
             self.applied.append(grants.take_back(self, award, source, reversal, policy, account))
 
-    async def write(self, conn: Connection) -> None:
-        if self.fresh:
-            records = [self._record(award) for award in self.fresh.values()]
-            await conn.copy_records_to_table("awards", records=records, columns=AWARD_COLUMNS)
-        changed = list({key: self.earlier[key] for key, _, _ in self.late}.values())
+    def gather(self, writes: Writes) -> None:
+        writes.insert("awards", AWARD, [self._record(award) for award in self.fresh.values()])
+        changed = [
+            (award.shop, award.order_id, award.reversed_points, _encode(award.progress).decode())
+            for award in {key: self.earlier[key] for key, _, _ in self.late}.values()
+        ]
         if changed:
-            await conn.execute(
-                UPDATE_AWARDS,
-                [award.shop for award in changed],
-                [award.order_id for award in changed],
-                [award.reversed_points for award in changed],
-                [_encode(award.progress).decode() for award in changed],
-            )
+            writes.add(UPDATE_AWARDS.format(changed=writes.rows("changed", CHANGED, changed)))
         if self.applied:
-            await conn.execute(
-                MARK_APPLIED, *(list(column) for column in zip(*self.applied, strict=True))
-            )
-        await super().write(conn)
+            writes.add(MARK_APPLIED.format(done=writes.rows("done", APPLIED, self.applied)))
+        super().gather(writes)
 
     async def _load_orders(self, conn: Connection) -> None:
         paid, reversals = self.incoming.paid, self.incoming.reversals

@@ -128,3 +128,24 @@ async def test_the_break_it_buttons_stop_and_start_a_process(page: Page, socket_
     await row.get_by_role("button", name="Stop redis").click()
     await state_becomes(socket_path, "STOPPED")
     await expect(page.locator("#said")).to_have_text("redis: stop was asked for.")
+
+
+async def test_an_order_is_edited_paid_and_given_to_a_customer_by_buttons(page: Page) -> None:
+    bob = {"first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"}
+    shop = "/control/shops/alice.myshopify.com"
+    await page.request.post(f"{shop}/customers", data=bob)
+    sale = {"lines": [{"price": "60.00"}], "source": "pos", "tax_percent": 0}
+    order = await (await page.request.post(f"{shop}/orders", data=sale)).json()
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await page.goto(f"/shops/alice.myshopify.com/orders/{order['id']}")
+    said = page.get_by_role("status")
+    await page.get_by_label("Price").first.fill("25.00")
+    await page.get_by_role("button", name="Add this line").click()
+    await expect(said).to_have_text("The line was added.")
+    standing = page.get_by_role("region", name="As it now stands")
+    await expect(standing.get_by_role("row", name="Still to be paid")).to_contain_text("$25.00")
+    await page.get_by_role("button", name="Take the payment").click()
+    await expect(said).to_have_text("The order is paid.")
+    await page.get_by_role("button", name="Say who bought it").click()
+    await expect(said).to_have_text("It was Bob Buyer who bought it.")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390

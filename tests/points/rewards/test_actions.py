@@ -67,10 +67,7 @@ async def test_nobody_spends_more_than_they_have_nor_another_shops_points() -> N
         await rewards.redeem("charlie.myshopify.com", BOB, reward, "k1", "r")
 
 
-async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(rewards, "WAIT_SECONDS_MAX", 60.0)  # the machine may be busy
+async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for() -> None:
     reward = await bob_has(1234)
     tries = [rewards.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r") for _ in range(200)]
     answers = await crowd(*tries, return_exceptions=True)
@@ -81,10 +78,7 @@ async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pay
     assert await one("SELECT count(DISTINCT code) FROM redemptions") == 12
 
 
-async def test_of_50_requests_with_one_key_there_is_one_redemption(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(rewards, "WAIT_SECONDS_MAX", 60.0)  # the machine may be busy
+async def test_of_50_requests_with_one_key_there_is_one_redemption() -> None:
     reward = await bob_has(1234)
     answers = await crowd(*(rewards.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50)))
     assert len({answer.id for answer in answers}) == 1

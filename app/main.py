@@ -61,9 +61,10 @@ def create_app(config: Config) -> Starlette:
         *operations.routes,
         Mount("/static", Static(directory=settings.ROOT / "static"), name="static"),
         *admin_session.routes,
+        # these stand in the navigation in this order
         *home.routes,
-        *status.routes,
         *points_pages.routes,
+        *status.routes,
     ]
     app = Holdfast(
         routes=routes,

@@ -4,13 +4,12 @@ others go on, and everything is back by itself.
 
 import json
 import time
-from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 
-from tests.faults.test_parts_down import bob_with
-from tests.faults.test_rooms import Beside
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with
 from tests.proofs.story import order
 from tests.stack import SECRET, SHOP, Stack, wait_for
 from tests.webhook import signed_headers
@@ -30,22 +29,9 @@ SELECT client_port FROM pg_stat_activity
 """
 
 
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
-
-
 def status(stack: Stack, process: str) -> str:
     found = stack.health().get("services", {}).get(process, {})
     return str(found.get("status", "unknown"))
-
-
-def seconds_until(what: str, ready: Callable[[], bool], seconds: float) -> float:
-    began = time.monotonic()
-    wait_for(what, ready, seconds)
-    return time.monotonic() - began
 
 
 def owner_of(stack: Stack, port: int, names: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ database.
 
 import itertools
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,8 @@ from tests.points.world import handle, line, now
 pytestmark = pytest.mark.usefixtures("stores")
 CUSTOMERS = ("bob", "charlie")
 COSTS = (3, 20)
-EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "60"))  # more of them before a release
+EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "30"))
+EXAMPLES_MANY = 10 * EXAMPLES  # in `make faults`
 ORDERS = 8
 shops = (f"shop-{number}.myshopify.com" for number in itertools.count())
 
@@ -175,6 +177,7 @@ class Run:
             lots = await conn.fetch(
                 "SELECT source, remaining FROM lots WHERE shop = $1 AND remaining > 0", self.shop
             )
+            assert await totals.differing(conn, self.shop) == []
         found = {row["customer_id"]: row for row in members}
         assert found.keys() == self.model.people.keys()
         for customer, person in self.model.people.items():
@@ -186,17 +189,24 @@ class Run:
             if lot.remaining
         }
         assert {row["source"]: row["remaining"] for row in lots} == expected
-        async with db.connection() as conn:
-            assert await totals.differing(conn, self.shop) == []
         if next(self.keys) % 3 == 0:
             await totals.fold()
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(order, min_size=ORDERS, max_size=ORDERS), st.lists(step, min_size=20, max_size=35))
-async def test_a_random_history_equals_the_model(
-    stores: db.Stores, orders: list[Any], steps: list[Any]
-) -> None:
+def histories(examples: int) -> Callable[[Any], Any]:
+    """So many random histories, each as `orders` and the `steps` that are taken with them."""
+
+    def made(test: Any) -> Any:
+        orders = st.lists(order, min_size=ORDERS, max_size=ORDERS)
+        given_both = given(orders, st.lists(step, min_size=20, max_size=35))(test)
+        return settings(
+            max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck)
+        )(given_both)
+
+    return made
+
+
+async def follow(stores: db.Stores, orders: list[Any], steps: list[Any]) -> None:
     run = Run(orders)
     await run.start(stores)
     for kind, *arguments in steps:
@@ -206,7 +216,22 @@ async def test_a_random_history_equals_the_model(
     assert report.is_sound, report.problems
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+@histories(EXAMPLES)
+async def test_a_random_history_equals_the_model(
+    stores: db.Stores, orders: list[Any], steps: list[Any]
+) -> None:
+    await follow(stores, orders, steps)
+
+
+@pytest.mark.long
+@histories(EXAMPLES_MANY)
+async def test_many_random_histories_equal_the_model(
+    stores: db.Stores, orders: list[Any], steps: list[Any]
+) -> None:
+    await follow(stores, orders, steps)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(order, st.lists(reversal, max_size=6), st.randoms())
 async def test_refunds_add_up_to_the_same_in_any_order_and_split(
     stores: db.Stores, first: Any, reversals: list[Any], shuffled: Any

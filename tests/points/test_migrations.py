@@ -1,8 +1,5 @@
 """What an earlier release wrote is still right after the migration of points."""
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -12,6 +9,7 @@ import pytest
 from app import config as settings
 from app.points.earning.rules import Frozen, Progress
 from app.points.facts import Reversal
+from tests.databases import make_empty, migrate, release
 
 BEFORE = "0002_claims_and_reversals"
 EARLIER = """
@@ -38,33 +36,15 @@ VALUES (gen_random_uuid(), 'a', 1, '7', 1, 'r', 10, 5, 'k', 'h', 'HF-1', '', 'he
 @pytest.fixture
 async def earlier(stores: object, config: settings.Config) -> AsyncIterator[asyncpg.Connection]:
     """A database of its own, with the tables and rows of the release before."""
-    admin = await asyncpg.connect(config.database_url)
-    await admin.execute("DROP DATABASE IF EXISTS earlier")
-    await admin.execute("CREATE DATABASE earlier")
-    url = config.database_url.rsplit("/", 1)[0] + "/earlier"
-    await run("-m", "tortoise", "-c", "app.db.TORTOISE", "migrate", "app", BEFORE, url=url)
+    url = await make_empty(config, "earlier")
+    await migrate(url, BEFORE)
     conn = await asyncpg.connect(url)
     try:
         await conn.execute(EARLIER)
-        await run("-m", "workers.release", url=url)
+        await release(url)
         yield conn
     finally:
         await conn.close()
-        await admin.execute("DROP DATABASE earlier")
-        await admin.close()
-
-
-async def run(*arguments: str, url: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        cwd=settings.ROOT,
-        env={**os.environ, "DATABASE_URL": url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
 
 
 async def test_awards_refunds_and_redemptions_of_the_release_before_are_read_as_they_were(

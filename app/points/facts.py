@@ -146,8 +146,8 @@ def made(topic: str, account: Account, source: str, points: int, trace: str, **m
 
 def _read_order(incoming: Incoming, event: Event, now: datetime) -> None:
     order = _order.decode(event.data)
-    if not order.lines:
-        return
+    if not order.lines and event.topic != "order.paid":
+        return  # it says nothing of them
     told = Told(order, event, moment(order.updated_at, event, now))
     incoming.orders.setdefault((event.shop, order.order_id), News()).told.append(told)
 

@@ -24,12 +24,12 @@ class Grant:
     """A row of `grants` in memory."""
 
     __slots__ = (
-        "absorbed",
         "forgiven",
         "frozen",
         "is_new",
         "known",
         "lapsed",
+        "left",
         "member_id",
         "name",
         "order_id",
@@ -58,7 +58,7 @@ class Grant:
         self.forgiven = 0  # of those, what a policy left with the shopper
         self.unmet = 0  # of those, what is taken when the points come back from a reward
         self.lapsed = 0  # gone by time, and not yet set off against what was asked back
-        self.absorbed = 0  # set off in this transaction
+        self.left = (0, 0, 0)  # forgiven, unmet and lapsed as they were loaded
         self.revision = 0
         self.is_new = True
         self.stages: list[Stage] = []
@@ -246,7 +246,6 @@ def _take_back(hand: Hand, points: int, source: str, why: dict[str, Any]) -> Non
     grant.reversed_points += points
     absorbed = min(points, grant.lapsed)
     grant.lapsed -= absorbed
-    grant.absorbed += absorbed
     rest = points - absorbed
     held_lots = batch.lots.get(account.id, [])
     if hand.own is not None:

@@ -59,14 +59,14 @@ UPDATE_GRANTS = """
 UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = changed.outcome,
                   rule_version = changed.rule_version, frozen = changed.frozen,
                   known = changed.known, points = changed.points,
-                  reversed_points = changed.reversed_points, forgiven = changed.forgiven,
-                  unmet = changed.unmet, lapsed = grants.lapsed - changed.absorbed,
-                  revision = changed.revision
+                  reversed_points = changed.reversed_points, revision = changed.revision,
+                  forgiven = grants.forgiven + changed.forgiven,
+                  unmet = grants.unmet + changed.unmet, lapsed = grants.lapsed + changed.lapsed
   FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::text[],
               $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
               $14::int[])
     AS changed (shop, source, name, member_id, outcome, rule_version, frozen, known, points,
-                reversed_points, forgiven, unmet, absorbed, revision)
+                reversed_points, forgiven, unmet, lapsed, revision)
  WHERE grants.shop = changed.shop AND grants.source = changed.source
 """
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -163,11 +163,9 @@ class OrderBatch(Batch):
         )
         for row in rows:
             grant = self.grants[row["shop"], row["source"].partition(":")[2]]
-            grant.lapsed, grant.forgiven, grant.unmet = (
-                row["lapsed"],
-                row["forgiven"],
-                row["unmet"],
-            )
+            grant.lapsed, grant.forgiven = row["lapsed"], row["forgiven"]
+            grant.unmet = row["unmet"]
+            grant.left = (grant.forgiven, grant.unmet, grant.lapsed)
 
     def _record(self, grant: Grant) -> tuple[Any, ...]:
         return (
@@ -191,6 +189,8 @@ class OrderBatch(Batch):
 
 
 def _changed(grant: Grant) -> tuple[Any, ...]:
+    """What time and rewards change meanwhile of a grant that moves nothing is left to them."""
+    forgiven, unmet, lapsed = grant.left
     return (
         grant.shop,
         grant.source,
@@ -202,9 +202,9 @@ def _changed(grant: Grant) -> tuple[Any, ...]:
         _encode(grant.known).decode(),
         grant.points,
         grant.reversed_points,
-        grant.forgiven,
-        grant.unmet,
-        grant.absorbed,
+        grant.forgiven - forgiven,
+        grant.unmet - unmet,
+        grant.lapsed - lapsed,
         grant.revision,
     )
 

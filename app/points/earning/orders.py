@@ -4,6 +4,7 @@ orders there are.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from app.db import Connection
 from app.points.earning import grants, terms
 from app.points.earning.grants import Grant
 from app.points.earning.known import stages
+from app.points.earning.rules import Frozen
 from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
@@ -176,7 +178,7 @@ class OrderBatch(Batch):
             grant.member_id,
             grant.outcome,
             grant.frozen.rule if grant.frozen else 0,
-            _frozen(grant),
+            _encoded(grant.frozen),
             _encode(grant.known).decode(),
             grant.points,
             grant.reversed_points,
@@ -198,7 +200,7 @@ def _changed(grant: Grant) -> tuple[Any, ...]:
         grant.member_id,
         grant.outcome,
         grant.frozen.rule if grant.frozen else 0,
-        _frozen(grant),
+        _encoded(grant.frozen),
         _encode(grant.known).decode(),
         grant.points,
         grant.reversed_points,
@@ -209,8 +211,9 @@ def _changed(grant: Grant) -> tuple[Any, ...]:
     )
 
 
-def _frozen(grant: Grant) -> str:
-    return _encode(grant.frozen).decode() if grant.frozen else ""
+@lru_cache(maxsize=1024)  # as many as there are rules in use
+def _encoded(frozen: Frozen | None) -> str:
+    return _encode(frozen).decode() if frozen else ""
 
 
 def _customer(grant: Grant) -> str:

@@ -69,7 +69,7 @@ class Back(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     adjustment: int = 0
 
 
-class Known(msgspec.Struct, omit_defaults=True):
+class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of an order, whatever facts told it: the newest that it said of itself, and of
     refunds and edits every one, by its id.
     """
@@ -177,10 +177,14 @@ def worth(
     """
     if refunds is None:
         refunds = order.refunds
-    if not (refunds or order.refunds or order.edits or order.outstanding) and all(
-        line.kept == line.quantity for line in order.lines
-    ):
-        return sum(line.net for line in order.lines), 1
+    if not (refunds or order.refunds or order.edits or order.outstanding):
+        whole = 0
+        for line in order.lines:
+            if line.kept != line.quantity:
+                break
+            whole += line.net
+        else:
+            return whole, 1
     nets, grosses = _standing(order, _pieces_back(order, refunds))
     net = _sum(nets)
     adjustment = sum(back.adjustment for back in refunds.values())

@@ -1,5 +1,5 @@
-"""A grant follows its order: every input that apps of this kind got wrong comes to what is right, in
-all orders of arrival, doubled, and with one missing where that can happen.
+"""A grant follows its order: every input that apps of this kind got wrong comes to what is right,
+in all orders of arrival, doubled, and with one missing where that can happen.
 """
 
 from collections.abc import Sequence

@@ -28,7 +28,7 @@ from app.flow.bus.buses import open_bus
 from app.flow.lanes import backlog, durability
 from app.flow.lanes.admission import Admission
 from app.points.pages import customers as points_pages
-from app.resilience import health, watchdog
+from app.resilience import health, reach, watchdog
 from app.shopify import admin_session
 from app.shopify.client import outgoing
 from app.storefront import routes as storefront
@@ -61,9 +61,10 @@ def create_app(config: Config) -> Starlette:
         *operations.routes,
         Mount("/static", Static(directory=settings.ROOT / "static"), name="static"),
         *admin_session.routes,
+        # these stand in the navigation in this order
         *home.routes,
-        *status.routes,
         *points_pages.routes,
+        *status.routes,
     ]
     app = Holdfast(
         routes=routes,
@@ -90,7 +91,8 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
         opened.enter_context(watchdog.watching())
-        for lasting in (_beat(stores), _look_at_redis(stores)):
+        until_the_end = asyncio.Event()
+        for lasting in (_beat(stores), reach.watch(until_the_end), _look_at_redis(stores)):
             opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)
 

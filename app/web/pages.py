@@ -16,9 +16,10 @@ import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
+from app import cells, db, rooms
 from app import config as settings
-from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
@@ -31,12 +32,6 @@ from app.web import banners, wording
 from app.web.banners import Banner
 
 T = TypeVar("T")
-NAVIGATION = (
-    ("/", "Home"),
-    ("/customers", "Customers"),
-    ("/program", "Program"),
-    ("/status", "Status"),
-)
 CARRIED = (
     "shop",
     "host",
@@ -69,6 +64,16 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
+class Page(Route):
+    """A route that stands in the navigation under its `title`, where its service's routes do."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], title: str
+    ) -> None:
+        super().__init__(path, endpoint)
+        self.title = title
+
+
 def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Let `handler` answer only requests with a valid id token of Shopify admin, and its errors as
     pages.
@@ -83,6 +88,7 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return staff
+        cells.refuse_others(staff.shop, stores.config, "page")
         with on_behalf_of(staff.shop):
             token = admin_session.id_token(request)
             if not await installation.opened(staff, token, request.state.client, stores.config):
@@ -206,7 +212,7 @@ def render(
     html = environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
-        navigation=NAVIGATION,
+        navigation=_navigation(visit.request),
         here="/" + visit.request.url.path.split("/")[1],
         link=functools.partial(link, carry),
         carry=carry,
@@ -226,6 +232,10 @@ def render(
 
 
 HTTP_ERROR = 400
+
+
+def _navigation(request: Request) -> list[tuple[str, str]]:
+    return [(one.path, one.title) for one in request.app.routes if isinstance(one, Page)]
 
 
 def error_page(status: int, message: str) -> HTMLResponse:

@@ -13,7 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.faults.test_parts_down import bob_with, redeem
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with, redeem
 from tests.stack import SHOP, Stack, wait_for
 
 pytestmark = pytest.mark.long
@@ -29,36 +30,6 @@ SELECT 'ingest', $1, 'orders/paid', 'large ' || number, payload, 'dead', 'too la
        (SELECT string_agg(md5(n::text), '')::bytea AS payload FROM generate_series(1, $2 / 32) AS n)
 """
 OF_THE_APP = "application_name LIKE 'holdfast%' AND pid <> pg_backend_pid()"
-
-
-class Beside:
-    """A session of the test's own, driven from a test that is no coroutine."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.url = stack.environment["DATABASE_URL"]
-        self.loop = asyncio.new_event_loop()
-        self.connection: Any = self.run(asyncpg.connect(self.url))
-
-    def run(self, call: Any) -> Any:
-        return self.loop.run_until_complete(call)
-
-    def execute(self, sql: str, *values: Any) -> Any:
-        return self.run(self.connection.execute(sql, *values))
-
-    def fetchval(self, sql: str, *values: Any) -> Any:
-        return self.run(self.connection.fetchval(sql, *values))
-
-    def close(self) -> None:
-        if not self.connection.is_closed():
-            self.run(self.connection.close())
-        self.loop.close()
-
-
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
 
 
 @pytest.fixture

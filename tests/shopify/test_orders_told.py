@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.shopify.payloads import Fact
-from tests.shopify.test_payloads import fact, money, order, refusal
+from tests.shopify.webhooks import fact, money, order, refusal
 
 
 def test_what_an_order_has_become_is_told_with_it():

@@ -19,6 +19,7 @@ from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
+from app.writes import Writes
 
 # An order and its refund may be in the hands of two workers at once: whoever comes second must see
 # what the first did. One lock an order, taken in one order by all; they end with the transaction.
@@ -39,24 +40,25 @@ SELECT found.shop, found.source, found.lapsed, found.forgiven, found.unmet
   FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
   JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
 """
-GRANT_COLUMNS = (
-    "shop",
-    "kind",
-    "source",
-    "name",
-    "member_id",
-    "outcome",
-    "rule_version",
-    "frozen",
-    "known",
-    "points",
-    "reversed_points",
-    "forgiven",
-    "unmet",
-    "lapsed",
-    "revision",
-    "created_at",
-)
+GRANT = {
+    "shop": "text",
+    "kind": "text",
+    "source": "text",
+    "name": "text",
+    "member_id": "bigint",
+    "outcome": "text",
+    "rule_version": "int",
+    "frozen": "text",
+    "known": "text",
+    "points": "bigint",
+    "reversed_points": "bigint",
+    "forgiven": "bigint",
+    "unmet": "bigint",
+    "lapsed": "bigint",
+    "revision": "int",
+    "created_at": "timestamptz",
+}
+CHANGED = {name: kind for name, kind in GRANT.items() if name not in {"kind", "created_at"}}
 UPDATE_GRANTS = """
 UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = changed.outcome,
                   rule_version = changed.rule_version, frozen = changed.frozen,
@@ -64,12 +66,7 @@ UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = 
                   reversed_points = changed.reversed_points, revision = changed.revision,
                   forgiven = grants.forgiven + changed.forgiven,
                   unmet = grants.unmet + changed.unmet, lapsed = grants.lapsed + changed.lapsed
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::text[],
-              $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-              $14::int[])
-    AS changed (shop, source, name, member_id, outcome, rule_version, frozen, known, points,
-                reversed_points, forgiven, unmet, lapsed, revision)
- WHERE grants.shop = changed.shop AND grants.source = changed.source
+  FROM {changed} WHERE grants.shop = changed.shop AND grants.source = changed.source
 """
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -114,16 +111,13 @@ class OrderBatch(Batch):
                 former = self.account(grant.member_id)
             grants.follow(self, grant, account, former, self.policies.get(grant.shop, ""))
 
-    async def write(self, conn: Connection) -> None:
+    def gather(self, writes: Writes) -> None:
         fresh = [self._record(grant) for grant in self.grants.values() if grant.is_new]
-        if fresh:
-            await conn.copy_records_to_table("grants", records=fresh, columns=GRANT_COLUMNS)
+        writes.insert("grants", GRANT, fresh)
         changed = [_changed(grant) for grant in self.grants.values() if not grant.is_new]
         if changed:
-            await conn.execute(
-                UPDATE_GRANTS, *(list(column) for column in zip(*changed, strict=True))
-            )
-        await super().write(conn)
+            writes.add(UPDATE_GRANTS.format(changed=writes.rows("changed", CHANGED, changed)))
+        super().gather(writes)
 
     async def _load_grants(self, conn: Connection) -> None:
         news = self.incoming.orders

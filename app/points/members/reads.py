@@ -51,9 +51,11 @@ async def balance(shop: str, customer_id: str) -> Balance:
     return _balance(customer_id, row or (0, 0, 0, 0, 0), as_of)
 
 
-async def balance_reading(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
-    """The balance from the cache while that is fresh, else from the database, else the last one
-    known, marked.
+async def balance_reading(
+    stores: Stores, shop: str, customer_id: str, fresh_since: datetime | None = None
+) -> Reading[Balance]:
+    """The balance from the cache while that is fresh and not of before `fresh_since`, else from the
+    database, else the last one known, marked.
     """
     return await cache.read_through(
         stores.cache,
@@ -63,6 +65,7 @@ async def balance_reading(stores: Stores, shop: str, customer_id: str) -> Readin
         encode=balances.encode,
         decode=balances.decoder.decode,
         sequence=lambda found: found.sequence,
+        fresh_since=fresh_since,
     )
 
 

@@ -20,7 +20,7 @@ from app.resilience import reading
 from app.resilience.reading import Reading
 from app.web import forms, pages, wording
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 EXAMPLE_ORDER = Decimal("49.90")
 DAYS_MAX = 3_650
@@ -281,7 +281,7 @@ async def _reward(visit: Visit, reward_id: str) -> RewardView:
 
 
 routes: list[BaseRoute] = [
-    Route("/program", program, name="program"),
+    Page("/program", program, "Program"),
     Route("/program/edit", edit, methods=["POST"]),
     Route("/program/example", example),
     Route("/program/rewards", save_reward, methods=["POST"]),

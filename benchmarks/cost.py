@@ -91,7 +91,7 @@ def _measure(
 ) -> dict[str, float]:
     """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate."""
     url = stack.environment["DATABASE_URL"]
-    known = asyncio.run(_value(url, "SELECT count(*) FROM awards"))
+    known = asyncio.run(_value(url, "SELECT count(*) FROM grants"))
     before, wal_before = _cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
     share = count // len(webs)
     loads = [
@@ -108,7 +108,7 @@ def _measure(
     ]
     started_at = min(sides.finish_load(one)["started_at"] for one in loads)
     done = share * len(webs)
-    rate = done / (sides.wait_for_rows(url, "awards", known + done) - started_at)
+    rate = done / (sides.wait_for_rows(url, "grants", known + done) - started_at)
     time.sleep(0.5)  # what follows the last commit belongs to it, too
     after, wal_after = _cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
     spent = {name: (after[name] - before[name]) / done * 1e6 for name in before}

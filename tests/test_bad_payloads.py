@@ -142,7 +142,7 @@ async def test_a_payload_that_cannot_be_used_is_set_aside_and_holds_up_nobody(
     assert await figures() == {"available": 49}, (
         "the good order beside it counts, and nothing of the bad one"
     )
-    assert await one("SELECT count(*) FROM awards") == 1
+    assert await one("SELECT count(*) FROM grants") == 1
     assert (await verify()).is_sound
 
 

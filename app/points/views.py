@@ -39,6 +39,7 @@ class Program:
     currency: str
     edited_by: str
     created_at: datetime | None
+    returns: str = "goods"  # goods | money: what a return counts by
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,9 @@ ALICE = "alice.myshopify.com"
 BOB = "7001"
 INSERT_PROGRAM = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency,
-                              edited_by, created_at)
+                              timezone, currency, edited_by, returns, created_at)
 SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD',
-       'test', now()
+       'test', $8, now()
   FROM program_versions WHERE shop = $1::text
 """
 
@@ -84,7 +83,7 @@ def refunded(
         "lines": [
             {"line_id": name, "quantity": quantity} for name, quantity in (lines or {}).items()
         ],
-        "adjustment_amount": amount,
+        "adjustment": f"-{amount}",
     }
     return fact("order.refunded", data, shop)
 
@@ -148,6 +147,7 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
         "expiry_days": None,
         "clawback": "within_balance",
         "timezone": "UTC",
+        "returns": "goods",
         **fields,
     }
     async with db.transaction() as conn:
@@ -160,6 +160,7 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
             values["expiry_days"],
             values["clawback"],
             values["timezone"],
+            values["returns"],
         )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.shopify import payloads
-from app.shopify.payloads import BadPayloadError, Fact
+from app.shopify.payloads import Fact
 from tests.shopify.webhooks import (
     CUSTOMER,
     SAMPLES,
@@ -30,11 +30,13 @@ def test_a_paid_order_becomes_a_fact_with_ids_as_text_and_exact_amounts():
             "customer_id": "7",
             "test": False,
             "currency": "USD",
+            "financial_status": "paid",
             "processed_at": "2026-07-01T14:00:00+00:00",
+            "updated_at": "2026-07-01T15:00:00+00:00",
             "lines": [{"line_id": "55", "quantity": 2, "amount": "20.20", "gift_card": False}],
             "customer": {"id": "7", "name": "Bob Buyer", "email": "bob@example.com"},
         },
-        "2026-07-01T14:00:00+00:00",
+        "2026-07-01T15:00:00+00:00",
     )
 
 
@@ -79,28 +81,18 @@ def test_a_net_amount_is_price_times_quantity_less_discounts_to_the_cent(
         "price": str(price),
         "discount_allocations": [{"amount": str(d)} for d in discounts],
     }
-    if net < 0:
-        assert "larger than its price" in refusal("orders/paid", order(line=changed))
-    else:
-        assert Decimal(amount(**changed)) == net
+    assert Decimal(amount(**changed)) == max(0, net), "parts of a discount are rounded"
 
 
 def test_created_and_changed_orders_tell_their_state():
     changed = order(
         financial_status="partially_refunded", updated_at="2026-07-02T00:00:00Z", cancelled_at=None
     )
-    assert fact("orders/updated", changed) == Fact(
-        "order.updated",
-        {
-            "order_id": "820982911946154508",
-            "customer_id": "7",
-            "financial_status": "partially_refunded",
-            "test": False,
-            "cancelled_at": None,
-        },
-        "2026-07-02T00:00:00+00:00",
-    )
-    assert fact("orders/create", changed).topic == "order.created"
+    found = fact("orders/updated", changed)
+    assert (found.topic, found.occurred_at) == ("order.updated", "2026-07-02T00:00:00+00:00")
+    assert found.data["financial_status"] == "partially_refunded"
+    created = fact("orders/create", changed)
+    assert (created.topic, created.data) == ("order.created", found.data)
 
 
 def test_a_cancelled_order_tells_when():
@@ -109,39 +101,6 @@ def test_a_cancelled_order_tells_when():
         {"order_id": "820982911946154508", "cancelled_at": "2026-07-02T00:00:00+00:00"},
         "2026-07-02T00:00:00+00:00",
     )
-
-
-def test_a_refund_tells_its_lines_and_what_was_given_back_beyond_them():
-    refund = {
-        "id": 9,
-        "order_id": 8,
-        "refund_line_items": [{"line_item_id": 55, "quantity": 1, "subtotal": 10.1}],
-        "order_adjustments": [
-            {"kind": "refund_discrepancy", "amount": "-4.00", "amount_set": money("-5.00")},
-            {"kind": "shipping_refund", "amount": "-3.00"},
-        ],
-        "created_at": "2026-07-02T00:00:00Z",
-    }
-    assert fact("refunds/create", refund) == Fact(
-        "order.refunded",
-        {
-            "order_id": "8",
-            "refund_id": "9",
-            "lines": [{"line_id": "55", "quantity": 1}],
-            "adjustment_amount": "5.00",
-        },
-        "2026-07-02T00:00:00+00:00",
-    )
-
-
-def test_a_refund_of_less_than_its_lines_takes_nothing_more_back():
-    refund = {
-        "id": 9,
-        "order_id": 8,
-        "refund_line_items": [],
-        "order_adjustments": [{"kind": "refund_discrepancy", "amount": "2.00"}],
-    }
-    assert fact("refunds/create", refund).data["adjustment_amount"] == "0"
 
 
 def test_customers_keep_quotes_scripts_and_every_script_of_the_world_in_their_names():
@@ -160,15 +119,6 @@ def test_customers_keep_quotes_scripts_and_every_script_of_the_world_in_their_na
         "email": "",
         "updated_at": "2026-07-01T00:00:00+00:00",
     }
-
-
-def test_half_a_character_never_becomes_a_fact_that_cannot_be_written():
-    body = b'{"id":7,"state":"enabled","created_at":"","first_name":"Bob \\ud83d"}'
-    try:
-        name = fact("customers/update", body).data["name"]
-    except BadPayloadError:
-        return
-    name.encode()
 
 
 def test_personal_fields_may_be_missing_and_are_bounded():
@@ -207,18 +157,22 @@ def test_shopifys_own_example_of_every_topic_translates(topic):
 def test_real_orders_translate_once_their_anonymised_amounts_and_times_are_filled_in(name):
     text = (SAMPLES / "exemplars" / f"{name}.json").read_text()
     payload = json.loads(text)
-    assert fact("orders/create", payload).data["order_id"] == str(payload["id"])
-    said = refusal("orders/paid", payload)
-    assert "amount" in said or "decimal" in said
+    for topic in ("orders/create", "orders/paid"):
+        said = refusal(topic, payload)
+        assert "amount" in said or "decimal" in said
     filled = json.loads(text.replace('"example string"', '"1.00"'))
     data = fact(
         "orders/paid",
         {
             **filled,
             "financial_status": "paid",
-            "line_items": [{**line, "discount_allocations": []} for line in filled["line_items"]],
+            "line_items": [
+                {**line, "discount_allocations": [], "tax_lines": []}
+                for line in filled["line_items"]
+            ],
         },
     ).data
+    assert data["order_id"] == str(payload["id"])
     assert all(Decimal(line["amount"]) == line["quantity"] for line in data["lines"])
 
 
@@ -229,3 +183,8 @@ def test_a_real_refund_and_a_real_customer_translate():
         ("customers/update", "2025-04_customers_1"),
     ):
         assert fact(topic, (SAMPLES / "exemplars" / f"{name}.json").read_bytes())
+
+
+def test_a_paid_order_is_as_old_as_it_says_and_does_not_guess():
+    found = fact("orders/paid", order(updated_at=None))
+    assert (found.occurred_at, found.data["updated_at"]) == (None, None)

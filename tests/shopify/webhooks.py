@@ -57,6 +57,7 @@ def order(**changes):
         "financial_status": "paid",
         "test": False,
         "processed_at": "2026-07-01T10:00:00-04:00",
+        "updated_at": "2026-07-01T11:00:00-04:00",
         "customer": BOB,
         "line_items": [{**line, **changes.pop("line", {})}],
         **changes,

@@ -27,7 +27,7 @@ async def test_every_edit_of_the_rules_is_a_new_version_and_awards_name_theirs()
     assert (await earning.edit_program(ALICE, {"rate": "2.5"}, "staff-1")).version == 2
     await handle(paid("2", line("10.00")))
     assert await figures() == {"available": 10, "pending": 25}
-    assert await one("SELECT rule_version FROM awards WHERE order_id = '2'") == 2
+    assert await one("SELECT rule_version FROM grants WHERE source = 'order:2'") == 2
     assert [row.version for row in await reads.program_versions(ALICE)] == [2, 1]
 
 

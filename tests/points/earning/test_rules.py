@@ -1,5 +1,7 @@
 """The arithmetic of points, against Decimal and fractions."""
 
+import math
+from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
@@ -7,10 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.errors import BadInputError
 from app.points.earning import rules
-from app.points.earning.rules import Frozen, FrozenLine, Progress
+from app.points.earning.rules import Back, Known, Line
+from app.points.ledger import lots
+from app.points.ledger.accounts import BrokenAccountError
+from app.points.ledger.lots import Lot
 
 amounts = st.decimals(0, 10**12, places=6).map(str) | st.decimals(0, 10**6, places=2).map(str)
 rates = st.decimals(0, 10_000, places=4)
@@ -34,155 +40,205 @@ def test_what_is_no_amount_is_refused(amount: str) -> None:
 @given(st.decimals(0, 10**7, places=4), rates, st.sampled_from(sorted(ROUNDINGS)))
 def test_points_are_rounded_once_and_exactly(amount: Decimal, rate: Decimal, rounding: str) -> None:
     expected = int((amount * rate).quantize(Decimal(1), ROUNDINGS[rounding]))
-    assert rules.points_for(rules.micros(str(amount)), rules.rate_units(rate), rounding) == expected
+    base = (rules.micros(str(amount)), 1)
+    assert rules.points_for(base, rules.rate_units(rate), rounding) == expected
 
 
-def test_an_award_too_large_to_be_true_is_refused() -> None:
+def test_a_grant_too_large_to_be_true_is_refused() -> None:
     with pytest.raises(BadInputError):
-        rules.points_for(rules.micros("999999999999"), rules.rate_units(Decimal(10_000)), "down")
-
-
-@given(st.integers(0, 10**9), st.lists(st.integers(0, 10**12), min_size=1, max_size=8))
-def test_a_split_adds_up_and_nobody_is_off_by_a_point(total: int, weights: list[int]) -> None:
-    parts = rules.split(total, weights)
-    assert sum(parts) == total
-    if whole := sum(weights):
-        assert all(
-            abs(Fraction(total * weight, whole) - part) < 1
-            for part, weight in zip(parts, weights, strict=True)
+        rules.points_for(
+            (rules.micros("999999999999"), 1), rules.rate_units(Decimal(10_000)), "down"
         )
 
 
-order_lines = st.lists(
-    st.tuples(st.integers(0, 4), st.decimals(0, 500, places=2), st.integers(0, 300)),
-    min_size=1,
-    max_size=4,
-)
-
-
-def frozen(lines: list[tuple[int, Decimal, int]]) -> Frozen:
-    parts = [
-        FrozenLine(f"l{place}", quantity, str(base), points)
-        for place, (quantity, base, points) in enumerate(lines)
-    ]
-    whole = sum((base for _, base, _ in lines), Decimal(0))
-    points = sum(points for _, _, points in lines)
-    return Frozen(
-        rule=1,
-        rate="1",
-        rounding="down",
-        currency="USD",
-        base=str(whole),
-        points=points,
-        lines=parts,
-    )
-
-
-@given(
-    order_lines,
-    st.lists(
-        st.tuples(st.sampled_from(["l0", "l1", "l2", "l3", "?"]), st.integers(0, 3)), max_size=8
+NAMES = ("l0", "l1", "l2", "l3", "?")
+millionths = st.integers(0, 500_000_000)
+pieces = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 4), max_size=3)
+backs = st.builds(Back, pieces, st.integers(-300_000_000, 300_000_000) | st.just(0))
+orders = st.builds(
+    lambda lines, **more: Known(
+        lines=[
+            Line(f"l{place}", quantity, min(kept, quantity), net, tax)
+            for place, (quantity, kept, net, tax) in enumerate(lines)
+        ],
+        **more,
     ),
-)
-def test_what_is_taken_back_never_falls_and_never_exceeds_the_award(
-    lines: Any, refunds: Any
-) -> None:
-    award, progress, before = frozen(lines), Progress(), 0
-    for line_id, quantity in refunds:
-        progress.lines[line_id] = progress.lines.get(line_id, 0) + quantity
-        progress.adjustment_micros += quantity * 1_234_567
-        target = rules.reversal_target(award, progress)
-        assert before <= target <= award.points
-        before = target
-    progress.cancelled = True
-    assert rules.reversal_target(award, progress) == award.points
-
-
-@given(order_lines.filter(lambda lines: all(quantity for quantity, _, _ in lines)))
-def test_all_lines_back_is_all_points_back_and_so_is_all_money(lines: Any) -> None:
-    award = frozen(lines)
-    by_lines = Progress(lines={line.line_id: line.quantity for line in award.lines})
-    assert rules.reversal_target(award, by_lines) == award.points
-    assert (
-        rules.reversal_target(award, Progress(adjustment_micros=rules.micros(award.base)))
-        == award.points
-    )
-
-
-def over_one_denominator(award: Frozen, progress: Progress) -> int:
-    """`reversal_target` as it was written first: plainly right, and quadratic in lines."""
-    by_lines, money_times, common = 0, 0, 1
-    for line in award.lines:
-        quantity = min(progress.lines.get(line.line_id, 0), line.quantity)
-        if quantity <= 0:
-            continue
-        by_lines += line.points * quantity // line.quantity
-        base = max(0, rules.micros(line.base))
-        money_times = money_times * line.quantity + base * quantity * common
-        common *= line.quantity
-    base_micros = rules.micros(award.base)
-    if money_times + progress.adjustment_micros * common >= base_micros * common:
-        return award.points
-    by_amount = award.points * progress.adjustment_micros // base_micros
-    return min(award.points, by_lines + by_amount)
-
-
-@given(
     st.lists(
-        st.tuples(st.integers(0, 60), st.decimals(-1, 50, places=2), st.integers(0, 50)),
+        st.tuples(st.integers(1, 4), st.integers(0, 4), millionths, millionths | st.just(0)),
         min_size=1,
-        max_size=30,
+        max_size=4,
     ),
-    st.lists(st.integers(0, 60), min_size=30, max_size=30),
-    st.integers(0, 20_000_000) | st.none(),
+    outstanding=st.just(0) | millionths,
+    owed=st.just(0) | millionths,
+    refunds=st.dictionaries(st.sampled_from(["r1", "r2", "r3"]), backs, max_size=3),
+    edits=st.dictionaries(st.sampled_from(["e1", "e2"]), pieces, max_size=1),
 )
-def test_a_reversal_is_what_one_common_denominator_says(
-    lines: Any, quantities: list[int], adjustment: int | None
+
+
+def plainly(order: Known, returns: str) -> Fraction:
+    """`rules.worth` in fractions, one line after the other."""
+    left, net, gross = max(0, order.outstanding), Fraction(0), Fraction(0)
+    for line in reversed(order.lines):
+        by_refunds = sum(one.lines.get(line.line_id, 0) for one in order.refunds.values())
+        by_edits = sum(one.get(line.line_id, 0) for one in order.edits.values())
+        gone = max(by_refunds, by_edits, line.quantity - line.kept)
+        part = Fraction(max(0, line.quantity - gone), line.quantity)
+        costs = (line.net + line.tax) * part
+        owing = min(Fraction(left), costs)
+        left = max(0, left - math.ceil(costs))
+        if owing and owing != costs:  # what is outstanding is counted in whole millionths
+            costs = Fraction(math.ceil(costs))
+        share = 1 - owing / costs if costs else Fraction(1)
+        net += line.net * part * share
+        gross += costs - owing
+    adjustment = sum(one.adjustment for one in order.refunds.values())
+    given = max(0, -adjustment - order.owed)
+    if given:
+        return net * max(Fraction(0), gross - given) / gross if gross else Fraction(0)
+    if returns == "money" and adjustment > 0:
+        whole = sum(line.net for line in order.lines)
+        taxed = whole + sum(line.tax for line in order.lines)
+        net += Fraction(min(adjustment, taxed) * whole, taxed) if taxed else 0
+    return net
+
+
+@given(orders, st.sampled_from(rules.RETURNS))
+def test_an_order_is_worth_what_fractions_say(order: Known, returns: str) -> None:
+    assert Fraction(*rules.worth(order, returns=returns)) == plainly(order, returns)
+
+
+@given(orders)
+def test_all_pieces_or_all_money_back_leave_nothing(order: Known) -> None:
+    everything = {line.line_id: line.quantity for line in order.lines}
+    refunds = {**order.refunds, "all": Back(everything)}
+    assert rules.worth(replace(order, refunds=refunds))[0] == 0
+    gross = sum(line.net + line.tax for line in order.lines)
+    assert rules.worth(replace(order, owed=0, refunds={"all": Back({}, -gross)}))[0] == 0
+
+
+@given(orders, st.lists(st.tuples(st.sampled_from(NAMES), st.integers(1, 3)), max_size=8))
+def test_pieces_that_come_back_never_add_to_the_worth(order: Known, more: Any) -> None:
+    before = Fraction(*rules.worth(order))
+    for place, (name, quantity) in enumerate(more):
+        refunds = {**order.refunds, f"more{place}": Back({name: quantity})}
+        order = replace(order, refunds=refunds)
+        after = Fraction(*rules.worth(order))
+        assert 0 <= after <= before
+        before = after
+
+
+def test_ten_thousand_lines_of_as_many_quantities_are_added_exactly_and_at_once() -> None:
+    lines = [Line(f"l{place}", place, place, 9_990_000, 0) for place in range(1, 10_001)]
+    half = {line.line_id: line.quantity // 2 for line in lines}
+    numerator, denominator = rules.worth(Known(lines=lines, refunds={"r": Back(half)}))
+    kept = sum(9.99e6 * (one.quantity - one.quantity // 2) / one.quantity for one in lines)
+    assert numerator / denominator == pytest.approx(kept)
+    rest = {line.line_id: line.quantity - line.quantity // 2 for line in lines}
+    assert rules.worth(Known(lines=lines, refunds={"r": Back(half), "s": Back(rest)}))[0] == 0
+
+
+def test_the_parts_of_an_order_add_up_to_the_cent_whatever_their_number() -> None:
+    lines = [Line(f"l{place}", 3, 3, 100_000_000, 0) for place in range(3)]
+    one_each = Back({line.line_id: 2 for line in lines})
+    assert Fraction(*rules.worth(Known(lines=lines, refunds={"r": one_each}))) == 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("pending_only", (10, 0, 0, 40)),
+        ("within_balance", (10, 25, 0, 15)),
+        ("debt", (10, 25, 15, 0)),
+    ],
+)
+def test_a_policy_says_where_points_are_taken(policy: str, expected: tuple[int, ...]) -> None:
+    assert rules.clawback(50, 10, 25, policy) == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "earned", "days", "expected"),
+    [
+        ("UTC", "2026-01-31T23:59:59", 1, "2026-02-02T00:00:00"),
+        (
+            "America/New_York",
+            "2026-03-07T12:00:00",
+            0,
+            "2026-03-08T05:00:00",
+        ),  # the clocks change on the 8th
+        ("America/New_York", "2026-03-07T12:00:00", 1, "2026-03-09T04:00:00"),
+        (
+            "America/New_York",
+            "2026-03-07T03:00:00",
+            1,
+            "2026-03-08T05:00:00",
+        ),  # still the 6th in New York
+        (
+            "Europe/Berlin",
+            "2026-10-24T22:30:00",
+            0,
+            "2026-10-25T23:00:00",
+        ),  # the 25th there, a day of 25 hours
+        (
+            "America/Santiago",
+            "2026-09-05T12:00:00",
+            0,
+            "2026-09-06T04:00:00",
+        ),  # 00:00 is skipped: it starts at 01:00
+        (
+            "Africa/Cairo",
+            "2026-04-23T12:00:00",
+            0,
+            "2026-04-23T22:00:00",
+        ),  # the same, 00:00 becomes 01:00
+        (
+            "America/Havana",
+            "2026-10-31T12:00:00",
+            0,
+            "2026-11-01T04:00:00",
+        ),  # 00:00 comes twice: the first
+        ("Pacific/Apia", "2011-12-29T12:00:00", 1, "2011-12-30T10:00:00"),  # the 30th never was
+        ("No/Such_Zone", "2026-01-01T12:00:00", 1, "2026-01-03T00:00:00"),
+    ],
+)
+def test_points_expire_at_the_start_of_a_day_of_the_merchant(
+    zone: str, earned: str, days: int, expected: str
 ) -> None:
-    award = frozen(lines)
-    progress = Progress(lines={f"l{place}": back for place, back in enumerate(quantities)})
-    if adjustment is None:  # exactly what is missing, and one millionth less
-        missing = rules.micros(award.base) - sum(
-            Fraction(max(0, rules.micros(line.base)) * min(back, line.quantity), line.quantity)
-            for line, back in zip(award.lines, quantities, strict=False)
-            if line.quantity
-        )
-        progress.adjustment_micros = max(0, -(-missing.numerator // missing.denominator))
-        expected = over_one_denominator(award, progress)
-        assert rules.reversal_target(award, progress) == expected
-        progress.adjustment_micros = max(0, progress.adjustment_micros - 1)
-    else:
-        progress.adjustment_micros = adjustment
-    assert rules.reversal_target(award, progress) == over_one_denominator(award, progress)
+    at = datetime.fromisoformat(earned).replace(tzinfo=UTC)
+    assert rules.expires_at(at, days, zone) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 10**15), st.integers(1, 10**9)), max_size=20),
-    st.integers(-10, 10**15) | st.none(),
-)
-def test_fractions_add_up_exactly(fractions: list[tuple[int, int]], wanted: int | None) -> None:
-    whole = sum((Fraction(*one) for one in fractions), Fraction(0))
-    if wanted is None:
-        wanted = -(-whole.numerator // whole.denominator)
-    assert rules.adds_up(fractions, wanted) == (whole >= wanted)
+def test_points_without_a_limit_never_expire() -> None:
+    assert rules.expires_at(datetime(2026, 1, 1, tzinfo=UTC), None, "UTC") is None
 
 
-def test_fractions_that_add_up_to_a_whole_do_so_however_many_places_that_takes() -> None:
-    primes = [2**31 - 1, 2**61 - 1, 2**89 - 1, 2**107 - 1]
-    for prime in primes:
-        parts = [(1, prime), (prime - 2, prime), (1, prime)]
-        assert rules.adds_up(parts, 1)
-        hair = (1, prime * 2**200)
-        assert rules.adds_up([*parts, (hair[1] - 1, hair[1]), hair], 2)
-        assert not rules.adds_up([*parts, (hair[1] - 1, hair[1])], 2)
-
-
-def test_ten_thousand_lines_of_as_many_quantities_are_taken_back_exactly() -> None:
-    lines = [(quantity, Decimal("9.99"), 9) for quantity in range(1, 10_001)]
-    award = frozen(lines)
-    progress = Progress(lines={line.line_id: line.quantity for line in award.lines})
-    assert rules.reversal_target(award, progress) == award.points
-    half = Progress(lines={line.line_id: line.quantity // 2 for line in award.lines})
-    assert rules.reversal_target(award, half) == sum(
-        9 * (quantity // 2) // quantity for quantity, _, _ in lines
+def lot(name: str, available: int, expires: int | None, number: int) -> Lot:
+    made = Lot(
+        "s",
+        1,
+        name,
+        10,
+        datetime(2026, 1, available, tzinfo=UTC),
+        is_pending=False,
+        expires_at=datetime(2026, 2, expires, tzinfo=UTC) if expires else None,
     )
+    made.id = number
+    return made
+
+
+def test_lots_are_taken_by_expiry_then_availability_then_age_and_an_own_lot_first() -> None:
+    def shelf() -> list[Lot]:
+        return [
+            lot("never", 1, None, 1),
+            lot("b", 2, 5, 2),
+            lot("c", 1, 5, 4),
+            lot("d", 1, 5, 3),
+            lot("soon", 9, 2, 9),
+        ]
+
+    assert [one.source for one, _ in lots.take(1, shelf(), 50)] == ["soon", "d", "c", "b", "never"]
+    assert [(one.source, part) for one, part in lots.take(1, shelf(), 15, first="never")] == [
+        ("never", 10),
+        ("soon", 5),
+    ]
+    with pytest.raises(BrokenAccountError, match="short"):
+        lots.take(1, shelf(), 51)

@@ -20,10 +20,10 @@ async def test_a_code_is_asked_for_confirmed_shown_copied_and_applied(shop: Fake
     await expect(code).to_be_focused()
     await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")
     await expect(panel.locator(".total")).to_have_text("140 points")
-    await panel.get_by_role("button", name=f"Copy code {CODE}").click()
+    await panel.get_by_role("button", name=f"Copy, code {CODE}").click()
     await expect(panel.get_by_role("status")).to_have_text("Copied")
     assert await page.evaluate("navigator.clipboard.readText()") == CODE
-    await panel.get_by_role("button", name=f"Apply code {CODE} to cart").click()
+    await panel.get_by_role("button", name=f"Apply to cart, code {CODE}").click()
     await expect(panel.locator(".good")).to_have_text("Applied. You will see it at checkout.")
     await expect(panel.locator(".good")).to_be_focused()
     assert f"/en-gb/discount/{CODE}" in shop.asked

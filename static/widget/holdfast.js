@@ -138,6 +138,7 @@
   font-weight: 600; cursor: pointer; box-shadow: 0 1px 2px rgb(0 0 0 / .12), 0 8px 24px rgb(0 0 0 / .18); transition: transform .15s, box-shadow .15s;
 }
 .launcher:hover { transform: translateY(-1px); box-shadow: 0 2px 4px rgb(0 0 0 / .14), 0 12px 28px rgb(0 0 0 / .22); }
+.launcher[aria-expanded=true] { visibility: hidden; }
 .launcher .icon { color: var(--highlight); }
 .badge { min-inline-size: 3ch; font-variant-numeric: tabular-nums; padding-inline-start: 9px; border-inline-start: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
 .old::after { content: ""; position: absolute; inset-block-start: -2px; inset-inline-end: 8px; inline-size: 14px; block-size: 14px; border: 2px solid var(--surface); border-radius: 50%; background: var(--highlight); }
@@ -202,11 +203,7 @@
       if (!isLoaded || !this.isConnected) return;
       this.shadow = this.attachShadow({ mode: "open" });
       dress(this.shadow, STYLE);
-      this.launcher = h("button", {
-        class: "launcher", part: "launcher", type: "button", lang: this.language, "aria-haspopup": "dialog", "aria-expanded": "false",
-        onclick: () => this.open(), onpointerenter: () => this.prepare(), onfocus: () => this.prepare(),
-      });
-      this.shadow.append(this.launcher);
+      this.shadow.append(this.makeLauncher());
       this.render();
       if (CHECKOUT.test(document.referrer)) this.follow(AFTER_ORDER);
     }
@@ -230,6 +227,13 @@
 
     // -- what stands in the page
 
+    makeLauncher() {
+      return (this.launcher = h("button", {
+        class: "launcher", part: "launcher", type: "button", lang: this.language, "aria-haspopup": "dialog", "aria-expanded": "false",
+        onclick: () => this.open(), onpointerenter: () => this.prepare(), onfocus: () => this.prepare(),
+      }));
+    }
+
     /** Draw what is known now; the focus stays, or goes to the part of the panel named `focus`. */
     render(focus = null) {
       const { available, as_of: asOf } = this.me.points;
@@ -237,6 +241,8 @@
       // what is seen comes first in what is read out: "Rewards 240 points"
       if (this.isKnown) text.push(" ", h("span", { class: "badge" }, this.number.format(available)), " ", h("span", { class: "say" }, this.count("unit", available)));
       if (this.isKnown && this.isOld && asOf) text.push(" ", h("span", { class: "say" }, this.t("asOf", { time: this.time(asOf) })));
+      // one that grows by itself under the shopper's eyes is a new one: the old one would be seen to move
+      if (!this.isOpen && this.shadow.activeElement !== this.launcher) this.launcher.replaceWith(this.makeLauncher());
       this.launcher.classList.toggle("old", this.isKnown && this.isOld);
       this.launcher.replaceChildren(icon(GIFT), ...text);
       if (this.view) this.view.render(focus);

@@ -7,7 +7,7 @@ export const STYLE = `
   position: fixed; inset: auto; inset-block-end: var(--offset); inset-inline-end: var(--offset); margin: 0; padding: 0;
   inline-size: min(384px, calc(100vw - 2 * var(--offset))); max-inline-size: none;
   min-block-size: min(440px, calc(100dvh - 2 * var(--offset))); max-block-size: min(680px, calc(100dvh - 2 * var(--offset))); border: 0; border-radius: var(--radius);
-  background: var(--surface); overflow: hidden; box-shadow: 0 2px 6px rgb(0 0 0 / .1), 0 24px 64px rgb(0 0 0 / .28);
+  background: var(--surface); overflow: hidden; overflow-wrap: anywhere; box-shadow: 0 2px 6px rgb(0 0 0 / .1), 0 24px 64px rgb(0 0 0 / .28);
 }
 .panel[open] { display: flex; flex-direction: column; animation: rise .18s ease-out; }
 .panel::backdrop { background: rgb(15 15 25 / .28); animation: fade .18s ease-out; }
@@ -21,7 +21,6 @@ h3 { font-size: 13px; font-weight: 600; color: var(--muted); margin-block-end: 8
 .head { flex: none; padding: 12px 20px 20px; background: var(--accent); color: var(--on-accent); }
 .top { display: flex; align-items: center; justify-content: space-between; margin-inline-end: -8px; }
 .total { margin-block-start: 2px; font-size: 15px; }
-.total, .next, .side, .debt, .welcome, .problem { overflow-wrap: anywhere; }
 .total strong { font-size: 40px; line-height: 1.15; font-weight: 700; letter-spacing: -.02em; font-variant-numeric: tabular-nums; margin-inline-end: 2px; }
 .welcome { margin-block: 6px 14px; font-size: 18px; line-height: 1.35; font-weight: 600; text-wrap: balance; }
 .side { font-size: 13px; opacity: .88; }
@@ -35,14 +34,14 @@ h3 { font-size: 13px; font-weight: 600; color: var(--muted); margin-block-end: 8
 .body { flex: 1; overflow: hidden auto; overscroll-behavior: contain; scroll-padding-block-end: 72px; padding: 18px 20px 72px; display: grid; grid-template-columns: minmax(0, 1fr); align-content: start; gap: 22px; }
 li { display: flex; flex-wrap: wrap; align-items: center; gap: 10px 12px; padding: 12px 14px; border: 1px solid var(--line); border-radius: calc(var(--radius) * .7); }
 li + li { margin-block-start: 8px; }
-.what { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
+.what { flex: 1; min-inline-size: 0; }
 .what b { display: block; font-weight: 600; }
 .what small { display: block; font-size: 13px; color: var(--muted); }
 .small { min-inline-size: 76px; color: var(--text); }
 .small i { background: var(--accent); }
 .dates li, .past li { padding: 8px 0; border: 0; border-block-end: 1px solid var(--line); border-radius: 0; margin: 0; }
 .dates .icon { inline-size: 18px; block-size: 18px; color: var(--muted); }
-.dates span { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
+.dates span { flex: 1; min-inline-size: 0; }
 .change { font-weight: 600; font-variant-numeric: tabular-nums; }
 .past + .plain, ul + .plain { margin-block-start: 10px; }
 .wide { flex-basis: 100%; }
@@ -57,7 +56,7 @@ button, .link { font: inherit; color: inherit; cursor: pointer; }
 .close { display: grid; place-items: center; inline-size: 40px; block-size: 40px; border: 0; border-radius: 50%; background: none; }
 .close:hover { background: color-mix(in srgb, currentColor 14%, transparent); }
 .row { display: flex; flex-wrap: wrap; gap: 8px; }
-.ask { flex-basis: 100%; display: grid; gap: 12px; padding-block-start: 12px; border-block-start: 1px solid var(--line); }
+.ask { flex-basis: 100%; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; padding-block-start: 12px; border-block-start: 1px solid var(--line); }
 .problem { color: var(--error); font-size: 14px; }
 .coupon { border-style: dashed; border-color: color-mix(in srgb, var(--text) 35%, var(--surface)); background: var(--soft); }
 .code { font: 600 17px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; letter-spacing: .04em; overflow-wrap: anywhere; user-select: all; }
@@ -66,7 +65,7 @@ button, .link { font: inherit; color: inherit; cursor: pointer; }
   .panel { inset: auto 0 0; inline-size: 100%; min-block-size: 0; max-block-size: 88dvh; border-end-start-radius: 0; border-end-end-radius: 0; }
   .body { padding-block-end: calc(72px + env(safe-area-inset-bottom)); }
 }
-@media (max-height: 520px) { .content { display: block; overflow: hidden auto; } .body { overflow: visible; } }
+@media (max-height: 600px) { .content { display: block; overflow: hidden auto; } .body { overflow: visible; } }
 @media (forced-colors: active) { .panel { border: 1px solid CanvasText; } .track, .track i { border: 1px solid CanvasText; } .track i { background: Highlight; } }
 @media (prefers-reduced-motion: reduce) { .panel[open], .panel::backdrop { animation: none; } }
 `;

@@ -13,88 +13,14 @@
   const LANGUAGES = { de: "./locales/de.json" }; // beside this script; English is built in
   const RIGHT_TO_LEFT = ["ar", "fa", "he", "ur"];
   const TIMEOUT = 8000, POLL_FIRST = 2000, POLL_MOST = 10000, OLD = 30000; // milliseconds
-  const REST = 700; // after a redemption: the clicks of somebody impatient are for what was there before it
   const CHECKOUT = /\/(checkouts?|orders|thank[-_]you)(\/|\?|$)/, AFTER_ORDER = [1000, 2000, 4000, 8000, 15000];
 
-  // locales/en.json, built in so that English needs no second request; a test keeps the two equal
+  // of locales/en.json, what the launcher says; the rest is in words.js, and a test keeps them equal
   const ENGLISH = {
     "rewards": "Rewards",
-    "close": "Close rewards",
-    "balance": "Your balance",
-    "points.one": "{count} point",
-    "points.other": "{count} points",
     "unit.one": "point",
     "unit.other": "points",
-    "pending": "{points} on the way",
-    "held": "{points} set aside for a code",
-    "debt.one": "{count} point is owed after a refund. The next points you earn pay it back.",
-    "debt.other": "{count} points are owed after a refund. The next points you earn pay them back.",
-    "behind": "Updates are on their way.",
     "asOf": "As of {time}.",
-    "current": "Up to date again.",
-    "next": "{points} to {reward}",
-    "enough": "You have enough for {reward}",
-    "welcome": "Earn points with every order and turn them into money off.",
-    "signIn": "Sign in to see your points",
-    "codes": "Your codes",
-    "codesMore": "Show more codes",
-    "codesUnknown": "Your codes cannot be shown at the moment. They are safe.",
-    "dates": "Dates of your points",
-    "coming": "{points} on {date}",
-    "comingLater": "{points} later",
-    "ends.one": "{count} point ends on {date}",
-    "ends.other": "{count} points end on {date}",
-    "endsLater.one": "{count} point ends later",
-    "endsLater.other": "{count} points end later",
-    "redeemList": "Redeem your points",
-    "rewardList": "What points get you",
-    "earnList": "Ways to earn",
-    "noRewards": "There are no rewards at the moment.",
-    "redeem": "Redeem",
-    "redeemOne": "Redeem {reward}",
-    "off": "{money} off",
-    "toGo": "{points} to go",
-    "ask": "Use {points} for {reward}?",
-    "confirm": "Get my code",
-    "retry": "Try again",
-    "cancel": "Not now",
-    "busy": "One moment…",
-    "preparing": "Your code is being prepared. Your points are set aside for it.",
-    "ready": "Your code is ready: {code}",
-    "copy": "Copy",
-    "copied": "Copied",
-    "copyFailed": "Select the code and copy it by hand.",
-    "ofCode": "{label}, code {code}",
-    "apply": "Apply to cart",
-    "applied": "Applied. You will see it at checkout.",
-    "applyFailed": "It could not be applied. Enter the code at checkout.",
-    "earn.order.one": "{count} point for every {money} you spend",
-    "earn.order.other": "{count} points for every {money} you spend",
-    "earn.later.one": "Points are yours {count} day after the order.",
-    "earn.later.other": "Points are yours {count} days after the order.",
-    "history": "History",
-    "historyShow": "Show history",
-    "historyMore": "Show more",
-    "historyNone": "Nothing has happened yet.",
-    "historyFailed": "This cannot be shown just now. Please try again.",
-    "why.earned": "{points} for order {order}",
-    "why.earnedLater": "{points} for order {order}, yours on {date}",
-    "why.given": "{points} from the shop",
-    "why.taken": "{points} taken by the shop",
-    "why.released": "{points} can be spent now",
-    "why.redeemed": "{points} for {reward}",
-    "why.returned": "{points} back: {reward} could not be made",
-    "why.expired": "{points} not spent in time",
-    "why.repaid": "{points} paid back what was owed",
-    "why.owed": "{points} to be paid back: order {order} was refunded or changed after they were spent",
-    "why.taken_back": "{points} taken back: order {order} was refunded or changed",
-    "why.merged": "{points} moved with your other account",
-    "error.insufficient_points": "You do not have enough points for this reward.",
-    "error.rate_limited": "That was too often. Please wait a moment and try again.",
-    "error.unknown_reward": "This reward is no longer offered.",
-    "error.refused": "This reward could not be redeemed. Your points are back in your balance.",
-    "error.sign_in": "Please sign in again to use your points.",
-    "error.conflict": "The reward has changed meanwhile. Please look at it again.",
     "error.unavailable": "That did not work just now. Your points are safe; please try again."
   };
 
@@ -106,15 +32,6 @@
 
   // a shopper sees nothing of what fails; a developer who asks for debug messages does
   const hush = (error) => console.debug("holdfast:", error);
-
-  const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-
-  // A key lives until its redemption has an answer, also over a reload: asked twice, it is still one redemption.
-  const kept = {
-    at: (name) => { try { return sessionStorage.getItem(name); } catch { return null; } },
-    put: (name, value) => { try { sessionStorage.setItem(name, value); } catch { /* private mode: memory only */ } },
-    drop: (name) => { try { sessionStorage.removeItem(name); } catch { /* the same */ } },
-  };
 
   const isMe = (me) => me && me.points && Array.isArray(me.rewards) && Array.isArray(me.ways_to_earn) && Array.isArray(me.notices);
 
@@ -194,9 +111,6 @@
     async start() {
       this.proxy = (this.getAttribute("proxy") || "/apps/holdfast").replace(/\/+$/, "");
       this.root = (this.getAttribute("root") ?? this.proxy.replace(/\/[^/]+\/[^/]+$/, "")).replace(/\/+$/, "");
-      this.keys = new Map(); // of wishes without an answer yet
-      this.answers = new Map(); // how many each wish had
-      this.applied = new Map(); // code → busy | applied | failed
       this.turn = this.misses = 0;
       const [isLoaded] = await Promise.all([this.load(), this.speak()]);
       this.isStarting = false;
@@ -259,7 +173,7 @@
     async open() {
       const drawing = await this.prepare();
       this.isMissing = !drawing;
-      if (drawing) this.view ??= new drawing.View(this, { h, icon, dress });
+      if (drawing) this.view ??= new drawing.View(this, { h, icon, dress, hush, TIMEOUT });
       this.render();
       if (drawing && !this.isOpen) this.view.open();
     }
@@ -268,7 +182,7 @@
     follow([pause, ...later]) {
       const { available, pending } = this.me.points;
       this.timer = setTimeout(async () => {
-        if (!this.busy && !this.isOpen && (await this.load())) this.render();
+        if (!this.isOpen && (await this.load())) this.render();
         const isSame = available === this.me.points.available && pending === this.me.points.pending;
         if (isSame && later.length && this.isConnected && !this.isOpen) this.follow(later);
       }, pause);
@@ -374,87 +288,7 @@
       clearTimeout(this.timer);
       if (!this.isOpen || !this.isConnected) return;
       this.pause = Math.min((this.pause || POLL_FIRST / 2) * 2, POLL_MOST);
-      this.timer = setTimeout(() => (document.hidden || this.busy ? this.plan() : this.refresh()), this.pause);
-    }
-
-    /** The key of a wish: one without an answer keeps its own, also over a reload. Else it says what the shopper saw, so
-        that all open widgets that show the same balance ask for the same redemption. */
-    key(reward, name) {
-      const { sequence } = this.me.points;
-      const seen = sequence == null ? null : `widget-${reward.id}-${sequence}`;
-      const answers = this.answers.get(seen);
-      return this.keys.get(name) || kept.at(name) || (seen ? seen + (answers ? `-${answers}` : "") : newKey());
-    }
-
-    async redeem(reward) {
-      if (this.busy || this.isResting) return; // clicked again
-      this.busy = reward.id;
-      this.problem = null;
-      this.render("confirm");
-      const name = `holdfast:${this.proxy}:${this.me.customer_id}:${reward.id}`;
-      const key = this.key(reward, name);
-      this.keys.set(name, key);
-      kept.put(name, key);
-      let answer = null;
-      try {
-        const body = JSON.stringify({ reward_id: reward.id, idempotency_key: key });
-        answer = await this.ask("/redemptions", { method: "POST", body });
-      } catch (error) { hush(error); } // unknown: asked again with the same key it is still one redemption
-      const isUnsure = !answer || answer.status >= 500 || answer.status === 429;
-      if (!isUnsure) {
-        this.keys.delete(name);
-        kept.drop(name);
-        const seen = key.split("-").slice(0, 3).join("-");
-        this.answers.set(seen, (this.answers.get(seen) || 0) + 1);
-      }
-      this.busy = null;
-      this.turn++; // an answer to an older question says nothing any more
-      if (answer && answer.body.points) this.me.points = { ...this.me.points, ...answer.body.points };
-      const redemption = answer && answer.status < 300 && answer.body.redemption;
-      if (!redemption) return this.refuse(reward, answer);
-      this.asking = null;
-      this.isResting = true;
-      setTimeout(() => { this.isResting = false; this.render(); }, REST);
-      for (const list of ["redemptions", "codes"]) this.me[list] = [redemption, ...(this.me[list] || []).filter((one) => one.id !== redemption.id)];
-      this.pause = 0;
-      this.render(`code:${redemption.id}`);
-      this.view.say(redemption.code ? this.t("ready", { code: redemption.code }) : this.t("preparing"));
-      this.plan();
-    }
-
-    refuse(reward, answer) {
-      const code = answer && answer.body.error && answer.body.error.code;
-      this.problem = { id: reward.id, text: this.t(`error.${code}` in this.messages ? `error.${code}` : "error.unavailable") };
-      this.render("confirm");
-    }
-
-    async copy(code, field) {
-      try {
-        await navigator.clipboard.writeText(code);
-      } catch {
-        getSelection().selectAllChildren(field);
-        if (!document.execCommand("copy")) return this.view.say(this.t("copyFailed"));
-      }
-      this.copied = code;
-      this.render();
-      this.view.say(this.t("copied"));
-    }
-
-    async apply(code) {
-      if (["busy", "applied"].includes(this.applied.get(code))) return;
-      this.applied.set(code, "busy");
-      this.render();
-      let isApplied = false;
-      try {
-        // the shop answers with a redirect that carries the cookie; where it leads need not be loaded
-        const options = { redirect: "manual", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT) };
-        const answer = await fetch(`${this.root}/discount/${encodeURIComponent(code)}`, options);
-        isApplied = answer.ok || answer.type === "opaqueredirect";
-      } catch (error) { hush(error); } // said below
-      this.applied.set(code, isApplied ? "applied" : "failed");
-      this.render();
-      this.view.say(this.t(isApplied ? "applied" : "applyFailed"));
-      if (isApplied) this.dispatchEvent(new CustomEvent("holdfast:applied", { bubbles: true, composed: true, detail: { code } }));
+      this.timer = setTimeout(() => (document.hidden || this.view.acts.busy ? this.plan() : this.refresh()), this.pause);
     }
   }
 

@@ -1,8 +1,12 @@
-/* What the launcher opens: a dialog with balance, codes, rewards, dates and history, made when first opened.
+/* What the launcher opens: a dialog with balance, codes, rewards, dates and history, made when first opened. Codes, dates
+   and history come from account.js, what is done from acts.js.
    Everything that comes from the app or the merchant goes in as text, never as markup. The visible words of a button are
    the first words of its name. */
 
+import { Account } from "./account.js";
+import { Acts } from "./acts.js";
 import { STYLE } from "./style.js";
+import { ENGLISH } from "./words.js";
 
 const CLOSE = "M6 6l12 12M18 6L6 18";
 const CLOCK = "M12 3a9 9 0 100 18 9 9 0 000-18zM12 7v5l3 2";
@@ -29,6 +33,9 @@ export class View {
     this.widget = widget;
     this.shadow = widget.shadow;
     tools.dress(this.shadow, STYLE);
+    widget.messages = { ...ENGLISH, ...widget.messages };
+    this.acts = new Acts(widget, tools);
+    this.account = new Account(this, { ...tools, apart, once, CLOCK });
     const { language, direction } = widget;
     this.content = h("div", { class: "content", lang: language, dir: direction });
     this.status = h("p", { class: "say", role: "status", "aria-live": "polite" });
@@ -47,7 +54,7 @@ export class View {
 
   open() {
     const { widget } = this;
-    widget.asking = widget.problem = null;
+    this.acts.asking = this.acts.problem = null;
     widget.pause = 0;
     this.render();
     this.panel.style.blockSize = "";
@@ -88,9 +95,7 @@ export class View {
     const ready = widget.codes().find((one) => one.code && waiting.includes(one.id));
     if (ready) this.say(widget.t("ready", { code: ready.code }));
     else if (widget.isOld !== wasOld) this.say(wasOld ? widget.t("current") : this.old());
-    if (!hasMoved) return;
-    this.codesAfter = null;
-    if (this.history) this.read();
+    if (hasMoved) this.account.renew();
   }
 
   render(focus = null) {
@@ -165,108 +170,17 @@ export class View {
     return amount && currency ? widget.t("off", { money: widget.money(amount, currency) }) : given;
   }
 
-  /** A day of the shop ("2026-05-03"), as the shopper writes it. */
-  day(iso) {
-    const year = iso.startsWith(`${new Date().getFullYear()}-`) ? {} : { year: "numeric" };
-    return new Date(`${iso}T00:00Z`).toLocaleDateString(this.widget.locale, { day: "numeric", month: "long", ...year, timeZone: "UTC" });
-  }
-
   body(isKnown) {
-    const { widget } = this;
+    const { account, widget } = this;
     const section = (key, items, kind = null, ...more) =>
       items.length || more.length ? h("section", { class: kind }, h("h3", {}, widget.t(key)), items.length > 0 && h("ul", {}, items), more) : null;
     const rewards = widget.me.rewards.map((one) => this.reward(one, isKnown));
     const earn = widget.me.ways_to_earn.map((one) => this.earn(one)).filter(Boolean);
     const offers = section(isKnown ? "redeemList" : "rewardList", rewards) || h("p", {}, widget.t("noRewards"));
     return h("div", { class: "body", tabindex: "0", role: "group", "aria-labelledby": "title" },
-      isKnown && section("codes", this.codes().map((one) => this.code(one)), null, ...this.codesEnd()), offers,
-      isKnown && section("dates", this.dates(), "dates"), section("earnList", earn),
-      isKnown && section("history", (this.history || []).map((one, at) => this.movement(one, at)), "past", ...this.historyEnd()));
-  }
-
-  /** All of them: those `me` tells, and the pages behind it that were asked for. */
-  codes() {
-    const told = this.widget.codes(), ids = new Set(told.map((one) => one.id));
-    return [...told, ...(this.codesAfter?.codes || []).filter((one) => !ids.has(one.id))];
-  }
-
-  codesEnd() {
-    const { me } = this.widget;
-    if (me.codes === null && !this.codes().length) return [h("p", {}, this.widget.t("codesUnknown"))];
-    const next = this.codesAfter ? this.codesAfter.next : me.codes_next;
-    return next ? [this.more("codes", "codesMore", () => this.moreCodes(next))] : [];
-  }
-
-  async moreCodes(after) {
-    const earlier = this.codesAfter?.codes || [];
-    const page = await this.page("/codes", after, "codes");
-    if (page) this.codesAfter = { codes: [...earlier, ...page.codes], next: page.next };
-    this.render(page ? `code:${page.codes[0]?.id}` : "more:codes");
-  }
-
-  dates() {
-    const { widget } = this;
-    const line = (text) => h("li", {}, icon(CLOCK), h("span", {}, text));
-    const coming = (widget.me.coming || []).map(({ on, points }) =>
-      line(widget.t(on ? "coming" : "comingLater", { points: widget.points(points), date: on && this.day(on) })));
-    const ending = (widget.me.ending || []).map(({ on, points }) => line(widget.count(on ? "ends" : "endsLater", points, { date: on && this.day(on) })));
-    return [...coming, ...ending];
-  }
-
-  historyEnd() {
-    const { widget } = this;
-    if (!this.history) return [this.more("history", "historyShow", () => this.read())];
-    if (!this.history.length) return [h("p", { tabindex: "-1", "data-key": "move:0" }, widget.t("historyNone"))];
-    return this.historyNext ? [this.more("history", "historyMore", () => this.read(this.historyNext))] : [];
-  }
-
-  /** The history from its beginning, or what comes after a place of it. */
-  async read(after = "") {
-    const isFresh = Boolean(this.history) && !after; // read again because points have moved
-    const page = await this.page("/history", after, "history");
-    const had = after ? this.history : [];
-    if (page) {
-      this.history = [...had, ...page.history];
-      this.historyNext = page.next;
-    }
-    this.render(isFresh ? null : page ? `move:${had.length}` : "more:history");
-  }
-
-  /** A page of a list; null when it cannot be had, which is said beside the button. */
-  async page(path, after, name) {
-    const { widget } = this;
-    if (this.reading) return null;
-    this.reading = name;
-    this.unread = null;
-    this.render();
-    let page = null;
-    try {
-      const { status, body } = await widget.ask(path + (after ? `?after=${encodeURIComponent(after)}` : ""));
-      if (status === 200 && Array.isArray(body[name])) page = body;
-    } catch (error) { console.debug("holdfast:", error); } // said below
-    this.reading = null;
-    this.unread = page ? null : name;
-    return page;
-  }
-
-  more(name, text, work) {
-    const { widget } = this;
-    const isBusy = this.reading === name;
-    return [
-      this.unread === name && h("p", { class: "problem", role: "alert" }, widget.t("historyFailed")),
-      h("button", { class: "plain", type: "button", "data-key": `more:${name}`, "aria-disabled": isBusy ? "true" : null, onclick: once(() => !isBusy && work()) },
-        widget.t(isBusy ? "busy" : text)),
-    ];
-  }
-
-  movement({ kind, points, change, order, reward, why, on, until }, at) {
-    const { widget } = this;
-    const key = `why.${kind === "earned" && until ? "earnedLater" : kind}`;
-    const names = { points: widget.points(points), order: apart(order), reward: apart(this.title(reward)), date: until && this.day(until) };
-    const text = key in widget.messages ? widget.t(key, names) : why; // of a kind this version does not know
-    const signed = new Intl.NumberFormat(widget.locale, { signDisplay: "exceptZero" }).format(change);
-    return h("li", { tabindex: "-1", "data-key": `move:${at}` },
-      h("div", { class: "what" }, h("span", {}, text), h("small", {}, this.day(on))), change !== 0 && h("span", { class: "change" }, signed));
+      isKnown && section("codes", account.codes().map((one) => this.code(one)), null, ...account.codesEnd()), offers,
+      isKnown && section("dates", account.dates(), "dates"), section("earnList", earn),
+      isKnown && section("history", account.movements(), "past", ...account.historyEnd()));
   }
 
   what(title, ...under) {
@@ -277,27 +191,27 @@ export class View {
     const { widget } = this;
     const title = this.title(reward.title);
     const missing = reward.cost - widget.me.points.available;
-    const isAsking = widget.asking === reward.id;
+    const isAsking = this.acts.asking === reward.id;
     const aside = !isKnown || isAsking ? null : missing > 0
       ? h("div", {}, h("small", {}, widget.t("toGo", { points: widget.points(missing) })), track(1 - missing / reward.cost, "small"))
       : h("button", {
         class: "main", type: "button", "data-key": `redeem:${reward.id}`, "aria-label": widget.t("redeemOne", { reward: title }),
-        "aria-disabled": widget.busy || widget.isResting ? "true" : null, onclick: once(() => this.choose(reward.id)),
+        "aria-disabled": this.acts.busy || this.acts.isResting ? "true" : null, onclick: once(() => this.choose(reward.id)),
       }, widget.t("redeem"));
     return h("li", {}, this.what(title, widget.points(reward.cost)), aside, isAsking && this.confirm(reward, title));
   }
 
   choose(id) {
-    if (this.widget.busy || (id !== null && this.widget.isResting)) return;
-    this.widget.asking = id;
-    this.widget.problem = null;
+    if (this.acts.busy || (id !== null && this.acts.isResting)) return;
+    this.acts.asking = id;
+    this.acts.problem = null;
     this.render(id === null ? null : "confirm");
   }
 
   confirm(reward, title) {
     const { widget } = this;
-    const isBusy = widget.busy === reward.id;
-    const problem = widget.problem && widget.problem.id === reward.id ? widget.problem.text : "";
+    const isBusy = this.acts.busy === reward.id;
+    const problem = this.acts.problem && this.acts.problem.id === reward.id ? this.acts.problem.text : "";
     const cancel = () => { this.choose(null); this.render(`redeem:${reward.id}`); };
     return h("div", { class: "ask", role: "group", "aria-labelledby": "ask" },
       h("p", { id: "ask" }, widget.t("ask", { points: widget.points(reward.cost), reward: apart(title) })),
@@ -305,7 +219,7 @@ export class View {
       h("div", { class: "row" },
         h("button", {
           class: "main", type: "button", "data-key": "confirm", "aria-describedby": "ask", "aria-disabled": isBusy ? "true" : null,
-          onclick: once(() => widget.redeem(reward)),
+          onclick: once(() => this.acts.redeem(reward)),
         }, widget.t(isBusy ? "busy" : problem ? "retry" : "confirm")),
         !isBusy && h("button", { class: "plain", type: "button", "data-key": "cancel", onclick: cancel }, widget.t("cancel"))));
   }
@@ -320,11 +234,11 @@ export class View {
       class: kind, type: "button", "data-key": `${name}:${id}`, "aria-label": widget.t("ofCode", { label, code }),
       "aria-disabled": isBusy ? "true" : null, onclick: once(work),
     }, label);
-    const state = widget.applied.get(code), isBusy = state === "busy";
-    const copy = button("plain", "copy", widget.t(widget.copied === code ? "copied" : "copy"), () => widget.copy(code, field), false);
+    const state = this.acts.applied.get(code), isBusy = state === "busy";
+    const copy = button("plain", "copy", widget.t(this.acts.copied === code ? "copied" : "copy"), () => this.acts.copy(code, field), false);
     const apply = state === "applied" // the same key: the focus stays on what the button has become
       ? h("p", { class: "good", tabindex: "-1", "data-key": `apply:${id}` }, icon(TICK), widget.t("applied"))
-      : button("main", "apply", widget.t(isBusy ? "busy" : "apply"), () => widget.apply(code), isBusy);
+      : button("main", "apply", widget.t(isBusy ? "busy" : "apply"), () => this.acts.apply(code), isBusy);
     return h("li", { class: "coupon" }, h("div", { class: "what" }, h("small", {}, h("bdi", {}, title)), field),
       h("div", { class: "row wide" }, copy, apply), state === "failed" && h("p", { class: "problem wide" }, widget.t("applyFailed")));
   }

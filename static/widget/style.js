@@ -65,7 +65,7 @@ button, .link { font: inherit; color: inherit; cursor: pointer; }
   .panel { inset: auto 0 0; inline-size: 100%; min-block-size: 0; max-block-size: 88dvh; border-end-start-radius: 0; border-end-end-radius: 0; }
   .body { padding-block-end: calc(72px + env(safe-area-inset-bottom)); }
 }
-@media (max-height: 600px) { .content { display: block; overflow: hidden auto; } .body { overflow: visible; } }
+@media (max-height: 600px) { .content { display: block; overflow: hidden auto; scroll-padding-block-end: 72px; } .body { overflow: visible; } }
 @media (forced-colors: active) { .panel { border: 1px solid CanvasText; } .track, .track i { border: 1px solid CanvasText; } .track i { background: Highlight; } }
 @media (prefers-reduced-motion: reduce) { .panel[open], .panel::backdrop { animation: none; } }
 `;

@@ -37,8 +37,8 @@ LOT_KEYS = 3  # expiry, availability and id name one in the order lots are spent
 NEWEST = 10
 REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
-REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
 READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
+REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
 
 
 async def balance(shop: str, customer_id: str) -> Balance:

@@ -10,7 +10,8 @@ export class Account {
   /** Points have moved: what was read of the lists' later pages is of yesterday. */
   renew() {
     this.codesAfter = null;
-    if (this.history) this.read();
+    if (this.reading) this.isOutdated = true;
+    else if (this.history) this.read();
   }
 
   /** All of them: those `me` tells, and the pages behind it that were asked for. */
@@ -53,6 +54,10 @@ export class Account {
   async read(after = "") {
     const isFresh = Boolean(this.history) && !after; // read again because points have moved
     const page = await this.page("/history", after, "history");
+    if (this.isOutdated) { // points moved meanwhile
+      this.isOutdated = false;
+      return this.read();
+    }
     const had = after ? this.history : [];
     if (page) {
       this.history = [...had, ...page.history];

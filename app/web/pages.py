@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
-from app.web import banners, wording
+from app.web import banners, files, wording
 from app.web.banners import Banner
 
 T = TypeVar("T")
@@ -38,7 +37,6 @@ CARRIED = (
     "embedded",
     "locale",
 )  # without these Shopify cannot be asked for a new id token
-STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
 
@@ -260,15 +258,6 @@ def page_number(request: Request) -> int:
     return int(typed) if re.fullmatch(r"[1-9][0-9]{0,5}", typed) else 1
 
 
-@functools.cache
-def static(name: str) -> str:
-    """The address of a file under static/, with its contents' digest, so that browsers may keep
-    it for ever.
-    """
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
-
-
 environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
     autoescape=True,
@@ -276,7 +265,7 @@ environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.globals.update(static=static, now=lambda: datetime.now(UTC))
+environment.globals.update(static=files.address, now=lambda: datetime.now(UTC))
 environment.filters.update(
     local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}"
 )

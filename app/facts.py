@@ -52,8 +52,8 @@ class OrderTold(msgspec.Struct):
     """
 
     order_id: str
-    currency: str = ""
-    lines: list[OrderLine] = []  # none in a fact that says nothing of them
+    currency: str
+    lines: list[OrderLine]
     order_name: str = ""
     customer_id: str | None = None
     test: bool = False
@@ -147,6 +147,15 @@ def _signed(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "adjustment": f"-{data.get('adjustment_amount', '0')}"}
 
 
+def _of_unknown_lines(data: dict[str, Any]) -> dict[str, Any]:
+    """An order used to tell of its lines only once it was paid."""
+    return {**data, "currency": "", "lines": []}
+
+
 # (topic, version it turns from) -> the data of the next version; the current version of a topic is
 # the one no entry starts from. The log keeps 14 days: an entry may go that long after its deploy.
-UPCASTS: dict[tuple[str, int], Callable[[Any], Any]] = {("order.refunded", 1): _signed}
+UPCASTS: dict[tuple[str, int], Callable[[Any], Any]] = {
+    ("order.refunded", 1): _signed,
+    ("order.created", 1): _of_unknown_lines,
+    ("order.updated", 1): _of_unknown_lines,
+}

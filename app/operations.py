@@ -9,12 +9,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import db, rooms
 from app.errors import UnauthorizedError
+from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import backlog
@@ -80,6 +82,7 @@ async def healthz(request: Request) -> Response:
                 "status": notices[name],
                 "lag_seconds": round(line.lag_seconds, 3),
                 "stuck_seconds": round(line.stuck_seconds, 3),
+                "reaches_database": line.is_database_reached,
                 "beat_at": line.beat_at.isoformat() if line.beat_at else None,
                 "progress_at": line.progress_at.isoformat() if line.progress_at else None,
             }
@@ -101,6 +104,7 @@ async def metrics_text(request: Request) -> Response:
         _gather(SCRAPE_POSTGRES, lambda: _consumers(bus)),
         _gather(SCRAPE_POSTGRES, _waiting),
         _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
+        _gather(SCRAPE_REDIS, lambda: _verified(stores)),
     )
     scraped = [one for group in found for one in group]
     text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio()])
@@ -115,7 +119,8 @@ routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics
 async def _answers(resource: Resource, ask: Callable[[], Awaitable[Any]]) -> bool:
     try:
         await guard(resource, ask)
-    except Exception:  # noqa: BLE001 - logged and counted by the guard; "does not answer" is the result
+    except Exception:  # noqa: BLE001
+        # logged and counted by the guard; "does not answer" is the result
         return False
     return True
 
@@ -230,12 +235,37 @@ async def _heartbeats(stores: db.Stores) -> list[Scraped]:
         if line.beat_at
     }
     stuck = {name: line.stuck_seconds for name, line in beats.items()}
+    reached = {name: float(line.is_database_reached) for name, line in beats.items()}
     return [
         Scraped(
             "holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process"
         ),
         Scraped(
             "holdfast_stuck_seconds", "Since a process has work and finishes none", stuck, "process"
+        ),
+        Scraped(
+            "holdfast_database_reached", "1 when a process reaches Postgres", reached, "process"
+        ),
+    ]
+
+
+async def _verified(stores: db.Stores) -> list[Scraped]:
+    known = await verified.last(stores.queue)
+    if known is None:
+        return []
+    age_seconds = max(0.0, time.time() - known.ended_at.timestamp())
+    found = {name: float(count) for name, count in msgspec.structs.asdict(known.found).items()}
+    return [
+        Scraped(
+            "holdfast_verified_age_seconds",
+            "Since the daily verification came to its end",
+            {"": age_seconds},
+        ),
+        Scraped(
+            "holdfast_verified",
+            "What it found: drift, broken chains, incomplete orders, problems in all; of how many",
+            found,
+            "found",
         ),
     ]
 

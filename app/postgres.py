@@ -20,8 +20,6 @@ TAKE_SECONDS = 3.0  # for a connection from the pool, and for giving it back
 CLOSE_SECONDS = 2.0
 LOCK_SECONDS = 2.0
 SILENT_IN_TRANSACTION_SECONDS = 8.0
-# Readers of the log wait behind the oldest transaction that writes: none of ours is open longer.
-TRANSACTION_SECONDS = 60.0
 # A connection nobody used for a minute is closed here. Ten minutes mean that nobody is left to do
 # so: then Postgres ends the session.
 UNUSED_SECONDS, UNUSED_SERVER_SECONDS = 60.0, 600.0
@@ -43,7 +41,7 @@ def session_settings(room: Room) -> dict[str, str]:
             SILENT_IN_TRANSACTION_SECONDS if room.statement_seconds else 0
         ),
         "idle_session_timeout": UNUSED_SERVER_SECONDS if room.statement_seconds else 0,
-        "transaction_timeout": TRANSACTION_SECONDS if room.statement_seconds else 0,
+        "transaction_timeout": room.transaction_seconds if room.statement_seconds else 0,
         "client_connection_check_interval": 1,  # a statement nobody waits for any more ends
         "tcp_user_timeout": UNACKNOWLEDGED_SECONDS,
     }

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 STATEMENT_SECONDS = 5.0
+# Readers of the log wait behind the oldest transaction that writes, so none of ours is open for
+# ever. Silence in a transaction ends it sooner, but not one whose client stopped after half of a
+# statement.
+CALL_TRANSACTION_SECONDS, BATCH_TRANSACTION_SECONDS = 10.0, 60.0
 PAGE_READ_SECONDS = 0.3  # a page that waits longer for one of its parts is a slow page
 
 
@@ -19,7 +23,8 @@ class Room:
     """Connections to Postgres that nobody outside the room can take.
 
     Whoever finds them all taken waits `wait_seconds` at most. A guarded call has
-    `deadline_seconds`, each of its statements `statement_seconds` (None: as long as it takes).
+    `deadline_seconds`, each of its statements `statement_seconds` (None: as long as it takes, its
+    transaction too), its transaction `transaction_seconds`.
     `plans`: `fresh` plans each statement for its own shop, `kept` once for all.
     """
 
@@ -29,6 +34,7 @@ class Room:
     deadline_seconds: float
     plans: Literal["fresh", "kept"]
     statement_seconds: float | None = STATEMENT_SECONDS
+    transaction_seconds: float = CALL_TRANSACTION_SECONDS
 
 
 #                    name        connections  wait  deadline            plans    statement
@@ -40,9 +46,10 @@ OPENINGS = Room("openings", 2, 0.5, 3.0, "fresh")
 CHANGES = Room("changes", 3, 1.0, 5.0, "fresh")
 SPILL = Room("spill", 2, 1.0, 2.0, "kept")
 HEALTH = Room("health", 2, 0.3, 0.9, "kept")  # below the second a load balancer waits
-WORK = Room("work", 8, 1.0, 5.0, "kept")  # whoever is in no other
-TIMED = Room("timed", 3, 1.0, 5.0, "kept")
-LETTERS = Room("letters", 2, 1.0, 5.0, "kept")
+# whoever is in no other
+WORK = Room("work", 8, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
+TIMED = Room("timed", 3, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
+LETTERS = Room("letters", 2, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
 AUDIT = Room("audit", 2, 1.0, 3_600.0, "fresh", statement_seconds=None)
 RELEASE = Room("release", 2, 1.0, 3_600.0, "fresh", statement_seconds=None)
 
@@ -66,8 +73,10 @@ def inside(room: Room) -> Iterator[None]:
 
 
 def connections_max(webs: int, workers: int) -> int:
-    """How many connections so many processes hold at most, a command of each kind beside them."""
+    """How many connections so many processes hold at most, a command of each kind beside them, and
+    the daily verification.
+    """
     per_web, per_worker, per_command = (
         sum(room.connections for room in rooms) for rooms in (WEB, WORKER, COMMANDS)
     )
-    return webs * per_web + workers * per_worker + per_command
+    return webs * per_web + workers * per_worker + per_command + AUDIT.connections

@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from app import cells
+from app.config import Config
 from app.errors import (
     BadInputError,
     HoldfastError,
@@ -18,7 +20,7 @@ from app.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from app.flow.lanes.admission import Admission
+from app.flow.lanes.admission import Admission, Outcome
 from app.flow.lanes.lane import LaneItem
 from app.shopify.verify import webhook_hmac_ok
 from app.telemetry import logs, metrics
@@ -45,6 +47,7 @@ _outcomes = {
         "spilled",
         "bad_digest",
         "bad_headers",
+        "misdirected",
         "too_large",
         "late",
         "unavailable",
@@ -53,10 +56,24 @@ _outcomes = {
 }
 
 
+Headers = Sequence[tuple[bytes, bytes]]  # names in lower case
+
+
 class MethodError(HoldfastError):
     """Shopify delivers by POST (405)."""
 
     status, permanent, code = 405, True, "method_not_allowed"
+
+
+REFUSED_AS = (
+    (UnavailableError, "unavailable"),
+    (inbound.LateError, "late"),
+    (TooLargeError, "too_large"),
+    (UnauthorizedError, "bad_digest"),
+    (BadInputError, "bad_headers"),
+    (cells.ElsewhereError, "misdirected"),
+    (HoldfastError, "failed"),
+)
 
 
 async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,83 +83,102 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     request costs as much as handling it. `scope["state"]` holds `admission`, from the lifespan.
     """
     began = time.perf_counter()
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    request_id = sane_id(headers.get(b"x-request-id", b""))
+    headers: Headers = scope["headers"]
+    request_id = id_of(headers)
     try:
-        outcome = await _take(scope, headers, receive, request_id.decode())
-    except HoldfastError as error:
+        outcome = await _take(scope, headers, receive, request_id)
+    except ClientDisconnect:
+        return
+    except Exception as error:  # noqa: BLE001 - logged there, and answered
+        await refusal(error, request_id)(scope, receive, send)
+    else:
+        counted(outcome, began)
+        answer = [(b"content-length", b"0"), (b"x-request-id", request_id)]
+        await send({"type": "http.response.start", "status": 200, "headers": answer})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    _seconds.observe(time.perf_counter() - began)
+
+
+def id_of(headers: Headers) -> bytes:
+    """The request's id: the caller's own when it is sane, or a new one."""
+    return sane_id(next((value for name, value in headers if name == b"x-request-id"), b""))
+
+
+def proven(headers: Headers, body: bytes, config: Config, request_id: bytes) -> LaneItem:
+    """The webhook as its lane keeps it. Only the body is signed, so what the headers say is checked
+    for its form. Raises BadInputError, UnauthorizedError, and ElsewhereError for another cell's.
+    """
+    found = dict(headers)
+    if len(found) != len(headers):
+        _refuse_repeated(headers)
+    digest = found.get(b"x-shopify-hmac-sha256")
+    if digest is None:
+        raise BadInputError("The header X-Shopify-Hmac-Sha256 is missing.")
+    if not webhook_hmac_ok(body, digest.decode("latin-1"), config.api_secrets):
+        raise UnauthorizedError("The webhook's digest does not match its body.")
+    item = _item(found, body, request_id.decode())
+    cells.refuse_others(item.shop, config)
+    return item
+
+
+def counted(outcome: Outcome, began: float) -> None:
+    """Count a webhook that was taken; `began` is when its request was here (perf_counter)."""
+    _outcomes[outcome].inc()
+    _seconds.observe(time.perf_counter() - began)
+
+
+def refusal(error: BaseException, request_id: bytes) -> JSONResponse:
+    """The answer to a webhook that was not taken, which is logged and counted with it."""
+    if not isinstance(error, HoldfastError):
+        log.error("webhook failed", exc_info=error, request_id=request_id.decode())
+        error = HoldfastError("Something went wrong on our side.")
+    else:
         log.info(
             "webhook refused",
             status=error.status,
             reason=error.message,
             request_id=request_id.decode(),
         )
-        await _refusal(error, request_id)(scope, receive, send)
-    except ClientDisconnect:
-        return
-    except Exception as error:
-        log.exception("webhook failed", error=type(error).__name__, request_id=request_id.decode())
-        _outcomes["failed"].inc()
-        await _refusal(HoldfastError("Something went wrong on our side."), request_id)(
-            scope, receive, send
-        )
-    else:
-        _outcomes[outcome].inc()
-        answer = [(b"content-length", b"0"), (b"x-request-id", request_id)]
-        await send({"type": "http.response.start", "status": 200, "headers": answer})
-        await send({"type": "http.response.body", "body": b""})
-    _seconds.observe(time.perf_counter() - began)
-
-
-async def _take(
-    scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str
-) -> str:
-    if scope["method"] != "POST":
-        raise MethodError("Webhooks are delivered by POST.")
-    if len(headers) != len(scope["headers"]):
-        _refuse_repeated(scope["headers"])
-    admission: Admission = scope["state"]["admission"]
-    arriving = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
-    try:
-        body = await _body(arriving, receive, headers)
-        _prove(headers, body, admission.stores.config.api_secrets)
-    finally:
-        if arriving.charged:
-            arriving.leave()
-    return await admission.admit(_item(headers, body, request_id))
-
-
-def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
-    counts = Counter(name for name, _ in headers)
-    repeated = [name for name in counts if counts[name] > 1 and name.startswith(ONCE_PREFIXES)]
-    if repeated:
-        _outcomes["bad_headers"].inc()
-        raise BadInputError(f"The header {repeated[0].decode('latin-1')} came several times.")
-
-
-def _refusal(error: HoldfastError, request_id: bytes) -> JSONResponse:
     headers = {"x-request-id": request_id.decode(), **SAFETY}
     if isinstance(error, UnavailableError):
-        _outcomes["unavailable"].inc()
         headers["Retry-After"] = RETRY_AFTER_SECONDS
-        if isinstance(error, inbound.CrowdedError):
-            headers |= CLOSE
-    elif isinstance(error, inbound.LateError):
-        _outcomes["late"].inc()
+    if isinstance(error, inbound.CrowdedError | inbound.LateError):
         headers |= CLOSE
-    elif isinstance(error, TooLargeError):
-        _outcomes["too_large"].inc()
-    elif isinstance(error, MethodError):
+    if isinstance(error, MethodError):
         headers["Allow"] = "POST"
+    else:
+        _outcomes[next(name for kind, name in REFUSED_AS if isinstance(error, kind))].inc()
     return JSONResponse(
         {"error": {"code": error.code, "message": error.message}}, error.status, headers
     )
 
 
-async def _body(arriving: inbound.Body, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-    announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > BODY_BYTES_MAX:
-        raise TooLargeError(TOO_LARGE)
+async def _take(scope: Scope, headers: Headers, receive: Receive, request_id: bytes) -> Outcome:
+    if scope["method"] != "POST":
+        raise MethodError("Webhooks are delivered by POST.")
+    admission: Admission = scope["state"]["admission"]
+    arriving = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
+    try:
+        body = await _body(arriving, receive, headers)
+        item = proven(headers, body, admission.stores.config, request_id)
+    finally:
+        if arriving.charged:
+            arriving.leave()
+    return await admission.admit(item)
+
+
+def _refuse_repeated(headers: Headers) -> None:
+    counts = Counter(name for name, _ in headers)
+    repeated = [name for name in counts if counts[name] > 1 and name.startswith(ONCE_PREFIXES)]
+    if repeated:
+        raise BadInputError(f"The header {repeated[0].decode('latin-1')} came several times.")
+
+
+async def _body(arriving: inbound.Body, receive: Receive, headers: Headers) -> bytes:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > BODY_BYTES_MAX:
+            raise TooLargeError(TOO_LARGE)
     message = await arriving.receive(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
@@ -154,20 +190,7 @@ async def _body(arriving: inbound.Body, receive: Receive, headers: dict[bytes, b
     return b"".join(parts)
 
 
-def _prove(headers: dict[bytes, bytes], body: bytes, secrets: tuple[str, ...]) -> None:
-    digest = headers.get(b"x-shopify-hmac-sha256")
-    if digest is None:
-        _outcomes["bad_headers"].inc()
-        raise BadInputError("The header X-Shopify-Hmac-Sha256 is missing.")
-    if not webhook_hmac_ok(body, digest.decode("latin-1"), secrets):
-        _outcomes["bad_digest"].inc()
-        raise UnauthorizedError("The webhook's digest does not match its body.")
-
-
 def _item(headers: dict[bytes, bytes], body: bytes, request_id: str) -> LaneItem:
-    """The webhook as its lane keeps it; only the body is signed, so what the headers say is
-    checked for its form.
-    """
     return LaneItem(
         received_ms=int(time.time() * 1000),
         shop=_required(headers, b"X-Shopify-Shop-Domain", SHOP, lower=True),
@@ -188,7 +211,6 @@ def _required(
     if lower:
         value = value.lower()
     if not form.fullmatch(value):
-        _outcomes["bad_headers"].inc()
         raise BadInputError(
             f"The header {name.decode()} is {'not usable' if value else 'missing'}."
         )

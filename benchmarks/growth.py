@@ -28,8 +28,7 @@ from app.core import reads as core_reads
 from app.paging import Cursor
 from app.points.ledger import totals
 from app.points.members import lists, reads
-from benchmarks import orders
-from benchmarks.run import machine
+from benchmarks import orders, sides
 from tests.stack import Stack
 
 OTHERS, OTHERS_MEMBERS = 1_000, 100  # small shops beside the measured ones
@@ -51,9 +50,9 @@ SELECT name, 1, 1, 'down', 0, 'debt', 'Asia/Kolkata', 'USD', '', now() FROM size
 """,
     """
 INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed, debt,
-                     issued, sequence, joined_at, updated_at)
+                     issued, sequence, joined_at, updated_at, frozen_reason)
 SELECT name, (7000000000 + number)::text, 0, rows * (10 + number % 90), 0, 0, 0, 0, 0,
-       rows * (10 + number % 90), rows, now() - random() * interval '2 years', now()
+       rows * (10 + number % 90), rows, now() - random() * interval '2 years', now(), ''
   FROM sizes, generate_series(1, members) AS number,
        LATERAL (SELECT CASE WHEN number = 1 THEN busy ELSE usual END AS rows) AS chosen
 """,
@@ -245,7 +244,7 @@ def main() -> None:
         finally:
             stack.stop_everything()
     print(
-        f"\n{machine()}, {arguments.rows} rows of the ledger a member; "
+        f"\n{sides.machine()}, {arguments.rows} rows of the ledger a member; "
         "median (least) of ten, by members"
     )
     table("Query", sizes, queried)

@@ -2,11 +2,9 @@
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 from benchmarks import cost, latency, sides
 from local import servers
@@ -105,27 +103,19 @@ def row(
     return (what, f"{mine:,.0f}{unit} ({spread})", f"{mine / its:.2f}x {other} ({its:,.0f}{unit})")
 
 
-def machine() -> str:
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    processor = names[0] if names else platform.machine()
-    return f"{os.cpu_count()} x {processor}, {memory:.0f} GiB, Python {platform.python_version()}"
-
-
 MEASUREMENTS = {
     "ingest": ingest,
     "empty": ingest_against_empty,
     "sustained": sustained,
     "cost": cost.cost,
     "cost2": cost.cost_of_two,
+    "shops": cost.cost_by_shops,
+    "cost10m": cost.cost_of_growth,
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,
     "me": latency.me_warm,
 }
+LONG = ("cost10m",)  # when asked for by its name: filling the database takes minutes
 
 
 def main() -> None:
@@ -136,13 +126,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=30_000, help="webhooks a round")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    print(machine(), flush=True)
+    print(sides.machine(), flush=True)
     rows: list[tuple[str, str, str]] = []
-    for name in arguments.only or MEASUREMENTS:
+    for name in arguments.only or [one for one in MEASUREMENTS if one not in LONG]:
         for found in MEASUREMENTS[name](arguments.count, arguments.rounds):
             rows.append(found)
             print("  ".join(found), flush=True)
-    print(f"\n| measured on {machine()} | Holdfast | against |\n|---|---|---|")
+    print(f"\n| measured on {sides.machine()} | Holdfast | against |\n|---|---|---|")
     for found in rows:
         print("| " + " | ".join(found) + " |")
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from devstore.api import graphql, tokens
 from devstore.api.schema import Schemas
 from devstore.control import faults, shops, webhooks
+from devstore.control import orders as order_control
 from devstore.demo import history
 from devstore.errors import RefusedError
 from devstore.pages import admin, breakit, deliveries, proxy, storefront
@@ -122,6 +123,7 @@ def make_app(settings: Settings) -> Starlette:
             *deliveries.routes,
             *breakit.routes,
             *shops.routes,
+            *order_control.routes,
             *webhooks.routes,
             *faults.routes,
             Route("/shops/{shop}/admin/oauth/access_token", tokens.endpoint, methods=["POST"]),

@@ -7,10 +7,10 @@ import httpx
 from starlette.requests import Request
 
 from devstore.settings import Settings
-from devstore.shop import things
+from devstore.shop import sold, things
 from devstore.shop.state import State
 from devstore.trouble import Trouble
-from devstore.webhooks import payload_people, payload_refunds, payloads
+from devstore.webhooks import payload_changes, payload_people, payload_refunds, payloads
 from devstore.webhooks.sending import Event, Webhooks
 
 
@@ -23,13 +23,24 @@ class World:
     trouble: Trouble = field(default_factory=Trouble)
 
     def tell_order(
-        self, order: things.Order, *topics: str, refunds: Iterable[things.Refund] = ()
+        self,
+        order: sold.Order,
+        *topics: str,
+        refunds: Iterable[sold.Refund] = (),
+        edits: Iterable[sold.Edit] = (),
+        returns: Iterable[tuple[str, sold.Return]] = (),
     ) -> None:
-        """Send the order under each topic, and each refund as `refunds/create`, as one event."""
+        """Send the order under each topic, and what belongs to it under its own, as one event."""
         body = payloads.order(self.state, order)
-        event: Event = [("refunds/create", payload_refunds.refund(order, one)) for one in refunds]
+        event: Event = [("orders/edited", payload_changes.order_edited(order, it)) for it in edits]
+        event += [(topic, payload_changes.return_told(topic, order, one)) for topic, one in returns]
+        event += [("refunds/create", payload_refunds.refund(order, one)) for one in refunds]
         event += [(topic, body) for topic in topics]
         self.webhooks.send(self.state.shop(order.shop), event, size_bytes=order.size_bytes)
+
+    def tell_order_deleted(self, order: sold.Order) -> None:
+        shop = self.state.shop(order.shop)
+        self.webhooks.send(shop, [("orders/delete", payload_changes.order_deleted(order))])
 
     def tell_customer(self, customer: things.Customer, topic: str) -> None:
         shop = self.state.shop(customer.shop)
@@ -39,6 +50,26 @@ class World:
             else payload_people.customer(customer, shop.currency)
         )
         self.webhooks.send(shop, [(topic, body)])
+
+    def tell_merge(self, kept: things.Customer, gone: things.Customer, status: str) -> None:
+        shop = self.state.shop(kept.shop)
+        event: Event = [("customers/merge", payload_changes.merged(kept, gone, status))]
+        if status == "completed":
+            event.append(("customers/update", payload_people.customer(kept, shop.currency)))
+        self.webhooks.send(shop, event)
+
+    def tell_purchases(self, customer: things.Customer) -> None:
+        shop = self.state.shop(customer.shop)
+        bought = [
+            one
+            for one in self.state.of_shop("order", shop.domain)
+            if one.customer_id == customer.id and one.is_paid
+        ]
+        body = payload_changes.purchases(customer, shop.currency, bought, things.now())
+        self.webhooks.send(shop, [("customers/purchasing_summary", body)])
+
+    def tell_shop(self, shop: things.Shop) -> None:
+        self.webhooks.send(shop, [("shop/update", payload_people.shop(shop))])
 
     def tell_uninstalled(self, shop: things.Shop) -> None:
         self.webhooks.send_anyway(shop.domain, [("app/uninstalled", payload_people.shop(shop))])

@@ -11,7 +11,7 @@ from urllib.parse import quote
 POSTGRES_SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
-    "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 209 at most
+    "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 211 at most
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "log_min_messages": "warning",

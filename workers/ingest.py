@@ -105,7 +105,8 @@ class Draining:
             try:
                 await self._look()
                 backoff.over()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the lanes wait for the next look
+            except Exception as error:  # noqa: BLE001
+                # whatever it is, the lanes wait for the next look
                 await backoff.wait(error, self.stop)
             await deadline.pause(LOOK_SECONDS, self.stop)
 

@@ -12,7 +12,7 @@ from app import config as settings
 from app import db, rooms
 from app.flow import event
 from app.flow.kept import packing
-from app.resilience import deadline, health, watchdog
+from app.resilience import deadline, health, reach, watchdog
 from app.resilience.deadline import pause
 from app.resilience.failures import is_passing, reason
 from app.resilience.progress import Progress
@@ -89,11 +89,21 @@ async def beat(
     stop: asyncio.Event,
     progress: Progress | None = None,
 ) -> None:
-    """Tell the health board every second that this service lives, how far behind it is, and
-    whether it gets on.
+    """Tell the health board every second that this service lives, how far behind it is, whether it
+    gets on, and whether it reaches the database, which is asked beside.
 
     With `progress`, which its work must then call `made()` on, a process that is stuck is ended.
     """
+    await together(reach.watch(stop), _beat(stores, service, lag_seconds, stop, progress))
+
+
+async def _beat(
+    stores: db.Stores,
+    service: str,
+    lag_seconds: Callable[[], Coroutine[Any, Any, float]],
+    stop: asyncio.Event,
+    progress: Progress | None,
+) -> None:
     rooms.current.set(rooms.HEALTH)  # of this task alone
     known = progress or Progress()
     with watchdog.watching(progress):
@@ -114,6 +124,9 @@ async def beat(
 async def _measure(
     lag_seconds: Callable[[], Coroutine[Any, Any, float]], progress: Progress
 ) -> None:
+    if not reach.is_database_reached():
+        progress.unknown()  # known already, so that the beat is not late, too
+        return
     try:
         seconds = await deadline.within(MEASURE_SECONDS, lag_seconds())
         if progress.stuck_seconds() > health.STUCK_AFTER_SECONDS:

@@ -52,6 +52,7 @@ class Completeness:
     orders: int = 0  # that points has read
     stated: int = 0  # of those, set aside with a reason
     waiting: int = 0  # on their way to points
+    incomplete: int = 0  # webhooks without their fact, facts with neither award nor reason
 
 
 class Progress:
@@ -126,9 +127,13 @@ async def walk(
     question = log_audit.Question(
         WEBHOOK, FACT, handlers.SERVICE, asked.since, asked.shop, OTHER_FACTS
     )
+    part = None
     async for batch in log_audit.walk(question, first_part):
+        if batch.part != part:
+            part = batch.part
+            yield Place(LOG, str(part))
         await check(batch, report, found)
-        yield Place(LOG, str(batch.part))
+        yield Place(LOG, str(part), is_whole=False)
 
 
 async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> None:
@@ -136,6 +141,7 @@ async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> 
     found.receipts += batch.receipts
     found.orders += len(batch.read)
     found.waiting += batch.waiting
+    found.incomplete += len(batch.without_fact) + len(batch.unreadable)
     for shop, request_id in batch.without_fact:
         report.add(
             f"{shop}: the paid order of request {request_id} is received, but not in the log"
@@ -145,6 +151,7 @@ async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> 
     missing = await beside.without_grant(batch.read) if batch.read else []
     lost = await log_audit.without_reason(handlers.SERVICE, missing)
     found.stated += len(missing) - len(lost)
+    found.incomplete += len(lost)
     for one in lost:
         report.add(
             f"{one.shop}: the paid order of request {one.trace} was handed to points, "

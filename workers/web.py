@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from app import config as settings
 from app.flow.lanes import durability
 from app.main import create_app
+from app.short_way import ShortWay
 from app.telemetry import logs, reports
 from workers.service import collect_garbage_less_often
 
@@ -36,7 +37,7 @@ def serve(app: ASGIApp, port: int, host: str = "127.0.0.1") -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=ShortWay,
         lifespan="on",
         access_log=False,
         log_config=None,

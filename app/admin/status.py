@@ -2,15 +2,15 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError
-from app.flow import dead_letters, shown_letters
+from app.flow import dead_letters, shown_letters, verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import backlog, durability, epoch
@@ -20,7 +20,7 @@ from app.services import PROCESSES, SERVICES
 from app.web import forms, pages, wording
 from app.web.banners import Banner
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 STATES = {
     "healthy": ("Running", "success"),
@@ -28,6 +28,7 @@ STATES = {
     "down": ("Not answering", "critical"),
 }
 STUCK = "Standing still"  # it has work before it and finishes none; a watchdog starts it again
+CUT_OFF = "Not reaching the database"
 TRIED_AGAIN = "It is being tried again now"
 LANES = Resource("lanes")
 
@@ -44,30 +45,6 @@ class Part:
     beat_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter as the status page shows it; `history` is [{at, reason}]."""
-
-    id: int
-    service: str
-    topic: str
-    reason: str
-    state: str
-    attempts: int
-    history: list[dict[str, Any]]
-    payload: str
-    created_at: datetime
-    next_attempt_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Letters:
-    letters: list[Letter]
-    total: int
-    page: int
-    pages: int
-
-
 @admin_page
 async def status(visit: Visit) -> Response:
     return await _status(visit)
@@ -75,19 +52,24 @@ async def status(visit: Visit) -> Response:
 
 async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
     page = pages.page_number(visit.request)
-    letters, waiting, facts = await asyncio.gather(
-        pages.attempt(lambda: _letters(visit.shop, page)),
+    letters, waiting, facts, checked = await asyncio.gather(
+        pages.attempt(lambda: shown_letters.list_for_shop(visit.shop, page)),
         pages.attempt(
             lambda: backlog.backlog(visit.stores.queue, visit.stores.config, visit.shop), LANES
         ),
         pages.attempt(lambda: _facts(visit)),
+        pages.attempt(lambda: _checked(visit), LANES),
     )
     lost = await pages.attempt(epoch.losses)
     return pages.render(
         visit,
         "admin/status.html",
         heading="Status",
-        notes=[*_redis_notes(lost or [], visit.timezone), *_backlog_notes(waiting, visit.timezone)],
+        notes=[
+            *(checked.notes if checked else ()),
+            *_redis_notes(lost or [], visit.timezone),
+            *_backlog_notes(waiting, visit.timezone),
+        ],
         status=status,
         toast=toast,
         parts=[_part(name, visit.board) for name in PROCESSES],
@@ -98,6 +80,7 @@ async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
         if facts and facts.count
         else "of all stores",
         holder=facts.holder if facts else None,
+        checked=checked,
         letters=letters,
     )
 
@@ -117,6 +100,35 @@ async def _facts(visit: Visit) -> OnTheirWay:
     worst = max(lags, key=lambda lag: lag.age_seconds)
     holder = await fact_log.holder() if worst.age_seconds > fact_log.HELD_UP_AFTER_SECONDS else None
     return OnTheirWay(worst.count, worst.age_seconds, holder)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """When everything was last verified, and what that found; `notes` where it does not add up."""
+
+    when: str
+    text: str
+    notes: Sequence[Banner] = ()
+
+
+async def _checked(visit: Visit) -> Checked:
+    known = await verified.last(visit.stores.queue)
+    if known is None:
+        return Checked("not yet", "once a day")
+    found = known.found
+    when = wording.clock(known.ended_at, visit.timezone)
+    text = f"{found.members:,} members and {found.orders:,} paid orders of all stores"
+    if found.problems == 0:
+        return Checked(when, f"{text}: everything adds up")
+    said = f"{text}: wrong balances {found.drift:,}, incomplete orders {found.incomplete:,}"
+    problems = (
+        f"{found.problems:,} {'thing does' if found.problems == 1 else 'things do'} not add up"
+    )
+    advice = (
+        f"Found at {when} among {text}. Whoever runs Holdfast finds what it is in the log of the "
+        "relay; nothing is changed by itself."
+    )
+    return Checked(when, said, [Banner("critical", f"Verification: {problems}", advice)])
 
 
 def _redis_notes(lost: list[epoch.Loss], timezone: str) -> list[Banner]:
@@ -152,11 +164,12 @@ def _part(name: str, board: health.Board) -> Part:
     if board.is_remembered:
         return Part(title, text, "Unknown", "warning", "unknown", line.beat_at)
     state, tone = STATES[notice]
-    if notice == "late" and health.is_stuck(line):
+    if notice == "late" and not line.is_database_reached:
+        state, tone = CUT_OFF, "critical"
+    elif notice == "late" and health.is_stuck(line):
         state = STUCK
-    return Part(
-        title, text, state, tone, _lag(line) if notice != "down" else "unknown", line.beat_at
-    )
+    is_measured = notice != "down" and line.is_database_reached
+    return Part(title, text, state, tone, _lag(line) if is_measured else "unknown", line.beat_at)
 
 
 def _lag(line: health.ServiceHealth) -> str:
@@ -164,29 +177,6 @@ def _lag(line: health.ServiceHealth) -> str:
     if behind_seconds < health.CAUGHT_UP_BELOW_SECONDS:
         return "nothing"
     return wording.age(behind_seconds)
-
-
-async def _letters(shop: str, page: int) -> Letters:
-    found = await shown_letters.list_for_shop(shop, page)
-    letters = [
-        Letter(
-            row.id,
-            row.service,
-            row.topic,
-            row.reason,
-            row.state,
-            row.attempts,
-            [
-                {"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]}
-                for entry in row.history
-            ],
-            row.payload,
-            row.created_at,
-            row.next_attempt_at,
-        )
-        for row in found.letters
-    ]
-    return Letters(letters, found.total, found.page, found.pages)
 
 
 @admin_page
@@ -204,7 +194,7 @@ async def replay(visit: Visit) -> Response:
 
 
 routes: list[BaseRoute] = [
-    Route("/status", status, name="status"),
+    Page("/status", status, "Status"),
     Route("/status/replay", replay, methods=["POST"]),
     Route("/status/replay/{letter_id}", replay, methods=["POST"]),
 ]

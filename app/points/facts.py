@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -29,8 +29,7 @@ ORDER_NAME_LENGTH = 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class Told:
+class Told(msgspec.Struct):
     """An order as it stood, with the fact that said so."""
 
     order: OrderTold
@@ -38,7 +37,7 @@ class Told:
     at: datetime  # as of when
 
 
-class Cause(NamedTuple):
+class Cause(msgspec.Struct, frozen=True):
     """What moves a grant: where it came from, and when it happened."""
 
     source: str  # order:123, edit:55, refund:987, cancel:123, delete:123
@@ -47,8 +46,7 @@ class Cause(NamedTuple):
     corrected: str = ""  # why it is told again
 
 
-@dataclass(slots=True)
-class Refunded:
+class Refunded(msgspec.Struct):
     """What a refund brings back, and what its pieces are called."""
 
     back: Back
@@ -56,13 +54,12 @@ class Refunded:
     titles: dict[str, str]
 
 
-@dataclass(slots=True)
-class News:
+class News(msgspec.Struct):
     """What a batch says of one order."""
 
-    told: list[Told] = field(default_factory=list)
-    refunds: dict[str, Refunded] = field(default_factory=dict)
-    edits: dict[str, tuple[dict[str, int], Cause]] = field(default_factory=dict)
+    told: list[Told] = []
+    refunds: dict[str, Refunded] = {}
+    edits: dict[str, tuple[dict[str, int], Cause]] = {}
     ended: Cause | None = None
 
 
@@ -152,10 +149,14 @@ def made(topic: str, account: Account, source: str, points: int, trace: str, **m
 
 def _read_order(incoming: Incoming, event: Event, now: datetime) -> None:
     order = _order.decode(event.data)
-    if not order.lines:
-        return
+    if not order.lines and event.topic != "order.paid":
+        return  # it says nothing of them
     told = Told(order, event, moment(order.updated_at, event, now))
-    incoming.orders.setdefault((event.shop, order.order_id), News()).told.append(told)
+    key = (event.shop, order.order_id)
+    if (news := incoming.orders.get(key)) is not None:
+        news.told.append(told)
+    else:
+        incoming.orders[key] = News([told])
 
 
 def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:

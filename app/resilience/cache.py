@@ -60,16 +60,18 @@ async def read_through(
     decode: Callable[[bytes], T] = msgspec.json.decode,
     sequence: Callable[[T], int] | None = None,
     fresh_seconds: float = FRESH_SECONDS,
+    fresh_since: datetime | None = None,
     keep_seconds: int = KEEP_SECONDS,
 ) -> Reading[T]:
-    """The value under `key` (give it the prefix `cache:`), loaded under guard when it is not fresh.
+    """The value under `key` (give it the prefix `cache:`), loaded under guard when it is not fresh:
+    older than `fresh_seconds`, or of before `fresh_since`, up to when changes may be missing.
 
     A load that fails gives the kept value as `cached`, or `unavailable` when there is none. Without
     the cache the value is loaded directly. `sequence` tells which of two values is newer; without
     it the later load is. Permanent errors of `load` (no such customer) are raised.
     """
     is_away, kept = await _kept(cache, key, decode)
-    if kept is not None and (datetime.now(UTC) - kept.as_of).total_seconds() <= fresh_seconds:
+    if kept is not None and _is_fresh(kept, fresh_seconds, fresh_since):
         metrics.CACHE.labels("fresh").inc()
         _memory.put(key, kept)
         return reading.live(kept.value, kept.as_of)
@@ -106,11 +108,19 @@ async def put_if_newer(
     """Write `(key, sequence, payload)` unless something newer is there; one round trip however many
     they are.
 
-    Called after a commit: a cache that is away is logged and counted, never raised; its entries age
-    out.
+    Called after a commit: a cache that is away is logged and counted, never raised. What it keeps
+    is then older than it seems, which readers learn from `misses` through the health board.
     """
-    if items:
-        await _put(CACHE_BATCHES, cache, items, as_of or datetime.now(UTC), keep_seconds)
+    global _misses  # noqa: PLW0603 - one number a process, told with its beat
+    if items and not await _put(
+        CACHE_BATCHES, cache, items, as_of or datetime.now(UTC), keep_seconds
+    ):
+        _misses += 1
+
+
+def misses() -> int:
+    """How often this process could not tell the cache what it had committed."""
+    return _misses
 
 
 def forget() -> None:
@@ -122,6 +132,7 @@ CACHE = Resource(
     "cache", 0.15, tickets=128
 )  # less than a page read: a slow cache must leave time for the load
 CACHE_BATCHES = Resource("cache batches", 1.0, tickets=16, breaker=CACHE.breaker)
+_misses = 0
 _flights: dict[str, "asyncio.Task[Kept]"] = {}
 _memory: Memory[str, Kept] = Memory(MEMORY_ENTRIES_MAX)
 
@@ -147,6 +158,12 @@ async def _kept(
     except Exception:  # noqa: BLE001 - counted and logged by the guard; the source still knows
         metrics.CACHE.labels("away").inc()
         return True, None
+
+
+def _is_fresh(kept: Kept, fresh_seconds: float, fresh_since: datetime | None) -> bool:
+    if fresh_since is not None and kept.as_of <= fresh_since:
+        return False
+    return (datetime.now(UTC) - kept.as_of).total_seconds() <= fresh_seconds
 
 
 async def _load(
@@ -185,7 +202,7 @@ async def _put(
     items: Sequence[tuple[str, int, bytes]],
     as_of: datetime,
     keep_seconds: int,
-) -> None:
+) -> bool:
     client: Any = cache
 
     async def send() -> None:
@@ -203,8 +220,11 @@ async def _put(
 
     try:
         await guard(resource, send)
-    except Exception as error:  # noqa: BLE001 - what was committed stands; readers load, or see an older value, marked
+    except Exception as error:  # noqa: BLE001
+        # what was committed stands; readers load, or see an older value, marked
         log.warning("cache not written", entries=len(items), reason=type(error).__name__)
+        return False
+    return True
 
 
 def _milliseconds(moment: datetime) -> int:

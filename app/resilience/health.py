@@ -13,12 +13,14 @@ import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError, ResponseError
 
-from app.resilience import breaker
+from app.facts import Moment
+from app.resilience import breaker, cache, reach
 from app.resilience.guard import Resource, guard
 from app.services import PROCESSES
 from app.telemetry import logs, metrics
 
 KEY = "health"
+MISSED = "cache missed"  # a field beside those of the processes
 # A process that was killed or stopped must be seen as such within five seconds: three beats missed,
 # and what readers remember.
 BEAT_EVERY_SECONDS = 1.0
@@ -42,6 +44,7 @@ class Beat(msgspec.Struct, frozen=True):
     details: dict[str, Any] = {}
     progress_at: datetime | None = None  # when it last finished something
     stuck_since: datetime | None = None  # since when it has had work and finished none
+    is_database_reached: bool = True  # by the process that says this
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class ServiceHealth:
     details: dict[str, Any] = field(default_factory=dict)
     progress_at: datetime | None = None
     stuck_seconds: float = 0.0  # for how long it has had work and finished none
+    is_database_reached: bool = True
 
 
 class Board(dict[str, ServiceHealth]):
@@ -65,6 +69,7 @@ class Board(dict[str, ServiceHealth]):
 
     read_at: datetime  # by Redis' clock
     is_remembered: bool = False
+    cache_missed_at: datetime | None = None  # of before, the cache may lack what was committed
 
 
 async def beat(
@@ -77,14 +82,18 @@ async def beat(
     stuck_seconds: float = 0.0,
 ) -> bool:
     """Say that this process of `service` lives; call every second. Circuits that are not closed are
-    added.
+    added, and whether it reaches Postgres. Who does not is not caught up, whatever its lag. With
+    the first beat, and with the first after the cache missed something, readers are told not to
+    take what it has for new: a process that died may have committed and not said so.
 
     A beat that Redis does not take is logged and counted, never raised (False): a missing beat is
     its own message.
     """
+    missed = cache.misses()  # before the moment that is told of them
     try:
         now = await _redis_now(redis)
-        if lag_seconds < CAUGHT_UP_BELOW_SECONDS:
+        is_database_reached = reach.is_database_reached()
+        if is_database_reached and lag_seconds < CAUGHT_UP_BELOW_SECONDS:
             _caught_up[service] = now
         elif service not in _caught_up:
             _caught_up[service] = await _caught_up_before(redis, service)
@@ -96,8 +105,13 @@ async def beat(
             {**(details or {}), "circuits": circuits},
             _ago(now, since_progress_seconds),
             _ago(now, stuck_seconds or None),
+            is_database_reached,
         )
-        await _untyped(redis).hset(KEY, service, msgspec.json.encode(said))
+        fields: dict[str, bytes | str] = {service: msgspec.json.encode(said)}
+        if missed != _told.get(service):
+            fields[MISSED] = now.isoformat()
+        await _untyped(redis).hset(KEY, mapping=fields)
+        _told[service] = missed
     except (RedisError, OSError, msgspec.MsgspecError) as error:
         metrics.LOST_SIGNALS.labels("health").inc()
         log.warning("heartbeat not written", service=service, reason=type(error).__name__)
@@ -125,14 +139,15 @@ async def board(redis: aioredis.Redis) -> Board:
 def service_notice(board: Board, service: str) -> Notice:
     """What to tell people about a service.
 
-    `late` when its work is more than 15 s behind, when it stands still with work before it, and
-    while the board itself cannot be read: the bus is away then.
+    `late` when its work is more than 15 s behind, when it stands still with work before it or does
+    not reach the database, and while the board itself cannot be read: the bus is away then.
     """
     health = board.get(service)
     if health is None or not health.alive:
         return "down"
     is_behind = health.lag_seconds > LATE_AFTER_SECONDS or is_stuck(health)
-    return "late" if board.is_remembered or is_behind else "healthy"
+    is_late = is_behind or not health.is_database_reached
+    return "late" if board.is_remembered or is_late else "healthy"
 
 
 def is_stuck(health: ServiceHealth) -> bool:
@@ -152,12 +167,14 @@ def forget() -> None:
     global _memo  # noqa: PLW0603
     _memo = None
     _caught_up.clear()
+    _told.clear()
 
 
 HEALTH = Resource("health board", 0.3, tickets=4)
 _reading = asyncio.Lock()
 _memo: tuple[float, Board] | None = None
 _caught_up: dict[str, datetime | None] = {}
+_told: dict[str, int] = {}  # by service: the misses of the cache that readers know of
 _witnesses: dict[str, Callable[[aioredis.Redis], Awaitable[float]]] = {}
 
 
@@ -181,7 +198,7 @@ async def _caught_up_before(redis: aioredis.Redis, service: str) -> datetime | N
 
 
 async def _read(redis: aioredis.Redis) -> Board:
-    raw = await _untyped(redis).hmget(KEY, list(PROCESSES))
+    *raw, missed = await _untyped(redis).hmget(KEY, [*PROCESSES, MISSED])
     now = await _redis_now(redis)
     found = Board(
         (name, _line(name, value, now)) for name, value in zip(PROCESSES, raw, strict=True)
@@ -195,7 +212,16 @@ async def _read(redis: aioredis.Redis) -> Board:
         line = found[name]
         found[name] = replace(line, lag_seconds=max(line.lag_seconds, seen_seconds))
     found.read_at = now
+    found.cache_missed_at = _moment(missed, now)
     return found
+
+
+def _moment(raw: bytes | None, now: datetime) -> datetime | None:
+    """When the cache last missed something: just now, where what is written there is no moment."""
+    try:
+        return msgspec.convert(raw.decode(), Moment) if raw else None
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        return now
 
 
 def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
@@ -214,6 +240,7 @@ def _line(name: str, raw: bytes | None, now: datetime) -> ServiceHealth:
         said.details,
         said.progress_at,
         (now - said.stuck_since).total_seconds() if said.stuck_since else 0.0,
+        said.is_database_reached,
     )
 
 
@@ -222,4 +249,5 @@ async def _remembered(last: Board | None) -> Board:
     found = Board(known)
     found.read_at = last.read_at if last else datetime.now(UTC)
     found.is_remembered = True
+    found.cache_missed_at = last.cache_missed_at if last else None
     return found

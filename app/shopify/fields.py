@@ -52,7 +52,8 @@ def finite(webhook: Webhook, what: str, said: Decimal | None, money: MoneySet | 
     # Decimal reads "NaN", "Infinity" and "1e400" as numbers too
     if said is None or not said.is_finite() or abs(said) > AMOUNT_MAX:
         raise BadPayloadError(f"{what} in the {webhook.topic} payload is no amount of money.")
-    if said.as_tuple().exponent < -DECIMAL_PLACES_MAX:  # type: ignore[operator] # a number, as it is finite
+    # a number, as it is finite
+    if said.as_tuple().exponent < -DECIMAL_PLACES_MAX:  # type: ignore[operator]
         raise BadPayloadError(
             f"{what} in the {webhook.topic} payload has more than {DECIMAL_PLACES_MAX} decimals."
         )

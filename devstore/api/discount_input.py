@@ -34,9 +34,9 @@ def read(
     errors = _Errors()
     _check_text(state, shop, given, errors)
     customer_ids = _customers(state, shop, given, errors)
-    amount_cents, percent, on_each_item = _value(given, errors)
+    amount_cents, percent, on_each_item = _value(shop, given, errors)
     starts_at, ends_at = _period(given, errors)
-    subtotal_cents, quantity = _minimum(given, errors)
+    subtotal_cents, quantity = _minimum(shop, given, errors)
     usage_limit = given.get("usageLimit")
     if usage_limit is not None and usage_limit < 1:
         errors.note("usageLimit", "GREATER_THAN", "Usage limit must be greater than 0")
@@ -110,7 +110,9 @@ def _customers(
     return found
 
 
-def _value(given: dict[str, Any], errors: _Errors) -> tuple[int | None, float, bool]:
+def _value(
+    shop: things.Shop, given: dict[str, Any], errors: _Errors
+) -> tuple[int | None, float, bool]:
     gets = given.get("customerGets") or {}
     items, value = gets.get("items") or {}, gets.get("value") or {}
     if not items.get("all"):
@@ -129,7 +131,7 @@ def _value(given: dict[str, Any], errors: _Errors) -> tuple[int | None, float, b
         return None, value["percentage"] * 100, False
     amount = value.get("discountAmount") or {}
     try:
-        amount_cents = money.cents(amount.get("amount"))
+        amount_cents = money.cents(amount.get("amount"), shop.currency)
     except AmountError:
         amount_cents = 0
     if not amount_cents:
@@ -159,7 +161,9 @@ def _period(given: dict[str, Any], errors: _Errors) -> tuple[str | None, str | N
     return starts.isoformat() if starts else None, ends.isoformat() if ends else None
 
 
-def _minimum(given: dict[str, Any], errors: _Errors) -> tuple[int | None, int | None]:
+def _minimum(
+    shop: things.Shop, given: dict[str, Any], errors: _Errors
+) -> tuple[int | None, int | None]:
     minimum = given.get("minimumRequirement") or {}
     subtotal = (minimum.get("subtotal") or {}).get("greaterThanOrEqualToSubtotal")
     quantity = (minimum.get("quantity") or {}).get("greaterThanOrEqualToQuantity")
@@ -170,7 +174,7 @@ def _minimum(given: dict[str, Any], errors: _Errors) -> tuple[int | None, int | 
             "Only one minimum",
         )
     try:
-        subtotal_cents = None if subtotal is None else money.cents(subtotal)
+        subtotal_cents = None if subtotal is None else money.cents(subtotal, shop.currency)
         return subtotal_cents, int(quantity) if quantity else None
     except ValueError:
         errors.note("minimumRequirement", "INVALID", "Minimum requirement is invalid")

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from devstore.shop import discounts, money, orders, things
+from devstore.shop import discounts, money, sold, things, totals
+from devstore.shop.money import Prices
 from devstore.shop.state import State
 from devstore.webhooks import payloads
 
@@ -11,12 +12,20 @@ Node = dict[str, Any]
 
 
 def amount(cents: int, currency: str) -> Node:
-    return {"__typename": "MoneyV2", "amount": money.text(cents), "currencyCode": currency}
+    return {
+        "__typename": "MoneyV2",
+        "amount": money.text(cents, currency),
+        "currencyCode": currency,
+    }
 
 
-def bag(cents: int, currency: str) -> Node:
-    both = amount(cents, currency)
-    return {"__typename": "MoneyBag", "shopMoney": both, "presentmentMoney": both}
+def bag(cents: int, prices: Prices) -> Node:
+    """The amount in the shop's currency and in the customer's."""
+    return {
+        "__typename": "MoneyBag",
+        "shopMoney": amount(cents, prices.currency),
+        "presentmentMoney": amount(prices.presented(cents), prices.presentment),
+    }
 
 
 def connection(
@@ -90,16 +99,16 @@ def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
         "createdAt": it.created_at,
         "updatedAt": it.updated_at,
         "numberOfOrders": str(len(bought)),
-        "amountSpent": amount(sum(orders.refundable_cents(one) for one in bought), shop_.currency),
+        "amountSpent": amount(sum(totals.refundable_cents(one) for one in bought), shop_.currency),
         "defaultEmailAddress": {"__typename": "CustomerEmailAddress", "emailAddress": it.email},
     }
 
 
-def order(state: State, shop_: things.Shop, it: things.Order) -> Node:
+def order(state: State, shop_: things.Shop, it: sold.Order) -> Node:
     payload = payloads.order(state, it)
     buyer = state.find("customer", it.shop, it.customer_id)
     sets = {
-        name: bag(money.cents(payload[key]), it.currency)
+        name: bag(money.signed_cents(payload[key], it.currency), it.prices)
         for name, key in (
             ("totalPriceSet", "total_price"),
             ("subtotalPriceSet", "subtotal_price"),
@@ -133,32 +142,32 @@ def order(state: State, shop_: things.Shop, it: things.Order) -> Node:
     }
 
 
-def _line(it: things.Order, line: things.Line) -> Node:
+def _line(it: sold.Order, line: sold.Line) -> Node:
     return {
         "__typename": "LineItem",
         "id": f"gid://shopify/LineItem/{line.id}",
         "title": line.title,
         "name": line.title,
         "quantity": line.quantity,
-        "currentQuantity": orders.refundable(it, line),
+        "currentQuantity": totals.pieces_left(it, line),
         "isGiftCard": line.is_gift_card,
-        "originalUnitPriceSet": bag(line.price_cents, it.currency),
-        "originalTotalSet": bag(line.gross_cents, it.currency),
+        "originalUnitPriceSet": bag(line.price_cents, it.prices),
+        "originalTotalSet": bag(line.gross_cents, it.prices),
         "discountAllocations": [
-            {"__typename": "DiscountAllocation", "allocatedAmountSet": bag(off, it.currency)}
+            {"__typename": "DiscountAllocation", "allocatedAmountSet": bag(off, it.prices)}
             for off in line.allocations
             if off
         ],
     }
 
 
-def _refund(it: things.Order, one: things.Refund) -> Node:
+def _refund(it: sold.Order, one: sold.Refund) -> Node:
     return {
         "__typename": "Refund",
         "id": f"gid://shopify/Refund/{one.id}",
         "createdAt": one.created_at,
         "note": one.note,
-        "totalRefundedSet": bag(one.amount_cents, it.currency),
+        "totalRefundedSet": bag(one.money_cents, it.prices),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from graphql import FieldNode, GraphQLError
 
 from devstore.api import discount_input, nodes
-from devstore.shop import things
+from devstore.shop import sold, things
 from devstore.world import World
 
 PAGE_LIMIT = 250
@@ -92,7 +92,7 @@ class Queries(Root):
         )
 
 
-def _matches(order: things.Order, query: object) -> bool:
+def _matches(order: sold.Order, query: object) -> bool:
     for name, operator, *values in SEARCH_TERM.findall(str(query or "")):
         if name not in ORDER_TIMES:
             raise GraphQLError(f"The stand-in store cannot search orders by {name}.")

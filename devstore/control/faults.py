@@ -36,6 +36,10 @@ async def change_webhooks(request: Request) -> Response:
             "shuffle": webhooks.shuffle,
             "time_scale": webhooks.time_scale,
             "clock_hours": webhooks.clock_hours,
+            "lose": sorted(webhooks.lost),
+            "double": sorted(webhooks.doubled),
+            "hold": sorted(webhooks.held),
+            "share_seconds": webhooks.state.shares_seconds,
             "waiting": webhooks.waiting,
         }
     )

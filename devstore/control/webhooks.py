@@ -11,6 +11,7 @@ from devstore.control.body import read
 from devstore.errors import FormError
 from devstore.shop import acts, money, things
 from devstore.webhooks import forging
+from devstore.webhooks.sending import RELEASES
 from devstore.world import shop_of, world_of
 
 DELIVERIES_SHOWN = 1000
@@ -20,6 +21,10 @@ class NewWebhook(forging.Forgery, kw_only=True):
     topic: str
     payload: dict[str, Any] | None = None
     customer_id: int | str | None = None
+
+
+class Releasing(msgspec.Struct, forbid_unknown_fields=True):
+    order: str = "first_first"
 
 
 class NewBurst(msgspec.Struct):
@@ -63,11 +68,30 @@ async def forge_delivery(request: Request) -> Response:
     return _accepted(forging.send(webhooks, captured, asked))
 
 
+async def send_delivery(request: Request) -> Response:
+    """Send a delivery, lost or held back or not, and answer what came back: one after another,
+    deliveries arrive in exactly the order asked for.
+    """
+    world = world_of(request)
+    found = world.state.tables["delivery"].get(request.path_params["id"])
+    if found is None:
+        raise FormError("This delivery is not kept any more.")
+    return JSONResponse(msgspec.to_builtins(await world.webhooks.send_now(found)))
+
+
+async def release_deliveries(request: Request) -> Response:
+    """Send all that is held back, in the order asked for as far as 16 at once keep one."""
+    asked = await read(request, Releasing)
+    if asked.order not in RELEASES:
+        raise FormError(f"The order is {', '.join(RELEASES)}.")
+    return JSONResponse({"released": world_of(request).webhooks.release(asked.order)})
+
+
 async def send_burst(request: Request) -> Response:
     """Paid orders of guests, one webhook each; answers their ids."""
     world, shop, asked = world_of(request), shop_of(request), await read(request, NewBurst)
     forging.check_size(asked.size_bytes)
-    item = things.Item("Mug", money.cents(asked.price), 1)
+    item = things.Item("Mug", money.cents(asked.price, shop.currency), 1)
     ids = await acts.place_burst(world, shop, asked.count, item, size_bytes=asked.size_bytes)
     return JSONResponse({"orders": [str(one) for one in ids]}, status_code=202)
 
@@ -86,6 +110,8 @@ def _accepted(sent: things.Delivery) -> Response:
 routes = [
     Route("/control/deliveries", list_deliveries),
     Route("/control/deliveries/{id}/forge", forge_delivery, methods=["POST"]),
+    Route("/control/deliveries/{id}/send", send_delivery, methods=["POST"]),
+    Route("/control/webhooks/release", release_deliveries, methods=["POST"]),
     Route("/control/shops/{shop}/webhooks", send_webhook, methods=["POST"]),
     Route("/control/shops/{shop}/burst", send_burst, methods=["POST"]),
 ]

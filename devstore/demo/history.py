@@ -10,7 +10,7 @@ import httpx
 
 from devstore import signing
 from devstore.demo import spending
-from devstore.shop import acts, things
+from devstore.shop import acts, changes, sold, things
 from devstore.world import World
 
 HANDLE = "holdfast-demo"
@@ -128,7 +128,8 @@ def make_history(world: World, shop: things.Shop) -> None:
         items = [one.item(dice.choice((1, 1, 1, 2))) for one in chosen]
         at = (now - timedelta(days=days_ago)).isoformat(timespec="seconds")
         basket = things.Basket(items, buyer, None if buyer else f"guest{index}@example.com")
-        order = acts.place_order(world, shop, basket, at=at, is_test=index == THE_TEST_ORDER)
+        how = sold.Placing(at=at, is_test=index == THE_TEST_ORDER)
+        order = acts.place_order(world, shop, basket, how=how)
         _afterwards(world, order, index, now - timedelta(days=days_ago * 0.8))
 
 
@@ -143,13 +144,13 @@ def _customer(world: World, shop: things.Shop, first: str, last: str, at: str) -
     return acts.add_customer(world, shop, fields, at)
 
 
-def _afterwards(world: World, order: things.Order, index: int, moment: datetime) -> None:
+def _afterwards(world: World, order: sold.Order, index: int, moment: datetime) -> None:
     """Some orders are refunded in part, wholly, or cancelled."""
     at = moment.isoformat(timespec="seconds")
     if _is(index, REFUNDED_IN_PART):
         one_piece = [(order.lines[0].id, 1)]
-        acts.refund(world, order, one_piece, note="Arrived damaged", at=at)
+        changes.refund(world, order, one_piece, note="Arrived damaged", at=at)
     elif _is(index, REFUNDED):
-        acts.refund(world, order, None, note="Changed their mind", at=at)
+        changes.refund(world, order, None, note="Changed their mind", at=at)
     elif _is(index, CANCELLED):
         acts.cancel(world, order, with_refund=True, at=at)

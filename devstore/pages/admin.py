@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from devstore import signing
+from devstore.errors import RefusedError
 from devstore.pages.shared import form_of, go, render
 from devstore.shop import acts
 from devstore.world import shop_of, world_of
@@ -87,6 +88,21 @@ async def edit_customer(request: Request) -> Response:
     return go(back, f"{customer.name} was saved.")
 
 
+async def merge(request: Request) -> Response:
+    world, shop = world_of(request), shop_of(request)
+    fields, back = await form_of(request), f"/store/{shop.handle}/customers"
+    gone, kept = (
+        world.state.find("customer", shop.domain, fields.get(name)) for name in ("gone", "kept")
+    )
+    if gone is None or kept is None or gone.is_deleted or kept.is_deleted:
+        return go(back, "There is no such customer.")
+    try:
+        acts.merge_customers(world, kept, gone)
+    except RefusedError as refused:
+        return go(back, str(refused))
+    return go(back, f"{gone.name} was merged into {kept.name}.")
+
+
 async def settings_page(request: Request) -> Response:
     world, shop = world_of(request), shop_of(request)
     customers = list(world.state.of_shop("customer", shop.domain))
@@ -127,6 +143,7 @@ routes = [
     Route(BASE + "/customers", customer_list),
     Route(BASE + "/customers", add_customer, methods=["POST"]),
     Route(BASE + "/customers/{id}", edit_customer, methods=["POST"]),
+    Route(BASE + "/merge", merge, methods=["POST"]),
     Route(BASE + "/settings", settings_page),
     Route(BASE + "/install", install, methods=["POST"]),
     Route(BASE + "/uninstall", uninstall, methods=["POST"]),

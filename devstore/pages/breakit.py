@@ -10,6 +10,7 @@ from devstore.errors import RefusedError
 from devstore.pages.shared import form_of, go, render, whole_number
 from devstore.shop import acts, things
 from devstore.webhooks import forging, nuisance
+from devstore.webhooks.sending import RELEASES
 from devstore.world import world_of
 
 BURST_ITEM = things.Item("Notebook", 990, 1)
@@ -63,11 +64,27 @@ async def change_webhooks(request: Request) -> Response:
             shuffle=fields.get("shuffle") == "on",
             time_scale=float(fields.get("time_scale") or 1),
             clock_hours=float(fields.get("clock_hours") or 0),
+            lose=_topics(fields, "lose"),
+            double=_topics(fields, "double"),
+            hold=_topics(fields, "hold"),
         )
         nuisance.change(world_of(request).webhooks, asked)
     except (ValueError, RefusedError) as error:
         return go("/break", str(error))
     return go("/break", "Webhooks are sent that way from now on.")
+
+
+def _topics(fields: dict[str, str], name: str) -> list[str]:
+    return [one for one in fields.get(name, "").replace(",", " ").split() if one]
+
+
+async def release(request: Request) -> Response:
+    fields = await form_of(request)
+    order = fields.get("order", "first_first")
+    if order not in RELEASES:
+        return go("/break", f"The order is {', '.join(RELEASES)}.")
+    count = world_of(request).webhooks.release(order)
+    return go("/break", f"{count} webhooks that were held back are being sent.")
 
 
 async def send_burst(request: Request) -> Response:
@@ -88,5 +105,6 @@ routes = [
     Route("/break/process", act, methods=["POST"]),
     Route("/break/shopify", change_shopify, methods=["POST"]),
     Route("/break/webhooks", change_webhooks, methods=["POST"]),
+    Route("/break/release", release, methods=["POST"]),
     Route("/break/burst", send_burst, methods=["POST"]),
 ]

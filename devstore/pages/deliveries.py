@@ -10,6 +10,7 @@ from devstore.errors import RefusedError
 from devstore.pages.shared import form_of, go, render
 from devstore.shop import things
 from devstore.webhooks import forging
+from devstore.webhooks.sending import as_json
 from devstore.world import world_of
 
 PAGE_SIZE = 50
@@ -47,7 +48,7 @@ async def one_delivery(request: Request) -> Response:
     found = _found(request)
     if found is None:
         return render(request, "sentence.html", {"sentence": GONE}, 404)
-    body = json.dumps(json.loads(found.body), indent=2, ensure_ascii=False)
+    body = as_json(json.loads(found.body), indent=2)
     return render(request, "delivery.html", {"delivery": found, "body": body})
 
 

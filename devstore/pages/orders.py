@@ -1,14 +1,15 @@
-"""The page of one order, with what the merchant can do to it: refund, cancel, mark as paid."""
+"""The page of one order: what became of it, and the buttons of what the merchant can do to it."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devstore.errors import FormError, RefusedError
-from devstore.pages.shared import form_of, go, render, whole_number
+from devstore.errors import RefusedError
+from devstore.pages import order_buttons
+from devstore.pages.shared import form_of, go, render
 from devstore.pages.storefront import show
-from devstore.shop import acts, money, orders, things
-from devstore.world import World, shop_of, world_of
+from devstore.shop import acts, changes, money, sold, totals
+from devstore.world import shop_of, world_of
 
 NO_ORDER = {"sentence": "There is no such order in this shop."}
 
@@ -23,9 +24,50 @@ async def page(request: Request) -> Response:
         "shop_order.html",
         order=order,
         buyer=world.state.find("customer", shop.domain, order.customer_id),
-        left_cents=orders.refundable_cents(order),
-        paid_cents=orders.paid_cents(order),
+        total=totals.total_cents(order),
+        current=totals.current_cents(order),
+        received=totals.received_cents(order),
+        given_back=totals.given_back_cents(order),
+        outstanding=totals.outstanding_cents(order),
+        refundable=totals.refundable_cents(order),
+        is_pending=any(one.money_status == "pending" for one in order.refunds),
+        topics=changes.TOPICS,
+        tips=sold.TIPS,
+        guests=sold.GUESTS,
+        history=history(order),
     )
+
+
+def history(order: sold.Order) -> list[tuple[str, str]]:
+    """When something happened, and what, oldest first."""
+    happened = [(order.created_at, "placed")]
+    happened += [(one.paid_at, f"{_text(order, one.amount_cents)} paid") for one in order.payments]
+    happened += [(one.committed_at, _edited(one)) for one in order.edits]
+    happened += [(one.created_at, f"exchanged ({one.name})") for one in order.returns]
+    happened += [(one.created_at, _refunded(order, one)) for one in order.refunds]
+    happened += [
+        (one.created_at, f"sent, pieces: {sum(pieces for _, pieces in one.pieces)}")
+        for one in order.fulfillments
+    ]
+    if order.cancelled_at:
+        happened.append((order.cancelled_at, "cancelled"))
+    return sorted(happened, key=lambda one: one[0])
+
+
+def _edited(one: sold.Edit) -> str:
+    counts = len(one.added), len(one.removed), len(one.discounted)
+    return "edited: {} added, {} taken off, {} discounted".format(*counts)
+
+
+def _refunded(order: sold.Order, one: sold.Refund) -> str:
+    worth, given = _text(order, totals.worth_cents(order, one)), _text(order, one.money_cents)
+    status = "" if one.money_status == "success" else f", {one.money_status}"
+    note = f" ({one.note})" if one.note else ""
+    return f"goods worth {worth} came back, {given} was given{status}{note}"
+
+
+def _text(order: sold.Order, amount_cents: int) -> str:
+    return f"{money.text(amount_cents, order.currency)} {order.currency}"
 
 
 async def act(request: Request) -> Response:
@@ -35,34 +77,14 @@ async def act(request: Request) -> Response:
     if order is None:
         return render(request, "sentence.html", NO_ORDER, 404)
     fields = await form_of(request)
+    if fields.get("action") == "delete":
+        acts.delete_order(world, order)
+        return go(f"/store/{shop.handle}/orders", f"#{order.number} was deleted.")
     try:
-        said = _act(world, order, fields)
+        said = order_buttons.press(world, order, fields)
     except RefusedError as refused:
         said = str(refused)
     return go(f"/shops/{shop.domain}/orders/{order.id}", said)
-
-
-def _act(world: World, order: things.Order, fields: dict[str, str]) -> str:
-    note = fields.get("note") or None
-    match fields.get("action"):
-        case "pay":
-            acts.mark_paid(world, order)
-            return "The order is paid."
-        case "refund_all":
-            acts.refund(world, order, None, note=note)
-            return "Everything was refunded."
-        case "refund_lines":
-            wanted = [(line.id, whole_number(fields, f"line_{line.id}")) for line in order.lines]
-            acts.refund(world, order, [pair for pair in wanted if pair[1]], note=note)
-            return "The chosen pieces were refunded."
-        case "refund_amount":
-            acts.refund_amount(world, order, money.cents(fields.get("amount") or "0"), note=note)
-            return "The amount was refunded."
-        case "cancel":
-            acts.cancel(world, order, with_refund=fields.get("with_refund") == "on")
-            return "The order was cancelled."
-        case _:
-            raise FormError("Choose what to do.")
 
 
 routes = [

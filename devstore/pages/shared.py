@@ -10,20 +10,28 @@ from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from devstore.errors import FormError
-from devstore.shop import money, orders
+from devstore.shop import money, totals
 from devstore.world import world_of
 
 HERE = Path(__file__).parent.parent
 TEXT_LIMIT = 200
+MINUS = "\N{MINUS SIGN}"
+SYMBOLS = {"USD": "$", "JPY": "¥"}
 
 _environment = Environment(
     loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape()
 )
-_environment.filters["money"] = lambda cents: f"${money.text(cents)}"
+_environment.filters["money"] = lambda cents, currency="USD": _money(cents, currency)
 _environment.filters["when"] = lambda at: at[:16].replace("T", " ") if at else ""
-_environment.globals["status_of"] = orders.financial_status
-_environment.globals["refundable"] = orders.refundable
+_environment.globals["status_of"] = totals.financial_status
+_environment.globals["left_of"] = totals.pieces_left
 templates = Jinja2Templates(env=_environment)
+
+
+def _money(amount_cents: int, currency: str) -> str:
+    amount = money.text(abs(amount_cents), currency)
+    sign, symbol = MINUS if amount_cents < 0 else "", SYMBOLS.get(currency)
+    return f"{sign}{symbol}{amount}" if symbol else f"{sign}{amount} {currency}"
 
 
 def render(

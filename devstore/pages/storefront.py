@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from devstore.errors import FormError
 from devstore.pages.shared import form_of, go, render, whole_number
-from devstore.shop import acts, carts, discounts, orders, things
+from devstore.shop import acts, carts, discounts, orders, sold, things
 from devstore.world import shop_of, world_of
 
 COOKIE = "storefront_session"
@@ -45,12 +45,16 @@ def show(request: Request, template: str, **more: object) -> Response:
         "customers": customers[-CUSTOMERS_SHOWN:],
         "cart_count": sum(session.cart.values()),
         "basket": basket,
-        "quote": orders.quote(basket.items, used, iter(range(1, 2**31))) if basket.items else None,
+        "quote": _quote(shop, basket, used) if basket.items else None,
         "codes": codes,
         "why": why,
         **more,
     }
     return keep(request, session, render(request, template, context))
+
+
+def _quote(shop: things.Shop, basket: things.Basket, used: list[things.Discount]) -> orders.Quote:
+    return orders.quote(basket.items, used, iter(range(1, 2**31)), orders.terms_of(shop))
 
 
 async def home(request: Request) -> Response:
@@ -125,8 +129,12 @@ async def place_order(request: Request) -> Response:
         shop,
         basket,
         codes=codes,
-        is_paid=fields.get("payment") != "later",
-        is_test=fields.get("test") == "on",
+        how=sold.Placing(
+            at=things.ago(whole_number(fields, "days_ago")) or None,
+            is_paid=fields.get("payment") != "later",
+            is_test=fields.get("test") == "on",
+            source="pos" if fields.get("till") == "on" else "web",
+        ),
     )
     session.cart, session.codes = {}, []
     where = f"/shops/{shop.domain}/orders/{order.id}"

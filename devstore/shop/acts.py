@@ -1,16 +1,22 @@
 """What people do in a shop: each act changes the shop, and the app is told of it as one event."""
 
 import asyncio
+import re
+import zoneinfo
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from devstore.errors import RefusedError
-from devstore.shop import orders, things
+from devstore.shop import orders, refunds, sold, things, totals
 from devstore.shop.state import State
 
 COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
 NAMES = ("first_name", "last_name")
 DETAILS = ("email", "phone", "note")
+MERGES = ("completed", "in_progress", "failed")
+CURRENCY = re.compile("[A-Z]{3}")
 BURST_LIMIT = 5_000
 BURST_PAUSE = 50
 
@@ -21,9 +27,18 @@ class World(Protocol):
     @property
     def state(self) -> State: ...
     def tell_order(
-        self, order: things.Order, *topics: str, refunds: Iterable[things.Refund] = ()
+        self,
+        order: sold.Order,
+        *topics: str,
+        refunds: Iterable[sold.Refund] = (),
+        edits: Iterable[sold.Edit] = (),
+        returns: Iterable[tuple[str, sold.Return]] = (),
     ) -> None: ...
+    def tell_order_deleted(self, order: sold.Order) -> None: ...
     def tell_customer(self, customer: things.Customer, topic: str) -> None: ...
+    def tell_merge(self, kept: things.Customer, gone: things.Customer, status: str) -> None: ...
+    def tell_purchases(self, customer: things.Customer) -> None: ...
+    def tell_shop(self, shop: things.Shop) -> None: ...
     def tell_uninstalled(self, shop: things.Shop) -> None: ...
     def tell_compliance(
         self,
@@ -43,26 +58,11 @@ def place_order(
     basket: things.Basket,
     *,
     codes: Sequence[str] = (),
-    is_test: bool = False,
-    is_paid: bool = True,
-    at: str | None = None,
-    size_bytes: int = 0,
-) -> things.Order:
-    """`size_bytes`: its webhooks are padded to that size, like those of an endless order.
-
-    Raises RefusedError when it cannot be bought, CodeRefusedError when a code may not be used.
-    """
-    order = orders.place(
-        world.state,
-        shop,
-        basket,
-        codes=codes,
-        is_test=is_test,
-        is_paid=is_paid,
-        processed_at=at,
-        size_bytes=size_bytes,
-    )
-    world.tell_order(order, "orders/create", *(["orders/paid"] if is_paid else []))
+    how: sold.Placing | None = None,
+) -> sold.Order:
+    """Raises RefusedError when it cannot be bought, CodeRefusedError for a code not to be used."""
+    order = orders.place(world.state, shop, basket, codes=codes, how=how)
+    world.tell_order(order, "orders/create", *(["orders/paid"] if order.is_paid else []))
     return order
 
 
@@ -76,9 +76,10 @@ async def place_burst(
     if not 1 <= count <= BURST_LIMIT:
         raise RefusedError(f"A burst is between 1 and {BURST_LIMIT} orders.")
     ids = []
+    how = sold.Placing(size_bytes=size_bytes)
     for number in range(count):
         basket = things.Basket([item], email=f"guest{number}@example.com")
-        order = orders.place(world.state, shop, basket, size_bytes=size_bytes)
+        order = orders.place(world.state, shop, basket, how=how)
         world.tell_order(order, "orders/paid")
         ids.append(order.id)
         if number % BURST_PAUSE == 0:
@@ -86,52 +87,22 @@ async def place_burst(
     return ids
 
 
-def mark_paid(world: World, order: things.Order) -> None:
-    """Raises RefusedError when it is paid or cancelled."""
-    orders.pay(world.state, order)
-    world.tell_order(order, "orders/paid", "orders/updated")
-
-
-def refund(
-    world: World,
-    order: things.Order,
-    lines: Sequence[tuple[int, int]] | None,
-    *,
-    note: str | None = None,
-    at: str = "",
-) -> things.Refund:
-    """Lines as `(line id, quantity)`, or all that is left when `lines` is None.
-
-    Raises RefusedError for more than what is left.
-    """
-    if lines is None:
-        made = orders.refund_whole(world.state, order, note=note, at=at)
-    else:
-        made = orders.refund_lines(world.state, order, lines, note=note, at=at)
-    world.tell_order(order, "orders/updated", refunds=[made])
-    return made
-
-
-def refund_amount(
-    world: World, order: things.Order, amount_cents: int, *, note: str | None = None
-) -> things.Refund:
-    """Raises RefusedError for more than what is left."""
-    made = orders.refund_amount(world.state, order, amount_cents, note=note)
-    world.tell_order(order, "orders/updated", refunds=[made])
-    return made
-
-
-def cancel(world: World, order: things.Order, *, with_refund: bool, at: str = "") -> None:
+def cancel(world: World, order: sold.Order, *, with_refund: bool, at: str = "") -> None:
     """Cancelling refunds what was paid, unless the merchant does that later.
 
     Raises RefusedError when it is cancelled already.
     """
     orders.cancel(world.state, order, at=at)
-    refunds = []
-    has_left = order.is_paid and any(orders.refundable(order, line) for line in order.lines)
+    given_back = []
+    has_left = order.is_paid and any(totals.pieces_left(order, line) for line in order.lines)
     if with_refund and has_left:
-        refunds.append(orders.refund_whole(world.state, order, note="Order cancelled", at=at))
-    world.tell_order(order, "orders/cancelled", "orders/updated", refunds=refunds)
+        given_back.append(refunds.refund_whole(world.state, order, note="Order cancelled", at=at))
+    world.tell_order(order, "orders/cancelled", "orders/updated", refunds=given_back)
+
+
+def delete_order(world: World, order: sold.Order) -> None:
+    world.state.drop("order", order.id)
+    world.tell_order_deleted(order)
 
 
 # customers
@@ -150,6 +121,7 @@ def add_customer(
         phone=fields.get("phone") or None,
         created_at=at or things.now(),
         updated_at=at or things.now(),
+        has_half_emoji=fields.get("half_emoji") == "on",
     )
     if not made.name:
         raise RefusedError("A customer needs a name.")
@@ -165,6 +137,7 @@ def change_customer(world: World, customer: things.Customer, fields: dict[str, s
     for name in (*NAMES, *DETAILS):
         if name in fields:
             setattr(customer, name, fields[name])
+    customer.has_half_emoji = fields.get("half_emoji") == "on"
     customer.updated_at = things.now()
     world.state.put("customer", customer.id, customer)
     world.tell_customer(customer, "customers/update")
@@ -176,7 +149,47 @@ def delete_customer(world: World, customer: things.Customer) -> None:
     world.tell_customer(customer, "customers/delete")
 
 
-# the app in the shop
+def merge_customers(
+    world: World, kept: things.Customer, gone: things.Customer, *, status: str = "completed"
+) -> None:
+    """The orders of one become those of the other; when it failed, only that is told.
+
+    Raises RefusedError for a customer and himself, or another status than Shopify's.
+    """
+    if kept.id == gone.id or status not in MERGES:
+        raise RefusedError(f"Two customers are merged, and it is {', '.join(MERGES)}.")
+    if status == "completed":
+        for order in world.state.of_shop("order", kept.shop):
+            if order.customer_id == gone.id:
+                order.customer_id = kept.id
+                world.state.put("order", order.id, order)
+        kept.updated_at, gone.is_deleted = things.now(), True
+        for one in (kept, gone):
+            world.state.put("customer", one.id, one)
+    world.tell_merge(kept, gone, status)
+
+
+# the shop, and the app in it
+
+
+def change_shop(world: World, shop: things.Shop, changes: dict[str, Any]) -> None:
+    """Currency, time zone and taxes, by the names of `things.Shop`: of orders from now on.
+
+    Raises RefusedError for what no shop can have.
+    """
+    changed = msgspec.structs.replace(shop, **changes)
+    orders.check_terms(changed.tax_percent, changed.exchange_rate)
+    for currency in (changed.currency, changed.presentment_currency or changed.currency):
+        if not CURRENCY.fullmatch(currency):
+            raise RefusedError("A currency has three capital letters, such as JPY.")
+    try:
+        zoneinfo.ZoneInfo(changed.timezone)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise RefusedError("A time zone is called as Europe/Berlin is.") from None
+    for name, value in changes.items():
+        setattr(shop, name, value)
+    world.state.put("shop", shop.domain, shop)
+    world.tell_shop(shop)
 
 
 def install(world: World, shop: things.Shop) -> None:

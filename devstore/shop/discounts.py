@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from devstore.errors import CodeRefusedError
-from devstore.shop import money, things
+from devstore.shop import money, sold, things
 from devstore.shop.state import State
 
 CODES_LIMIT = 5
@@ -42,14 +42,15 @@ def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> 
     if discount is None:
         raise CodeRefusedError(f"{code} is not a valid discount code.")
     _check_use(discount, basket)
-    goods = [item for item in basket.items if not item.is_gift_card]
+    goods = [item for item in basket.items if not item.is_gift_card and not item.tip]
     if not goods:
         raise CodeRefusedError(f"{discount.code} takes nothing off an empty cart or gift cards.")
     if sum(item.price_cents * item.quantity for item in goods) < (
         discount.minimum_subtotal_cents or 0
     ):
         raise CodeRefusedError(
-            f"{discount.code} needs {money.text(discount.minimum_subtotal_cents or 0)} in the cart."
+            f"{discount.code} needs "
+            f"{money.text(discount.minimum_subtotal_cents or 0, shop.currency)} in the cart."
         )
     if sum(item.quantity for item in goods) < (discount.minimum_quantity or 0):
         raise CodeRefusedError(
@@ -82,9 +83,9 @@ def status(discount: things.Discount, at: str | None = None) -> str:
     return "SCHEDULED" if datetime.fromisoformat(discount.starts_at) > moment else "ACTIVE"
 
 
-def apply(discount: things.Discount, lines: list[things.Line]) -> things.CodeUse:
+def apply(discount: things.Discount, lines: list[sold.Line], currency: str) -> sold.CodeUse:
     """Take the discount off the lines (gift cards excepted), one allocation appended to each."""
-    weights = [0 if line.is_gift_card else line.net_cents for line in lines]
+    weights = [0 if line.is_gift_card or line.tip else line.net_cents for line in lines]
     each = discount.amount_cents
     if each is None:
         shares = money.spread(money.percentage(sum(weights), discount.percent), weights)
@@ -96,9 +97,9 @@ def apply(discount: things.Discount, lines: list[things.Line]) -> things.CodeUse
         shares = money.spread(min(each, sum(weights)), weights)
     for line, share in zip(lines, shares, strict=True):
         line.allocations.append(share)
-    return things.CodeUse(
+    return sold.CodeUse(
         code=discount.code,
         amount_cents=sum(shares),
-        value=str(discount.percent) if each is None else str(float(money.text(each))),
+        value=str(discount.percent) if each is None else str(float(money.text(each, currency))),
         value_type="percentage" if each is None else "fixed_amount",
     )

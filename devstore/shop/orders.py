@@ -1,62 +1,88 @@
-"""What happens to an order: it is placed, paid, refunded by lines or by amount, and cancelled."""
+"""An order is placed, paid, perhaps in parts, given to a customer, and cancelled."""
 
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from devstore.errors import RefusedError
-from devstore.shop import discounts, money, things
+from devstore.shop import discounts, money, sold, things, totals
 from devstore.shop.state import State
 
-TAX_PERCENT = 8.0
 SHIPPING_CENTS = 500
 FREE_SHIPPING_FROM_CENTS = 5000
 LINES_LIMIT = 100
 QUANTITY_LIMIT = 10_000
+TAX_PERCENT_LIMIT = 100.0
+RATE_LIMIT = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """In which currency prices are, and how they are taxed."""
+
+    currency: str
+    tax_percent: float
+    taxes_included: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    lines: list[things.Line]
-    codes: list[things.CodeUse]
+    lines: list[sold.Line]
+    codes: list[sold.CodeUse]
     shipping_cents: int
-
-    @property
-    def subtotal_cents(self) -> int:
-        return sum(line.net_cents for line in self.lines)
-
-    @property
-    def tax_cents(self) -> int:
-        return sum(line.tax_cents for line in self.lines)
-
-    @property
-    def total_cents(self) -> int:
-        return self.subtotal_cents + self.tax_cents + self.shipping_cents
 
 
 def quote(
-    items: Sequence[things.Item], used: Sequence[things.Discount], new_id: Iterable[int]
+    items: Sequence[things.Item],
+    used: Sequence[things.Discount],
+    new_id: Iterable[int],
+    terms: Terms,
 ) -> Quote:
     """Lines with discounts and taxes, and shipping: what the checkout shows and the order keeps."""
     ids = iter(new_id)
-    lines = [
-        things.Line(
-            id=next(ids),
-            product_id=item.product_id,
-            variant_id=item.variant_id,
-            title=item.title,
-            price_cents=item.price_cents,
-            quantity=item.quantity,
-            is_gift_card=item.is_gift_card,
-        )
-        for item in items
-    ]
-    codes = [discounts.apply(discount, lines) for discount in used]
+    lines = [new_line(next(ids), item) for item in items]
+    codes = [discounts.apply(discount, lines, terms.currency) for discount in used]
+    for line, item in zip(lines, items, strict=True):
+        if item.discount_cents:
+            codes.append(take_off(line, item.discount_cents, len(codes)))
+    tax = money.percentage_inside if terms.taxes_included else money.percentage
     for line in lines:
-        line.tax_cents = 0 if line.is_gift_card else money.percentage(line.net_cents, TAX_PERCENT)
-    goods = sum(line.net_cents for line in lines if not line.is_gift_card)
-    ships = any(not line.is_gift_card for line in lines)
+        if is_taxed(line):
+            line.tax_cents = tax(max(0, line.net_cents), terms.tax_percent)
+    goods = sum(line.net_cents for line in lines if is_taxed(line))
+    ships = any(is_taxed(line) for line in lines)
     return Quote(lines, codes, SHIPPING_CENTS if ships and goods < FREE_SHIPPING_FROM_CENTS else 0)
+
+
+def terms_of(shop: things.Shop) -> Terms:
+    return Terms(shop.currency, shop.tax_percent, shop.taxes_included)
+
+
+def new_line(line_id: int, item: things.Item) -> sold.Line:
+    return sold.Line(
+        id=line_id,
+        product_id=item.product_id,
+        variant_id=item.variant_id,
+        title=item.title,
+        price_cents=item.price_cents,
+        quantity=item.quantity,
+        is_gift_card=item.is_gift_card,
+        tip=item.tip,
+    )
+
+
+def take_off(line: sold.Line, amount_cents: int, index: int) -> sold.CodeUse:
+    """Something off the line by hand, more than it costs if so wished, as discount `index`."""
+    line.allocations += [0] * (index - len(line.allocations))
+    line.allocations.append(amount_cents)
+    return sold.CodeUse("", amount_cents, "", "fixed_amount")
+
+
+def is_taxed(line: sold.Line) -> bool:
+    """Goods are taxed and sent; gift cards and tips are not."""
+    return not line.is_gift_card and not line.tip
 
 
 def place(
@@ -65,24 +91,27 @@ def place(
     basket: things.Basket,
     *,
     codes: Sequence[str] = (),
-    is_test: bool = False,
-    is_paid: bool = True,
-    processed_at: str | None = None,
-    size_bytes: int = 0,
-) -> things.Order:
+    how: sold.Placing | None = None,
+) -> sold.Order:
     """Place an order; each code is used up by it.
 
     Raises RefusedError when there is nothing to buy, CodeRefusedError when a code may not be used.
     """
-    if not basket.items or len(basket.items) > LINES_LIMIT:
-        raise RefusedError(f"An order has between 1 and {LINES_LIMIT} lines.")
-    if any(not 1 <= item.quantity <= QUANTITY_LIMIT for item in basket.items):
-        raise RefusedError(f"A quantity is between 1 and {QUANTITY_LIMIT}.")
+    how = how or sold.Placing()
+    check_items(basket.items)
     used = discounts.check_all(state, shop, codes, basket)
-    quoted = quote(basket.items, used, iter(state.new_id, None))
+    terms = Terms(
+        shop.currency,
+        _given(how.tax_percent, shop.tax_percent),
+        _given(how.taxes_included, shop.taxes_included),
+    )
+    presentment = _given(how.presentment_currency, shop.presentment_currency)
+    rate = _given(how.exchange_rate, shop.exchange_rate)
+    check_terms(terms.tax_percent, rate)
+    quoted = quote(basket.items, used, iter(state.new_id, None), terms)
     customer = basket.customer
-    at = processed_at or things.now()
-    order = things.Order(
+    at = how.at or things.now()
+    order = sold.Order(
         id=state.new_id(),
         shop=shop.domain,
         number=shop.next_order_number,
@@ -95,13 +124,20 @@ def place(
         updated_at=at,
         lines=quoted.lines,
         codes=quoted.codes,
-        shipping_cents=quoted.shipping_cents,
-        transaction_id=state.new_id(),
+        shipping_cents=_given(how.shipping_cents, quoted.shipping_cents),
         shipping_line_id=state.new_id(),
-        is_paid=is_paid,
-        is_test=is_test,
-        size_bytes=size_bytes,
+        presentment_currency=presentment,
+        exchange_rate=rate if presentment else 1.0,
+        taxes_included=terms.taxes_included,
+        tax_percent=terms.tax_percent,
+        is_tax_on_first_line=_given(how.is_tax_on_first_line, shop.is_tax_on_first_line),
+        source=how.source,
+        guest_as=how.guest_as,
+        is_test=how.is_test,
+        size_bytes=how.size_bytes,
     )
+    if how.is_paid:
+        order.payments = [sold.Payment(state.new_id(), at, max(0, totals.total_cents(order)))]
     shop.next_order_number += 1
     state.put("shop", shop.domain, shop)
     state.put("order", order.id, order)
@@ -112,150 +148,73 @@ def place(
     return order
 
 
-def pay(state: State, order: things.Order) -> None:
-    """Raises RefusedError when it is paid or cancelled."""
-    if order.is_paid or order.cancelled_at:
+Value = TypeVar("Value")
+
+
+def _given(asked: Value | None, otherwise: Value) -> Value:
+    return otherwise if asked is None else asked
+
+
+def check_items(items: Sequence[things.Item]) -> None:
+    """Raises RefusedError for too few or too many lines or pieces."""
+    if not items or len(items) > LINES_LIMIT:
+        raise RefusedError(f"An order has between 1 and {LINES_LIMIT} lines.")
+    if any(not 1 <= item.quantity <= QUANTITY_LIMIT for item in items):
+        raise RefusedError(f"A quantity is between 1 and {QUANTITY_LIMIT}.")
+    if any(item.tip and item.tip not in sold.TIPS for item in items):
+        raise RefusedError(f"A tip is told by {', '.join(sold.TIPS)}.")
+
+
+def check_terms(tax_percent: float, exchange_rate: float) -> None:
+    """Raises RefusedError."""
+    if not 0 <= tax_percent <= TAX_PERCENT_LIMIT:
+        raise RefusedError(f"The tax is between 0 and {TAX_PERCENT_LIMIT:.0f} percent.")
+    if not 0 < exchange_rate <= RATE_LIMIT:
+        raise RefusedError(f"The exchange rate is above 0 and at most {RATE_LIMIT:.0f}.")
+
+
+def pay(
+    state: State, order: sold.Order, amount_cents: int | None = None, *, at: str = ""
+) -> sold.Payment:
+    """Pay what is outstanding, or a part of it.
+
+    Raises RefusedError when nothing is, when it is cancelled, or for more than that.
+    """
+    due = max(0, totals.outstanding_cents(order))
+    if order.cancelled_at or (order.is_paid and not due):
         raise RefusedError("This order is paid or cancelled already.")
-    order.is_paid = True
-    _changed(state, order)
+    amount = due if amount_cents is None else amount_cents
+    if not min(1, due) <= amount <= due:
+        raise RefusedError(f"Between 0 and {money.text(due, order.currency)} can be paid.")
+    made = sold.Payment(state.new_id(), at or things.now(), amount)
+    order.payments.append(made)
+    changed(state, order, at)
+    return made
 
 
-def refundable(order: things.Order, line: things.Line) -> int:
-    """How many pieces of the line have not been refunded."""
-    back = sum(
-        item.quantity
-        for refund in order.refunds
-        for item in refund.items
-        if item.line_id == line.id
-    )
-    return line.quantity - back
+def attach(state: State, order: sold.Order, customer: things.Customer, *, at: str = "") -> None:
+    """Say afterwards who bought it, as at a till; raises RefusedError when somebody did already."""
+    if order.customer_id is not None:
+        raise RefusedError("This order has a customer already.")
+    order.customer_id, order.email = customer.id, customer.email
+    changed(state, order, at)
 
 
-def refundable_cents(order: things.Order) -> int:
-    return paid_cents(order) - sum(refund.amount_cents for refund in order.refunds)
-
-
-def paid_cents(order: things.Order) -> int:
-    lines = sum(line.net_cents + line.tax_cents for line in order.lines)
-    return lines + order.shipping_cents if order.is_paid else 0
-
-
-def refund_lines(
-    state: State,
-    order: things.Order,
-    wanted: Sequence[tuple[int, int]],
-    *,
-    note: str | None = None,
-    at: str = "",
-) -> things.Refund:
-    """Refund `(line id, quantity)` pairs; all refunds of a line together are the line exactly.
-
-    Raises RefusedError for an unknown line, or more than is left.
-    """
-    by_id = {line.id: line for line in order.lines}
-    asked: dict[int, int] = {}
-    for line_id, quantity in wanted:
-        if line_id not in by_id:
-            raise RefusedError("That line is not part of this order.")
-        asked[line_id] = asked.get(line_id, 0) + quantity
-    items = [
-        _refund_item(state, order, by_id[line_id], quantity) for line_id, quantity in asked.items()
-    ]
-    if not items:
-        raise RefusedError("Nothing to refund.")
-    return _refund(state, order, items, note=note, at=at)
-
-
-def _refund_item(
-    state: State, order: things.Order, line: things.Line, quantity: int
-) -> things.RefundItem:
-    left = refundable(order, line)
-    if not 1 <= quantity <= left:
-        raise RefusedError(f"Of “{line.title}” only {left} can still be refunded.")
-    before, after = line.quantity - left, line.quantity - left + quantity
-    subtotal, tax = (
-        money.part(whole, after, line.quantity) - money.part(whole, before, line.quantity)
-        for whole in (line.net_cents, line.tax_cents)
-    )
-    return things.RefundItem(state.new_id(), line.id, quantity, subtotal, tax)
-
-
-def refund_whole(
-    state: State, order: things.Order, *, note: str | None = None, at: str = ""
-) -> things.Refund:
-    """Everything that is left, with the shipping.
-
-    Raises RefusedError when nothing is left.
-    """
-    left = [(line, refundable(order, line)) for line in order.lines if refundable(order, line)]
-    shipping_cents = order.shipping_cents - sum(one.shipping_cents for one in order.refunds)
-    if not left and not shipping_cents:
-        raise RefusedError("Everything has been refunded already.")
-    items = [_refund_item(state, order, line, quantity) for line, quantity in left]
-    return _refund(state, order, items, shipping_cents=shipping_cents, note=note, at=at)
-
-
-def refund_amount(
-    state: State, order: things.Order, amount_cents: int, *, note: str | None = None, at: str = ""
-) -> things.Refund:
-    """Give back an amount without naming lines (an order adjustment).
-
-    Raises RefusedError when it is more than what is left.
-    """
-    if not 0 < amount_cents <= refundable_cents(order):
-        raise RefusedError(
-            f"Between 0.01 and {money.text(refundable_cents(order))} can be refunded."
-        )
-    return _refund(state, order, [], adjustment_cents=amount_cents, note=note, at=at)
-
-
-def cancel(state: State, order: things.Order, *, reason: str = "customer", at: str = "") -> None:
+def cancel(state: State, order: sold.Order, *, reason: str = "customer", at: str = "") -> None:
     """Raises RefusedError when it is cancelled already."""
     if order.cancelled_at:
         raise RefusedError("This order is cancelled already.")
     order.cancelled_at = at or things.now()
     order.cancel_reason = reason
-    _changed(state, order, at)
+    changed(state, order, at)
 
 
-def _refund(
-    state: State,
-    order: things.Order,
-    items: list[things.RefundItem],
-    *,
-    shipping_cents: int = 0,
-    adjustment_cents: int = 0,
-    note: str | None,
-    at: str,
-) -> things.Refund:
-    if not order.is_paid:
-        raise RefusedError("An order that is not paid cannot be refunded.")
-    refund = things.Refund(
-        id=state.new_id(),
-        transaction_id=state.new_id(),
-        created_at=at or things.now(),
-        note=note,
-        items=items,
-        shipping_cents=shipping_cents,
-        adjustment_cents=adjustment_cents,
-        adjustment_id=state.new_id(),
-    )
-    # what was given back as an amount earlier is not given back again with its lines
-    refund.adjustment_cents -= max(0, refund.amount_cents - refundable_cents(order))
-    order.refunds.append(refund)
-    _changed(state, order, at)
-    return refund
-
-
-def _changed(state: State, order: things.Order, at: str = "") -> None:
-    order.updated_at = at or things.now()
+def changed(state: State, order: sold.Order, at: str = "") -> None:
+    """Keep the order; `updated_at` grows with each change, by a second at least, because that is
+    as fine as Shopify tells it, unless the state is asked to let changes share a second.
+    """
+    moment = datetime.fromisoformat(at or things.now())
+    before = datetime.fromisoformat(order.updated_at)
+    least = before if state.shares_seconds else before + timedelta(seconds=1)
+    order.updated_at = max(moment, least).isoformat(timespec="milliseconds")
     state.put("order", order.id, order)
-
-
-def financial_status(order: things.Order) -> str:
-    """`pending`, `paid`, `partially_refunded`, `refunded` or `voided`."""
-    if not order.is_paid:
-        return "voided" if order.cancelled_at else "pending"
-    if not order.refunds:
-        return "paid"
-    return "refunded" if refundable_cents(order) <= 0 else "partially_refunded"

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from devstore.errors import UnknownShopError
-from devstore.shop import things
+from devstore.shop import older, sold, things
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS things (kind TEXT, key TEXT, body BLOB, PRIMARY KEY (kind, key))
@@ -35,7 +35,7 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "shop": things.Shop,
     "product": things.Product,
     "customer": things.Customer,
-    "order": things.Order,
+    "order": sold.Order,
     "discount": things.Discount,
     "session": things.Session,
     "access_token": things.AccessToken,
@@ -54,6 +54,7 @@ class State:
 
     def __init__(self, path: Path | None) -> None:
         self.tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self.shares_seconds = False  # changes within a second have the same `updated_at`
         self._dirty: dict[tuple[str, str], bytes | None] = {}
         self._last_id = 0
         self._id_lock = threading.Lock()
@@ -70,7 +71,8 @@ class State:
         database.execute("PRAGMA synchronous=NORMAL")
         database.execute(TABLE)
         for kind, key, body in database.execute(EVERYTHING):
-            self.tables[kind][key] = msgspec.json.decode(body, type=KINDS[kind])
+            plain = older.order(body) if kind == "order" else body
+            self.tables[kind][key] = msgspec.json.decode(plain, type=KINDS[kind])
         return database
 
     def _write(self, changes: dict[tuple[str, str], bytes | None]) -> None:
@@ -198,7 +200,9 @@ class State:
         table = self.tables["delivery"]
         if len(table) <= DELIVERIES_KEPT:
             return
-        finished = [key for key, one in table.items() if one.state in {"delivered", "failed"}]
+        finished = [
+            key for key, one in table.items() if one.state in {"delivered", "failed", "lost"}
+        ]
         for key in finished[: len(table) - DELIVERIES_KEPT + DELIVERIES_TRIMMED_AT_ONCE]:
             self.drop("delivery", key)
         while len(table) > DELIVERIES_UNDELIVERED_LIMIT:

@@ -1,13 +1,28 @@
-"""What a shop consists of; money is a whole number of cents, times are ISO texts with an offset."""
+"""What a shop consists of, but its orders; times are ISO texts with an offset.
+
+Money is a whole number of the smallest unit of the shop's currency, called cents throughout: those
+of a yen are yen, those of a dinar are fils.
+"""
 
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
 
+from devstore.errors import FormError
+
+DAYS_LIMIT = 3650.0
+
 
 def now(hours_off: float = 0.0) -> str:
     moment = datetime.now(UTC) + timedelta(hours=hours_off)
     return moment.isoformat(timespec="milliseconds")
+
+
+def ago(days: float) -> str:
+    """The time so many days ago, or an empty text for now; raises FormError beyond ten years."""
+    if not 0 <= days <= DAYS_LIMIT:
+        raise FormError(f"That is between 0 and {DAYS_LIMIT:.0f} days ago.")
+    return now(-24 * days) if days else ""
 
 
 class Shop(Struct):
@@ -17,6 +32,11 @@ class Shop(Struct):
     created_at: str
     currency: str = "USD"
     timezone: str = "America/New_York"
+    taxes_included: bool = False  # prices are with tax
+    tax_percent: float = 8.0
+    is_tax_on_first_line: bool = False  # the tax of all lines stands on the first one
+    presentment_currency: str = ""  # customers pay in it; empty: in the shop's
+    exchange_rate: float = 1.0  # how much of it is one of the shop's
     next_order_number: int = 1001
     is_installed: bool = True
     is_seeded: bool = False  # the demo history has been made
@@ -54,30 +74,11 @@ class Customer(Struct):
     phone: str | None = None
     note: str | None = None
     is_deleted: bool = False
+    has_half_emoji: bool = False  # half a surrogate pair stands in the first name
 
     @property
     def name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
-
-
-class Line(Struct):
-    id: int
-    product_id: int | None
-    variant_id: int | None
-    title: str
-    price_cents: int
-    quantity: int
-    is_gift_card: bool = False
-    allocations: list[int] = field(default_factory=list)  # cents off, by code of the order
-    tax_cents: int = 0
-
-    @property
-    def gross_cents(self) -> int:
-        return self.price_cents * self.quantity
-
-    @property
-    def net_cents(self) -> int:
-        return self.gross_cents - sum(self.allocations)
 
 
 class Item(Struct, frozen=True):
@@ -89,6 +90,8 @@ class Item(Struct, frozen=True):
     is_gift_card: bool = False
     product_id: int | None = None
     variant_id: int | None = None
+    discount_cents: int = 0  # off the line by hand; may be more than the line
+    tip: str = ""  # how a tip says that it is one, see `sold.Line`
 
 
 class Basket(Struct, frozen=True):
@@ -102,63 +105,6 @@ class Basket(Struct, frozen=True):
     def buyer(self) -> str:
         """How a discount remembers who used it."""
         return str(self.customer.id) if self.customer else (self.email or "").lower()
-
-
-class CodeUse(Struct):
-    """A discount code as the order remembers it."""
-
-    code: str
-    amount_cents: int
-    value: str  # "5.0" or "10.0" (percent), as in `discount_applications[].value`
-    value_type: str  # fixed_amount or percentage
-
-
-class RefundItem(Struct):
-    id: int
-    line_id: int
-    quantity: int
-    subtotal_cents: int
-    tax_cents: int
-
-
-class Refund(Struct):
-    id: int
-    transaction_id: int
-    created_at: str
-    note: str | None
-    items: list[RefundItem]
-    shipping_cents: int = 0
-    adjustment_cents: int = 0  # an amount given back without naming lines
-    adjustment_id: int = 0
-
-    @property
-    def amount_cents(self) -> int:
-        items = sum(item.subtotal_cents + item.tax_cents for item in self.items)
-        return items + self.shipping_cents + self.adjustment_cents
-
-
-class Order(Struct):
-    id: int
-    shop: str
-    number: int
-    token: str
-    customer_id: int | None
-    email: str | None
-    currency: str
-    created_at: str
-    processed_at: str
-    updated_at: str
-    lines: list[Line]
-    codes: list[CodeUse]
-    shipping_cents: int
-    transaction_id: int
-    shipping_line_id: int
-    is_paid: bool
-    is_test: bool = False
-    cancelled_at: str | None = None
-    cancel_reason: str | None = None
-    refunds: list[Refund] = field(default_factory=list)
-    size_bytes: int = 0  # its webhooks are padded to that size
 
 
 class Discount(Struct):

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from devstore.shop import money, things
-from devstore.shop.orders import TAX_PERCENT
+from devstore.shop import money, sold, things
+from devstore.shop.money import Prices
 
 # Shopify writes times with the shop's offset, so a reader that assumes UTC is found out.
 SHOP_OFFSET = timezone(timedelta(hours=-5))
@@ -18,32 +18,45 @@ def rfc3339(at: str | None) -> str | None:
     )
 
 
-def money_set(amount_cents: int, currency: str) -> dict[str, Any]:
-    amount = {"amount": money.text(amount_cents), "currency_code": currency}
-    return {"shop_money": amount, "presentment_money": amount}
+def money_set(amount_cents: int, prices: Prices, code: str = "currency_code") -> dict[str, Any]:
+    """The amount in the shop's currency and in the customer's."""
+    presented = prices.presented(amount_cents)
+    return {
+        "shop_money": {
+            "amount": money.text(amount_cents, prices.currency),
+            code: prices.currency,
+        },
+        "presentment_money": {
+            "amount": money.text(presented, prices.presentment),
+            code: prices.presentment,
+        },
+    }
 
 
-def pair(name: str, amount_cents: int, currency: str) -> dict[str, Any]:
-    """`name` as decimal text, and `name_set`."""
-    return {name: money.text(amount_cents), f"{name}_set": money_set(amount_cents, currency)}
+def pair(name: str, amount_cents: int, prices: Prices) -> dict[str, Any]:
+    """`name` as decimal text in the shop's currency, and `name_set`."""
+    return {
+        name: money.text(amount_cents, prices.currency),
+        f"{name}_set": money_set(amount_cents, prices),
+    }
 
 
-def tax_lines(tax_cents: int, currency: str) -> list[dict[str, Any]]:
+def tax_lines(tax_cents: int, it: sold.Order) -> list[dict[str, Any]]:
     if not tax_cents:
         return []
     return [
         {
             "channel_liable": False,
-            **pair("price", tax_cents, currency),
-            "rate": TAX_PERCENT / 100,
-            "title": "Sales Tax",
+            **pair("price", tax_cents, it.prices),
+            "rate": round(it.tax_percent / 100, 6),
+            "title": "VAT" if it.taxes_included else "Sales Tax",
         }
     ]
 
 
 def address(order_id: int, customer: things.Customer | None) -> dict[str, Any]:
     """Where everybody in the stand-in store lives."""
-    first, last = (customer.first_name, customer.last_name) if customer else ("Guest", "Buyer")
+    first, last = (first_name(customer), customer.last_name) if customer else ("Guest", "Buyer")
     return {
         "first_name": first,
         "address1": f"{order_id % 900 + 1} Elm Street",
@@ -61,3 +74,8 @@ def address(order_id: int, customer: things.Customer | None) -> dict[str, Any]:
         "country_code": "US",
         "province_code": "KY",
     }
+
+
+def first_name(customer: things.Customer) -> str:
+    """The name as told: with half of a character outside the basic plane, if so wished."""
+    return customer.first_name + ("\ud83c" if customer.has_half_emoji else "")

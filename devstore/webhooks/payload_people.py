@@ -1,12 +1,15 @@
 """Webhook bodies about customers and the shop, and those of the compliance topics."""
 
+import zoneinfo
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from devstore.shop import things
-from devstore.webhooks.payload_parts import address, rfc3339
+from devstore.shop import money, things
+from devstore.webhooks.payload_parts import address, first_name, rfc3339
 
 Json = dict[str, Any]
+SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
 def customer(it: things.Customer, currency: str, *, with_addresses: bool = True) -> Json:
@@ -26,7 +29,7 @@ def customer(it: things.Customer, currency: str, *, with_addresses: bool = True)
         "id": it.id,
         "created_at": rfc3339(it.created_at),
         "updated_at": rfc3339(it.updated_at),
-        "first_name": it.first_name,
+        "first_name": first_name(it),
         "last_name": it.last_name,
         "state": "enabled",
         "note": it.note,
@@ -41,6 +44,16 @@ def customer(it: things.Customer, currency: str, *, with_addresses: bool = True)
         "admin_graphql_api_id": f"gid://shopify/Customer/{it.id}",
         "default_address": home,
     }
+
+
+def nobody(guest_as: str) -> Json | None:
+    """What stands in the place of the customer of a guest's order."""
+    if guest_as == "empty":
+        return {}
+    if guest_as == "id_null":
+        names = ("id", "email", "first_name", "last_name", "admin_graphql_api_id")
+        return dict.fromkeys(names)
+    return None
 
 
 def customer_deleted(it: things.Customer) -> Json:
@@ -70,6 +83,8 @@ def compliance(
 
 def shop(it: things.Shop) -> Json:
     """`app/uninstalled` and `shop/update`: no domain in them, as in Shopify's own sample."""
+    decimals = "" if money.decimals(it.currency) else "_no_decimals"
+    plain = f"{SYMBOLS.get(it.currency, '')}{{{{amount{decimals}}}}}"
     empty = dict.fromkeys(
         (
             "domain",
@@ -77,7 +92,6 @@ def shop(it: things.Shop) -> Json:
             "latitude",
             "longitude",
             "address2",
-            "taxes_included",
             "auto_configure_tax_inclusivity",
             "tax_shipping",
             "county_taxes",
@@ -104,19 +118,20 @@ def shop(it: things.Shop) -> Json:
         "country_name": "United States",
         "currency": it.currency,
         "customer_email": f"owner@{it.handle}.example",
-        "timezone": "(GMT-05:00) Eastern Time (US & Canada)",
+        "taxes_included": it.taxes_included,
+        "timezone": f"({_offset(it.timezone)}) {it.timezone.rpartition('/')[2].replace('_', ' ')}",
         "iana_timezone": it.timezone,
         "shop_owner": "Alice Owner",
-        "money_format": "${{amount}}",
-        "money_with_currency_format": "${{amount}} USD",
+        "money_format": plain,
+        "money_with_currency_format": f"{plain} {it.currency}",
         "weight_unit": "kg",
         "province_code": "KY",
         "plan_display_name": "Basic",
         "plan_name": "basic",
         "has_discounts": True,
         "has_gift_cards": True,
-        "money_in_emails_format": "${{amount}}",
-        "money_with_currency_in_emails_format": "${{amount}} USD",
+        "money_in_emails_format": plain,
+        "money_with_currency_in_emails_format": f"{plain} {it.currency}",
         "eligible_for_payments": True,
         "requires_extra_payments_agreement": False,
         "has_storefront": True,
@@ -126,8 +141,16 @@ def shop(it: things.Shop) -> Json:
         "multi_location_enabled": False,
         "setup_required": False,
         "pre_launch_enabled": False,
-        "enabled_presentment_currencies": [it.currency],
+        "enabled_presentment_currencies": sorted(
+            {it.currency, it.presentment_currency or it.currency}
+        ),
         "marketing_sms_consent_enabled_at_checkout": False,
         "transactional_sms_disabled": False,
         **empty,
     }
+
+
+def _offset(timezone: str) -> str:
+    """ "GMT-05:00" """
+    offset = datetime.now(zoneinfo.ZoneInfo(timezone)).strftime("%z")
+    return f"GMT{offset[:3]}:{offset[3:]}"

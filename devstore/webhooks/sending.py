@@ -5,6 +5,7 @@ import heapq
 import json
 import logging
 import random
+import re
 import time
 import uuid
 from typing import Any
@@ -25,8 +26,10 @@ SENDING_AT_ONCE = 16
 SHUFFLE_SECONDS = 0.5
 TRIES_KEPT = 20
 ANSWER_KEPT = 200
+HALF = re.compile("[\ud800-\udfff]")
 PADDING_BYTES = 1000  # one of the texts a body is padded with
 
+RELEASES = ("first_first", "last_first", "shuffled")
 Event = list[tuple[str, dict[str, Any]]]  # topic and body of each webhook of one merchant action
 
 log = logging.getLogger("devstore.webhooks")
@@ -44,6 +47,10 @@ class Webhooks:
         self.shuffle = False
         self.time_scale = 1.0
         self.clock_hours = 0.0
+        # topics whose webhooks are lost, sent twice or held back from now on; "*" is every topic
+        self.lost: set[str] = set()
+        self.doubled: set[str] = set()
+        self.held: set[str] = set()
         self._schedule: list[tuple[float, int, str, bool]] = []
         self._sequence = max((one.sequence for one in state.tables["delivery"].values()), default=0)
         self._wake = asyncio.Event()
@@ -84,27 +91,61 @@ class Webhooks:
             shop=shop,
             triggered_at=things.now(self.clock_hours),
             api_version=self.settings.api_version,
-            body=json.dumps(payload, ensure_ascii=False),
+            body=as_json(payload),
         )
 
     def book(self, one: things.Delivery) -> None:
-        """Send it, now or a little later, perhaps twice."""
+        """Send it, now or a little later, perhaps twice; or lose it, or hold it back."""
         self._sequence += 1
         one.sequence = self._sequence
+        for state, topics in (("lost", self.lost), ("held", self.held)):
+            if topics & {one.topic, "*"}:
+                one.state = state
+                self.state.put("delivery", one.id, one)
+                return
+        self._send(one)
+
+    def _send(self, one: things.Delivery) -> None:
         one.due_at = time.time() + (self._random.random() * SHUFFLE_SECONDS if self.shuffle else 0)
         self.state.put("delivery", one.id, one)
         self._book(one.due_at, one.id)
-        if self._random.random() < self.duplicate_ratio:
+        is_doubled = bool(self.doubled & {one.topic, "*"})
+        if is_doubled or self._random.random() < self.duplicate_ratio:
             later = one.due_at + self._random.random() * SHUFFLE_SECONDS
             self._book(later, one.id, is_duplicate=True)
         self.state.trim_deliveries()
 
     def send_again(self, delivery_id: str) -> bool:
         """Send it once more with the same webhook id and body, whatever became of it."""
-        if delivery_id not in self.state.tables["delivery"]:
+        one: things.Delivery | None = self.state.tables["delivery"].get(delivery_id)
+        if one is None:
             return False
+        if one.state in {"lost", "held"}:
+            one.state = "waiting"
+            self._send(one)
+            return True
         self._book(time.time(), delivery_id, is_duplicate=True)
         return True
+
+    def release(self, order: str) -> int:
+        """Send all that is held back, in one of RELEASES; gives how many."""
+        found = [one for one in self.state.tables["delivery"].values() if one.state == "held"]
+        if order == "shuffled":
+            self._random.shuffle(found)
+        elif order == "last_first":
+            found.reverse()
+        for one in found:
+            one.state = "waiting"
+            self._send(one)
+        return len(found)
+
+    async def send_now(self, one: things.Delivery) -> things.Try:
+        """Send it while the caller waits, also what was lost or held back; gives what came back."""
+        is_duplicate = one.state == "delivered"
+        if one.state in {"lost", "held"}:
+            one.state = "waiting"
+        await self._deliver(one.id, is_duplicate=is_duplicate)
+        return one.tries[-1]
 
     def change_time_scale(self, scale: float) -> None:
         """Compress or stretch the waits before retries, also of those that wait already."""
@@ -170,7 +211,8 @@ class Webhooks:
         attempt = await self._post(one)
         attempt.is_duplicate = is_duplicate
         one.tries = [*one.tries, attempt][-TRIES_KEPT:]
-        is_success = 200 <= attempt.status < 300  # noqa: PLR2004 - any 2xx, and nothing else, is success
+        # any 2xx, and nothing else, is success
+        is_success = 200 <= attempt.status < 300  # noqa: PLR2004
         if is_success:
             one.state = "delivered"
         elif not is_duplicate and one.state != "delivered":
@@ -217,6 +259,12 @@ class Webhooks:
         except httpx.HTTPError as problem:
             error = f"{type(problem).__name__}: {problem}"[:ANSWER_KEPT]
         return things.Try(at, status, round((time.monotonic() - started) * 1000), error)
+
+
+def as_json(payload: object, *, indent: int | None = None) -> str:
+    """UTF-8 as it is; half of a surrogate pair, which UTF-8 cannot say, as JSON escapes it."""
+    text = json.dumps(payload, ensure_ascii=False, indent=indent)
+    return HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def padded(body: str, size_bytes: int) -> bytes:

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from app import db, rooms
 from app.flow.lanes import durability, epoch, lane
-from app.resilience import health
+from app.resilience import health, reach
 from app.web import forms, pages, panels
 from local import servers
-from tests.admin.staff import Staff, buys, open_app, open_circuit, text, value
+from tests.admin.staff import Staff, buys, open_circuit, text, value
 from tests.points import world
 from tests.points.world import ALICE, BOB
+from tests.web_app import open_app
 
 # when a part is away
 
@@ -95,6 +96,18 @@ async def test_with_points_stopped_the_page_says_since_when(alice, stores) -> No
     assert "Points are catching up" in seen
     assert "on their way" in seen
     assert "The points service is behind" in seen
+
+
+async def test_a_part_that_does_not_reach_the_database_is_shown_as_such(
+    alice, stores, monkeypatch
+) -> None:
+    monkeypatch.setattr(reach, "is_database_reached", lambda: False)
+    await health.beat(stores.queue, "relay", 0.0)
+    health.forget()
+    assert "Relay keeps the log of facts in order Not reaching the database unknown" in text(
+        await alice.get("/status")
+    )
+    assert "The relay service is behind" in text(await alice.get("/"))
 
 
 async def test_pages_and_changes_take_no_connection_of_the_workers(alice, stores) -> None:

@@ -14,6 +14,7 @@ import pytest
 from app import db
 from app.core.models import Shop
 from app.flow import event as envelope
+from app.flow import verified
 from app.resilience import health
 from tests.flow.helpers import emit, until
 from tests.workers.started import Processes, said, started
@@ -63,3 +64,12 @@ async def test_an_uninstall_goes_from_the_log_to_the_shop(
     codes = [await asyncio.to_thread(process.wait, 10) for process in processes.values()]
     assert codes == [0, 0], said(tmp_path)
     assert time.monotonic() - asked_at < 5
+
+
+async def test_the_relay_verifies_when_nobody_has_for_a_day(
+    stores: db.Stores, processes: Processes, tmp_path: Path
+) -> None:
+    async def is_verified() -> bool:
+        return await verified.last(stores.queue) is not None
+
+    assert await until(is_verified, 15), said(tmp_path)

@@ -4,13 +4,12 @@ others go on, and everything is back by itself.
 
 import json
 import time
-from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 
-from tests.faults.test_parts_down import bob_with
-from tests.faults.test_rooms import Beside
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with
 from tests.proofs.story import order
 from tests.stack import SECRET, SHOP, Stack, wait_for
 from tests.webhook import signed_headers
@@ -18,34 +17,21 @@ from tests.webhook import signed_headers
 pytestmark = pytest.mark.long
 OTHER = "dora.myshopify.com"
 # Postgres ends a transaction that is silent for 8 s: a longer pause shows nothing else
-PAUSE_SECONDS = 20.0
+PAUSE_SECONDS = 60.0
 OTHERS_WITHIN_SECONDS = 15.0
 BACK_WITHIN_SECONDS = 20.0
-# what was handled while the cache could not be told is shown when its older entry has aged
-FRESH_SECONDS = 30.0
+SHOWN_WITHIN_SECONDS = 15.0
 HOLE_SECONDS = 16.0  # at most, and as long as it takes until health says so
+SEEN_WITHIN_SECONDS = 6.0  # five, and one for the slowness of this machine
 WAITING_FOR_A_LOCK = """
 SELECT client_port FROM pg_stat_activity
  WHERE wait_event_type = 'Lock' AND application_name LIKE 'holdfast%' LIMIT 1
 """
 
 
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
-
-
 def status(stack: Stack, process: str) -> str:
     found = stack.health().get("services", {}).get(process, {})
     return str(found.get("status", "unknown"))
-
-
-def seconds_until(what: str, ready: Callable[[], bool], seconds: float) -> float:
-    began = time.monotonic()
-    wait_for(what, ready, seconds)
-    return time.monotonic() - began
 
 
 def owner_of(stack: Stack, port: int, names: tuple[str, ...]) -> str:
@@ -81,7 +67,7 @@ def send(stack: Stack, shop: str, order_id: int, customer_id: str, webhook_id: s
 def test_a_points_process_paused_in_its_transaction_holds_others_up_for_seconds_and_loses_nothing(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     stack.install(OTHER)
     bob = bob_with(stack, 100)
     dora = stack.customer("Dora", OTHER)
@@ -113,14 +99,14 @@ def test_a_points_process_paused_in_its_transaction_holds_others_up_for_seconds_
         stack.resume("points")
         stack.resume("points2")
         stack.stop("points2")
-    assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert beside.letters() == letters
     stack.verify()
 
 
 def test_an_ingest_process_paused_in_its_transaction_holds_others_up_for_seconds_and_loses_nothing(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     stack.install(OTHER)
     bob, dora = bob_with(stack, 100), stack.customer("Dora", OTHER)
     stack.start("ingest2")
@@ -158,7 +144,7 @@ def test_an_ingest_process_paused_in_its_transaction_holds_others_up_for_seconds
         stack.resume("ingest")
         stack.resume("ingest2")
         stack.stop("ingest2")
-    assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert beside.letters() == letters
     stack.verify()
 
 
@@ -209,7 +195,7 @@ def test_a_black_hole_between_a_process_and_a_store_is_seen_and_over_by_itself(
     back = time.monotonic() - ended
     wait_for("all is well", lambda: stack.health().get("status") == "ok", BACK_WITHIN_SECONDS)
     well = time.monotonic() - ended
-    stack.wait_for_points(bob, earned, FRESH_SECONDS)
+    stack.wait_for_points(bob, earned, SHOWN_WITHIN_SECONDS)
     shown = time.monotonic() - ended
     print(
         f"\n{process} and {store}: seen after {seen_seconds:.1f} s, slowest answer"
@@ -217,8 +203,7 @@ def test_a_black_hole_between_a_process_and_a_store_is_seen_and_over_by_itself(
         f" in the ledger {back:.1f} s, healthy {well:.1f} s, shown {shown:.1f} s after it ended"
     )
     assert slowest_seconds < 5
-    if (process, store) != ("relay", "postgres"):  # it has a week's partitions in advance
-        assert seen_seconds >= 0, "nobody saw it"
+    assert 0 <= seen_seconds < SEEN_WITHIN_SECONDS
     stack.verify()
 
 
@@ -242,7 +227,7 @@ def test_with_old_connections_silent_new_ones_take_over(
     hole.silence_old()
     began = time.monotonic()
     stack.order(bob, "10.00")
-    stack.wait_for_points(bob, 20, FRESH_SECONDS)
+    stack.wait_for_points(bob, 20, SHOWN_WITHIN_SECONDS)
     took = time.monotonic() - began
     stack.order(bob, "10.00")
     stack.wait_for_points(bob, 30, 10)

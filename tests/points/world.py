@@ -11,6 +11,8 @@ from app.core import handlers as core
 from app.flow import event as envelope
 from app.flow.event import Event
 from app.points import handlers
+from app.points.earning import actions as earning
+from app.points.members import reads
 
 ALICE = "alice.myshopify.com"
 BOB = "7001"
@@ -88,6 +90,17 @@ def refunded(
 
 def cancelled(order_id: str, shop: str = ALICE) -> Event:
     return fact("order.cancelled", {"order_id": order_id, "cancelled_at": now().isoformat()}, shop)
+
+
+async def bob_has(points: int) -> str:
+    """Bob with that many points, and the id of the reward of 100."""
+    await earning.ensure_program(ALICE, "USD", "UTC")
+    await handle(paid("1", line(f"{points}.00")))
+    return await reward_of_100()
+
+
+async def reward_of_100() -> str:
+    return next(reward.id for reward in await reads.rewards(ALICE) if reward.cost == 100)
 
 
 async def handle(*events: Event) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app import db
 from app.flow.lanes import backlog
-from app.resilience import health
+from app.resilience import cache, health
 from local import servers
 
 
@@ -167,6 +167,39 @@ async def test_while_redis_is_away_the_last_board_is_remembered_and_says_so(
         "nobody can be up to date while the bus is away"
     )
     assert not (await health.board(stores.queue)).is_remembered
+
+
+async def test_what_the_cache_missed_is_told_with_the_next_beat_and_once(
+    stores, away, monkeypatch
+) -> None:
+    monkeypatch.setattr(health, "MEMO_SECONDS", 0)
+
+    async def missed_at() -> datetime | None:
+        return (await health.board(stores.queue)).cache_missed_at
+
+    await health.beat(stores.queue, "points", 0.0)
+    began = await missed_at()
+    assert began, "whoever was there before may have died before it could say something"
+    await health.beat(stores.queue, "points", 0.0)
+    assert await missed_at() == began
+    await cache.put_if_newer(away, [("cache:a test", 1, b"{}")])
+    assert not await health.beat(away, "points", 0.0)
+    assert await missed_at() == began
+    before = datetime.now(UTC)
+    await health.beat(stores.queue, "points", 0.0)
+    told = await missed_at()
+    assert told
+    assert told > before - timedelta(seconds=0.1)
+    await health.beat(stores.queue, "points", 0.0)
+    assert await missed_at() == told
+
+
+async def test_a_damaged_word_on_what_the_cache_missed_counts_as_a_miss_just_now(stores) -> None:
+    for damaged in ("", "[nothing of ours", "2026-01-01T00:00:00", b"\xff"):
+        health.forget()
+        await stores.queue.hset(health.KEY, health.MISSED, damaged)
+        board = await health.board(stores.queue)
+        assert board.cache_missed_at == (board.read_at if damaged else None)
 
 
 async def test_a_beat_into_the_void_is_no_error(away) -> None:

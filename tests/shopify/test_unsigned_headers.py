@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.shopify import payloads
-from tests.shopify.test_payloads import ALICE, SAMPLES, fact, needs_samples, order, refusal
+from tests.shopify.webhooks import ALICE, SAMPLES, fact, needs_samples, order, refusal
 
 
 def body_of(topic):

@@ -8,9 +8,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from app import db
 from app.flow.lanes import backlog, lane
+from app.points.ledger import balances
 from app.points.panels import redeeming, shopper
-from app.resilience import cache, health
+from app.resilience import cache, health, reach
+from local import servers
 from tests.points.world import ALICE, BOB, program
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 
@@ -23,6 +26,11 @@ KEYS = {
     "referral",
     "notices",
     "redemptions",
+    "codes",
+    "codes_next",
+    "coming",
+    "ending",
+    "time_zone",
 }
 
 
@@ -39,6 +47,8 @@ async def test_a_customer_the_app_has_not_met_has_nothing_and_that_is_true(http,
         "held": 0,
         "as_of": None,
         "source": "live",
+        "debt": 0,
+        "sequence": 0,
     }
     assert datetime.now(UTC) - datetime.fromisoformat(body["points"]["as_of"]) < timedelta(
         seconds=5
@@ -97,7 +107,10 @@ async def test_who_is_not_signed_in_sees_the_offer_and_never_a_balance(http, rew
         "held": 0,
         "as_of": None,
         "source": "unavailable",
+        "debt": 0,
+        "sequence": None,
     }
+    assert body["codes"] is None
     assert len(body["rewards"]) == 2
     assert len(body["ways_to_earn"]) == 1
 
@@ -139,6 +152,50 @@ async def test_with_postgres_away_the_last_balance_and_offer_stay_and_nothing_is
     refused = await http.post(proxied("/storefront/redemptions"), json=ask(rewards[100]))
     assert refused.status_code == 503
     assert refused.json()["error"] == {"code": "unavailable", "message": redeeming.AWAY}
+
+
+async def test_a_balance_the_cache_was_not_told_of_is_read_past_it_once_that_is_known(
+    http, rewards, stores
+) -> None:
+    await earn("80.00")
+    points, _ = await _points_and_notices(http)
+    assert (points["available"], points["source"]) == (80, "live")
+    await earn("20.00")
+    # points alone has lost Redis
+    away = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
+    await cache.put_if_newer(away, [(balances.cache_key(ALICE, BOB), 2, b"{}")])
+    await health.beat(stores.queue, "points", 0.0)  # and is back
+    health._memo = None  # as after a second
+    points, _ = await _points_and_notices(http)
+    assert (points["available"], points["source"]) == (100, "live")
+
+
+async def test_with_points_not_heard_of_the_balance_is_as_of_its_last_word(
+    http, rewards, stores
+) -> None:
+    await earn("80.00")
+    assert (await _points_and_notices(http))[0]["source"] == "live"
+    said = json.loads(await stores.queue.hget(health.KEY, "points"))
+    last_word = datetime.fromisoformat(said["beat_at"]) - timedelta(seconds=4)
+    said |= {"beat_at": last_word.isoformat(), "caught_up_at": last_word.isoformat()}
+    await stores.queue.hset(health.KEY, "points", json.dumps(said))
+    health._memo = None
+    points, _ = await _points_and_notices(http)
+    assert (points["available"], points["source"]) == (80, "cached")
+    assert datetime.fromisoformat(points["as_of"]) == last_word
+
+
+async def test_with_the_database_away_a_fresh_balance_is_marked_all_the_same(
+    http, rewards, take_postgres_away
+) -> None:
+    await earn("80.00")
+    live, _ = await _points_and_notices(http)
+    take_postgres_away()
+    await reach.look()
+    points, notices = await _points_and_notices(http)
+    assert (points["available"], points["source"]) == (80, "cached")
+    assert points["as_of"][:23] == live["as_of"][:23], "the cache keeps milliseconds"
+    assert notices == ["Updates are on their way."]
 
 
 async def test_with_nothing_known_at_all_it_says_so(http, take_postgres_away) -> None:

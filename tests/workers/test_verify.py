@@ -97,7 +97,7 @@ async def test_an_order_that_was_handed_on_without_any_effect_is_named(stores: d
             await connection.execute(f"DELETE FROM {table}")
     report, found = await completeness()
     assert (found.orders, len(report.problems)) == (3, 3)
-    assert "neither an award nor a reason" in report.problems[0]
+    assert "neither a grant nor a reason" in report.problems[0]
 
 
 async def test_an_order_that_was_set_aside_has_its_reason(stores: db.Stores) -> None:

@@ -1,6 +1,6 @@
 """A batch of facts: how far it reaches, what became of it, and what is set aside of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +15,11 @@ from app.resilience import failures
 from app.telemetry import logs, metrics
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
+# a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
+LOCK_WAIT_WHILE_HALVING = "SET LOCAL lock_timeout = '100ms'"
+
+Handle = Callable[[Connection, list[Event]], Awaitable[AfterCommit | None]]
+HandleInto = Callable[[Connection, list[Event], "Outcome"], Awaitable[None]]
 log = logs.logger()
 
 

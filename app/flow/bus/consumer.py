@@ -1,6 +1,7 @@
 """Reads a service's facts: each batch in one transaction with its places, poison set aside."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from app import db
@@ -9,7 +10,7 @@ from app.flow import dead_letters
 from app.flow import event as envelope
 from app.flow.bus import batches, places, starts, wakes
 from app.flow.bus import log as fact_log
-from app.flow.bus.batches import Outcome
+from app.flow.bus.batches import Handle, HandleInto, Outcome
 from app.flow.bus.interface import Bus, Entry, Place
 from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, Event
@@ -22,13 +23,8 @@ SETBACKS_MAX = 10
 GATHER_SECONDS = 0.005
 HELP_LOOK_SECONDS = 0.05
 HEADS_EACH = 64  # entries of a partition one look sees
-LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.002, 2.0
-# a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
-LOCK_WAIT_WHILE_HALVING = "SET LOCAL lock_timeout = '100ms'"
-
-Handle = Callable[[Connection, list[Event]], Awaitable[AfterCommit | None]]
-
-HandleInto = Callable[[Connection, list[Event], "Outcome"], Awaitable[None]]
+LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.005, 3.0
+PASS_BY_SECONDS = 1.0  # so often places move over what is for others only
 
 log = logs.logger()
 
@@ -96,6 +92,7 @@ class Consumer:
         self.wakes = wakes.Wakes(stores.queue)
         self.turn = 0
         self.is_behind = False  # more waits than a batch takes
+        self.passing_by_from = 0.0  # monotonic seconds
         self.setbacks = 0  # in a row, while Postgres answered others
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -157,7 +154,7 @@ class Consumer:
         an event in it that does: it is looked for one at a time.
         """
         is_nobodys = failures.is_conflict(error) or failures.is_locked(error)
-        if is_nobodys or not await _postgres_answers():
+        if is_nobodys or not await starts.postgres_answers():
             return
         self.setbacks += 1
         if self.starts.careful_events:
@@ -170,7 +167,12 @@ class Consumer:
         """Read and handle one batch; how many entries were read. Raises what the stores raise."""
         found = await self.bus.heads(self.service, list(self.topics), HEADS_EACH)
         self.turn += 1
-        self.is_behind = sum(head.facts for head in found if head.wanted) > self.batch
+        wanted = sum(head.facts for head in found if head.wanted)
+        self.is_behind = wanted > self.batch
+        is_little = len(found) < HEADS_EACH  # no partition shows only a part of what it has
+        if not wanted and is_little and time.monotonic() < self.passing_by_from:
+            return 0
+        self.passing_by_from = time.monotonic() + PASS_BY_SECONDS
         until = batches.choose(found, self.turn, self.batch)
         if not until:
             return 0
@@ -244,7 +246,7 @@ class Consumer:
                 await batches.set_event_aside(connection, self.service, error, outcome, events[0])
                 return
             if is_waiting:
-                await connection.execute(LOCK_WAIT_WHILE_HALVING)
+                await connection.execute(batches.LOCK_WAIT_WHILE_HALVING)
             middle = len(events) // 2
             await self._halve(connection, events[:middle], outcome)
             await self._halve(connection, events[middle:], outcome)
@@ -296,12 +298,3 @@ class Consumer:
             found = [envelope.decode(letter.payload)]
         events = [event for event in found if event.topic in self.topics]
         return await self.handle(connection, events) if events else None
-
-
-async def _postgres_answers() -> bool:
-    try:
-        async with db.connection() as connection:
-            return bool(await connection.fetchval("SELECT true"))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the event
-        log.warning("postgres does not answer", reason=failures.reason(error))
-        return False

@@ -18,19 +18,27 @@ from app.db import Connection
 from app.flow import event as envelope
 from app.flow.bus.interface import PARTS, Entry, Head, Lag, Place
 from app.flow.event import Event
+from app.writes import Writes
 
 ENTRY_FACTS_MAX = 100
 ENTRY_BYTES_MAX = 512 * 1024  # before they are packed; a larger fact is alone in its entry
 LAG_ENTRIES_MAX = 64  # a partition; beyond that "at least" is what anybody needs to know
 HELD_UP_AFTER_SECONDS = 2.0
 
+ENTRY = {
+    "part": "smallint",
+    "entry": "text",
+    "topics": "text",
+    "facts": "int",
+    "signed_at": "bigint",
+    "signature": "text",
+    "body": "bytea",
+}
 INSERT = """
 INSERT INTO facts (part, day, tx, entry, topics, facts, size, signed_at, signature, body)
 SELECT part, (now() AT TIME ZONE 'UTC')::date, (SELECT log_tx()), entry,
        string_to_array(topics, ','), facts, octet_length(body), signed_at, signature, body
-  FROM unnest($1::smallint[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::text[],
-              $7::bytea[])
-    AS fresh (part, entry, topics, facts, signed_at, signature, body)
+  FROM {fresh}
 """
 # A transaction that wrote just before midnight may stand behind one of the next day: so look from
 # the day before the place on, which keeps all other days of the log out of the search.
@@ -101,12 +109,19 @@ def part_of(shop: str) -> int:
 
 async def append(connection: Connection, events: Sequence[Event]) -> None:
     """Write `events`, in their order, in the transaction open on `connection`; one statement."""
+    writes = Writes()
+    add(writes, events)
+    await writes.send(connection)
+
+
+def add(writes: Writes, events: Sequence[Event]) -> None:
+    """Write `events`, in their order, with `writes`."""
     if not events:
         return
     if (noted := _noted.get()) is not None:
         noted.update(event.topic for event in events)
     entries = [(part, *_signed(group)) for part, group in _grouped(events)]
-    await connection.execute(INSERT, *map(list, zip(*entries, strict=True)))
+    writes.add(INSERT.format(fresh=writes.rows("fresh", ENTRY, entries)))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextvars import Context
 
 from app import db
 from app.errors import HoldfastError
+from app.resilience import failures
 from app.telemetry import logs
 
 UNCLEAN_MAX = 3  # starts in a row whose process ended before it got anywhere
@@ -87,3 +88,13 @@ class Starts:
         self.well_at = None
         async with db.connection() as connection:
             await connection.execute(WELL, *self.me)
+
+
+async def postgres_answers() -> bool:
+    """Whether it is there at all: then what failed may be an event's doing."""
+    try:
+        async with db.connection() as connection:
+            return bool(await connection.fetchval("SELECT true"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the event
+        log.warning("postgres does not answer", reason=failures.reason(error))
+        return False

@@ -35,6 +35,7 @@ FULL_SECONDS = (
     1.0  # for so long a full lane is not asked again: its webhooks go to Postgres at once
 )
 FULL_MAX = 10_000
+CROWDED = "Too many webhooks are waiting to be stored; please deliver this one again."
 
 log = logs.logger()
 _admit_seconds = metrics.ROAD_SECONDS.labels("admit")
@@ -59,26 +60,23 @@ class Admission:
         self.waking: set[asyncio.Task[None]] = set()
         self.witness = epoch.Witness()
 
-    async def admit(self, item: LaneItem) -> Outcome:
-        """Make a webhook durable; returns once it is on disk.
-
-        Raises UnavailableError (503) when neither Redis nor Postgres takes it, or too many are
-        waiting already.
+    def admit(self, item: LaneItem) -> "asyncio.Future[Outcome]":
+        """Have a webhook made durable: done once it is on disk, or with UnavailableError (503) when
+        neither Redis nor Postgres takes it, or too many are waiting already.
         """
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         encoded = lane.encode_item(item)
         if (
             len(self.waiting) >= WAITING_MAX
             or self.waiting_bytes + len(encoded) > WAITING_BYTES_MAX
         ):
-            raise UnavailableError(
-                "Too many webhooks are waiting to be stored; please deliver this one again."
-            )
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            answer.set_exception(UnavailableError(CROWDED))
+            return answer
         self.waiting.append(((item.shop, item.webhook_id, encoded), answer))
         self.waiting_bytes += len(encoded)
         if self.committing is None or self.committing.done():
             self.committing = asyncio.create_task(self._commit_all())
-        return await answer
+        return answer
 
     async def _commit_all(self) -> None:
         # what follows is done for many requests, not for the one that happened to come first

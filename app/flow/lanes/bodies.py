@@ -74,7 +74,8 @@ def _of_shop(shop: str) -> bytes:
 
 async def _ask(redis: Redis, entries: bytes) -> Any:
     execute: Any = redis.execute_command  # not annotated
+    arguments = (0, KEY, PLACES * ENTRY_BYTES, entries)
     try:
-        return await execute("EVALSHA", SCRIPT_SHA, 0, KEY, entries)
+        return await execute("EVALSHA", SCRIPT_SHA, *arguments)
     except NoScriptError:  # Redis was restarted
-        return await execute("EVAL", SCRIPT, 0, KEY, entries)
+        return await execute("EVAL", SCRIPT, *arguments)

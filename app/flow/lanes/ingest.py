@@ -25,7 +25,7 @@ LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next d
 LOOK_EVERY_SECONDS = 0.01
 # A small batch costs several times as much a webhook as a large one: after one, a moment lets more
 # gather. A webhook that comes alone waits for nothing.
-GATHER_SECONDS = 0.015
+GATHER_SECONDS = 0.008
 GATHER_BELOW = 500
 BORROW_LAG_SECONDS_MAX = 1.0
 log = logs.logger()

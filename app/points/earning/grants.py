@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -20,49 +21,27 @@ from app.points.ledger.posting import Batch
 REFUNDS_APART_MAX = 20  # of one fact; more of them are one movement
 
 
-class Grant:
+class Grant(msgspec.Struct):
     """A row of `grants` in memory."""
 
-    __slots__ = (
-        "absorbed",
-        "forgiven",
-        "frozen",
-        "is_new",
-        "known",
-        "lapsed",
-        "member_id",
-        "name",
-        "order_id",
-        "outcome",
-        "points",
-        "rate_units",
-        "reversed_points",
-        "revision",
-        "shop",
-        "stages",
-        "terms",
-        "unmet",
-    )
-
-    def __init__(self, shop: str, order_id: str) -> None:
-        self.shop = shop
-        self.order_id = order_id
-        self.name = ""
-        self.member_id: int | None = None
-        self.outcome = "waiting"
-        self.frozen: Frozen | None = None
-        self.rate_units = 0
-        self.known: Known = NOTHING
-        self.points = 0  # given in all
-        self.reversed_points = 0  # asked back in all, whatever became of that
-        self.forgiven = 0  # of those, what a policy left with the shopper
-        self.unmet = 0  # of those, what is taken when the points come back from a reward
-        self.lapsed = 0  # gone by time, and not yet set off against what was asked back
-        self.absorbed = 0  # set off in this transaction
-        self.revision = 0
-        self.is_new = True
-        self.stages: list[Stage] = []
-        self.terms: Terms | None = None
+    shop: str
+    order_id: str
+    name: str = ""
+    member_id: int | None = None
+    outcome: str = "waiting"
+    frozen: Frozen | None = None
+    rate_units: int = 0
+    known: Known = NOTHING
+    points: int = 0  # given in all
+    reversed_points: int = 0  # asked back in all, whatever became of that
+    forgiven: int = 0  # of those, what a policy left with the shopper
+    unmet: int = 0  # of those, what is taken when the points come back from a reward
+    lapsed: int = 0  # gone by time, and not yet set off against what was asked back
+    left: tuple[int, int, int] = (0, 0, 0)  # forgiven, unmet and lapsed as they were loaded
+    revision: int = 0
+    is_new: bool = True
+    stages: list[Stage] = []
+    terms: Terms | None = None
 
     @property
     def source(self) -> str:
@@ -83,9 +62,7 @@ class Grant:
         """Take the rule of the order's time; one that was taken stays."""
         self.terms = terms
         if self.frozen is None:
-            self.frozen = Frozen(
-                terms.version, rules.rate_text(terms.rate_units), terms.rounding, terms.returns
-            )
+            self.frozen = _freeze(terms)
             self.rate_units = terms.rate_units
 
     def worth(self, known: Known, refunds: Mapping[str, Back]) -> tuple[int, Amount]:
@@ -97,6 +74,12 @@ class Grant:
     def is_counting(self) -> bool:
         """Whether the order earns for somebody as it is known after its stages."""
         return _counts(self.stages[-1].known if self.stages else self.known)
+
+
+@lru_cache(maxsize=1024)  # as many as there are rules in use
+def _freeze(terms: Terms) -> Frozen:
+    rate = rules.rate_text(terms.rate_units)
+    return Frozen(terms.version, rate, terms.rounding, terms.returns)
 
 
 def from_row(row: Row) -> Grant:
@@ -116,7 +99,7 @@ _known = msgspec.json.Decoder(Known)
 _frozen = msgspec.json.Decoder(Frozen)
 
 
-class Hand(NamedTuple):
+class Hand(msgspec.Struct):
     """Whose points are moved, how, and because of what."""
 
     batch: Batch
@@ -175,8 +158,10 @@ def _step(hand: Hand, before: Known) -> None:
     is_again = before is NOTHING and grant.points > 0
     if is_again and known.ended:
         return
-    counted = dict(before.refunds)
-    new = {name: back for name, back in known.refunds.items() if counted.get(name) != back}
+    counted, new = before.refunds, {}
+    if known.refunds:
+        counted = dict(counted)
+        new = {name: back for name, back in known.refunds.items() if counted.get(name) != back}
     if len(new) > REFUNDS_APART_MAX:
         counted, new = dict(known.refunds), {}
     points, base = grant.worth(known, counted)
@@ -247,7 +232,6 @@ def _take_back(hand: Hand, points: int, source: str, why: dict[str, Any]) -> Non
     grant.reversed_points += points
     absorbed = min(points, grant.lapsed)
     grant.lapsed -= absorbed
-    grant.absorbed += absorbed
     rest = points - absorbed
     held_lots = batch.lots.get(account.id, [])
     if hand.own is not None:

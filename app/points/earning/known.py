@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
+import msgspec
 from msgspec.structs import replace as _with
 
+from app.facts import OrderLine
 from app.points import facts
 from app.points.earning import rules
 from app.points.earning.rules import Known, Line
@@ -18,13 +20,13 @@ MARKS_MAX = 8  # facts of one second that did not count
 UNPAID = frozenset({"pending", "authorized", "voided", "expired", ""})
 
 
-class Stage(NamedTuple):
+class Stage(msgspec.Struct, frozen=True):
     """What is known of an order after a fact, and what that fact was."""
 
     known: Known
     cause: Cause
-    titles: dict[str, str]  # of lines, as far as they are told
-    refunds: dict[str, Refunded]
+    lines: Sequence[OrderLine] = ()  # as they were told, with their titles
+    refunds: Mapping[str, Refunded] = {}
 
 
 def stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
@@ -33,28 +35,26 @@ def stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
     for told in sorted(news.told, key=_at) if len(news.told) > 1 else news.told:
         if known is NOTHING and told.order.financial_status in UNPAID:
             continue
-        refunds = {
-            one.refund_id: facts.refunded(one, told.at, told.event.trace)
-            for one in told.order.refunds
-        }
+        order, trace = told.order, told.event.trace
+        refunds = {}
+        if order.refunds:
+            refunds = {one.refund_id: facts.refunded(one, told.at, trace) for one in order.refunds}
         after = with_order(known, told, refunds)
-        corrected = told.order.corrected
-        if corrected or _moves(known, after):
-            cause = Cause(f"order:{told.order.order_id}", told.at, told.event.trace, corrected)
-            titles = {line.line_id: line.title for line in told.order.lines}
-            found.append(Stage(after, cause, titles, refunds))
+        if known is NOTHING or order.corrected or _moves(known, after):
+            cause = Cause(f"order:{order.order_id}", told.at, trace, order.corrected)
+            found.append(Stage(after, cause, order.lines, refunds))
         known = after
     for refund_id, one in news.refunds.items():
         if refund_id not in known.refunds or one.cause.corrected:
             known = _with(known, refunds={**known.refunds, refund_id: one.back})
-            found.append(Stage(known, one.cause, one.titles, {refund_id: one}))
+            found.append(Stage(known, one.cause, (), {refund_id: one}))
     for edit_id, (removed, cause) in news.edits.items():
         if edit_id not in known.edits or cause.corrected:
             known = _with(known, edits={**known.edits, edit_id: removed})
-            found.append(Stage(known, cause, {}, {}))
+            found.append(Stage(known, cause))
     if news.ended and not known.ended:
         known = _with(known, ended=news.ended.source.partition(":")[0])
-        found.append(Stage(known, news.ended, {}, {}))
+        found.append(Stage(known, news.ended))
     return known, found
 
 
@@ -63,7 +63,6 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
     refunds are added to those known.
     """
     order = told.order
-    changed: dict[str, Any] = {}
     lines = [
         Line(
             line.line_id,
@@ -76,6 +75,22 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
         if not (line.gift_card or line.tip) and line.quantity > 0
     ]
     outstanding = rules.micros(order.outstanding) if order.outstanding != "0" else 0
+    paid_at = told.at if order.is_paid and not order.is_old else None
+    if known is NOTHING and not refunds:
+        return Known(
+            told.at,
+            order.processed_at,
+            paid_at,
+            order.customer_id or None,
+            told.at if order.customer_id else None,
+            lines,
+            len(order.lines) - len(lines),
+            max(0, outstanding),
+            max(0, -outstanding),
+            order.currency,
+            order.test,
+        )
+    changed: dict[str, Any] = {}
     is_newest = known.at is None or told.at > known.at
     if told.at == known.at:
         is_newest, changed = _of_its_second(known, told, lines, outstanding)
@@ -91,8 +106,8 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
             "currency": order.currency,
             "is_test": order.test,
         }
-    if order.is_paid and not order.is_old and (known.paid_at is None or told.at < known.paid_at):
-        changed["paid_at"] = told.at
+    if paid_at is not None and (known.paid_at is None or paid_at < known.paid_at):
+        changed["paid_at"] = paid_at
     if order.customer_id and (
         known.customer_at is None
         or told.at > known.customer_at

@@ -4,6 +4,7 @@ orders there are.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,10 +14,12 @@ from app.db import Connection
 from app.points.earning import grants, terms
 from app.points.earning.grants import Grant
 from app.points.earning.known import stages
+from app.points.earning.rules import Frozen
 from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
+from app.writes import Writes
 
 # An order and its refund may be in the hands of two workers at once: whoever comes second must see
 # what the first did. One lock an order, taken in one order by all; they end with the transaction.
@@ -37,37 +40,33 @@ SELECT found.shop, found.source, found.lapsed, found.forgiven, found.unmet
   FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
   JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
 """
-GRANT_COLUMNS = (
-    "shop",
-    "kind",
-    "source",
-    "name",
-    "member_id",
-    "outcome",
-    "rule_version",
-    "frozen",
-    "known",
-    "points",
-    "reversed_points",
-    "forgiven",
-    "unmet",
-    "lapsed",
-    "revision",
-    "created_at",
-)
+GRANT = {
+    "shop": "text",
+    "kind": "text",
+    "source": "text",
+    "name": "text",
+    "member_id": "bigint",
+    "outcome": "text",
+    "rule_version": "int",
+    "frozen": "text",
+    "known": "text",
+    "points": "bigint",
+    "reversed_points": "bigint",
+    "forgiven": "bigint",
+    "unmet": "bigint",
+    "lapsed": "bigint",
+    "revision": "int",
+    "created_at": "timestamptz",
+}
+CHANGED = {name: kind for name, kind in GRANT.items() if name not in {"kind", "created_at"}}
 UPDATE_GRANTS = """
 UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = changed.outcome,
                   rule_version = changed.rule_version, frozen = changed.frozen,
                   known = changed.known, points = changed.points,
-                  reversed_points = changed.reversed_points, forgiven = changed.forgiven,
-                  unmet = changed.unmet, lapsed = grants.lapsed - changed.absorbed,
-                  revision = changed.revision
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::int[], $7::text[],
-              $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-              $14::int[])
-    AS changed (shop, source, name, member_id, outcome, rule_version, frozen, known, points,
-                reversed_points, forgiven, unmet, absorbed, revision)
- WHERE grants.shop = changed.shop AND grants.source = changed.source
+                  reversed_points = changed.reversed_points, revision = changed.revision,
+                  forgiven = grants.forgiven + changed.forgiven,
+                  unmet = grants.unmet + changed.unmet, lapsed = grants.lapsed + changed.lapsed
+  FROM {changed} WHERE grants.shop = changed.shop AND grants.source = changed.source
 """
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -142,16 +141,13 @@ class OrderBatch(Batch):
             if one is not None and then != now
         ]
 
-    async def write(self, conn: Connection) -> None:
+    def gather(self, writes: Writes) -> None:
         fresh = [self._record(grant) for grant in self.grants.values() if grant.is_new]
-        if fresh:
-            await conn.copy_records_to_table("grants", records=fresh, columns=GRANT_COLUMNS)
+        writes.insert("grants", GRANT, fresh)
         changed = [_changed(grant) for grant in self.grants.values() if not grant.is_new]
         if changed:
-            await conn.execute(
-                UPDATE_GRANTS, *(list(column) for column in zip(*changed, strict=True))
-            )
-        await super().write(conn)
+            writes.add(UPDATE_GRANTS.format(changed=writes.rows("changed", CHANGED, changed)))
+        super().gather(writes)
 
     async def _load_grants(self, conn: Connection) -> None:
         news = self.incoming.orders
@@ -193,11 +189,9 @@ class OrderBatch(Batch):
         )
         for row in rows:
             grant = self.grants[row["shop"], row["source"].partition(":")[2]]
-            grant.lapsed, grant.forgiven, grant.unmet = (
-                row["lapsed"],
-                row["forgiven"],
-                row["unmet"],
-            )
+            grant.lapsed, grant.forgiven = row["lapsed"], row["forgiven"]
+            grant.unmet = row["unmet"]
+            grant.left = (grant.forgiven, grant.unmet, grant.lapsed)
 
     def _record(self, grant: Grant) -> tuple[Any, ...]:
         return (
@@ -208,7 +202,7 @@ class OrderBatch(Batch):
             grant.member_id,
             grant.outcome,
             grant.frozen.rule if grant.frozen else 0,
-            _frozen(grant),
+            _encoded(grant.frozen),
             _encode(grant.known).decode(),
             grant.points,
             grant.reversed_points,
@@ -221,6 +215,8 @@ class OrderBatch(Batch):
 
 
 def _changed(grant: Grant) -> tuple[Any, ...]:
+    """What time and rewards change meanwhile of a grant that moves nothing is left to them."""
+    forgiven, unmet, lapsed = grant.left
     return (
         grant.shop,
         grant.source,
@@ -228,19 +224,20 @@ def _changed(grant: Grant) -> tuple[Any, ...]:
         grant.member_id,
         grant.outcome,
         grant.frozen.rule if grant.frozen else 0,
-        _frozen(grant),
+        _encoded(grant.frozen),
         _encode(grant.known).decode(),
         grant.points,
         grant.reversed_points,
-        grant.forgiven,
-        grant.unmet,
-        grant.absorbed,
+        grant.forgiven - forgiven,
+        grant.unmet - unmet,
+        grant.lapsed - lapsed,
         grant.revision,
     )
 
 
-def _frozen(grant: Grant) -> str:
-    return _encode(grant.frozen).decode() if grant.frozen else ""
+@lru_cache(maxsize=1024)  # as many as there are rules in use
+def _encoded(frozen: Frozen | None) -> str:
+    return _encode(frozen).decode() if frozen else ""
 
 
 def _customer(grant: Grant) -> str:

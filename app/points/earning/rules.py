@@ -69,7 +69,7 @@ class Back(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     adjustment: int = 0
 
 
-class Known(msgspec.Struct, omit_defaults=True):
+class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of an order, whatever facts told it: the newest that it said of itself, and of
     refunds and edits every one, by its id.
     """
@@ -87,10 +87,8 @@ class Known(msgspec.Struct, omit_defaults=True):
     is_test: bool = False
     refunds: dict[str, Back] = {}
     edits: dict[str, dict[str, int]] = {}  # pieces taken out, by line
-    # Several facts may say something of the same second: by their marks, the one that counted, or
-    # those that did not. So a correction takes the place of its own fact, and of no other.
-    said_by: int = 0
-    not_by: list[int] = []
+    said_by: int = 0  # of several facts of one second: the mark of the one that counted, or
+    not_by: list[int] = []  # those of the ones that did not
     ended: str = ""  # cancelled or deleted: for good
 
 
@@ -181,10 +179,14 @@ def worth(
     """
     if refunds is None:
         refunds = order.refunds
-    if not (refunds or order.refunds or order.edits or order.outstanding) and all(
-        line.kept == line.quantity for line in order.lines
-    ):
-        return sum(line.net for line in order.lines), 1
+    if not (refunds or order.refunds or order.edits or order.outstanding):
+        whole = 0
+        for line in order.lines:
+            if line.kept != line.quantity:
+                break
+            whole += line.net
+        else:
+            return whole, 1
     nets, grosses = _standing(order, _pieces_back(order, refunds))
     net = _sum(nets)
     adjustment = sum(back.adjustment for back in refunds.values())

@@ -65,10 +65,11 @@ def reversed_(
 def changes(before: Known, stage: Stage) -> dict[str, Any]:
     """Pieces that an order has gained and lost since it last moved points, with their names."""
     kept = {line.line_id: line.kept for line in before.lines}
+    titles = {line.line_id: line.title for line in stage.lines}
     added, removed = [], []
     for line in stage.known.lines:
         more = line.kept - kept.get(line.line_id, 0)
-        title = stage.titles.get(line.line_id, "")
+        title = titles.get(line.line_id, "")
         if more > 0:
             added.append([more, title])
         elif more < 0:

@@ -129,10 +129,14 @@ STAGES = (MEMBERS_STAGE, *beside.TABLES)
 
 
 class Place(NamedTuple):
-    """How far a walk has come: everything of `stage` up to `at` (a member's id; "" for nothing)."""
+    """How far a walk has come: everything of `stage` up to `at` (a member's id; "" for nothing).
+
+    Without `is_whole` something after it was checked as well, and will be again.
+    """
 
     stage: str
     at: str = ""
+    is_whole: bool = True
 
 
 BEGINNING = Place(MEMBERS_STAGE)
@@ -237,7 +241,7 @@ async def _walk_members(
                 if secrets:
                     for name, packed in await heads.of_members(connection, step):
                         found.setdefault(name, []).append(packed)
-            yield Place(MEMBERS_STAGE, str(after))
+            yield Place(MEMBERS_STAGE, str(after), is_whole=False)
         if secrets:
             report.compared += await heads.settle(slot, published, found, secrets, report.add)
         after = end

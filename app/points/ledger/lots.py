@@ -5,32 +5,38 @@ from datetime import datetime
 
 from app.db import Connection, Row
 from app.points.ledger.accounts import BrokenAccountError
+from app.writes import Writes
 
 COLUMNS = (
     "id, shop, member_id, source, granted, remaining, available_at, is_pending, expires_at, lapses"
 )
 SELECT = f"SELECT {COLUMNS} FROM lots WHERE member_id = ANY($1::bigint[]) AND remaining > 0"
 SELECT_BY_ID = f"SELECT {COLUMNS} FROM lots WHERE id = ANY($1::bigint[])"
-INSERTED = (
-    "shop",
-    "member_id",
-    "source",
-    "granted",
-    "remaining",
-    "available_at",
-    "is_pending",
-    "expires_at",
-    "due_at",
-    "lapses",
-    "created_at",
-)
+INSERTED = {
+    "shop": "text",
+    "member_id": "bigint",
+    "source": "text",
+    "granted": "bigint",
+    "remaining": "bigint",
+    "available_at": "timestamptz",
+    "is_pending": "bool",
+    "expires_at": "timestamptz",
+    "due_at": "timestamptz",
+    "lapses": "int",
+    "created_at": "timestamptz",
+}
+CHANGED = {
+    "id": "bigint",
+    "remaining": "bigint",
+    "is_pending": "bool",
+    "due_at": "timestamptz",
+    "lapses": "int",
+}
 UPDATE = """
 UPDATE lots
    SET remaining = changed.remaining, is_pending = changed.is_pending, due_at = changed.due_at,
        lapses = changed.lapses
-  FROM unnest($1::bigint[], $2::bigint[], $3::bool[], $4::timestamptz[], $5::int[])
-    AS changed (id, remaining, is_pending, due_at, lapses)
- WHERE lots.id = changed.id
+  FROM {changed} WHERE lots.id = changed.id
 """
 
 
@@ -155,42 +161,32 @@ async def by_ids(conn: Connection, ids: Iterable[int]) -> list[Lot]:
     return [from_row(row) for row in await conn.fetch(SELECT_BY_ID, list(ids))]
 
 
-async def write(conn: Connection, lots: Iterable[Lot], now: datetime) -> None:
-    """Insert the new ones and update the changed ones; at most two statements."""
-    fresh: list[Lot] = []
-    changed: list[Lot] = []
+def write(writes: Writes, lots: Iterable[Lot], now: datetime) -> None:
+    """Insert the new ones and update the changed ones."""
+    fresh = []
+    changed = []
     for lot in lots:
         if lot.id == 0:
-            fresh.append(lot)
-        elif lot.changed:
-            changed.append(lot)
-    if fresh:
-        records = [
-            (
-                lot.shop,
-                lot.member_id,
-                lot.source,
-                lot.granted,
-                lot.remaining,
-                lot.available_at,
-                lot.is_pending,
-                lot.expires_at,
-                lot.due_at,
-                0,
-                now,
+            fresh.append(
+                (
+                    lot.shop,
+                    lot.member_id,
+                    lot.source,
+                    lot.granted,
+                    lot.remaining,
+                    lot.available_at,
+                    lot.is_pending,
+                    lot.expires_at,
+                    lot.due_at,
+                    0,
+                    now,
+                )
             )
-            for lot in fresh
-        ]
-        await conn.copy_records_to_table("lots", records=records, columns=INSERTED)
+        elif lot.changed:
+            changed.append((lot.id, lot.remaining, lot.is_pending, lot.due_at, lot.lapses))
+    writes.insert("lots", INSERTED, fresh)
     if changed:
-        await conn.execute(
-            UPDATE,
-            [lot.id for lot in changed],
-            [lot.remaining for lot in changed],
-            [lot.is_pending for lot in changed],
-            [lot.due_at for lot in changed],
-            [lot.lapses for lot in changed],
-        )
+        writes.add(UPDATE.format(changed=writes.rows("changed", CHANGED, changed)))
 
 
 def from_row(row: Row) -> Lot:

@@ -10,7 +10,6 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -29,6 +28,7 @@ from app.points.ledger.accounts import (
 from app.points.ledger.lots import Lot
 from app.points.ledger.totals import Move
 from app.telemetry import metrics
+from app.writes import Writes
 
 MERGES_MAX = 100  # one into the next
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,20 +36,21 @@ _MICROSECOND = timedelta(microseconds=1)
 _MOVE = (0, 4, 5, 6, 7, 9)  # where a row has shop, effect, both buckets, points and effective at
 _json = msgspec.json.Encoder(order="deterministic")
 
-COLUMNS = (
-    "shop",
-    "member_id",
-    "sequence",
-    "source",
-    "effect",
-    "from_bucket",
-    "to_bucket",
-    "points",
-    "why",
-    "effective_at",
-    "recorded_at",
-    "hash",
-)
+COLUMNS = {
+    "shop": "text",
+    "member_id": "bigint",
+    "sequence": "bigint",
+    "source": "text",
+    "effect": "text",
+    "from_bucket": "text",
+    "to_bucket": "text",
+    "points": "bigint",
+    "why": "text",
+    "effective_at": "timestamptz",
+    "recorded_at": "timestamptz",
+    "hash": "bytea",
+}
+MOVED = {"id": "bigint", "sequence": "bigint", "last_hash": "bytea"}
 
 
 class Batch:
@@ -180,57 +181,56 @@ class Batch:
             self.move(account, source, "repay", "available", "debt", owed, why, at)
 
     async def write(self, conn: Connection) -> None:
-        """Lots, ledger rows, totals, balances and facts: a statement a table.
+        """Lots, ledger rows, totals, balances and facts, sent together.
 
         A natural key that is there already (shop, source, effect) raises
         asyncpg.UniqueViolationError.
         """
-        touched = (lot for of_member in self.lots.values() for lot in of_member)
-        await lots.write(conn, touched, self.now)
-        if self._rows:
-            await conn.copy_records_to_table("ledger", records=self._rows, columns=COLUMNS)
-            await self._update_members(conn)
-        moves = (Move(*(row[place] for place in _MOVE)) for row in self._rows)
-        await totals.add(conn, moves, self._joined)
-        await fact_log.append(conn, self.facts)
+        writes = Writes()
+        self.gather(writes)
+        await writes.send(conn)
         for effect, count in self._effects.items():
             metrics.POSTINGS.labels(effect).inc(count)
 
-    async def _update_members(self, conn: Connection) -> None:
-        moved = list(self.moved.values())
-        buckets = tuple(sorted(self._buckets))
-        await conn.execute(
-            _update_members(buckets),
-            self.now,
-            [one.id for one in moved],
-            [one.sequence for one in moved],
-            [one.last_hash for one in moved],
-            *(
-                [-one.points[bucket] for one in moved]
-                if bucket in NEGATIVE
-                else [one.points[bucket] for one in moved]
-                for bucket in buckets
-            ),
+    def gather(self, writes: Writes) -> None:
+        """What is to be written, for who writes more with it."""
+        touched = (lot for of_member in self.lots.values() for lot in of_member)
+        lots.write(writes, touched, self.now)
+        writes.insert("ledger", COLUMNS, self._rows)
+        self._update_members(writes)
+        moves = (Move(*(row[place] for place in _MOVE)) for row in self._rows)
+        totals.add(writes, moves, self._joined)
+        fact_log.add(writes, self.facts)
+
+    def _update_members(self, writes: Writes) -> None:
+        """Only the figures that changed travel: a batch of orders changes two or three of eight."""
+        if not self.moved:
+            return
+        buckets = sorted(self._buckets)
+        kinds = MOVED | dict.fromkeys(buckets, "bigint")
+        records = [
+            (
+                one.id,
+                one.sequence,
+                one.last_hash,
+                *(
+                    -one.points[bucket] if bucket in NEGATIVE else one.points[bucket]
+                    for bucket in buckets
+                ),
+            )
+            for one in self.moved.values()
+        ]
+        figures = ", ".join(f"{bucket} = fresh.{bucket}" for bucket in buckets)
+        writes.add(
+            f"UPDATE members SET {figures}, sequence = fresh.sequence,"
+            f" last_hash = fresh.last_hash, updated_at = {writes.value(self.now, 'timestamptz')}"
+            f" FROM {writes.rows('fresh', kinds, records)} WHERE members.id = fresh.id"
         )
 
     def _hold(self, found: Iterable[Account]) -> None:
         for account in found:
             self.accounts[account.id] = account
             self.by_customer[account.key] = account
-
-
-@lru_cache(maxsize=256)  # as many as there are sets of buckets
-def _update_members(buckets: tuple[str, ...]) -> str:
-    """Only the figures that changed travel: a batch of orders changes two or three of eight."""
-    arrays = ", ".join(f"${place}::bigint[]" for place in range(5, 5 + len(buckets)))
-    return f"""
-UPDATE members
-   SET {", ".join(f"{bucket} = fresh.{bucket}" for bucket in buckets)},
-       sequence = fresh.sequence, last_hash = fresh.last_hash, updated_at = $1
-  FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], {arrays})
-    AS fresh (id, sequence, last_hash, {", ".join(buckets)})
- WHERE members.id = fresh.id
-"""
 
 
 def canonical(

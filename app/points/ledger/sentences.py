@@ -164,7 +164,7 @@ def _count(pieces: int) -> str:
 
 
 def _is_one(named: Sequence[Sequence[Any]]) -> bool:
-    return sum(count for count, _ in named) == 1
+    return sum(int(count) for count, _ in named) == 1
 
 
 def _order(why: dict[str, Any]) -> str:

@@ -11,16 +11,19 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app import db
+from app.writes import Writes
 
 PERIOD_SECONDS = 900  # the offset of every time zone in use is a multiple of it: days add up
 FOLD_MAX = 500  # postings of one transaction
 OUTSTANDING = frozenset({"pending", "available", "held"})
-# One row a posting, of any number of shops: a row and its index entries for each were a fifth of
-# what a webhook wrote.
-INSERT = """
-INSERT INTO total_deltas (shops, periods, earned, spent, members, outstanding)
-VALUES ($1, $2, $3, $4, $5, $6)
-"""
+DELTAS = {
+    "shops": "text[]",
+    "periods": "bigint[]",
+    "earned": "bigint[]",
+    "spent": "bigint[]",
+    "members": "bigint[]",
+    "outstanding": "bigint[]",
+}
 _UNNESTED = """
 unnest(shops, periods, {table}.earned, {table}.spent, {table}.members, {table}.outstanding)
     AS delta (shop, period, earned, spent, members, outstanding)
@@ -117,9 +120,9 @@ class Move(NamedTuple):
     effective_at: datetime
 
 
-async def add(conn: Any, moves: Iterable[Move], joined: Mapping[str, int] | None = None) -> None:
-    """Append what `moves` and the members who `joined` (or left, below 0) a shop change, in the
-    transaction that posts them: one statement, and it waits for nobody.
+def add(writes: Writes, moves: Iterable[Move], joined: Mapping[str, int] | None = None) -> None:
+    """Append what `moves` and the members who `joined` (or left, below 0) a shop change, with the
+    posting itself: one row, and it waits for nobody.
     """
     sums: dict[tuple[str, int], list[int]] = {}
     for shop, effect, from_bucket, to_bucket, points, effective_at in moves:
@@ -135,9 +138,14 @@ async def add(conn: Any, moves: Iterable[Move], joined: Mapping[str, int] | None
     for shop, count in (joined or {}).items():
         sums.setdefault((shop, 0), [0, 0, 0, 0])[2] += count
     if sums:
-        keys = map(list, zip(*sums, strict=True))
-        figures = map(list, zip(*sums.values(), strict=True))
-        await conn.execute(INSERT, *keys, *figures)
+        columns = zip(*((*key, *figures) for key, figures in sums.items()), strict=True)
+        values = (
+            writes.value(list(column), kind)
+            for column, kind in zip(columns, DELTAS.values(), strict=True)
+        )
+        # One row a posting, of any number of shops: a row and its index entries for each were a
+        # fifth of what a webhook wrote.
+        writes.add(f"INSERT INTO total_deltas ({', '.join(DELTAS)}) VALUES ({', '.join(values)})")
 
 
 async def fold(limit: int = FOLD_MAX) -> int:

@@ -6,6 +6,7 @@ from app.db import Connection
 from app.points.facts import Incoming
 from app.points.ledger import accounts, totals
 from app.points.ledger.accounts import Key
+from app.writes import Writes
 
 
 def wanted(incoming: Incoming, earning: Iterable[Key]) -> list[Key]:
@@ -25,4 +26,6 @@ async def forget(conn: Connection, incoming: Incoming) -> None:
     """
     if gone := leaving(incoming):
         left = await accounts.delete(conn, gone)
-        await totals.add(conn, (), {shop: -count for shop, count in left.items()})
+        writes = Writes()
+        totals.add(writes, (), {shop: -count for shop, count in left.items()})
+        await writes.send(conn)

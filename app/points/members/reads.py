@@ -12,13 +12,16 @@ from app.errors import NotFoundError
 from app.paging import Cursor
 from app.points.earning import terms
 from app.points.ledger import balances, totals
+from app.points.members import account as accounts
 from app.points.members import detail, lists
 from app.points.views import (
+    Account,
     Balance,
     Day,
     MemberDetail,
     MemberList,
     MemberRow,
+    Movement,
     Overview,
     Program,
     RedemptionView,
@@ -35,7 +38,7 @@ NEWEST = 10
 REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
 READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
-REDEMPTION_COLUMNS = "id, state, code, title, points, reason, created_at"
+REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
 
 
 async def balance(shop: str, customer_id: str) -> Balance:
@@ -51,9 +54,11 @@ async def balance(shop: str, customer_id: str) -> Balance:
     return _balance(customer_id, row or (0, 0, 0, 0, 0), as_of)
 
 
-async def balance_reading(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
-    """The balance from the cache while that is fresh, else from the database, else the last one
-    known, marked.
+async def balance_reading(
+    stores: Stores, shop: str, customer_id: str, fresh_since: datetime | None = None
+) -> Reading[Balance]:
+    """The balance from the cache while that is fresh and not of before `fresh_since`, else from the
+    database, else the last one known, marked.
     """
     return await cache.read_through(
         stores.cache,
@@ -63,6 +68,7 @@ async def balance_reading(stores: Stores, shop: str, customer_id: str) -> Readin
         encode=balances.encode,
         decode=balances.decoder.decode,
         sequence=lambda found: found.sequence,
+        fresh_since=fresh_since,
     )
 
 
@@ -97,6 +103,30 @@ async def redemptions(shop: str, customer_id: str) -> list[RedemptionView]:
     """The newest 20 redemptions of this customer."""
     async with db.connection() as conn:
         return await _redemptions(conn, shop, customer_id)
+
+
+async def account(shop: str, customer_id: str, timezone: str) -> Account:
+    """Codes and dates of a customer, days in that time zone; nothing for one who is no member."""
+    async with db.connection() as conn:
+        rows, codes_next = await accounts.codes(conn, shop, customer_id)
+        coming, ending = await accounts.dates(conn, shop, customer_id, timezone)
+        newest = await _redemptions(conn, shop, customer_id)
+    return Account(newest, [redemption_view(row) for row in rows], codes_next, coming, ending)
+
+
+async def codes(shop: str, customer_id: str, place: str) -> tuple[list[RedemptionView], str]:
+    """The codes of this customer after `place`, and the place of the next page."""
+    async with db.connection() as conn:
+        rows, codes_next = await accounts.codes(conn, shop, customer_id, place)
+    return [redemption_view(row) for row in rows], codes_next
+
+
+async def history(
+    shop: str, customer_id: str, timezone: str, place: str = ""
+) -> tuple[list[Movement], str]:
+    """What happened to this customer's points before `place`, and the place of the next page."""
+    async with db.connection() as conn:
+        return await accounts.history(conn, shop, customer_id, timezone, place)
 
 
 async def waiting_redemptions(shop: str) -> int:

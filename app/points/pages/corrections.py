@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from app import paging
 from app.core import reads as core_reads
@@ -11,7 +11,7 @@ from app.paging import Links
 from app.points.corrections import reads
 from app.points.views import CorrectionView
 from app.web import pages
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +55,4 @@ async def corrections(visit: Visit) -> Response:
     )
 
 
-routes: list[BaseRoute] = [Route("/corrections", corrections, name="corrections")]
+routes: list[BaseRoute] = [Page("/corrections", corrections, "Corrections")]

@@ -7,7 +7,7 @@ from app.db import Stores
 from app.flow.lanes import backlog
 from app.points.members import reads
 from app.points.views import Balance, RedemptionView
-from app.resilience import health
+from app.resilience import health, reach
 from app.resilience.guard import Resource
 from app.resilience.reading import Reading
 from app.services import way_to
@@ -19,19 +19,23 @@ READS = Resource("storefront reads", room=rooms.STOREFRONT, by_shop=True)
 
 async def balance(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
     """The balance, marked as old when a part on an order's way to its points is down or late,
-    whatever the cache says.
+    whatever the cache says, and past the cache when that missed something.
     """
-    return await marked(stores, shop, await reads.balance_reading(stores, shop, customer_id))
+    missed_at = (await health.board(stores.queue)).cache_missed_at
+    found = await reads.balance_reading(stores, shop, customer_id, missed_at)
+    return await marked(stores, shop, found)
 
 
 async def marked(stores: Stores, shop: str, reading: Reading[Balance]) -> Reading[Balance]:
-    """Old while a part on the way to points is behind, or while this shop's own webhooks wait."""
+    """Old while a part on the way to points is behind, while this shop's own webhooks wait, or
+    while the database does not answer: what the cache says then, nobody can compare.
+    """
     if reading.value is None or reading.as_of is None:
         return reading
     board = await health.board(stores.queue)
     late = [name for name in ROAD if health.service_notice(board, name) != "healthy"]
     behind_since = (await backlog.remembered(stores, shop)).behind_since
-    if not late and behind_since is None:
+    if not late and behind_since is None and reach.is_database_reached():
         return reading
     caught_up = [board[name].caught_up_at for name in late]
     moments = [at for at in (reading.as_of, behind_since, *caught_up) if at is not None]

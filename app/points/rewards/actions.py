@@ -1,16 +1,12 @@
 """What shoppers and merchants do with rewards: redeem one, make or change one."""
 
-import asyncio
 import re
 import uuid
 from base64 import b32encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
-from weakref import WeakValueDictionary
 
 import asyncpg
 import msgspec
@@ -20,7 +16,7 @@ from app.db import Connection, Row, Stores
 from app.errors import BadInputError, ConflictError, HoldfastError, NotFoundError, RefusedError
 from app.points.earning import rules
 from app.points.ledger import balances, freezing, lots
-from app.points.ledger.accounts import Account, Key
+from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
 from app.points.members import reads
@@ -33,8 +29,6 @@ TITLE_LENGTH_MAX = 120
 GIVE_UP_AFTER = timedelta(hours=1)  # then a held redemption is settled by what Shopify has
 SWEEP_AFTER = timedelta(seconds=10)  # the request that made the hold goes first
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-WAIT_SECONDS_MAX = 3.0  # for a shopper's other taps and a batch of orders; then an answer is due
-LIMIT_WAIT = "SELECT set_config('lock_timeout', $1, TRUE)"  # of this transaction
 SELECT_EARLIER = f"""
 SELECT {reads.REDEMPTION_COLUMNS}, request_hash FROM redemptions
  WHERE shop = $1 AND customer_id = $2 AND idempotency_key = $3
@@ -62,8 +56,6 @@ UPDATE rewards SET title = $3, cost = $4, amount_off = $5, is_active = $6, updat
  WHERE shop = $1 AND id = $2
 RETURNING {_REWARD_COLUMNS}
 """
-# gone with the last one who waits
-_turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
 
 class BusyMemberError(HoldfastError):
@@ -100,18 +92,19 @@ async def redeem(
     updates the cache.
 
     The same key with the same reward gives the same redemption again.
+    Call it under a guard with the shopper as its `subject`, so that forty taps hold one connection
+    and not forty; how long one of them waits for the member's row is the session's limit.
     Raises BadInputError, NotFoundError (reward), ConflictError (key used otherwise), RefusedError
     (code `insufficient_points`), FrozenError, BusyMemberError.
     """
     key = checked_key(idempotency_key)
     request_hash = fingerprint(reward_id)
     batch = Batch(datetime.now(UTC))
-    async with (
-        _turn(shop, customer_id) as until,
-        freezing.whoever_is_broken(),
-        db.transaction() as conn,
-    ):
-        await _lock(conn, batch, shop, customer_id, until)
+    async with freezing.whoever_is_broken(), db.transaction() as conn:
+        try:
+            await batch.lock(conn, [(shop, customer_id)])
+        except asyncpg.LockNotAvailableError as error:
+            raise BusyMemberError from error
         # under the member's lock, so of two requests with one key the second finds what the first
         # did
         row = await conn.fetchrow(SELECT_EARLIER, shop, customer_id, key)
@@ -168,33 +161,6 @@ def discount_code(redemption_id: uuid.UUID) -> str:
         "HF-"
         + b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()[:10]
     )
-
-
-@asynccontextmanager
-async def _turn(shop: str, customer_id: str) -> AsyncIterator[float]:
-    """One redemption of a shopper at a time in this process, so that forty taps hold one connection
-    and not forty; until when this one may wait, on the loop's clock.
-    """
-    until = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
-    turn = _turns.setdefault((shop, customer_id), asyncio.Lock())
-    try:
-        async with asyncio.timeout_at(until):
-            await turn.acquire()
-    except TimeoutError:
-        raise BusyMemberError from None
-    try:
-        yield until
-    finally:
-        turn.release()
-
-
-async def _lock(conn: Connection, batch: Batch, shop: str, customer_id: str, until: float) -> None:
-    left_seconds = until - asyncio.get_running_loop().time()
-    await conn.fetchval(LIMIT_WAIT, f"{max(1, int(left_seconds * 1000))}ms")
-    try:
-        await batch.lock(conn, [(shop, customer_id)])
-    except asyncpg.LockNotAvailableError as error:
-        raise BusyMemberError from error
 
 
 async def _reward(conn: Connection, shop: str, reward_id: str) -> Reward:

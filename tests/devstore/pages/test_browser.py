@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 import uvicorn
 from playwright.async_api import Page, async_playwright, expect
@@ -18,10 +15,10 @@ from starlette.routing import Route
 
 from devstore import main
 from local import servers
+from tests.browser.chromium import ARGUMENTS, executable
 from tests.devstore.conftest import settings_for
 from tests.devstore.test_processes import state_becomes
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGE = """<!doctype html><title>Page {path}</title><meta name="shopify-api-key" content="dev-key">
 <script src="{bridge}"></script>
 <s-app-nav><s-link href="/" rel="home">Home</s-link><s-link
@@ -69,17 +66,8 @@ async def serving(app: Starlette, port: int) -> AsyncIterator[None]:
         await task
 
 
-@pytest.fixture
-def chromium() -> str:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
-        pytest.skip("There is no chromium on this machine.")
-    return CHROMIUM
-
-
 @pytest_asyncio.fixture
-async def page(chromium: str, tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
+async def page(tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
     store_port, app_port = servers.free_port(), servers.free_port()
     app = App(f"http://127.0.0.1:{store_port}/app-bridge.js")
     routes = [Route("/api", app.api), Route("/{path:path}", app.page)]
@@ -91,7 +79,7 @@ async def page(chromium: str, tmp_path: Path, socket_path: Path) -> AsyncIterato
         serving(main.make_app(settings), store_port),
         async_playwright() as playwright,
     ):
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         context = await browser.new_context(base_url=f"http://127.0.0.1:{store_port}")
         made = await context.new_page()
         made.set_default_timeout(10_000)
@@ -140,3 +128,24 @@ async def test_the_break_it_buttons_stop_and_start_a_process(page: Page, socket_
     await row.get_by_role("button", name="Stop redis").click()
     await state_becomes(socket_path, "STOPPED")
     await expect(page.locator("#said")).to_have_text("redis: stop was asked for.")
+
+
+async def test_an_order_is_edited_paid_and_given_to_a_customer_by_buttons(page: Page) -> None:
+    bob = {"first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"}
+    shop = "/control/shops/alice.myshopify.com"
+    await page.request.post(f"{shop}/customers", data=bob)
+    sale = {"lines": [{"price": "60.00"}], "source": "pos", "tax_percent": 0}
+    order = await (await page.request.post(f"{shop}/orders", data=sale)).json()
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await page.goto(f"/shops/alice.myshopify.com/orders/{order['id']}")
+    said = page.get_by_role("status")
+    await page.get_by_label("Price").first.fill("25.00")
+    await page.get_by_role("button", name="Add this line").click()
+    await expect(said).to_have_text("The line was added.")
+    standing = page.get_by_role("region", name="As it now stands")
+    await expect(standing.get_by_role("row", name="Still to be paid")).to_contain_text("$25.00")
+    await page.get_by_role("button", name="Take the payment").click()
+    await expect(said).to_have_text("The order is paid.")
+    await page.get_by_role("button", name="Say who bought it").click()
+    await expect(said).to_have_text("It was Bob Buyer who bought it.")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390

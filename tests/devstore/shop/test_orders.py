@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devstore.errors import CodeRefusedError, RefusedError
-from devstore.shop import money, orders, things
+from devstore.shop import money, orders, refunds, sold, things, totals
 from devstore.shop.state import State
 from devstore.webhooks import payload_refunds, payloads
 
@@ -33,7 +33,7 @@ def discount(state: State, code: str = "FIVE", **fields: object) -> things.Disco
 
 def place(
     state: State, lines: list[tuple[int, int, bool]], codes: tuple[str, ...] = ()
-) -> things.Order:
+) -> sold.Order:
     items = [
         things.Item(f"Thing {n}", price, quantity, gift)
         for n, (price, quantity, gift) in enumerate(lines)
@@ -87,9 +87,9 @@ def test_refunds_in_any_split_and_order_sum_to_the_order_exactly(
     pieces = [line.id for line in order.lines for _ in range(line.quantity)]
     dice.shuffle(pieces)
     for line_id in pieces[: len(pieces) // 2]:
-        orders.refund_lines(state, order, [(line_id, 1)])
-    orders.refund_whole(state, order)
-    assert sum(refund.amount_cents for refund in order.refunds) == orders.paid_cents(order)
+        refunds.refund_lines(state, order, [(line_id, 1)])
+    refunds.refund_whole(state, order)
+    assert sum(refund.money_cents for refund in order.refunds) == totals.received_cents(order)
     for line in order.lines:
         back = [
             item for refund in order.refunds for item in refund.items if item.line_id == line.id
@@ -105,9 +105,9 @@ def test_refunds_in_any_split_and_order_sum_to_the_order_exactly(
 def test_an_amount_given_back_is_not_given_back_again_with_the_lines() -> None:
     state = State(None)
     order = place(state, [(1000, 2, False)])
-    orders.refund_amount(state, order, 700)
-    orders.refund_whole(state, order)
-    assert sum(refund.amount_cents for refund in order.refunds) == orders.paid_cents(order)
+    refunds.refund_amount(state, order, 700)
+    refunds.refund_whole(state, order)
+    assert sum(refund.money_cents for refund in order.refunds) == totals.received_cents(order)
     amounts = [
         payload_refunds.refund(order, refund)["order_adjustments"] for refund in order.refunds
     ]
@@ -123,18 +123,18 @@ def test_no_more_and_no_fewer_pieces_than_there_are_can_be_refunded(quantity: in
     state = State(None)
     order = place(state, [(1000, 2, False)])
     with pytest.raises(RefusedError):
-        orders.refund_lines(state, order, [(order.lines[0].id, quantity)])
+        refunds.refund_lines(state, order, [(order.lines[0].id, quantity)])
 
 
 def test_an_unpaid_order_has_nothing_to_refund_and_can_be_paid_once() -> None:
     state = State(None)
     basket = things.Basket([things.Item("Mug", 1000, 1)], None, "guest@example.com")
-    order = orders.place(state, state.shop(SHOP), basket, is_paid=False)
-    assert orders.financial_status(order) == "pending"
+    order = orders.place(state, state.shop(SHOP), basket, how=sold.Placing(is_paid=False))
+    assert totals.financial_status(order) == "pending"
     with pytest.raises(RefusedError):
-        orders.refund_whole(state, order)
+        refunds.refund_whole(state, order)
     orders.pay(state, order)
-    assert orders.financial_status(order) == "paid"
+    assert totals.financial_status(order) == "paid"
     with pytest.raises(RefusedError):
         orders.pay(state, order)
 

@@ -122,7 +122,7 @@ async def test_nobody_is_blamed_while_postgres_does_not_answer(
         return False
 
     monkeypatch.setattr(consumer, "SETBACKS_MAX", 0)
-    monkeypatch.setattr(consumer, "_postgres_answers", no_answer)
+    monkeypatch.setattr(starts, "postgres_answers", no_answer)
     service.poison = lambda number: ConnectionResetError()
     await emit(order(1))
     process = consumer_of(service)

@@ -13,7 +13,7 @@ from app.flow.lanes import lane, spill
 from app.flow.lanes.admission import Admission
 from app.resilience import deadline
 from tests.flow.helpers import until
-from tests.flow.lanes.test_lane import ALICE, BOB, item, items
+from tests.flow.lanes.numbered import ALICE, BOB, item, items
 from tests.paused import paused
 
 NOWHERE = "redis://127.0.0.1:9/0"
@@ -244,7 +244,7 @@ async def test_more_webhooks_than_may_wait_are_refused_and_those_before_them_are
 async def test_a_caller_that_hangs_up_does_not_disturb_the_others(
     stores: db.Stores, admission: Admission
 ):
-    tasks = [asyncio.create_task(admission.admit(one)) for one in items(3)]
+    tasks = [admission.admit(one) for one in items(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)

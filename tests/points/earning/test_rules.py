@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.errors import BadInputError
 from app.points.earning import rules
@@ -109,18 +110,18 @@ def test_an_order_is_worth_what_fractions_say(order: Known, returns: str) -> Non
 @given(orders)
 def test_all_pieces_or_all_money_back_leave_nothing(order: Known) -> None:
     everything = {line.line_id: line.quantity for line in order.lines}
-    order.refunds = {**order.refunds, "all": Back(everything)}
-    assert rules.worth(order)[0] == 0
+    refunds = {**order.refunds, "all": Back(everything)}
+    assert rules.worth(replace(order, refunds=refunds))[0] == 0
     gross = sum(line.net + line.tax for line in order.lines)
-    order.owed, order.refunds = 0, {"all": Back({}, -gross)}
-    assert rules.worth(order)[0] == 0
+    assert rules.worth(replace(order, owed=0, refunds={"all": Back({}, -gross)}))[0] == 0
 
 
 @given(orders, st.lists(st.tuples(st.sampled_from(NAMES), st.integers(1, 3)), max_size=8))
 def test_pieces_that_come_back_never_add_to_the_worth(order: Known, more: Any) -> None:
     before = Fraction(*rules.worth(order))
     for place, (name, quantity) in enumerate(more):
-        order.refunds = {**order.refunds, f"more{place}": Back({name: quantity})}
+        refunds = {**order.refunds, f"more{place}": Back({name: quantity})}
+        order = replace(order, refunds=refunds)
         after = Fraction(*rules.worth(order))
         assert 0 <= after <= before
         before = after

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from app import db
-from app.flow.bus import log as fact_log
 from app.points.ledger.audit import verify
 from app.points.rewards import discounts, redemption, settling
+from app.writes import Writes
 from tests.flow.helpers import written
-from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
+from tests.points.rewards.discounts import CLIENT, hold, make_due
 from tests.points.world import figures, one
 
 HELD, CAPTURED, BACK = (
@@ -28,21 +28,16 @@ class KilledError(BaseException):
 
 
 @pytest.fixture
-def shopify(stores: db.Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
-    stand_in = Shopify()
-    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
-    return stand_in
+def dies(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the process end when a function is called next, or when it is done (`is_done`)."""
 
-
-@pytest.fixture
-def dies(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], None]:
-    """Make the next call of a function the last thing the process does."""
-
-    def prepare(place: Any, name: str) -> None:
+    def prepare(place: Any, name: str, *, is_done: bool = False) -> None:
         real = getattr(place, name)
 
-        async def once(*_: Any, **__: Any) -> None:
+        async def once(*args: Any, **options: Any) -> None:
             monkeypatch.setattr(place, name, real)
+            if is_done:
+                await real(*args, **options)
             raise KilledError
 
         monkeypatch.setattr(place, name, once)
@@ -88,7 +83,7 @@ async def test_killed_in_the_middle_of_a_capture_nothing_of_it_is_there(
     stores, shopify, dies
 ) -> None:
     held = await hold()
-    dies(fact_log, "append")  # the last statement before the commit
+    dies(Writes, "send", is_done=True)
     await killed(redemption.complete(stores, CLIENT, held.id))
     assert await figures() == HELD
     assert await one("SELECT count(*) FROM ledger WHERE effect = 'capture'") == 0
@@ -114,7 +109,7 @@ async def test_killed_in_the_middle_of_giving_points_back_nothing_of_it_is_there
 ) -> None:
     held = await hold()
     shopify.errors = [{"field": ["context"], "message": "Customer is gone.", "code": "INVALID"}]
-    dies(settling.lots, "write")
+    dies(Writes, "send", is_done=True)
     await killed(redemption.complete(stores, CLIENT, held.id))
     assert await figures() == HELD
     assert await goes_on(stores) == "released"

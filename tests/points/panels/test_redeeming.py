@@ -111,6 +111,34 @@ async def test_a_connection_torn_on_its_way_back_to_the_pool_does_not_cost_the_s
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
 
 
+async def test_whoever_waits_behind_a_locked_row_has_an_answer_while_a_shopper_still_waits_for_it(
+    http, rewards, shopify, stores
+) -> None:
+    """Twice two seconds at most, for the taps before and for the row: a shop's proxy waits five."""
+    await earn("250.00")
+    holder = await asyncpg.connect(stores.config.database_url)
+
+    async def tap(number: int) -> float:
+        began = time.monotonic()
+        answer = await http.post(
+            proxied("/storefront/redemptions"), json=ask(rewards[100], f"tap-{number:05}")
+        )
+        assert answer.status_code == 503
+        return time.monotonic() - began
+
+    try:
+        await holder.execute("BEGIN")
+        await holder.execute(
+            "SELECT FROM members WHERE shop = $1 AND customer_id = $2 FOR UPDATE", ALICE, BOB
+        )
+        first = asyncio.create_task(tap(1))
+        await asyncio.sleep(1.5)
+        assert await tap(2) < 4.0, "it came while the first was still waiting for the row"
+        assert await first < 4.0
+    finally:
+        await holder.close()
+
+
 async def test_a_shopper_whose_row_is_locked_is_told_so_and_nobody_else_notices(
     http, rewards, shopify, stores
 ) -> None:

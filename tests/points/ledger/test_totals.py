@@ -1,7 +1,7 @@
 """Totals of a shop: what its ledger adds up to, in the merchant's days, whoever posts meanwhile."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -9,7 +9,9 @@ import pytest
 from app import calendar, db
 from app import config as settings
 from app.points.ledger import actions, totals
+from app.points.ledger.totals import Move
 from app.points.members import reads
+from app.writes import Writes
 from tests.points.world import ALICE, BOB, handle, line, now, one, paid, program
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -79,7 +81,9 @@ async def test_a_posting_does_not_wait_for_another_one_of_its_shop(
         async with other.transaction():
             await other.execute("UPDATE shop_totals SET members = members")
             await other.execute("UPDATE period_totals SET earned = earned")
-            await other.execute(totals.INSERT, [ALICE], [0], [0], [0], [0], [7])
+            posting = Writes()
+            totals.add(posting, [Move(ALICE, "earn", "issued", "available", 7, datetime.now(UTC))])
+            await posting.send(other)
             await asyncio.wait_for(actions.adjust(ALICE, BOB, 5, "at once", "a1", "staff-1"), 5)
             assert await reads.totals_of(ALICE) == (2, 25)
     finally:

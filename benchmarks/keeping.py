@@ -28,6 +28,7 @@ from app.flow.lanes.lane import LaneItem
 from app.points.corrections import actions as corrections
 from app.shopify import payloads
 from app.telemetry import logs
+from app.writes import Writes
 from benchmarks import orders, posting
 
 NUMBER, SHOPS, BATCH = 50_000, 200, 1_000
@@ -107,7 +108,9 @@ async def measure(config: settings.Config, name: str, number: int, lines: int) -
         async with measuring:
             for start in range(0, number, BATCH):
                 async with db.transaction() as connection:
-                    await bodies.keep(connection, kept[start : start + BATCH])
+                    writes = Writes()
+                    bodies.add(writes, kept[start : start + BATCH])
+                    await writes.send(connection)
         print(measuring.cost.line(f"{name} ({size:,.0f} B): kept"))
         stored = sum(one.bytes for one in await bodies.sizes()) / number
         print(f"| {name}: {stored:,.0f} B stored a webhook | | | | |")

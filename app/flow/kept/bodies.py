@@ -11,15 +11,22 @@ from app.flow.bus.log import part_of
 from app.flow.kept import packing
 from app.flow.kept.packing import TOLD_BYTES
 from app.flow.lanes.lane import LaneItem
+from app.writes import Writes
 
 ROW_WEBHOOKS_MAX = 100
 ROW_BYTES_MAX = 512 * 1024  # before they are packed; a larger webhook is alone in its row
 
+ROW = {
+    "part": "smallint",
+    "first_ms": "bigint",
+    "last_ms": "bigint",
+    "shops": "text",
+    "told": "bytea",
+    "body": "bytea",
+}
 INSERT = """
 INSERT INTO webhook_bodies (part, day, first_ms, last_ms, shops, told, body)
-SELECT part, $1, first_ms, last_ms, string_to_array(shops, ','), told, body
-  FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[])
-    AS fresh (part, first_ms, last_ms, shops, told, body)
+SELECT part, {day}, first_ms, last_ms, string_to_array(shops, ','), told, body FROM {fresh}
 """
 # Webhooks may be written long after they were received, never before; a day more for clocks.
 WINDOW = """
@@ -72,12 +79,12 @@ class Size(NamedTuple):
     bytes: int
 
 
-async def keep(connection: Connection, webhooks: Iterable[Kept]) -> None:
-    """Write `webhooks`, a shop's in their order, in the transaction open on `connection`."""
+def add(writes: Writes, webhooks: Iterable[Kept]) -> None:
+    """Write `webhooks`, a shop's in their order, with `writes`."""
     today = datetime.now(UTC).date()
-    rows = [_row(part, today, piece) for part, piece in _pieces(webhooks)]
-    if rows:
-        await connection.execute(INSERT, today, *map(list, zip(*rows, strict=True)))
+    if rows := [_row(part, today, piece) for part, piece in _pieces(webhooks)]:
+        day, fresh = writes.value(today, "date"), writes.rows("fresh", ROW, rows)
+        writes.add(INSERT.format(day=day, fresh=fresh))
 
 
 async def window(

@@ -18,6 +18,7 @@ from app.flow.lanes.bodies import ForeignBodyError
 from app.flow.lanes.lane import LaneItem
 from app.flow.lanes.translation import Fact, Translation
 from app.telemetry import logs, metrics
+from app.writes import Writes
 
 SERVICE = "ingest"
 log = logs.logger()
@@ -94,8 +95,10 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
         found for key, found in reversed(unique.items()) if key in new
     ]  # in the order of their lanes
     told = [[event_of(one.item, fact) for fact in one.facts] for one in fresh]
-    await fact_log.append(connection, [event for events in told for event in events])
-    await bodies.keep(connection, _kept(fresh, told))
+    writes = Writes()
+    fact_log.add(writes, [event for events in told for event in events])
+    bodies.add(writes, _kept(fresh, told))
+    await writes.send(connection)
     await redaction.ask(connection, [one.item for one in fresh if one.facts])
     for translation in fresh:
         if translation.error is not None:

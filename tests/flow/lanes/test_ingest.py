@@ -85,12 +85,12 @@ async def test_a_drain_that_died_before_its_acknowledgement_is_repeated_without_
 
 
 async def test_a_drain_that_died_before_its_commit_loses_nothing(stores: db.Stores, monkeypatch):
-    async def die(*_args, **_kwargs):
+    def die(*_args, **_kwargs):
         raise asyncpg.ConnectionDoesNotExistError("killed")
 
     await admit(stores, item("w1"))
     with monkeypatch.context() as patched:
-        patched.setattr(written.fact_log, "append", die)
+        patched.setattr(written.fact_log, "add", die)
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
             await drain_once(stores)
     assert (await receipts(), await fact_ids()) == ({}, []), "nothing is half-written"

@@ -62,14 +62,14 @@ async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_r
 async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(
     stores, monkeypatch
 ):
-    append = written.fact_log.append
+    add = written.fact_log.add
 
-    async def refuse_w2(connection, events):
+    def refuse_w2(writes, events):
         if any(b'"w2"' in bytes(one.data) for one in events):
             raise asyncpg.DataError("a value the database does not take")
-        await append(connection, events)
+        add(writes, events)
 
-    monkeypatch.setattr(written.fact_log, "append", refuse_w2)
+    monkeypatch.setattr(written.fact_log, "add", refuse_w2)
     await admit(stores, item("w1"), item("w2"), item("w3"), item("b1", BOB))
     assert await drain_once(stores) == 4
     assert sorted(await fact_ids()) == ["b1", "w1", "w3"]

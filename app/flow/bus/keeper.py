@@ -1,6 +1,7 @@
 """Keeps the log: makes the partitions of the days to come, ends those of the past."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from app import db
@@ -41,11 +42,11 @@ log = logs.logger()
 
 async def run(stop: asyncio.Event, bodies_kept_days: int = BODIES_KEPT_DAYS) -> None:
     """Keep the log until `stop` is set; any number of processes may, one does."""
-    TABLES["webhook_bodies"] = bodies_kept_days
+    tables = {**TABLES, "webhook_bodies": bodies_kept_days}
     backoff = failures.Backoff("keeping the log")
     while not stop.is_set():
         try:
-            await keep(datetime.now(UTC).date())
+            await keep(datetime.now(UTC).date(), tables)
         except Exception as error:  # noqa: BLE001 - the days ahead are there: it has a week
             await backoff.wait(error, stop)
             continue
@@ -53,21 +54,22 @@ async def run(stop: asyncio.Event, bodies_kept_days: int = BODIES_KEPT_DAYS) -> 
         await deadline.pause(EVERY_SECONDS, stop)
 
 
-async def keep(today: date) -> None:
-    """Make partitions up to a week ahead and drop what is older than it is kept.
+async def keep(today: date, tables: Mapping[str, int] = TABLES) -> None:
+    """Make partitions of `tables` up to a week ahead and drop what is older than it is kept, in
+    days.
 
     Each is a statement of its own: whoever makes a partition keeps everybody from the whole table,
     and a keeper that stood still in an open transaction would do so until Postgres ended it. Two
     keepers at once do no harm: one of them fails, and looks again.
     """
     async with db.connection() as connection:
-        await keep_on(connection, today)
+        await keep_on(connection, today, tables)
 
 
-async def keep_on(connection: Connection, today: date) -> None:
+async def keep_on(connection: Connection, today: date, tables: Mapping[str, int] = TABLES) -> None:
     """As `keep`, on a connection of one's own."""
     await raise_base(connection)
-    for table, kept_days in TABLES.items():
+    for table, kept_days in tables.items():
         found = {row["name"] for row in await connection.fetch(PARTITIONS, table)}
         for ahead in range(DAYS_AHEAD + 1):
             await _make(connection, table, today + timedelta(days=ahead), found)

@@ -98,7 +98,7 @@ async def window(
             WINDOW,
             part,
             after,
-            since.date(),
+            since.astimezone(UTC).date(),
             _milliseconds(since),
             _milliseconds(until),
             shop,

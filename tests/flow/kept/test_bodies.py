@@ -4,7 +4,7 @@ import json
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -127,13 +127,26 @@ async def test_a_window_is_read_without_what_was_received_outside_of_it() -> Non
     assert len(await bodies.window(part, 0, now - timedelta(hours=72), now, ALICE, 10)) == 2
 
 
+async def test_a_window_may_be_told_in_any_zone() -> None:
+    await take_in(item(order()))
+    far = timezone(timedelta(hours=14))  # where it may be tomorrow already
+    since = datetime.now(UTC) - timedelta(hours=2)
+    found = await bodies.window(
+        part_of(ALICE), 0, since.astimezone(far), datetime.now(far), ALICE, 10
+    )
+    assert len(found) == 1
+
+
 async def test_days_end_after_a_week_and_their_size_is_told() -> None:
     await take_in(item(order()))
     (size,) = await bodies.sizes()
     assert (size.rows, size.webhooks) == (1, 1)
     assert 200 < size.bytes < 2_000
     today = datetime.now(UTC).date()
+    longer = {**keeper.TABLES, "webhook_bodies": 9}
     try:
+        await keeper.keep(today + timedelta(days=9), longer)
+        assert len(await kept()) == 1, "a setting says how long"
         await keeper.keep(today + timedelta(days=keeper.BODIES_KEPT_DAYS))
         assert len(await kept()) == 1
         await keeper.keep(today + timedelta(days=keeper.BODIES_KEPT_DAYS + 1))

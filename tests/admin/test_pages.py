@@ -134,8 +134,9 @@ async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
 
 
 async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_there(alice) -> None:
-    titles = ("Home", "Customers", "Program", "Status")
-    for path, title in zip(("/", "/customers", "/program", "/status"), titles, strict=True):
+    titles = ("Home", "Customers", "Program", "Corrections", "Status")
+    paths = ("/", "/customers", "/program", "/corrections", "/status")
+    for path, title in zip(paths, titles, strict=True):
         answer = await alice.get(path)
         assert f"Holdfast {' '.join(titles)}" in text(answer)
         marked = re.findall(r'aria-current="page"[^>]*>([^<]*)<', answer.text)

@@ -125,7 +125,8 @@ async def test_what_a_shop_that_has_not_opened_the_app_sends_waits_except_about_
         "erase": "facts",
     }
     assert await fact_ids() == ["gone", "erase"]
-    assert await letters() == []
+    (letter,) = await letters()
+    assert (letter["reference"], letter["state"]) == ("w1", "waiting")
 
 
 async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):

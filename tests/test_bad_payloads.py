@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from app import db
 from app.core import handlers as core_handlers
 from app.core import reads as core_reads
-from app.flow import shown_letters
+from app.flow import dead_letters, shown_letters
 from app.flow.bus import consumer, places
 from app.flow.bus.buses import open_bus
-from app.flow.lanes import ingest
+from app.flow.lanes import ingest, translation
 from app.points import handlers
 from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
@@ -184,14 +184,37 @@ async def test_a_refund_of_more_than_was_bought_takes_back_what_was_earned(http,
     assert (await verify()).is_sound
 
 
-async def test_a_webhook_of_an_unknown_shop_is_recorded_and_has_no_effect(http, stores) -> None:
-    await deliver(http, order(), shop="stranger.myshopify.com")
-    with capture_logs() as lines:
+async def test_an_order_before_the_app_is_opened_is_kept_and_counts_once_it_is(
+    http, stores
+) -> None:
+    stranger = "stranger.myshopify.com"
+    for _ in range(2):
+        await deliver(http, order(), shop=stranger)
         await drive(stores)
-    about = [line for line in lines if line.get("shop") == "stranger.myshopify.com"]
-    assert [line["event"] for line in about] == ["webhook of a shop that is not installed"]
-    assert await one("SELECT outcome FROM receipts") == "recorded"
     assert await one("SELECT count(*) FROM members") == 0
+    assert await one("SELECT reason FROM dead_letters") == (
+        "The app has not been opened in this shop yet."
+    )
+    await install(stranger)
+    async with db.transaction() as connection:  # as the first opening does
+        await dead_letters.come_due(connection, "ingest", stranger)
+    replayer = ingest.replayer(payloads.translate, core_reads.known_shops)
+    assert await dead_letters.retry_due("ingest", replayer) == 2
+    await drive(stores)
+    assert await figures(shop=stranger) == {"available": 49}
+    assert await one("SELECT count(*) FROM dead_letters WHERE state <> 'done'") == 0
+    assert (await verify()).is_sound
+
+
+async def test_of_a_shop_that_never_opens_the_app_a_limited_number_is_kept(
+    http, stores, monkeypatch
+) -> None:
+    monkeypatch.setattr(translation, "UNOPENED_MAX", 2)
+    for number in range(4):
+        await deliver(http, order(id=100 + number), shop="stranger.myshopify.com")
+        await drive(stores)
+    assert await one("SELECT count(*) FROM dead_letters") == 2
+    assert await one("SELECT count(*) FROM receipts WHERE outcome = 'recorded'") == 2
 
 
 async def test_another_shops_customer_is_another_member(http, stores) -> None:

@@ -36,6 +36,7 @@ class NewerVersionError(BadEventError):
     """An event of a version this program does not know yet: it waits for the release that does."""
 
     permanent, code = False, "unknown_version"
+    waits_seconds = 60.0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

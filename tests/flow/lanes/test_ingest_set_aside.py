@@ -44,7 +44,7 @@ async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_r
     await drain_once(stores)
     (letter,) = await letters()
     await dead_letters.replay(ALICE, letter["id"])
-    await dead_letters.retry_due("ingest", ingest.replayer(translate))
+    await dead_letters.retry_due("ingest", ingest.replayer(translate, known))
     assert (await letters())[0]["state"] == "dead", "it is still poison"
     assert await fact_ids() == []
 
@@ -53,7 +53,7 @@ async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_r
 
     for _ in range(2):
         await dead_letters.replay(ALICE, letter["id"])
-        await dead_letters.retry_due("ingest", ingest.replayer(repaired))
+        await dead_letters.retry_due("ingest", ingest.replayer(repaired, known))
     assert await fact_ids() == ["bad"]
     assert (await letters())[0]["state"] == "done"
     assert await receipts() == {"bad": "facts"}
@@ -86,7 +86,7 @@ async def test_a_failure_that_may_pass_is_tried_again_by_itself(stores: db.Store
     await ingest.drain_once(stores, shaky, known)
     assert [letter["state"] for letter in await letters()] == ["waiting"]
     await make_letters_due()
-    assert await dead_letters.retry_due("ingest", ingest.replayer(translate)) == 1
+    assert await dead_letters.retry_due("ingest", ingest.replayer(translate, known)) == 1
     assert await fact_ids() == ["w1"]
 
 
@@ -108,7 +108,7 @@ async def test_an_unknown_topic_is_recorded(stores: db.Stores):
     assert await fact_ids() == []
 
 
-async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_about_the_account(
+async def test_what_a_shop_that_has_not_opened_the_app_sends_waits_except_about_the_account(
     stores,
 ):
     await admit(stores, item("w1", STRANGER), item("bad", STRANGER, body=b"poison"))
@@ -119,13 +119,14 @@ async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_a
     )
     await drain_once(stores)
     assert await receipts() == {
-        "w1": "recorded",
+        "w1": "dead",
         "bad": "recorded",
         "gone": "facts",
         "erase": "facts",
     }
     assert await fact_ids() == ["gone", "erase"]
-    assert await letters() == []
+    (letter,) = await letters()
+    assert (letter["reference"], letter["state"]) == ("w1", "waiting")
 
 
 async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):

@@ -30,13 +30,6 @@ ROWS_AT_ONCE = 20  # of at most 100 webhooks
 # again: they are about their moment, and Shopify can be asked for what holds today.
 TOLD_AGAIN = ("order.", "customer.")
 
-# what had no facts before has them now: it is no dead letter any more
-SETTLE_LETTERS = """
-UPDATE dead_letters AS letter SET state = 'done', next_attempt_at = NULL, updated_at = now()
-  FROM unnest($2::text[], $3::text[]) AS told (shop, webhook_id)
- WHERE letter.service = $1 AND letter.shop = told.shop AND letter.reference = told.webhook_id
-   AND letter.state <> 'done'
-"""
 SETTLE_RECEIPTS = """
 UPDATE receipts SET outcome = 'facts'
   FROM unnest($1::text[], $2::text[]) AS told (shop, webhook_id)
@@ -83,7 +76,7 @@ class Difference:
     place: Place  # where to go on after them
     webhooks: int = 0
     different: int = 0
-    failed: int = 0  # still cannot be translated, or not any more: nothing is told of them
+    failed: int = 0  # cannot be translated any more: nothing is told of them
     sealed: int = 0  # rows that no key of ours opens
     events: list[Event] = field(default_factory=list)  # marked as corrections, in order
     rows: list[tuple[Packed, bytes]] = field(default_factory=list)  # that differ: new digests
@@ -132,7 +125,7 @@ async def compare(
             found.webhooks += 1
             try:
                 facts = list(translate(item))
-            except Exception:  # noqa: BLE001 - it has its dead letter, with the reason
+            except Exception:  # noqa: BLE001 - counted: what it told before stays
                 found.failed += 1
                 continue
             digest = packing.digest((fact.topic, _encode(fact.data)) for fact in facts)
@@ -188,5 +181,4 @@ async def tell(connection: Connection, found: Difference) -> None:
     await fact_log.append(connection, found.events)
     if found.newly_told:
         shops, ids = (list(column) for column in zip(*found.newly_told, strict=True))
-        await connection.execute(SETTLE_LETTERS, receipts.SERVICE, shops, ids)
         await connection.execute(SETTLE_RECEIPTS, shops, ids)

@@ -14,7 +14,6 @@ from app.flow.bus import log as fact_log
 from app.flow.bus import wakes
 from app.flow.kept import bodies, packing, redaction
 from app.flow.kept.bodies import Kept
-from app.flow.lanes.bodies import ForeignBodyError
 from app.flow.lanes.lane import LaneItem
 from app.flow.lanes.translation import Fact, Translation
 from app.telemetry import logs, metrics
@@ -115,15 +114,13 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
 
 
 def _kept(fresh: Sequence[Translation], told: Sequence[Sequence[event.Event]]) -> list[Kept]:
-    """Webhooks to be kept as they came: not another shop's, nor what is no webhook, nor what
-    Shopify asks about personal data.
+    """Webhooks to be kept as they came: not what Shopify asks about personal data, and what was
+    set aside only once it is replayed: until then it stands with its dead letter.
     """
     return [
         Kept(one.item, one.encoded, packing.of_events(events))
         for one, events in zip(fresh, told, strict=True)
-        if one.item.topic not in redaction.NEVER_KEPT
-        and one.item.body
-        and not isinstance(one.error, ForeignBodyError)
+        if one.error is None and one.item.topic not in redaction.NEVER_KEPT
     ]
 
 

@@ -71,13 +71,21 @@ async def test_a_large_webhook_is_alone_in_its_row() -> None:
     assert [len(one.items) for one in await rows()] == [1, 1, 1]
 
 
-async def test_what_could_not_be_translated_or_is_of_an_unknown_shop_is_kept_as_untold() -> None:
-    await take_in(item(order(1)), translate=refuses)
-    await take_in(item(order(2)), is_known=False)
+async def test_what_is_set_aside_is_kept_once_it_is_replayed() -> None:
+    one = item(order(1))
+    await take_in(one, translate=refuses)
+    await take_in(item(order(2)), is_known=False)  # nobody has opened the app there yet
+    assert await kept() == []
+    await take_in(one)
+    assert await kept() == [one]
+
+
+async def test_what_nobody_understands_is_kept_as_untold() -> None:
+    await take_in(item(Webhook("carts/update", b'{"id": 1}')))
     await take_in(item(order(3)))
     told = [row.told for row in await rows()]
-    assert told[:2] == [NOTHING_TOLD, NOTHING_TOLD]
-    assert told[2] != NOTHING_TOLD
+    assert told[0] == NOTHING_TOLD
+    assert told[1] != NOTHING_TOLD
 
 
 async def test_another_shops_body_and_requests_about_personal_data_are_not_kept() -> None:

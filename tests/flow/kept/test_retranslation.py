@@ -15,7 +15,7 @@ from app.flow.kept import retranslation
 from app.flow.kept.retranslation import ChangedMeanwhileError, Difference, Place, Window
 from app.flow.lanes.translation import Translate
 from app.shopify import payloads
-from tests.flow.helpers import letters, written
+from tests.flow.helpers import written
 from tests.flow.kept.kept import INCLUDED, changed, item, take_in, with_tax_counted
 from tests.points.webhooks import Shop, Webhook, line
 from tests.points.world import ALICE
@@ -140,25 +140,27 @@ async def test_with_the_whole_window_also_what_is_said_as_before_is_told() -> No
     assert len(await corrections()) == 1
 
 
-async def test_what_was_a_dead_letter_is_told_and_the_letter_is_done() -> None:
-    broken = item(taxed(1))
+async def test_what_cannot_be_translated_any_more_is_counted_and_stays_as_it_was() -> None:
+    await take_in(item(taxed(1)))
 
     def fails(_item: object) -> list[payloads.Fact]:
         raise ValueError("A fault of ours.")
 
-    await take_in(broken, translate=fails)
-    differences = await found(window(), translate=fails)
+    differences = await found(window(is_whole=True), translate=fails)
     assert (sum(one.failed for one in differences), events(differences)) == (1, [])
+
+
+async def test_a_topic_that_was_not_understood_is_told_once_it_is() -> None:
+    await take_in(item(taxed(1)), translate=lambda _item: [])
     await tell(await found(window()))
     assert len(await corrections()) == 1
-    assert [one["state"] for one in await letters()] == ["done"]
     async with db.connection() as connection:
         assert await connection.fetchval("SELECT outcome FROM receipts") == "facts"
     assert events(await found(window())) == []
 
 
-async def test_a_shop_that_was_not_known_is_told_once_it_is() -> None:
-    await take_in(item(taxed(1)), is_known=False)
+async def test_a_shop_that_is_not_known_is_not_told_of() -> None:
+    await take_in(item(taxed(1)), translate=lambda _item: [])
     assert events(await found(window(), known=nobody)) == []
     assert len(events(await found(window()))) == 1
 

@@ -30,6 +30,7 @@ from app.shopify import payloads
 from app.telemetry import logs
 from app.writes import Writes
 from benchmarks import orders, posting
+from workers import service
 
 NUMBER, SHOPS, BATCH = 50_000, 200, 1_000
 LARGE_LINES = 18  # an order as large as real ones: about 10 kB
@@ -86,6 +87,7 @@ def main() -> None:
         logs.setup("keeping", config)
         event.use_secrets(config.event_secrets)
         packing.use_keys(config.token_keys)
+        service.collect_garbage_less_often()
         load = " ".join(Path("/proc/loadavg").read_text().split()[:3])
         print(f"{number:,} orders/paid of {SHOPS} shops, batches of {BATCH:,}; load {load}")
         print("| | webhooks | Python | Postgres | WAL |\n|---|---|---|---|---|")

@@ -24,6 +24,7 @@ from app.points.corrections.actions import Preview
 from app.resilience import failures
 from app.services import SERVICES
 from app.shopify import payloads
+from workers import service
 
 EVENTS_GATHERED_MAX = 20_000  # so that all facts of an order are decided together
 SHOPS_MAX = 1_000  # named one by one
@@ -188,6 +189,7 @@ async def main(given: argparse.Namespace) -> int:
     settings = config.load()
     event.use_secrets(settings.event_secrets)
     packing.use_keys(settings.token_keys)
+    service.collect_garbage_less_often()
     pace = Pace(max(0.0, given.calm), asyncio.Event())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, pace.stop.set)

@@ -51,6 +51,7 @@ class Config:
     app_bridge_url: str
     polaris_url: str
     redis_is_durable: bool  # said of a Redis that does not tell how it is set up
+    program_starts_as: str  # draft until the merchant starts it; live where somebody tries it out
     lane_rate_per_second: float
     lane_burst: int
     lane_max_length: int
@@ -276,6 +277,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         ),
         polaris_url=env.get("POLARIS_URL", "https://cdn.shopify.com/shopifycloud/polaris.js"),
         redis_is_durable=env.get("REDIS_DURABLE", "").lower() in {"yes", "true", "1"},
+        program_starts_as=env.get("PROGRAM_STARTS_AS", "") or "draft",
         lane_rate_per_second=number("LANE_RATE_PER_SECOND", 5.0),
         lane_burst=number("LANE_BURST", 50),
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),

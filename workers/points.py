@@ -7,7 +7,7 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers
-from app.points.ledger import expiry, freezing, totals
+from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
 from app.resilience.progress import Progress
@@ -19,6 +19,7 @@ SWEEP_EVERY_SECONDS = (
 )
 TIME_EVERY_SECONDS = 5.0
 FOLD_EVERY_SECONDS = 5.0
+BULK_EVERY_SECONDS = 1.0
 TOPS_EVERY_SECONDS = 15.0
 
 
@@ -44,6 +45,10 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             while await totals.fold() >= totals.FOLD_MAX and not stop.is_set():
                 pass
 
+        async def change_many() -> None:
+            while await bulk.go_on(stores) and not stop.is_set():
+                pass
+
         await service.together(
             consumer.run(
                 handlers.SERVICE,
@@ -57,6 +62,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
+            service.every(BULK_EVERY_SECONDS, change_many, stop),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
         )

@@ -48,7 +48,8 @@ async def handle(
     What comes back writes the new balances to the cache, to be awaited after the commit.
     """
     now = datetime.now(UTC)
-    await _welcome([event for event in events if event.topic == INSTALLED])
+    state = stores.config.program_starts_as if stores else "live"
+    await _welcome([event for event in events if event.topic == INSTALLED], state)
     incoming = facts.read(events, now)
     batch = OrderBatch(incoming, now)
     await batch.load(conn)
@@ -77,13 +78,13 @@ class Installed(msgspec.Struct, frozen=True):
     timezone: str
 
 
-async def _welcome(events: Sequence[Event]) -> None:
+async def _welcome(events: Sequence[Event], state: str) -> None:
     """Give new shops their programme and first rewards. In the order of the shops: each one's
     programme is locked.
     """
     for event in sorted(events, key=lambda one: one.shop):
         told = msgspec.json.decode(event.data, type=Installed)
-        await actions.ensure_program(event.shop, told.currency, told.timezone)
+        await actions.ensure_program(event.shop, told.currency, told.timezone, state)
 
 
 def _publish(stores: Stores, moved: Iterable[Account], now: datetime) -> AfterCommit:

@@ -139,7 +139,7 @@ class Award(Model):
     order_id = fields.CharField(max_length=32)
     order_name = fields.CharField(max_length=64, default="")
     member_id = fields.BigIntField(null=True)  # null for guests
-    outcome = fields.CharField(max_length=16)  # earned | guest | test | zero
+    outcome = fields.CharField(max_length=16)  # earned | guest | test | zero | draft | paused
     rule_version = fields.IntField()
     # JSON as text: Python alone reads it, and Postgres need not parse it
     frozen = fields.TextField()  # rate, rounding, currency, base and points of every line
@@ -195,12 +195,41 @@ class ProgramVersion(Model):
     clawback = fields.CharField(max_length=16)  # pending_only | within_balance | debt
     timezone = fields.CharField(max_length=64, default="UTC")
     currency = fields.CharField(max_length=3, default="USD")
+    state = fields.CharField(max_length=8, default="live")  # draft | live | paused
     edited_by = fields.CharField(max_length=64, default="")
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "program_versions"
         unique_together = (("shop", "version"),)
+
+
+class BulkAdjustment(Model):
+    """One change of points for many customers: who they are is written down first, then each of
+    them gets it once.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    key = fields.CharField(max_length=128)
+    points = fields.BigIntField()
+    reason = fields.TextField()
+    filters = fields.TextField()  # JSON: whom it is for
+    asked_by = fields.CharField(max_length=64)  # the id of staff
+    state = fields.CharField(max_length=16)  # choosing | changing | done | too_many
+    walked_at = fields.DatetimeField(null=True)  # how far the members were looked through
+    walked_id = fields.BigIntField(default=0)
+    member_ids: Any = ArrayField("bigint")
+    total = fields.IntField(default=0)
+    place = fields.IntField(default=0)  # how many of them have had their turn
+    done = fields.IntField(default=0)  # and how many got it; the others could not
+    created_at = fields.DatetimeField(auto_now_add=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "bulk_adjustments"
+        # and a partial index, made by the migration: those that have not ended
+        unique_together = (("shop", "key"),)
 
 
 class Reward(Model):

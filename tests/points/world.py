@@ -17,9 +17,9 @@ BOB = "7001"
 INSERT_PROGRAM = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
                               timezone, currency,
-                              edited_by, created_at)
+                              state, edited_by, created_at)
 SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD',
-       'test', now()
+       $8, 'test', now()
   FROM program_versions WHERE shop = $1::text
 """
 
@@ -135,6 +135,7 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
         "expiry_days": None,
         "clawback": "within_balance",
         "timezone": "UTC",
+        "state": "live",
         **fields,
     }
     async with db.transaction() as conn:
@@ -147,6 +148,7 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
             values["expiry_days"],
             values["clawback"],
             values["timezone"],
+            values["state"],
         )
 
 

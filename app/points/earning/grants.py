@@ -64,10 +64,12 @@ class Applied(NamedTuple):
 
 def freeze(paid: Paid, terms: Terms) -> Award:
     """The award of an order by the rules in force; guests and test orders get one of 0 points,
-    as a record.
+    as a record, and so do all while the programme is not live.
     """
     order = paid.order
     outcome = "test" if order.test else "guest" if not order.customer_id else "earned"
+    if outcome == "earned" and terms.state != "live":
+        outcome = terms.state  # a draft or paused programme: the order is kept, and earns nothing
     earning = [line for line in order.lines if not line.gift_card]
     bases = [max(0, rules.micros(line.amount)) for line in earning]
     base = sum(bases)

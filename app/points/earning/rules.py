@@ -36,6 +36,7 @@ class Terms(NamedTuple):
     expiry_days: int | None
     clawback: str
     timezone: str
+    state: str = "live"  # draft | live | paused: only a live programme gives points
 
 
 class FrozenLine(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
 # the newest version of `wanted.shop`; columns without values for a shop that never had any
 NEWEST = """
 LATERAL (SELECT version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days,
-                clawback, timezone
+                clawback, timezone, state
            FROM program_versions WHERE program_versions.shop = wanted.shop
           ORDER BY version DESC LIMIT 1) AS terms
 """
@@ -20,7 +20,7 @@ SELECT wanted.shop, terms.* FROM unnest($1::text[]) AS wanted (shop) LEFT JOIN {
 """
 SELECT_PROGRAM = """
 SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
-       edited_by, created_at
+       state, edited_by, created_at
   FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1
 """
 
@@ -55,6 +55,7 @@ async def program(conn: Connection, shop: str) -> Program:
         DEFAULT.clawback,
         DEFAULT.timezone,
         "USD",
+        DEFAULT.state,
         "",
         None,
     )

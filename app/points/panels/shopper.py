@@ -1,6 +1,7 @@
 """What shoppers see of points: their balance, what it buys, and how it grows."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from app.db import Stores
@@ -8,7 +9,7 @@ from app.flow.lanes import backlog
 from app.points.members import reads
 from app.points.panels import balance, redeeming
 from app.points.panels.balance import NOBODY, READS
-from app.points.views import Balance
+from app.points.views import Balance, Program, RewardView
 from app.resilience import cache
 from app.resilience.memory import Memory
 from app.resilience.reading import Reading
@@ -19,6 +20,12 @@ BEHIND = "Updates are on their way."
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
 SHELF_FRESH_SECONDS = 5.0
 MEMORY_ENTRIES_MAX = 4_096
+PAUSED = "The program is paused. Your points are safe."
+# what shoppers see of a programme that is not live
+CLOSED: dict[str, dict[str, Any]] = {
+    "draft": {"rewards": [], "ways_to_earn": []},
+    "paused": {"rewards": [], "ways_to_earn": [], "notices": [PAUSED]},
+}
 UNKNOWN: dict[str, Any] = {"points": NOBODY, "rewards": [], "ways_to_earn": [], "notices": [BEHIND]}
 
 
@@ -26,12 +33,15 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     """Balance, redemptions and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        return {"points": NOBODY, **shelf}
+        return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
     reading = await balance.balance(stores, caller.shop, caller.customer_id)
     return {
         "points": balance.points(reading),
         **shelf,
-        "notices": await _notices(stores, caller.shop, reading),
+        "notices": [
+            *shelf.get("notices", ()),
+            *await _notices(stores, caller.shop, reading),
+        ],
         "redemptions": await _redemptions(stores, caller.shop, caller.customer_id, reading.value),
     }
 
@@ -83,34 +93,39 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     async def load() -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
-        return {
-            "rewards": [
-                {
-                    "id": reward.id,
-                    "title": reward.title,
-                    "cost": reward.cost,
-                    "amount_off": str(reward.amount_off),
-                    "currency": program.currency,
-                }
-                for reward in rewards
-            ],
-            "ways_to_earn": [
-                {
-                    "kind": "order",
-                    "points": f"{program.rate.normalize():f}",
-                    "per": "1",
-                    "currency": program.currency,
-                    "pending_days": program.pending_days,
-                }
-            ],
-        }
+        return offer(program, rewards) if program.state == "live" else CLOSED[program.state]
 
     reading: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
-    shelf = reading.value or {"rewards": [], "ways_to_earn": []}
+    shelf = reading.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
+
+
+def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
+    """What these rules and rewards offer to shoppers."""
+    return {
+        "rewards": [
+            {
+                "id": reward.id,
+                "title": reward.title,
+                "cost": reward.cost,
+                "amount_off": str(reward.amount_off),
+                "currency": program.currency,
+            }
+            for reward in rewards
+        ],
+        "ways_to_earn": [
+            {
+                "kind": "order",
+                "points": f"{program.rate.normalize():f}",
+                "per": "1",
+                "currency": program.currency,
+                "pending_days": program.pending_days,
+            }
+        ],
+    }
 
 
 def forget() -> None:

@@ -157,9 +157,7 @@ class _Reader:
 
 
 def _problems(config: Config) -> list[str]:
-    """What is wrong with the secrets, by the name of their setting and never by their value: it
-    would be noticed hours later, at the first installation, or never.
-    """
+    """What is wrong, by the setting's name and never by its value: noticed hours later, or never."""
     found = []
     for name, secrets_, is_usable, wanted in (
         ("TOKEN_KEYS", config.token_keys, _is_token_key, "32 bytes in URL-safe base64"),
@@ -180,6 +178,8 @@ def _problems(config: Config) -> list[str]:
             for name, one in given.items()
             if one and len(one) < SECRET_BYTES_MIN
         ]
+    if config.program_starts_as not in {"draft", "live"}:
+        found.append("PROGRAM_STARTS_AS must be draft or live")
     if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
         found.append(
             "SHOPIFY_API_SECRET is the one everybody knows, which serves on this machine alone: "

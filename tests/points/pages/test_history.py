@@ -17,7 +17,6 @@ from tests.admin.staff import text
 from tests.points import world
 from tests.points.world import ALICE, BOB, days_ago, line, paid, program, refunded
 
-
 pytestmark = pytest.mark.usefixtures("stores")
 
 

@@ -40,7 +40,7 @@ SELECT domain, 1, 1, 'down', 0, NULL, 'within_balance', timezone, currency, 'liv
 # behind them costs its posting an index more.
 BY_DATE = """
 CREATE INDEX ledger_long_by_date ON ledger (member_id, effective_at, sequence)
- WHERE sequence > 1000
+INCLUDE (effect, source) WHERE sequence > 1000
 """
 # what is still to be done is looked for by every worker, again and again
 UNFINISHED = "CREATE INDEX bulk_unfinished ON bulk_adjustments (id) WHERE ended_at IS NULL"

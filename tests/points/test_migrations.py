@@ -32,6 +32,17 @@ INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, poi
                          allocations, attempts, give_up_at, request_id, created_at, updated_at)
 VALUES (gen_random_uuid(), 'a', 1, '7', 1, 'r', 10, 5, 'k', 'h', 'HF-1', '', 'held', '',
         '[[5, 10]]', 3, now(), '', now(), now());
+INSERT INTO awards (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
+                    reversed_points, progress, created_at)
+VALUES ('a', '3', '#3', 1, 'zero', 1, '{}', 0, 0, '{}', '2026-03-05T10:00:00Z');
+UPDATE awards SET created_at = '2026-03-01T10:00:00Z' WHERE order_id = '1';
+INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version,
+                   installed_at)
+VALUES ('a', 'A', 'EUR', 'Europe/Berlin', 'active', '', '', 0, '2026-01-01T00:00:00Z'),
+       ('b', 'B', 'USD', 'UTC', 'active', '', '', 0, '2026-01-01T00:00:00Z');
+INSERT INTO program_versions (shop, version, rate, rounding, pending_days, clawback, timezone,
+                              currency, edited_by, created_at)
+VALUES ('b', 4, 3, 'up', 0, 'debt', 'UTC', 'USD', '42', now());
 """
 
 
@@ -70,7 +81,7 @@ async def run(*arguments: str, url: str) -> None:
 async def test_awards_refunds_and_redemptions_of_the_release_before_are_read_as_they_were(
     earlier: asyncpg.Connection,
 ) -> None:
-    award = await earlier.fetchrow("SELECT * FROM awards")
+    award = await earlier.fetchrow("SELECT * FROM awards WHERE order_id = '1'")
     frozen = msgspec.json.decode(award["frozen"], type=Frozen)
     assert (frozen.points, frozen.lines[0].quantity, frozen.excluded) == (49, 2, ["g1"])
     assert msgspec.json.decode(award["progress"], type=Progress).lines == {"l1": 1}
@@ -81,3 +92,19 @@ async def test_awards_refunds_and_redemptions_of_the_release_before_are_read_as_
     assert redemption["tries_sent"] == 3, "any attempt so far may have reached Shopify"
     member = await earlier.fetchrow("SELECT * FROM members")
     assert (member["frozen_at"], member["frozen_reason"]) == (None, "")
+
+
+async def test_a_programme_that_was_there_is_live_and_the_last_orders_are_known(
+    earlier: asyncpg.Connection,
+) -> None:
+    rules = await earlier.fetch(
+        "SELECT shop, version, rate, currency, state FROM program_versions ORDER BY shop"
+    )
+    assert [tuple(row) for row in rules] == [
+        ("a", 1, 1, "EUR", "live"),
+        ("b", 4, 3, "USD", "live"),
+    ]
+    last = await earlier.fetch("SELECT shop, customer_id, ordered_at FROM last_orders")
+    assert [(row["shop"], row["customer_id"], row["ordered_at"].day) for row in last] == [
+        ("a", "7", 5)
+    ]

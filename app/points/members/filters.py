@@ -17,8 +17,8 @@ from app.paging import Cursor, Links
 from app.points.members import lists
 from app.points.views import MemberRow
 
-WALK_MAX = 20_000  # members looked through for a page: some 30 ms
-ORDERED_MAX = 2_000  # the same where each is looked up by their order
+WALK_MAX = 5_000  # members looked through for a page: some 50 ms where they lie apart
+ORDERED_MAX = 1_000  # the same where each is looked up by their order
 EARLIEST = paging.moment(0)
 BALANCE_MAX = 9_000_000_000_000_000_000
 _ASKED = "shop = $1 AND joined_at >= $2 AND joined_at < $3"

@@ -35,14 +35,14 @@ _COLUMNS = (
     "row.sequence, row.source, row.effect, row.from_bucket, row.to_bucket, row.points, row.why, "
     "row.effective_at, row.recorded_at"
 )
+# not as NOT EXISTS, which Postgres would answer for the whole ledger before it looks at a page
 _FIRST = """
 SELECT row.source, row.effective_at, row.sequence FROM ledger AS row
  WHERE row.member_id = $1 AND row.sequence {part} AND row.effective_at >= $2
    AND row.effective_at < $3 AND (row.effective_at, row.sequence) {beyond} ($4, $5::bigint)
    AND (split_part(row.effect, '.', 1) = ANY($6::text[])) <> $7
-   AND NOT EXISTS (SELECT FROM ledger AS earlier
-                    WHERE earlier.shop = $8 AND earlier.source = row.source
-                      AND earlier.member_id = $1 AND earlier.sequence < row.sequence)
+   AND row.sequence = (SELECT min(same.sequence) FROM ledger AS same
+                        WHERE same.shop = $8 AND same.source = row.source AND same.member_id = $1)
  ORDER BY row.effective_at {way}, row.sequence {way} LIMIT $9
 """
 

@@ -30,7 +30,8 @@ async def members(number: int) -> None:
     )
     async with db.connection() as conn:
         await conn.execute(
-            "UPDATE members SET joined_at = $1::timestamptz + (customer_id::int - 7100) * interval '1 day'",
+            "UPDATE members SET joined_at ="
+            " $1::timestamptz + (customer_id::int - 7100) * interval '1 day'",
             JOINED,
         )
 

@@ -157,7 +157,7 @@ class _Reader:
 
 
 def _problems(config: Config) -> list[str]:
-    """What is wrong, by the setting's name and never by its value: noticed hours later, or never."""
+    """What is wrong, by the setting's name and never its value: noticed hours later, or never."""
     found = []
     for name, secrets_, is_usable, wanted in (
         ("TOKEN_KEYS", config.token_keys, _is_token_key, "32 bytes in URL-safe base64"),

@@ -1,6 +1,7 @@
 """Points: orders into the ledger, redemptions to their code, what time does to lots, and totals."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from app import db
@@ -45,10 +46,6 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             while await totals.fold() >= totals.FOLD_MAX and not stop.is_set():
                 pass
 
-        async def change_many() -> None:
-            while await bulk.go_on(stores) and not stop.is_set():
-                pass
-
         await service.together(
             consumer.run(
                 handlers.SERVICE,
@@ -62,10 +59,20 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
-            service.every(BULK_EVERY_SECONDS, change_many, stop),
+            service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
         )
+
+
+def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """What brings changes of many balances to their end."""
+
+    async def many_changed() -> None:
+        while await bulk.go_on(stores) and not stop.is_set():
+            pass
+
+    return many_changed
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from app.web import wording
 
 WIDTH, HEIGHT = 720, 190
 NARROW_WIDTH, NARROW_HEIGHT = 330, 200  # what a phone has, so that letters keep their size on it
-LEFT, RIGHT, TOP, BOTTOM = 44, 4, 8, 24
+LEFT, RIGHT, TOP, BOTTOM = 44, 16, 8, 24
 DATES_MAX = 5
 TICKS_MAX = 5
 

@@ -16,6 +16,16 @@ from app.web.panels import Attention, Home, Panel
 
 SERVICE = "points"
 DAYS, PHONE_DAYS = 30, 10
+NOT_LIVE = {
+    "draft": (
+        "The program has not started yet",
+        "Orders are recorded and earn nothing until you start it.",
+    ),
+    "paused": (
+        "The program is paused",
+        "Orders are recorded and earn nothing, and rewards cannot be used.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +149,11 @@ def _worth(rewards: list[RewardView], overview: Overview, currency: str) -> str:
 
 
 async def attention(visit: Visit) -> list[Attention]:
-    """A programme that is paused, and rewards that wait for their code."""
+    """A programme that is not live, and rewards that wait for their code."""
     found = []
-    if (await reads.program(visit.shop)).state == "paused":
-        text = "Orders are recorded and earn nothing, and rewards cannot be used."
-        found.append(
-            Attention("warning", "The program is paused", text, "Program", path="/program")
-        )
+    state = (await reads.program(visit.shop)).state
+    if state in NOT_LIVE:
+        found.append(Attention("warning", *NOT_LIVE[state], "Program", path="/program"))
     waiting = await reads.waiting_redemptions(visit.shop)
     if not waiting:
         return found

@@ -94,6 +94,8 @@ async def test_a_new_shop_is_led_from_draft_to_its_first_points(new_alice) -> No
     await new_alice.get("/")
     seen = text(await new_alice.get("/"))
     assert "Set up your program" in seen
+    assert "The program has not started yet" in seen
+    assert "Orders become points" not in seen
     assert "1 of 4 done" in seen, "there are rewards from the start"
     program_page = text(await new_alice.get("/program"))
     assert "Draft Orders are recorded and earn nothing" in program_page

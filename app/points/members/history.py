@@ -107,7 +107,8 @@ def _event(rows: Sequence[Any]) -> HistoryEvent:
     first = rows[0]
     why = msgspec.json.decode(first["why"])
     kind, _, name = str(why.get("lot", "")).partition(":")
-    order_id = str(why.get("order_id") or (name if kind == "order" else ""))
+    lot_of = name.partition(":")[0] if kind == "order" else ""  # what follows tells lots apart
+    order_id = str(why.get("order_id") or lot_of)
     return HistoryEvent(
         _KIND_OF.get(first["effect"].split(".", 1)[0], OTHER),
         order_id,

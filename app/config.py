@@ -36,9 +36,7 @@ class Config:
     port: int
     devstore_port: int
     api_key: str
-    api_secrets: tuple[str, ...] = field(
-        repr=False
-    )  # the current one, then the previous one while rotating
+    api_secrets: tuple[str, ...] = field(repr=False)  # the current one, then the one before it
     api_version: str
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -62,6 +60,8 @@ class Config:
     metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
+    cell: str  # the one this process is of, and where shops live: see app.cells
+    shop_cells: dict[str, str]
 
     @property
     def is_production(self) -> bool:
@@ -73,9 +73,7 @@ def _split(value: str) -> tuple[str, ...]:
 
 
 def development_secrets(directory: Path) -> dict[str, str]:
-    """The secrets of this checkout, made on first use and kept in `secrets.json` under
-    `directory`.
-    """
+    """The secrets of this checkout, made on first use, kept in `secrets.json` of `directory`."""
     path = directory / "secrets.json"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     keep_private(directory)
@@ -180,6 +178,8 @@ def _problems(config: Config) -> list[str]:
         ]
     if config.program_starts_as not in {"draft", "live"}:
         found.append("PROGRAM_STARTS_AS must be draft or live")
+    if not all(config.shop_cells.values()):
+        found.append("SHOP_CELLS must name shops and their cells, like alice.myshopify.com=2")
     if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
         found.append(
             "SHOPIFY_API_SECRET is the one everybody knows, which serves on this machine alone: "
@@ -288,11 +288,11 @@ def load(environ: dict[str, str] | None = None) -> Config:
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
+        cell=env.get("HOLDFAST_CELL", "") or "1",
+        shop_cells=dict(one.partition("=")[::2] for one in _split(env.get("SHOP_CELLS", ""))),
     )
-    if production and DEVELOPMENT_SECRET in previous:
-        reader.missing.append(
-            "SHOPIFY_API_SECRET_PREVIOUS"
-        )  # everybody knows it, so it proves nothing
+    if production and DEVELOPMENT_SECRET in previous:  # everybody knows it: it proves nothing
+        reader.missing.append("SHOPIFY_API_SECRET_PREVIOUS")
     if not reader.missing:  # the defaults that stand in for what is missing are not to blame
         reader.wrong += _problems(config)
     reader.refuse()

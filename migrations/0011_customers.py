@@ -17,11 +17,11 @@ CREATE TABLE last_orders (
 CREATE INDEX last_orders_newest ON last_orders (shop, ordered_at, customer_id);
 -- the newest order that is known of each: of what earned, when it did; of the others, when it came
 INSERT INTO last_orders (shop, customer_id, ordered_at)
-SELECT member.shop, member.customer_id, max(COALESCE(row.effective_at, award.created_at))
-  FROM awards AS award
-  JOIN members AS member ON member.id = award.member_id
-  LEFT JOIN ledger AS row ON row.shop = award.shop AND row.effect = 'earn'
-       AND row.source = 'order:' || award.order_id
+SELECT member.shop, member.customer_id, max(COALESCE(row.effective_at, given.created_at))
+  FROM grants AS given
+  JOIN members AS member ON member.id = given.member_id
+  LEFT JOIN ledger AS row ON row.shop = given.shop AND row.effect = 'earn'
+       AND row.source = given.source
  GROUP BY member.shop, member.customer_id;
 INSERT INTO last_orders AS known (shop, customer_id, ordered_at)
 SELECT shop, customer_id, first_order_at FROM customers WHERE first_order_at IS NOT NULL
@@ -58,13 +58,12 @@ class AddFilled(ops.AddField):
             return
         table = new_state.apps.get_model(f"{app_label}.{self.model_name}")._meta.db_table
         await state_editor.client.execute_script(
-            f'ALTER TABLE "{table}" ADD COLUMN "{self.name}" {self.sql};'
-            f' ALTER TABLE "{table}" ALTER COLUMN "{self.name}" DROP DEFAULT'
+            f'ALTER TABLE "{table}" ADD COLUMN "{self.name}" {self.sql}'
         )
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0008_audit")]
+    dependencies = [("app", "0009_grants")]
 
     initial = False
 
@@ -134,7 +133,7 @@ class Migration(migrations.Migration):
         AddFilled(
             "ProgramVersion",
             "state",
-            fields.CharField(max_length=8, default="live"),
+            fields.CharField(max_length=8, db_default="live"),
             "varchar(8) NOT NULL DEFAULT 'live'",
         ),
         ops.RunSQL([LIVE, BY_DATE, UNFINISHED]),

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -21,7 +20,7 @@ from app.services import PROCESSES, SERVICES
 from app.web import forms, pages, wording
 from app.web.banners import Banner
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 STATES = {
     "healthy": ("Running", "success"),
@@ -46,30 +45,6 @@ class Part:
     beat_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter as the status page shows it; `history` is [{at, reason}]."""
-
-    id: int
-    service: str
-    topic: str
-    reason: str
-    state: str
-    attempts: int
-    history: list[dict[str, Any]]
-    payload: str
-    created_at: datetime
-    next_attempt_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Letters:
-    letters: list[Letter]
-    total: int
-    page: int
-    pages: int
-
-
 @admin_page
 async def status(visit: Visit) -> Response:
     return await _status(visit)
@@ -78,7 +53,7 @@ async def status(visit: Visit) -> Response:
 async def _status(visit: Visit, toast: str = "", status: int = 200) -> Response:
     page = pages.page_number(visit.request)
     letters, waiting, facts, checked = await asyncio.gather(
-        pages.attempt(lambda: _letters(visit.shop, page)),
+        pages.attempt(lambda: shown_letters.list_for_shop(visit.shop, page)),
         pages.attempt(
             lambda: backlog.backlog(visit.stores.queue, visit.stores.config, visit.shop), LANES
         ),
@@ -204,29 +179,6 @@ def _lag(line: health.ServiceHealth) -> str:
     return wording.age(behind_seconds)
 
 
-async def _letters(shop: str, page: int) -> Letters:
-    found = await shown_letters.list_for_shop(shop, page)
-    letters = [
-        Letter(
-            row.id,
-            row.service,
-            row.topic,
-            row.reason,
-            row.state,
-            row.attempts,
-            [
-                {"at": datetime.fromisoformat(entry["at"]), "reason": entry["reason"]}
-                for entry in row.history
-            ],
-            row.payload,
-            row.created_at,
-            row.next_attempt_at,
-        )
-        for row in found.letters
-    ]
-    return Letters(letters, found.total, found.page, found.pages)
-
-
 @admin_page
 async def replay(visit: Visit) -> Response:
     """Try one dead letter of this shop again, or all of them."""
@@ -242,7 +194,7 @@ async def replay(visit: Visit) -> Response:
 
 
 routes: list[BaseRoute] = [
-    Route("/status", status, name="status"),
+    Page("/status", status, "Status"),
     Route("/status/replay", replay, methods=["POST"]),
     Route("/status/replay/{letter_id}", replay, methods=["POST"]),
 ]

@@ -29,6 +29,13 @@ SELECT shop, topic, reference, payload::jsonb, 'received', now()
               payload)
 ON CONFLICT (shop, topic, reference) DO NOTHING
 """
+# what it does not say stays; one that nobody has described yet is described by its opening
+FOLLOW_SHOP = """
+UPDATE shops SET name = COALESCE(NULLIF($2, ''), name),
+                 currency = COALESCE(NULLIF($3, ''), currency),
+                 timezone = COALESCE(NULLIF($4, ''), timezone)
+ WHERE domain = $1 AND name <> '' AND status <> 'uninstalled'
+"""
 
 
 @dataclass(frozen=True, slots=True)

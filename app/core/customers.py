@@ -11,13 +11,13 @@ import msgspec
 
 from app import text
 from app.errors import BadInputError
-from app.facts import CustomerChanged, CustomerDeleted, OrderBuyer
+from app.facts import CustomerChanged, CustomerDeleted, CustomerMerged, OrderBuyer
 from app.flow.event import Event
 
 CHANGED = ("customer.created", "customer.updated")
 DELETED = "customer.deleted"
-PAID = "order.paid"
-TOPICS = frozenset({*CHANGED, DELETED, PAID})
+ORDERS = ("order.paid", "order.updated")
+MERGED = "customer.merged"
 ID_LENGTH, NAME_LENGTH, EMAIL_LENGTH, CONSENT_LENGTH, ORDER_ID_LENGTH = 32, 512, 320, 32, 32
 SORT_LENGTH = 200  # of a folded name: letters of four bytes must still fit into an index
 NAMELESS = "\U0010ffff"  # sorts behind every name, and no search begins with it
@@ -84,6 +84,24 @@ def _taken(columns: Sequence[str], when: str) -> str:
     )
 
 
+# whoever is merged into another customer is gone as one who is deleted
+MERGE = """
+INSERT INTO customers (shop, customer_id, name, sort_name, email, consent, merged_into, deleted_at,
+                       joined_at, updated_at)
+VALUES ($1, $2, '', $5, '', '', $3, $4, now(), now())
+ON CONFLICT (shop, customer_id) DO UPDATE
+   SET name = '', sort_name = excluded.sort_name, email = '', consent = '', consent_at = NULL,
+       profile_updated_at = NULL, person_at = NULL, merged_into = excluded.merged_into,
+       deleted_at = COALESCE(customers.deleted_at, excluded.deleted_at), updated_at = now()
+"""
+FIRST_ORDER_TOO = """
+UPDATE customers AS kept
+   SET first_order_at = gone.first_order_at, first_order_id = gone.first_order_id,
+       updated_at = now()
+  FROM customers AS gone
+ WHERE gone.shop = $1 AND gone.customer_id = $2 AND kept.shop = $1 AND kept.customer_id = $3
+   AND gone.first_order_at < COALESCE(kept.first_order_at, 'infinity')
+"""
 _PERSONAL = ("name", "sort_name", "email", "profile_updated_at", "person_at")
 _CONSENT = ("consent", "consent_at")
 _FIRST_ORDER = ("first_order_at", "first_order_id")
@@ -112,7 +130,8 @@ DELETE FROM customer_notes AS note USING unnest($1::text[], $2::text[]) AS gone 
 Key = tuple[str, str]  # shop, customer id
 _changed = msgspec.json.Decoder(CustomerChanged)
 _deleted = msgspec.json.Decoder(CustomerDeleted)
-_paid = msgspec.json.Decoder(OrderBuyer)
+_buyer = msgspec.json.Decoder(OrderBuyer)
+_merged = msgspec.json.Decoder(CustomerMerged)
 
 
 class Profile(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -145,13 +164,23 @@ async def keep(connection: Any, events: Sequence[Event]) -> None:
     told = gather(events)
     if told:
         await write(connection, told)
+    for event in events:
+        if event.topic == MERGED:
+            merged = _merged.decode(event.data)
+            gone_at = _occurred_at(event)
+            await connection.execute(
+                MERGE, event.shop, merged.customer_id, merged.kept_id, gone_at, NAMELESS
+            )
+            await connection.execute(
+                FIRST_ORDER_TOO, event.shop, merged.customer_id, merged.kept_id
+            )
 
 
 def gather(events: Sequence[Event]) -> dict[Key, Told]:
     """What `events` say by customer; topics that say nothing of customers are skipped."""
     found: dict[Key, Told] = {}
     for event in events:
-        if event.topic == PAID:
+        if event.topic in ORDERS:
             _read_order(found, event)
         elif event.topic in CHANGED:
             changed = _changed.decode(event.data)
@@ -217,8 +246,8 @@ def _is_news(told: Told, known: Any) -> bool:
 
 
 def _read_order(found: dict[Key, Told], event: Event) -> None:
-    order = _paid.decode(event.data)
-    if not order.customer_id:
+    order = _buyer.decode(event.data)
+    if not order.customer_id or not order.is_paid:
         return
     told = found.setdefault((event.shop, order.customer_id), Told())
     at = order.processed_at or _occurred_at(event)

@@ -15,7 +15,6 @@ from app import db, rooms
 from app.db import Connection
 from app.errors import NotFoundError
 from app.flow import due_letters
-from app.flow.event import NewerVersionError
 from app.flow.models import DeadLetter
 from app.resilience import deadline, failures
 from app.telemetry import logs, metrics
@@ -24,7 +23,6 @@ TRIES_MAX = 6
 FIRST_DELAY_SECONDS = 2
 DELAY_FACTOR = 4
 POSTPONED_SECONDS = 5.0
-NEWER_SECONDS = 60.0  # until the release that knows it is there
 BEGUN_SECONDS = 60.0  # when one whose process ended in the middle of its try comes again
 RETRY_EVERY_SECONDS = 1.0
 HISTORY_LENGTH_MAX = 20
@@ -67,6 +65,16 @@ UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now
  WHERE id = $1 AND attempts = $2
 """
 # A letter that waits already is only hurried, so asking twice is asking once.
+COME_DUE = """
+UPDATE dead_letters SET next_attempt_at = now()
+ WHERE service = $1 AND shop = $2 AND state = 'waiting'
+"""
+WAITING_OF = """
+SELECT asked.shop, (SELECT count(*) FROM (
+       SELECT FROM dead_letters WHERE dead_letters.shop = asked.shop AND state = 'waiting'
+        LIMIT $2) AS waiting) AS count
+  FROM unnest($1::text[]) AS asked (shop)
+"""
 REPLAY = """
 UPDATE dead_letters
    SET attempts = CASE state WHEN 'dead' THEN 0 ELSE attempts END,
@@ -144,8 +152,10 @@ async def add(
 
 
 def is_waiting(error: BaseException) -> bool:
-    """Whether nothing is wrong with it: somebody holds a lock, or a newer release knows it."""
-    return failures.is_locked(error) or isinstance(error, NewerVersionError)
+    """Whether nothing is wrong with it: somebody holds a lock, or its time has not come yet (an
+    error that says for how long it `waits_seconds`).
+    """
+    return failures.is_locked(error) or hasattr(error, "waits_seconds")
 
 
 async def run(service: str, attempt: Attempt, stop: asyncio.Event) -> None:
@@ -236,7 +246,7 @@ async def _postpone(letter: Letter, error: Exception) -> None:
     log.warning(
         "held up", service=letter.service, topic=letter.topic, reason=failures.reason(error)
     )
-    seconds = NEWER_SECONDS if isinstance(error, NewerVersionError) else POSTPONED_SECONDS
+    seconds = getattr(error, "waits_seconds", POSTPONED_SECONDS)
     async with db.connection() as connection:
         await connection.execute(POSTPONE, letter.id, letter.attempts, seconds)
 
@@ -259,10 +269,9 @@ def _next(attempts: int, error: BaseException) -> tuple[str, datetime | None]:
     then dead.
     """
     now = datetime.now(UTC)
-    if isinstance(error, NewerVersionError):
-        return "waiting", now + timedelta(seconds=NEWER_SECONDS)
-    if attempts == 0:
-        return "waiting", now + timedelta(seconds=POSTPONED_SECONDS)
+    if is_waiting(error) or attempts == 0:
+        seconds = getattr(error, "waits_seconds", POSTPONED_SECONDS)
+        return "waiting", now + timedelta(seconds=seconds)
     if failures.is_permanent(error) or attempts >= TRIES_MAX:
         return "dead", None
     jitter = random.uniform(1.0, 1.1)  # noqa: S311 - not for secrets
@@ -286,6 +295,17 @@ async def replay(shop: str, letter_id: int) -> None:
         not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id)
     ):
         raise NotFoundError("There is no such dead letter in this shop.")
+
+
+async def come_due(connection: Connection, service: str, shop: str) -> None:
+    """What waits in `shop` for `service` is tried again now: what it waited for is there."""
+    await connection.execute(COME_DUE, service, shop)
+
+
+async def waiting_of(connection: Connection, shops: Sequence[str], most: int) -> dict[str, int]:
+    """How many letters of each of `shops` wait, counted up to `most`."""
+    rows = await connection.fetch(WAITING_OF, list(shops), most)
+    return {row["shop"]: row["count"] for row in rows}
 
 
 async def replay_all(shop: str) -> int:

@@ -7,21 +7,17 @@ import os
 import time
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from app.errors import HoldfastError
+from app.facts import UPCASTS
 
 PACK_LEVEL = 1  # a third of the size for 6 µs a fact; more costs more than it saves
 UNPACKED_BYTES_MAX = 64 * 1024 * 1024
-# (topic, version it turns from) -> function giving the data of the next version; the current
-# version of a topic is the one no entry starts from. Old events live seven days on the bus, so an
-# entry may go a week after its deploy.
-UPCASTS: dict[tuple[str, int], Callable[[Any], Any]] = {}
 
 
 class BadEventError(HoldfastError):
@@ -40,6 +36,7 @@ class NewerVersionError(BadEventError):
     """An event of a version this program does not know yet: it waits for the release that does."""
 
     permanent, code = False, "unknown_version"
+    waits_seconds = 60.0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

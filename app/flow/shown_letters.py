@@ -31,7 +31,7 @@ SELECT id, service, topic, reference, reason, state, attempts, history, created_
 @dataclass(frozen=True, slots=True)
 class ShownLetter:
     """A letter for a page; `payload` is readable text, the beginning of a long one; `history` is
-    [{at, reason}].
+    [{at: datetime, reason}].
     """
 
     id: int
@@ -74,7 +74,10 @@ async def list_for_shop(shop: str, page: int = 1, size: int = 20) -> LetterPage:
 def _shown(row: Any) -> ShownLetter:
     fields = dict(row)
     payload, size = fields.pop("payload"), fields.pop("payload_bytes")
-    history = json.loads(fields.pop("history"))
+    history = [
+        {"at": datetime.fromisoformat(one["at"]), "reason": one["reason"]}
+        for one in json.loads(fields.pop("history"))
+    ]
     return ShownLetter(**fields, payload=readable(payload, size), history=history)
 
 

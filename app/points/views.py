@@ -40,6 +40,7 @@ class Program:
     state: str  # draft | live | paused
     edited_by: str
     created_at: datetime | None
+    returns: str = "goods"  # goods | money: what a return counts by
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +188,37 @@ class Overview:
     outstanding: int  # available + pending + held
     days: list[Day]  # oldest first, one for every day, also those without movement
     newest: list[Activity]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """Points and the day something becomes of them; None: later than those listed before."""
+
+    on: date | None  # in the shop's time zone
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a shopper has besides the balance."""
+
+    redemptions: list[RedemptionView]  # the newest ones, whatever became of them
+    codes: list[RedemptionView]  # not used, or being made; the newest first
+    codes_next: str  # the place of the next page of them
+    coming: list[Dated]  # points on hold-back, and from when they can be spent
+    ending: list[Dated]  # points that expire, and the last day to spend them
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One line of a shopper's history."""
+
+    kind: str  # earned | given | released | redeemed | returned | expired | repaid | owed | ...
+    points: int
+    change: int  # of the available points
+    order: str  # its name
+    reward: str
+    why: str  # a plain sentence, in English
+    on: date  # in the shop's time zone
+    until: date | None  # from when points on hold-back can be spent
+    at: datetime

@@ -86,7 +86,8 @@ async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
     except HoldfastError as error:
         form.problems[""] = error.message if error.permanent else UNSAVED
         return error.status
-    except Exception as error:  # noqa: BLE001 - whatever a store raises when it is away; what was typed must stay
+    except Exception as error:  # noqa: BLE001
+        # whatever a store raises when it is away; what was typed must stay
         log.warning("change not saved", reason=type(error).__name__)
         form.problems[""] = UNSAVED
         return 503

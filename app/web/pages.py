@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,9 +15,10 @@ import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
+from app import cells, db, rooms
 from app import config as settings
-from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
 from app.errors import HoldfastError
@@ -27,23 +27,16 @@ from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
-from app.web import banners, wording
+from app.web import banners, files, wording
 from app.web.banners import Banner
 
 T = TypeVar("T")
-NAVIGATION = (
-    ("/", "Home"),
-    ("/customers", "Customers"),
-    ("/program", "Program"),
-    ("/status", "Status"),
-)
 CARRIED = (
     "shop",
     "host",
     "embedded",
     "locale",
 )  # without these Shopify cannot be asked for a new id token
-STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
 
@@ -69,6 +62,16 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
+class Page(Route):
+    """A route that stands in the navigation under its `title`, where its service's routes do."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], title: str
+    ) -> None:
+        super().__init__(path, endpoint)
+        self.title = title
+
+
 def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Let `handler` answer only requests with a valid id token of Shopify admin, and its errors as
     pages.
@@ -83,6 +86,7 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return staff
+        cells.refuse_others(staff.shop, stores.config, "page")
         with on_behalf_of(staff.shop):
             token = admin_session.id_token(request)
             if not await installation.opened(staff, token, request.state.client, stores.config):
@@ -206,7 +210,7 @@ def render(
     html = environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
-        navigation=NAVIGATION,
+        navigation=_navigation(visit.request),
         here="/" + visit.request.url.path.split("/")[1],
         link=functools.partial(link, carry),
         carry=carry,
@@ -226,6 +230,10 @@ def render(
 
 
 HTTP_ERROR = 400
+
+
+def _navigation(request: Request) -> list[tuple[str, str]]:
+    return [(one.path, one.title) for one in request.app.routes if isinstance(one, Page)]
 
 
 def error_page(status: int, message: str) -> HTMLResponse:
@@ -250,15 +258,6 @@ def page_number(request: Request) -> int:
     return int(typed) if re.fullmatch(r"[1-9][0-9]{0,5}", typed) else 1
 
 
-@functools.cache
-def static(name: str) -> str:
-    """The address of a file under static/, with its contents' digest, so that browsers may keep
-    it for ever.
-    """
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
-
-
 environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
     autoescape=True,
@@ -266,7 +265,7 @@ environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.globals.update(static=static, now=lambda: datetime.now(UTC))
+environment.globals.update(static=files.address, now=lambda: datetime.now(UTC))
 environment.filters.update(
     short=wording.short,
     local=wording.local,

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app import calendar
+from app import money as amounts
 
 
 def clock(moment: datetime, timezone: str) -> str:
@@ -51,5 +52,4 @@ def short(number: int) -> str:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    symbol = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
-    return f"{symbol}{amount:,.2f}" if symbol else f"{amount:,.2f} {currency}"
+    return amounts.text(amount, currency)

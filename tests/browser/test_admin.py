@@ -1,19 +1,15 @@
 """The merchant's screens in Chromium, framed by the stand-in admin as Shopify frames them."""
 
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Route, expect, sync_playwright
 
+from tests.browser.chromium import ARGUMENTS, executable
 from tests.stack import Stack, wait_for
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 POLARIS = re.compile(r"/polaris\.js")
 # a stand-in for Polaris: what matters to us is that its elements become defined and bring headings
 # of their own
@@ -31,12 +27,8 @@ for (const name of ["s-page", "s-section", "s-banner", "s-badge"]) {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
-        pytest.skip("There is no chromium on this machine.")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         yield started
         started.close()
 

@@ -12,15 +12,15 @@ from app.points.views import Program
 RATE_MAX = 10_000
 DAYS_MAX = 3_650
 DEFAULT_REWARDS = (("5.00 off", 100, "5.00"), ("30.00 off", 500, "30.00"))
-EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback"})
+EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback", "returns"})
 # what a programme can become from what it is; it never becomes a draft again
 NEXT_STATES = {"draft": {"live"}, "live": {"paused"}, "paused": {"live"}}
 # two edits at once: the second becomes the version after the first
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('program/' || $1::text, 0))"
 INSERT_VERSION = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency, state, edited_by, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())
+                              timezone, currency, state, edited_by, returns, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
 """
 INSERT_REWARDS = """
 INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
@@ -48,9 +48,21 @@ async def ensure_program(shop: str, currency: str, timezone: str, state: str = "
         return await terms.program(conn, shop)
 
 
+async def follow_shop(shop: str, currency: str, timezone: str) -> None:
+    """What a shop says of itself now, empty where it does not: a new version of its programme where
+    that has another currency or zone; a shop that has none yet gets it with its installation.
+    """
+    async with db.transaction() as conn:
+        await conn.execute(LOCK, shop)
+        current = await terms.program(conn, shop)
+        told = {"currency": currency or current.currency, "timezone": timezone or current.timezone}
+        if current.version and (current.currency, current.timezone) != (*told.values(),):
+            await _insert(conn, current, told, "Holdfast")
+
+
 async def edit_program(shop: str, fields: dict[str, Any], by: str) -> Program:
-    """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback
-    (text or typed).
+    """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback,
+    returns (text or typed).
 
     What stays the same makes no version. Raises BadInputError with the sentence to show beside the
     form.
@@ -97,6 +109,7 @@ async def _insert(conn: Connection, current: Program, changed: dict[str, Any], b
         value("currency"),
         value("state"),
         text.clean(by, 64),
+        value("returns"),
     )
 
 
@@ -114,6 +127,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         raise BadInputError("Please choose how to round: down, nearest or up.")
     if fields.get("clawback", "debt") not in rules.POLICIES:
         raise BadInputError("Please choose what happens on a refund.")
+    if fields.get("returns", "goods") not in rules.RETURNS:
+        raise BadInputError("Please choose what a return counts by.")
     if "pending_days" in fields:
         checked["pending_days"] = _days(fields["pending_days"], 0)
     if "expiry_days" in fields:

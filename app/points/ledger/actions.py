@@ -154,6 +154,8 @@ async def _account(conn: Connection, batch: Batch, shop: str, customer_id: str) 
     account = batch.by_customer.get((shop, customer_id))
     if account is None:
         raise NotFoundError(NOBODY)
+    if account.merged_into is not None:
+        raise ConflictError("This customer was merged into another one, who has the points now.")
     return account
 
 

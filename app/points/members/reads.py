@@ -12,10 +12,12 @@ from app.errors import NotFoundError
 from app.paging import Cursor, Links
 from app.points.earning import terms
 from app.points.ledger import balances, bulk, totals
+from app.points.members import account as accounts
 from app.points.members import detail, filters, history, lists
 from app.points.members.filters import Found, Wanted
 from app.points.members.history import Asked
 from app.points.views import (
+    Account,
     Balance,
     BulkView,
     Day,
@@ -23,6 +25,7 @@ from app.points.views import (
     MemberDetail,
     MemberList,
     MemberRow,
+    Movement,
     Overview,
     Program,
     RedemptionView,
@@ -41,7 +44,7 @@ REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
 READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
 EVERYTHING = Asked()
-REDEMPTION_COLUMNS = "id, state, code, title, points, reason, created_at"
+REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
 
 
 async def balance(shop: str, customer_id: str) -> Balance:
@@ -106,6 +109,30 @@ async def redemptions(shop: str, customer_id: str) -> list[RedemptionView]:
     """The newest 20 redemptions of this customer."""
     async with db.connection() as conn:
         return await _redemptions(conn, shop, customer_id)
+
+
+async def account(shop: str, customer_id: str, timezone: str) -> Account:
+    """Codes and dates of a customer, days in that time zone; nothing for one who is no member."""
+    async with db.connection() as conn:
+        rows, codes_next = await accounts.codes(conn, shop, customer_id)
+        coming, ending = await accounts.dates(conn, shop, customer_id, timezone)
+        newest = await _redemptions(conn, shop, customer_id)
+    return Account(newest, [redemption_view(row) for row in rows], codes_next, coming, ending)
+
+
+async def codes(shop: str, customer_id: str, place: str) -> tuple[list[RedemptionView], str]:
+    """The codes of this customer after `place`, and the place of the next page."""
+    async with db.connection() as conn:
+        rows, codes_next = await accounts.codes(conn, shop, customer_id, place)
+    return [redemption_view(row) for row in rows], codes_next
+
+
+async def shopper_history(
+    shop: str, customer_id: str, timezone: str, place: str = ""
+) -> tuple[list[Movement], str]:
+    """What happened to this customer's points before `place`, and the place of the next page."""
+    async with db.connection() as conn:
+        return await accounts.history(conn, shop, customer_id, timezone, place)
 
 
 async def waiting_redemptions(shop: str) -> int:

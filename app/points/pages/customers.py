@@ -24,7 +24,7 @@ from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
 from app.web import forms, pages
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 T = TypeVar("T")
 
@@ -180,7 +180,7 @@ def _customer_id(visit: Visit) -> str:
 
 
 routes: list[BaseRoute] = [
-    Route("/customers", listing.customers, name="customers"),
+    Page("/customers", listing.customers, "Customers"),
     *bulk.routes,
     Route("/customers/{customer_id}", customer, name="customer"),
     Route("/customers/{customer_id}/adjust", adjust, methods=["POST"]),

@@ -21,7 +21,7 @@ from app.resilience import reading
 from app.resilience.reading import Reading
 from app.web import forms, pages, wording
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 EXAMPLE_ORDER = Decimal("49.90")
 DAYS_MAX = 3_650
@@ -32,6 +32,10 @@ TITLE_LENGTH_MAX = 120
 ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
 # explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
 # refunded
+RETURNS = {
+    "goods": "The goods: they are back, whatever was paid for them",
+    "money": "The money: what you keep, such as a restocking fee, still earns",
+}
 CLAWBACKS = {
     "pending_only": (
         "Only points still held back",
@@ -121,6 +125,7 @@ async def _program(
         example=example_sentence(rule.values, visit.currency) if rule else "",
         roundings=ROUNDINGS,
         clawbacks=CLAWBACKS,
+        returns=RETURNS,
         rewards=[
             (row, reward if reward and reward_id == row.id else _reward_form(row))
             for row in rewards.value or []
@@ -139,6 +144,7 @@ def typed(program: Program) -> dict[str, str]:
         "pending_days": str(program.pending_days),
         "expiry_days": "" if program.expiry_days is None else str(program.expiry_days),
         "clawback": program.clawback,
+        "returns": program.returns,
     }
 
 
@@ -155,7 +161,8 @@ async def edit(visit: Visit) -> Response:
     form = Form("rule-", values, _rule_problems(values))
     if form.problems:
         return await _program(visit, rule=form, status=422)
-    fields = {name: values[name] for name in ("rate", "rounding", "clawback")}
+    named = ("rate", "rounding", "clawback", "returns")
+    fields = {name: values[name] for name in named if name in values}
     fields["pending_days"] = values["pending_days"] or "0"
     changed: dict[str, Any] = {
         **fields,
@@ -166,7 +173,7 @@ async def edit(visit: Visit) -> Response:
     )
     if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
-    return await _program(visit, toast="Saved. It counts for orders paid from now on")
+    return await _program(visit, toast="Saved. It counts for orders placed from now on")
 
 
 @admin_page
@@ -195,6 +202,8 @@ def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
         found["rounding"] = "Please choose how to round."
     if values.get("clawback") not in CLAWBACKS:
         found["clawback"] = "Please choose what happens on a refund."
+    if values.get("returns", "goods") not in RETURNS:
+        found["returns"] = "Please choose what a return counts by."
     return found
 
 
@@ -216,7 +225,8 @@ def example_sentence(values: Mapping[str, str], currency: str) -> str:
     rate, rounding = forms.decimal(values.get("rate", ""), places_max=4), values.get("rounding", "")
     if rate is None or not 0 < rate <= RATE_MAX or rounding not in ROUNDINGS:
         return "Give a rate to see what an order would earn."
-    points = rules.points_for(rules.micros(str(EXAMPLE_ORDER)), rules.rate_units(rate), rounding)
+    base = (rules.micros(str(EXAMPLE_ORDER)), 1)
+    points = rules.points_for(base, rules.rate_units(rate), rounding)
     return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
 
 
@@ -282,7 +292,7 @@ async def _reward(visit: Visit, reward_id: str) -> RewardView:
 
 
 routes: list[BaseRoute] = [
-    Route("/program", program, name="program"),
+    Page("/program", program, "Program"),
     Route("/program/edit", edit, methods=["POST"]),
     Route("/program/example", example),
     Route("/program/state", change_state, methods=["POST"]),

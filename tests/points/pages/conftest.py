@@ -1,4 +1,4 @@
-"""The merchant's browser of the admin tests."""
+"""The pages of points are opened as all of admin is."""
 
 from tests.admin.conftest import _fresh_process, alice, charlie, http
 

@@ -41,10 +41,10 @@ async def test_every_row_says_why() -> None:
     await program(rate="1.5", rounding="up", clawback="debt")
     await handle(paid("1001", line("49.90", 1, "a"), line("10.00", gift_card=True)))
     earned = (
-        "75 points for order #1001: 49.90 USD of merchandise at 1.5 points a unit, rounded "
+        "75 points for order #1001: $49.90 of merchandise at 1.5 points a unit, rounded "
         "up (rule 1)."
     )
-    assert await sentences() == [f"{earned} Gift cards earn nothing."]
+    assert await sentences() == [f"{earned} Gift cards and tips earn nothing."]
     await ledger.adjust(ALICE, BOB, -60, "Wrong order", "a1", "staff-1")
     await handle(refunded("1001", "r1", {"a": 1}))
     await handle(paid("1002", line("20.00")))
@@ -54,7 +54,7 @@ async def test_every_row_says_why() -> None:
         f"{back}, 15 of them from the balance.",
         f"{back}; these were no longer there and are owed.",
         (
-            "30 points for order #1002: 20.00 USD of merchandise at 1.5 points a unit, rounded up "
+            "30 points for order #1002: $20.00 of merchandise at 1.5 points a unit, rounded up "
             "(rule 1)."
         ),
         "30 points went to what was owed after an earlier refund; 30 are still owed.",

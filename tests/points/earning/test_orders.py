@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("stores")
 async def test_a_paid_order_earns_a_point_a_whole_unit_of_its_merchandise() -> None:
     await handle(paid("1", line("40.00"), line("9.90"), line("25.00", gift_card=True)))
     assert await figures() == {"available": 49}
-    assert await one("SELECT outcome FROM awards") == "earned"
+    assert await one("SELECT outcome FROM grants") == "earned"
     assert [fact.topic for fact in await written()] == ["points.earned"]
 
 
@@ -38,7 +38,7 @@ async def test_the_same_order_told_twice_earns_once() -> None:
 async def test_guests_and_test_orders_are_recorded_and_earn_nothing() -> None:
     await handle(paid("1", line("10.00"), customer=None), paid("2", line("10.00"), test=True))
     async with db.connection() as conn:
-        rows = await conn.fetch("SELECT outcome, points FROM awards ORDER BY order_id")
+        rows = await conn.fetch("SELECT outcome, points FROM grants ORDER BY source")
     assert [tuple(row) for row in rows] == [("guest", 0), ("test", 0)]
     assert await one("SELECT count(*) FROM ledger") == 0
 
@@ -84,7 +84,7 @@ async def test_pending_only_leaves_what_is_available() -> None:
     await handle(paid("1", line("10.00", 1, "a")))
     await handle(refunded("1", "r1", {"a": 1}))
     assert await figures() == {"available": 10}
-    assert await one("SELECT forgiven FROM reversals") == 10
+    assert await one("SELECT forgiven FROM grants") == 10
 
 
 async def test_a_debt_is_repaid_by_later_earnings_first() -> None:
@@ -131,7 +131,7 @@ async def test_an_old_order_with_hold_back_is_available_at_once() -> None:
 async def test_an_amount_that_is_no_number_is_refused_for_good() -> None:
     with pytest.raises(BadInputError):
         await handle(paid("1", line("ten")))
-    assert await one("SELECT count(*) FROM awards") == 0
+    assert await one("SELECT count(*) FROM grants") == 0
 
 
 async def test_another_shops_order_with_the_same_number_is_another_order() -> None:

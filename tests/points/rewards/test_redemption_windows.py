@@ -13,7 +13,7 @@ from app.points.ledger.audit import verify
 from app.points.rewards import discounts, redemption, settling
 from app.writes import Writes
 from tests.flow.helpers import written
-from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
+from tests.points.rewards.discounts import CLIENT, hold, make_due
 from tests.points.world import figures, one
 
 HELD, CAPTURED, BACK = (
@@ -25,13 +25,6 @@ HELD, CAPTURED, BACK = (
 
 class KilledError(BaseException):
     """The process ends here: no `except Exception` sees it."""
-
-
-@pytest.fixture
-def shopify(stores: db.Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
-    stand_in = Shopify()
-    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
-    return stand_in
 
 
 @pytest.fixture

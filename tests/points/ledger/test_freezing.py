@@ -101,7 +101,7 @@ async def test_a_store_in_trouble_freezes_nobody(monkeypatch: pytest.MonkeyPatch
     await program(expiry_days=1)
     await everybody_earns()
 
-    async def away(*_: object) -> None:
+    async def away(*_: object, **__: object) -> None:
         raise ConnectionResetError
 
     monkeypatch.setattr(expiry, "_order_names", away)

@@ -78,8 +78,8 @@ async def test_a_changed_balance_or_lot_is_drift() -> None:
 
 async def test_an_award_without_its_ledger_row_is_named() -> None:
     await history()
-    await tamper("UPDATE awards SET points = points + 1 WHERE order_id = '3'")
-    assert any("award" in problem for problem in (await verify()).problems)
+    await tamper("UPDATE grants SET points = points + 1 WHERE source = 'order:3'")
+    assert any("a grant is not in the ledger" in problem for problem in (await verify()).problems)
 
 
 async def test_postgres_writes_the_same_bytes_as_the_posting() -> None:
@@ -143,7 +143,7 @@ async def test_a_member_deleted_with_all_rows_is_noticed_from_the_second_time_on
             f"DELETE FROM {table} WHERE member_id = (SELECT id FROM members WHERE customer_id = "
             f"'7001')"
         )
-    await tamper("DELETE FROM awards WHERE order_id !~ 'c'")
+    await tamper("DELETE FROM grants WHERE source !~ ':c'")
     await tamper("DELETE FROM members WHERE customer_id = '7001'")
     assert (await verify()).is_sound, "nothing that is left says so"
     for again in (await verify(shop, signing), await verify(shop, signing)):
@@ -208,7 +208,7 @@ async def test_a_walk_goes_on_where_it_was_left(
                     break
             members += report.members
             assert report.is_sound
-        assert (members, place.stage) == (whole.members, "reversals")
+        assert (members, place.stage) == (whole.members, "grants")
 
 
 async def test_only_the_asked_shop_is_looked_at() -> None:
@@ -216,6 +216,6 @@ async def test_only_the_asked_shop_is_looked_at() -> None:
     await program("charlie.myshopify.com")
     await handle(paid("1", line("10.00"), shop="charlie.myshopify.com"))
     await tamper("UPDATE members SET available = 0 WHERE shop = 'charlie.myshopify.com'")
-    await tamper("UPDATE awards SET points = 1 WHERE shop = 'charlie.myshopify.com'")
+    await tamper("UPDATE grants SET points = 1 WHERE shop = 'charlie.myshopify.com'")
     assert ((await verify(ALICE)).is_sound, (await verify(ALICE)).members) == (True, 2)
     assert not (await verify("charlie.myshopify.com")).is_sound

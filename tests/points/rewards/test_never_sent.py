@@ -7,17 +7,10 @@ import pytest
 from app.points.rewards import discounts, redemption
 from app.resilience.guard import BusyError, RefusedByCircuitError
 from app.shopify.graphql import ThrottledError
-from tests.points.test_redemption import CLIENT, Shopify, hold, make_due
+from tests.points.rewards.discounts import CLIENT, hold, make_due
 from tests.points.world import figures, one
 
 pytestmark = pytest.mark.usefixtures("stores")
-
-
-@pytest.fixture
-def shopify(monkeypatch: pytest.MonkeyPatch) -> Shopify:
-    stand_in = Shopify()
-    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
-    return stand_in
 
 
 @pytest.mark.parametrize(

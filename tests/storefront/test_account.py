@@ -100,12 +100,22 @@ async def test_a_code_used_in_an_order_without_points_goes_after_a_while(
     assert (await me(http))["codes"] == []
 
 
+async def in_force_for_long() -> None:
+    """The rules are those of the orders' time."""
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE program_versions"
+            " SET created_at = now() - interval '100 days' + version * interval '1 day'"
+        )
+
+
 @pytest.mark.parametrize(("zone", "hour"), [("Pacific/Auckland", 23), ("America/Los_Angeles", 2)])
 async def test_points_to_come_and_to_end_are_dated_by_the_shops_days(
     http, rewards, stores, zone: str, hour: int
 ) -> None:
     await earning.ensure_program(ALICE, "USD", "UTC")
     await program(pending_days=3, expiry_days=30, timezone=zone)
+    await in_force_for_long()
     placed = now().replace(hour=hour, minute=30) - timedelta(days=1)
     await handle(paid("1001", line("80.00"), at=placed))
     await handle(paid("1002", line("40.00"), at=placed + timedelta(minutes=1)))
@@ -188,6 +198,7 @@ async def test_the_history_pages_through_all_of_it_in_order_and_names_no_member_
 
 async def test_points_on_hold_back_say_from_when_in_the_history_too(http, rewards) -> None:
     await program(pending_days=5, timezone="Asia/Tokyo")
+    await in_force_for_long()
     await handle(paid("1001", line("60.00"), at=days_ago(1)))
     row = (await whole_history(http))[0]
     body = await me(http)

@@ -4,15 +4,14 @@ nothing of them once deleted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from app import text
-from app.errors import BadInputError
 from app.facts import CustomerChanged, CustomerDeleted, CustomerMerged, OrderBuyer
-from app.flow.event import Event
+from app.flow.event import Event, occurred_at
 
 CHANGED = ("customer.created", "customer.updated")
 DELETED = "customer.deleted"
@@ -167,7 +166,7 @@ async def keep(connection: Any, events: Sequence[Event]) -> None:
     for event in events:
         if event.topic == MERGED:
             merged = _merged.decode(event.data)
-            gone_at = _occurred_at(event)
+            gone_at = occurred_at(event)
             await connection.execute(
                 MERGE, event.shop, merged.customer_id, merged.kept_id, gone_at, NAMELESS
             )
@@ -185,7 +184,7 @@ def gather(events: Sequence[Event]) -> dict[Key, Told]:
         elif event.topic in CHANGED:
             changed = _changed.decode(event.data)
             told = found.setdefault((event.shop, changed.customer_id), Told())
-            at = changed.updated_at or _occurred_at(event)
+            at = changed.updated_at or occurred_at(event)
             profile = _profile(at, changed.name, changed.email)
             told.profile = max(told.profile or profile, profile)
             if changed.consent:
@@ -193,7 +192,7 @@ def gather(events: Sequence[Event]) -> dict[Key, Told]:
                 told.consent = max(told.consent or consent, consent)
         elif event.topic == DELETED:
             told = found.setdefault((event.shop, _deleted.decode(event.data).customer_id), Told())
-            at = _occurred_at(event)
+            at = occurred_at(event)
             told.deleted_at = min(told.deleted_at or at, at)
     return found
 
@@ -250,7 +249,7 @@ def _read_order(found: dict[Key, Told], event: Event) -> None:
     if not order.customer_id or not order.is_paid:
         return
     told = found.setdefault((event.shop, order.customer_id), Told())
-    at = order.processed_at or _occurred_at(event)
+    at = order.processed_at or occurred_at(event)
     if not order.test:
         first = (at, text.clean(order.order_id, ORDER_ID_LENGTH))
         told.first_order = min(told.first_order or first, first)
@@ -262,14 +261,6 @@ def _read_order(found: dict[Key, Told], event: Event) -> None:
 
 def _profile(at: datetime, name: str, email: str) -> Profile:
     return Profile(at, text.clean(name, NAME_LENGTH), text.clean(email, EMAIL_LENGTH))
-
-
-def _occurred_at(event: Event) -> datetime:
-    try:
-        at = datetime.fromisoformat(event.occurred_at)
-    except ValueError as error:
-        raise BadInputError("The event does not say when it occurred.") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _row(key: Key, told: Told) -> tuple[Any, ...]:

@@ -17,7 +17,6 @@ from app.points.members import detail, filters, history, lists
 from app.points.members.filters import Found, Wanted
 from app.points.members.history import Asked
 from app.points.views import (
-    Account,
     Balance,
     BulkView,
     Day,
@@ -25,7 +24,6 @@ from app.points.views import (
     MemberDetail,
     MemberList,
     MemberRow,
-    Movement,
     Overview,
     Program,
     RedemptionView,
@@ -108,31 +106,7 @@ async def rewards(shop: str, active_only: bool = False) -> list[RewardView]:
 async def redemptions(shop: str, customer_id: str) -> list[RedemptionView]:
     """The newest 20 redemptions of this customer."""
     async with db.connection() as conn:
-        return await _redemptions(conn, shop, customer_id)
-
-
-async def account(shop: str, customer_id: str, timezone: str) -> Account:
-    """Codes and dates of a customer, days in that time zone; nothing for one who is no member."""
-    async with db.connection() as conn:
-        rows, codes_next = await accounts.codes(conn, shop, customer_id)
-        coming, ending = await accounts.dates(conn, shop, customer_id, timezone)
-        newest = await _redemptions(conn, shop, customer_id)
-    return Account(newest, [redemption_view(row) for row in rows], codes_next, coming, ending)
-
-
-async def codes(shop: str, customer_id: str, place: str) -> tuple[list[RedemptionView], str]:
-    """The codes of this customer after `place`, and the place of the next page."""
-    async with db.connection() as conn:
-        rows, codes_next = await accounts.codes(conn, shop, customer_id, place)
-    return [redemption_view(row) for row in rows], codes_next
-
-
-async def shopper_history(
-    shop: str, customer_id: str, timezone: str, place: str = ""
-) -> tuple[list[Movement], str]:
-    """What happened to this customer's points before `place`, and the place of the next page."""
-    async with db.connection() as conn:
-        return await accounts.history(conn, shop, customer_id, timezone, place)
+        return await newest_redemptions(conn, shop, customer_id)
 
 
 async def waiting_redemptions(shop: str) -> int:
@@ -191,7 +165,7 @@ async def member(
         row = await _member_row(conn, shop, customer_id)
         expiries, expiries_links = await detail.expiries(conn, row["id"], expiries_at)
         events, events_links = await history.events(conn, shop, row["id"], asked, at)
-        redeemed = await _redemptions(conn, shop, customer_id)
+        redeemed = await newest_redemptions(conn, shop, customer_id)
     figures = (row["available"], row["pending"], row["held"], row["debt"], row["sequence"])
     return MemberDetail(
         lists.member_row(row),
@@ -294,7 +268,8 @@ def redemption_view(row: Any) -> RedemptionView:
     )
 
 
-async def _redemptions(conn: Any, shop: str, customer_id: str) -> list[RedemptionView]:
+async def newest_redemptions(conn: Any, shop: str, customer_id: str) -> list[RedemptionView]:
+    """As `redemptions`, on a connection in use."""
     rows = await conn.fetch(
         f"SELECT {REDEMPTION_COLUMNS} FROM redemptions WHERE shop = $1 AND customer_id = $2 "
         "ORDER BY created_at DESC, id LIMIT $3",

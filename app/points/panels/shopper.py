@@ -10,7 +10,7 @@ from starlette.requests import Request
 from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
-from app.points.members import account, reads
+from app.points.members import account, own, reads
 from app.points.panels import balance, redeeming
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
@@ -88,7 +88,7 @@ async def history(request: Request, caller: Caller) -> tuple[int, dict[str, Any]
     time_zone = shelf.get("time_zone", "UTC")
 
     async def load(customer_id: str) -> dict[str, Any]:
-        movements, after = await reads.shopper_history(caller.shop, customer_id, time_zone, place)
+        movements, after = await own.history(caller.shop, customer_id, time_zone, place)
         return {"history": [asdict(one) for one in movements], "next": after}
 
     return await _page(request, caller, f"history:{time_zone}:{place}", load)
@@ -99,7 +99,7 @@ async def codes(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     place = account.code_place(request.query_params.get("after", ""))
 
     async def load(customer_id: str) -> dict[str, Any]:
-        found, after = await reads.codes(caller.shop, customer_id, place)
+        found, after = await own.codes(caller.shop, customer_id, place)
         return {"codes": [balance.redemption(view) for view in found], "next": after}
 
     return await _page(request, caller, f"codes:{place}", load)
@@ -170,7 +170,7 @@ async def _account(
         return NO_ACCOUNT
 
     async def load() -> dict[str, Any]:
-        loaded = await reads.account(shop, customer_id, time_zone)
+        loaded = await own.account(shop, customer_id, time_zone)
         return {
             "redemptions": [balance.redemption(view) for view in loaded.redemptions],
             "codes": [balance.redemption(view) for view in loaded.codes],

@@ -12,9 +12,10 @@ from app.points.earning import actions as earning
 from app.points.members import reads
 from app.points.panels import shopper
 from app.points.rewards import actions as rewards
-from tests.admin.staff import Staff, buys, open_app, text
+from tests.admin.staff import Staff, buys, text
 from tests.points import world
 from tests.points.world import ALICE, BOB, figures, line, paid, program, refunded
+from tests.web_app import open_app
 
 
 def test_installing_starts_as_draft_unless_somebody_tries_it_out() -> None:

@@ -30,7 +30,7 @@ def test_installing_starts_as_draft_unless_somebody_tries_it_out() -> None:
 async def test_an_order_is_kept_with_its_reason_and_earns_nothing_also_later(state: str) -> None:
     await program(state=state)
     await world.handle(paid("1", line("50.00", 1, "l1")))
-    assert await world.one("SELECT outcome FROM awards WHERE order_id = '1'") == state
+    assert await world.one("SELECT outcome FROM grants WHERE source = 'order:1'") == state
     await program(state="live")
     await world.handle(paid("1", line("50.00", 1, "l1")), refunded("1", "77", {"l1": 1}))
     assert await figures() == {}

@@ -49,6 +49,7 @@ class Config:
     app_bridge_url: str
     polaris_url: str
     redis_is_durable: bool  # said of a Redis that does not tell how it is set up
+    program_starts_as: str  # draft until the merchant starts it; live where somebody tries it out
     lane_rate_per_second: float
     lane_burst: int
     lane_max_length: int
@@ -155,9 +156,7 @@ class _Reader:
 
 
 def _problems(config: Config) -> list[str]:
-    """What is wrong with the secrets, by the name of their setting and never by their value: it
-    would be noticed hours later, at the first installation, or never.
-    """
+    """What is wrong, by the setting's name and never its value: noticed hours later, or never."""
     found = []
     for name, secrets_, is_usable, wanted in (
         ("TOKEN_KEYS", config.token_keys, _is_token_key, "32 bytes in URL-safe base64"),
@@ -178,6 +177,8 @@ def _problems(config: Config) -> list[str]:
             for name, one in given.items()
             if one and len(one) < SECRET_BYTES_MIN
         ]
+    if config.program_starts_as not in {"draft", "live"}:
+        found.append("PROGRAM_STARTS_AS must be draft or live")
     if not all(config.shop_cells.values()):
         found.append("SHOP_CELLS must name shops and their cells, like alice.myshopify.com=2")
     if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
@@ -277,6 +278,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         ),
         polaris_url=env.get("POLARIS_URL", "https://cdn.shopify.com/shopifycloud/polaris.js"),
         redis_is_durable=env.get("REDIS_DURABLE", "").lower() in {"yes", "true", "1"},
+        program_starts_as=env.get("PROGRAM_STARTS_AS", "") or "draft",
         lane_rate_per_second=number("LANE_RATE_PER_SECOND", 5.0),
         lane_burst=number("LANE_BURST", 50),
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),

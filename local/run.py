@@ -170,6 +170,8 @@ def main() -> None:
         "HOLDFAST_RUN": str(data),
         "HOLDFAST_SUPERVISOR": str(control_socket),
         "HOLDFAST_WORDS": words(),
+        # whoever tries Holdfast out sees points from the first order on
+        "PROGRAM_STARTS_AS": os.environ.get("PROGRAM_STARTS_AS", "live"),
         "PROMETHEUS_MULTIPROC_DIR": str(data / "metrics"),
         "APP_URL": f"http://127.0.0.1:{config.port}",
         "PORT": str(config.port),

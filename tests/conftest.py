@@ -61,6 +61,7 @@ class Servers:
     def environment(self) -> dict[str, str]:
         return {
             "HOLDFAST_ENV": "development",
+            "PROGRAM_STARTS_AS": "live",
             "HOLDFAST_DATA": str(self.directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
             "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.postgres_port}/postgres",

@@ -37,6 +37,7 @@ class Stack:
         self.environment = {
             **os.environ,
             "HOLDFAST_ENV": "development",
+            "PROGRAM_STARTS_AS": "live",
             "HOLDFAST_DATA": str(directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
             "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.ports['postgres']}/postgres",

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from app import db
 from app.core import handlers as core_handlers
 from app.core import reads as core_reads
-from app.flow import dead_letters, shown_letters
+from app.flow import dead_letters, due_letters, shown_letters
 from app.flow.bus import consumer, places
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import ingest, translation
@@ -197,7 +197,7 @@ async def test_an_order_before_the_app_is_opened_is_kept_and_counts_once_it_is(
     )
     await install(stranger)
     async with db.transaction() as connection:  # as the first opening does
-        await dead_letters.come_due(connection, "ingest", stranger)
+        await due_letters.come_due(connection, "ingest", stranger)
     replayer = ingest.replayer(payloads.translate, core_reads.known_shops)
     assert await dead_letters.retry_due("ingest", replayer) == 2
     await drive(stores)

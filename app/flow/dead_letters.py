@@ -65,16 +65,6 @@ UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now
  WHERE id = $1 AND attempts = $2
 """
 # A letter that waits already is only hurried, so asking twice is asking once.
-COME_DUE = """
-UPDATE dead_letters SET next_attempt_at = now()
- WHERE service = $1 AND shop = $2 AND state = 'waiting'
-"""
-WAITING_OF = """
-SELECT asked.shop, (SELECT count(*) FROM (
-       SELECT FROM dead_letters WHERE dead_letters.shop = asked.shop AND state = 'waiting'
-        LIMIT $2) AS waiting) AS count
-  FROM unnest($1::text[]) AS asked (shop)
-"""
 REPLAY = """
 UPDATE dead_letters
    SET attempts = CASE state WHEN 'dead' THEN 0 ELSE attempts END,
@@ -295,17 +285,6 @@ async def replay(shop: str, letter_id: int) -> None:
         not await _replay(shop, letter_id) and not await DeadLetter.exists(shop=shop, id=letter_id)
     ):
         raise NotFoundError("There is no such dead letter in this shop.")
-
-
-async def come_due(connection: Connection, service: str, shop: str) -> None:
-    """What waits in `shop` for `service` is tried again now: what it waited for is there."""
-    await connection.execute(COME_DUE, service, shop)
-
-
-async def waiting_of(connection: Connection, shops: Sequence[str], most: int) -> dict[str, int]:
-    """How many letters of each of `shops` wait, counted up to `most`."""
-    rows = await connection.fetch(WAITING_OF, list(shops), most)
-    return {row["shop"]: row["count"] for row in rows}
 
 
 async def replay_all(shop: str) -> int:

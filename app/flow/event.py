@@ -103,6 +103,15 @@ def age_seconds(event_id: str) -> float:
     return max(0.0, time.time() - milliseconds / 1000)
 
 
+def occurred_at(event: Event) -> datetime:
+    """When it happened, by whoever told it. Raises BadEventError."""
+    try:
+        at = datetime.fromisoformat(event.occurred_at)
+    except ValueError as error:
+        raise BadEventError("The event does not say when it occurred.") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 

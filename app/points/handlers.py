@@ -50,7 +50,8 @@ async def handle(
     What comes back writes the new balances to the cache, to be awaited after the commit.
     """
     now = datetime.now(UTC)
-    await _welcome([event for event in events if event.topic in {INSTALLED, UPDATED}])
+    state = stores.config.program_starts_as if stores else "live"
+    await _welcome([event for event in events if event.topic in {INSTALLED, UPDATED}], state)
     incoming = facts.read(events, now)
     batch = OrderBatch(incoming, now)
     await batch.load(conn)
@@ -82,14 +83,14 @@ class Installed(msgspec.Struct, frozen=True):
     timezone: str
 
 
-async def _welcome(events: Sequence[Event]) -> None:
+async def _welcome(events: Sequence[Event], state: str) -> None:
     """Give new shops their programme and first rewards, and let programmes follow their shops. In
     the order of the shops: each one's programme is locked.
     """
     for event in sorted(events, key=lambda one: one.shop):
         if event.topic == INSTALLED:
             told = msgspec.json.decode(event.data, type=Installed)
-            await actions.ensure_program(event.shop, told.currency, told.timezone)
+            await actions.ensure_program(event.shop, told.currency, told.timezone, state)
         else:
             said = msgspec.json.decode(event.data, type=ShopUpdated)
             await actions.follow_shop(event.shop, said.currency, said.timezone)

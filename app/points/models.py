@@ -139,7 +139,8 @@ class Grant(Model):
     source = fields.CharField(max_length=64)  # order:123
     name = fields.CharField(max_length=64, default="")
     member_id = fields.BigIntField(null=True)  # null while it gives to nobody
-    outcome = fields.CharField(max_length=16)  # earned | zero | guest | test | unpaid | waiting
+    # earned | zero | guest | test | unpaid | waiting | draft | paused
+    outcome = fields.CharField(max_length=16)
     rule_version = fields.IntField()
     # JSON as text: Python alone reads it, and Postgres need not parse it
     frozen = fields.TextField()  # rules.Frozen; empty while only refunds of it are known
@@ -193,12 +194,41 @@ class ProgramVersion(Model):
     returns = fields.CharField(max_length=8, db_default="goods")  # goods | money
     timezone = fields.CharField(max_length=64, default="UTC")
     currency = fields.CharField(max_length=3, default="USD")
+    state = fields.CharField(max_length=8, db_default="live")  # draft | live | paused
     edited_by = fields.CharField(max_length=64, default="")
     created_at = fields.DatetimeField(auto_now_add=True)  # in force from then on
 
     class Meta:
         table = "program_versions"
         unique_together = (("shop", "version"),)
+
+
+class BulkAdjustment(Model):
+    """One change of points for many customers: who they are is written down first, then each of
+    them gets it once.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    key = fields.CharField(max_length=128)
+    points = fields.BigIntField()
+    reason = fields.TextField()
+    filters = fields.TextField()  # JSON: whom it is for
+    asked_by = fields.CharField(max_length=64)  # the id of staff
+    state = fields.CharField(max_length=16)  # choosing | changing | done | too_many
+    walked_at = fields.DatetimeField(null=True)  # how far the members were looked through
+    walked_id = fields.BigIntField(default=0)
+    member_ids: Any = ArrayField("bigint")
+    total = fields.IntField(default=0)
+    place = fields.IntField(default=0)  # how many of them have had their turn
+    done = fields.IntField(default=0)  # and how many got it; the others could not
+    created_at = fields.DatetimeField(auto_now_add=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "bulk_adjustments"
+        # and a partial index, made by the migration: those that have not ended
+        unique_together = (("shop", "key"),)
 
 
 class Reward(Model):

@@ -267,5 +267,9 @@ environment = jinja2.Environment(
 )
 environment.globals.update(static=files.address, now=lambda: datetime.now(UTC))
 environment.filters.update(
-    local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}"
+    short=wording.short,
+    local=wording.local,
+    age=wording.age,
+    money=wording.money,
+    number=lambda value: f"{value:,}",
 )

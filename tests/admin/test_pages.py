@@ -128,7 +128,7 @@ async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
     seen = text(await alice.get("/program"))
     assert "100 points for $5.00 off the next order" in seen
     assert "500 points for $30.00 off the next order" in seen
-    assert "in Europe/Berlin" in seen
+    assert seen.count("Europe/Berlin") == 1
     await alice.get("/")
     assert await world.one("SELECT count(*) FROM program_versions WHERE shop = $1", ALICE) == 1
 

@@ -49,6 +49,16 @@ INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, poi
                          allocations, attempts, give_up_at, request_id, created_at, updated_at)
 VALUES (gen_random_uuid(), 'a', 1, '7', 1, 'r', 10, 5, 'k', 'h', 'HF-1', '', 'held', '',
         '[[1, 10]]', 3, now(), '', now(), now());
+INSERT INTO awards (shop, order_id, order_name, member_id, outcome, rule_version, frozen, points,
+                    reversed_points, progress, created_at)
+VALUES ('a', '4', '#4', 1, 'zero', 1, '{}', 0, 0, '{}', '2026-03-05T10:00:00Z');
+INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version,
+                   installed_at)
+VALUES ('a', 'A', 'EUR', 'Europe/Berlin', 'active', '', '', 0, '2026-01-01T00:00:00Z'),
+       ('b', 'B', 'USD', 'UTC', 'active', '', '', 0, '2026-01-01T00:00:00Z');
+INSERT INTO program_versions (shop, version, rate, rounding, pending_days, clawback, timezone,
+                              currency, edited_by, created_at)
+VALUES ('b', 4, 3, 'up', 0, 'debt', 'UTC', 'USD', '42', now());
 """
 LEDGER = """
 INSERT INTO ledger (shop, member_id, sequence, source, effect, from_bucket, to_bucket, points, why,
@@ -112,7 +122,7 @@ async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_
     earlier: asyncpg.Connection,
 ) -> None:
     grants = {row["source"]: row for row in await earlier.fetch("SELECT * FROM grants")}
-    assert sorted(grants) == ["order:1", "order:2", "order:3"]
+    assert sorted(grants) == ["order:1", "order:2", "order:3", "order:4"]
     of_bob = from_row(grants["order:1"])
     assert (of_bob.points, of_bob.net, of_bob.member_id) == (49, 25, 1)
     assert of_bob.known == Known(
@@ -143,3 +153,19 @@ async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_
     assert member["merged_into"] is None
     url = f"{os.environ['DATABASE_URL'].rsplit('/', 1)[0]}/earlier"
     assert "drift 0, broken chains 0, 0 problems" in await run("-m", "workers.verify", url=url)
+
+
+async def test_a_programme_that_was_there_is_live_and_the_last_orders_are_known(
+    earlier: asyncpg.Connection,
+) -> None:
+    rules = await earlier.fetch(
+        "SELECT shop, version, rate, currency, state FROM program_versions ORDER BY shop"
+    )
+    assert [tuple(row) for row in rules] == [
+        ("a", 1, 1, "EUR", "live"),
+        ("b", 4, 3, "USD", "live"),
+    ]
+    last = await earlier.fetch("SELECT shop, customer_id, ordered_at FROM last_orders")
+    assert [(row["shop"], row["customer_id"], row["ordered_at"].day) for row in last] == [
+        ("a", "7", 5)
+    ]

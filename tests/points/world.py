@@ -18,9 +18,10 @@ ALICE = "alice.myshopify.com"
 BOB = "7001"
 INSERT_PROGRAM = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency, edited_by, returns, created_at)
+                              timezone, currency,
+                              state, edited_by, returns, created_at)
 SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD',
-       'test', $8, now()
+       $8, 'test', $9, now()
   FROM program_versions WHERE shop = $1::text
 """
 
@@ -147,6 +148,7 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
         "expiry_days": None,
         "clawback": "within_balance",
         "timezone": "UTC",
+        "state": "live",
         "returns": "goods",
         **fields,
     }
@@ -160,6 +162,7 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
             values["expiry_days"],
             values["clawback"],
             values["timezone"],
+            values["state"],
             values["returns"],
         )
 

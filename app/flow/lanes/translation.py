@@ -10,7 +10,7 @@ import msgspec
 
 from app import db
 from app.errors import BadInputError, HoldfastError
-from app.flow import dead_letters
+from app.flow import due_letters
 from app.flow.lanes import bodies, lane
 from app.flow.lanes.lane import LaneItem
 from app.telemetry import logs
@@ -120,7 +120,7 @@ async def bound_unopened(translations: Sequence[Translation]) -> None:
         return
     async with db.connection() as connection:
         shops = {one.item.shop for one in unopened}
-        kept = await dead_letters.waiting_of(connection, sorted(shops), UNOPENED_MAX)
+        kept = await due_letters.waiting_of(connection, sorted(shops), UNOPENED_MAX)
     for one in unopened:
         kept[one.item.shop] += 1
         if kept[one.item.shop] > UNOPENED_MAX:

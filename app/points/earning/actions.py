@@ -5,7 +5,7 @@ from typing import Any
 
 from app import db, text
 from app.db import Connection
-from app.errors import BadInputError
+from app.errors import BadInputError, RefusedError
 from app.points.earning import rules, terms
 from app.points.views import Program
 
@@ -13,12 +13,14 @@ RATE_MAX = 10_000
 DAYS_MAX = 3_650
 DEFAULT_REWARDS = (("5.00 off", 100, "5.00"), ("30.00 off", 500, "30.00"))
 EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback", "returns"})
+# what a programme can become from what it is; it never becomes a draft again
+NEXT_STATES = {"draft": {"live"}, "live": {"paused"}, "paused": {"live"}}
 # two edits at once: the second becomes the version after the first
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('program/' || $1::text, 0))"
 INSERT_VERSION = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency, edited_by, returns, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())
+                              timezone, currency, state, edited_by, returns, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
 """
 INSERT_REWARDS = """
 INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
@@ -28,9 +30,9 @@ SELECT $1::text, title, cost, amount_off, TRUE, now()
 """
 
 
-async def ensure_program(shop: str, currency: str, timezone: str) -> Program:
-    """The shop's programme, made with its default rewards when there is none; follows the
-    shop's currency and zone.
+async def ensure_program(shop: str, currency: str, timezone: str, state: str = "live") -> Program:
+    """The shop's programme, made in that state and with its default rewards when there is none;
+    follows the shop's currency and zone.
     """
     async with db.transaction() as conn:
         await conn.execute(LOCK, shop)
@@ -40,7 +42,9 @@ async def ensure_program(shop: str, currency: str, timezone: str) -> Program:
             INSERT_REWARDS, shop, list(titles), list(costs), [Decimal(str(one)) for one in amounts]
         )
         if current.version == 0 or (current.currency, current.timezone) != (currency, timezone):
-            await _insert(conn, current, {"currency": currency, "timezone": timezone}, "Holdfast")
+            first = {"state": state} if current.version == 0 else {}
+            changed = {"currency": currency, "timezone": timezone, **first}
+            await _insert(conn, current, changed, "Holdfast")
         return await terms.program(conn, shop)
 
 
@@ -74,6 +78,20 @@ async def edit_program(shop: str, fields: dict[str, Any], by: str) -> Program:
         return await terms.program(conn, shop)
 
 
+async def set_state(shop: str, state: str, by: str) -> Program:
+    """Start the programme, pause it or let it go on, as a new version; one that is so already
+    stays. Raises RefusedError for what it cannot become.
+    """
+    async with db.transaction() as conn:
+        await conn.execute(LOCK, shop)
+        current = await terms.program(conn, shop)
+        if current.state != state:
+            if state not in NEXT_STATES[current.state]:
+                raise RefusedError(f"A {current.state} programme cannot become {state or 'that'}.")
+            await _insert(conn, current, {"state": state}, by)
+        return await terms.program(conn, shop)
+
+
 async def _insert(conn: Connection, current: Program, changed: dict[str, Any], by: str) -> None:
     def value(name: str) -> Any:
         return changed.get(name, getattr(current, name))
@@ -89,6 +107,7 @@ async def _insert(conn: Connection, current: Program, changed: dict[str, Any], b
         value("clawback"),
         value("timezone"),
         value("currency"),
+        value("state"),
         text.clean(by, 64),
         value("returns"),
     )

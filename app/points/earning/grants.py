@@ -63,7 +63,7 @@ class Grant(msgspec.Struct):
         self.terms = terms
         if self.frozen is None:
             self.frozen = _freeze(terms)
-            self.rate_units = terms.rate_units
+            self.rate_units = rules.rate_units(Decimal(self.frozen.rate))
 
     def worth(self, known: Known, refunds: Mapping[str, Back]) -> tuple[int, Amount]:
         """What the order is to have given, and the merchandise that is the reason."""
@@ -78,7 +78,8 @@ class Grant(msgspec.Struct):
 
 @lru_cache(maxsize=1024)  # as many as there are rules in use
 def _freeze(terms: Terms) -> Frozen:
-    rate = rules.rate_text(terms.rate_units)
+    # while a programme is not live its orders are kept, and earn nothing
+    rate = rules.rate_text(terms.rate_units if terms.state == "live" else 0)
     return Frozen(terms.version, rate, terms.rounding, terms.returns)
 
 
@@ -139,10 +140,14 @@ def follow(
             batch.repay(account, [lot], lot.source, lot.remaining, at)
     known = grant.known
     if grant.member_id is not None:
-        grant.outcome = "earned" if grant.points else "zero"
+        grant.outcome = "earned" if grant.points else _nothing(grant.terms)
     elif known.at is not None:
         unearned = "guest" if known.paid_at else "unpaid"
         grant.outcome = "test" if known.is_test else unearned
+
+
+def _nothing(terms: Terms | None) -> str:
+    return terms.state if terms is not None and terms.state != "live" else "zero"
 
 
 def _counts(known: Known) -> bool:

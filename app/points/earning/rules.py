@@ -39,6 +39,7 @@ class Terms(NamedTuple):
     timezone: str
     returns: str = "goods"
     since: datetime | None = None  # when it came into force
+    state: str = "live"  # draft | live | paused: only a live programme gives points
 
 
 class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,7 +12,7 @@ from app.points.views import Program
 DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
 _COLUMNS = """
 version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days, clawback,
-timezone, returns, created_at AS since
+timezone, returns, created_at AS since, state
 """
 # the newest version of `wanted.shop`; columns without values for a shop that never had any
 SELECT_TERMS = f"""
@@ -34,7 +34,7 @@ SELECT wanted.shop, wanted.number, terms.*
 """
 SELECT_PROGRAM = """
 SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
-       edited_by, created_at, returns
+       state, edited_by, created_at, returns
   FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1
 """
 
@@ -88,6 +88,7 @@ async def program(conn: Connection, shop: str) -> Program:
         DEFAULT.clawback,
         DEFAULT.timezone,
         "USD",
+        DEFAULT.state,
         "",
         None,
     )

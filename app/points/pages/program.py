@@ -14,6 +14,7 @@ from app.errors import NotFoundError
 from app.points.earning import actions as earning
 from app.points.earning import rules
 from app.points.members import reads
+from app.points.pages import state
 from app.points.rewards import actions as rewards_actions
 from app.points.views import Program, RewardView
 from app.resilience import reading
@@ -75,7 +76,10 @@ async def ready(visit: Visit) -> Reading[Program]:
     if current.version and (current.currency, current.timezone) == (visit.currency, visit.timezone):
         return found
     made = await pages.attempt(
-        lambda: earning.ensure_program(visit.shop, visit.currency, visit.timezone), forms.CHANGES
+        lambda: earning.ensure_program(
+            visit.shop, visit.currency, visit.timezone, visit.stores.config.program_starts_as
+        ),
+        forms.CHANGES,
     )
     return found if made is None else reading.live(made)
 
@@ -170,6 +174,13 @@ async def edit(visit: Visit) -> Response:
     if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
     return await _program(visit, toast="Saved. It counts for orders placed from now on")
+
+
+@admin_page
+async def change_state(visit: Visit) -> Response:
+    """Start the programme, pause it, or let it go on."""
+    status, said = await state.change(visit)
+    return await _program(visit, status=status, toast=said)
 
 
 def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
@@ -284,6 +295,8 @@ routes: list[BaseRoute] = [
     Page("/program", program, "Program"),
     Route("/program/edit", edit, methods=["POST"]),
     Route("/program/example", example),
+    Route("/program/state", change_state, methods=["POST"]),
+    *state.routes,
     Route("/program/rewards", save_reward, methods=["POST"]),
     Route("/program/rewards/{reward_id}", save_reward, methods=["POST"]),
     Route("/program/rewards/{reward_id}/switch", switch_reward, methods=["POST"]),

@@ -1,7 +1,7 @@
 """What shoppers see of points: their balance, what it buys, and how it grows."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -10,10 +10,10 @@ from starlette.requests import Request
 from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
-from app.points.members import account, reads
+from app.points.members import account, own, reads
 from app.points.panels import balance, redeeming
 from app.points.panels.balance import READS
-from app.points.views import Balance
+from app.points.views import Balance, Program, RewardView
 from app.resilience import cache, reading
 from app.resilience.memory import Memory
 from app.resilience.reading import Reading
@@ -28,6 +28,12 @@ SHELF_FRESH_SECONDS = 5.0
 ACCOUNT_FRESH_SECONDS = 60.0
 PAGE_KEEP_SECONDS = 3_600
 MEMORY_ENTRIES_MAX = 4_096
+PAUSED = "The program is paused. Your points are safe."
+# what shoppers see of a programme that is not live
+CLOSED: dict[str, dict[str, Any]] = {
+    "draft": {"rewards": [], "ways_to_earn": []},
+    "paused": {"rewards": [], "ways_to_earn": [], "notices": [PAUSED]},
+}
 NOBODY = redeeming.points(reading.unavailable())
 NO_ACCOUNT: dict[str, Any] = {
     "redemptions": [],
@@ -59,13 +65,16 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     """Balance, codes, dates and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        return {"points": NOBODY, **shelf}
+        return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
     found = await balance.balance(stores, caller.shop, caller.customer_id)
     time_zone = shelf.get("time_zone", "")
     return {
         "points": redeeming.points(found),
         **shelf,
-        "notices": await _notices(stores, caller.shop, found),
+        "notices": [
+            *shelf.get("notices", ()),
+            *await _notices(stores, caller.shop, found),
+        ],
         **await _account(stores, caller.shop, caller.customer_id, found.value, time_zone),
     }
 
@@ -79,7 +88,7 @@ async def history(request: Request, caller: Caller) -> tuple[int, dict[str, Any]
     time_zone = shelf.get("time_zone", "UTC")
 
     async def load(customer_id: str) -> dict[str, Any]:
-        movements, after = await reads.history(caller.shop, customer_id, time_zone, place)
+        movements, after = await own.history(caller.shop, customer_id, time_zone, place)
         return {"history": [asdict(one) for one in movements], "next": after}
 
     return await _page(request, caller, f"history:{time_zone}:{place}", load)
@@ -90,7 +99,7 @@ async def codes(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     place = account.code_place(request.query_params.get("after", ""))
 
     async def load(customer_id: str) -> dict[str, Any]:
-        found, after = await reads.codes(caller.shop, customer_id, place)
+        found, after = await own.codes(caller.shop, customer_id, place)
         return {"codes": [balance.redemption(view) for view in found], "next": after}
 
     return await _page(request, caller, f"codes:{place}", load)
@@ -161,7 +170,7 @@ async def _account(
         return NO_ACCOUNT
 
     async def load() -> dict[str, Any]:
-        loaded = await reads.account(shop, customer_id, time_zone)
+        loaded = await own.account(shop, customer_id, time_zone)
         return {
             "redemptions": [balance.redemption(view) for view in loaded.redemptions],
             "codes": [balance.redemption(view) for view in loaded.codes],
@@ -196,35 +205,40 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     async def load() -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
-        return {
-            "time_zone": program.timezone,
-            "rewards": [
-                {
-                    "id": reward.id,
-                    "title": reward.title,
-                    "cost": reward.cost,
-                    "amount_off": str(reward.amount_off),
-                    "currency": program.currency,
-                }
-                for reward in rewards
-            ],
-            "ways_to_earn": [
-                {
-                    "kind": "order",
-                    "points": f"{program.rate.normalize():f}",
-                    "per": "1",
-                    "currency": program.currency,
-                    "pending_days": program.pending_days,
-                }
-            ],
-        }
+        told = offer(program, rewards) if program.state == "live" else CLOSED[program.state]
+        return {"time_zone": program.timezone, **told}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
-    shelf = found.value or {"rewards": [], "ways_to_earn": []}
+    shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
+
+
+def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
+    """What these rules and rewards offer to shoppers."""
+    return {
+        "rewards": [
+            {
+                "id": reward.id,
+                "title": reward.title,
+                "cost": reward.cost,
+                "amount_off": str(reward.amount_off),
+                "currency": program.currency,
+            }
+            for reward in rewards
+        ],
+        "ways_to_earn": [
+            {
+                "kind": "order",
+                "points": f"{program.rate.normalize():f}",
+                "per": "1",
+                "currency": program.currency,
+                "pending_days": program.pending_days,
+            }
+        ],
+    }
 
 
 def forget() -> None:

@@ -32,7 +32,7 @@ async def test_adjustments_keep_their_reason_as_it_was_typed() -> None:
     assert await figures() == {"reversed": 15}
     detail = await reads.member(ALICE, BOB)
     assert NASTY in detail.ledger[1].sentence
-    assert detail.lots == []
+    assert detail.expiries == []
 
 
 async def test_adjustments_that_make_no_sense_are_refused() -> None:

@@ -190,22 +190,6 @@ async def test_many_members_are_listed_by_points_as_of_a_moment(monkeypatch: Any
     assert (await reads.members_by_points(ALICE)).as_of is not None
 
 
-async def test_a_long_ledger_and_many_lots_come_in_pages() -> None:
-    await handle(*(paid(f"{number:03d}", line("1.00")) for number in range(60)))
-    first = await reads.member(ALICE, BOB)
-    assert [row.sequence for row in first.ledger] == list(range(60, 10, -1))
-    assert (len(first.lots), first.lots_links.previous, first.ledger_links.previous) == (25, "", "")
-    at = paging.cursor({"after": first.ledger_links.next}, 1)
-    lots_at = paging.cursor({"lots_after": first.lots_links.next}, reads.LOT_KEYS, "lots_")
-    second = await reads.member(ALICE, BOB, at, lots_at)
-    assert [row.sequence for row in second.ledger] == list(range(10, 0, -1))
-    assert not {lot.id for lot in first.lots} & {lot.id for lot in second.lots}
-    lots_back = paging.cursor({"lots_before": second.lots_links.previous}, 3, "lots_")
-    back = paging.cursor({"before": second.ledger_links.previous}, 1)
-    again = await reads.member(ALICE, BOB, back, lots_back)
-    assert (again.ledger, again.lots) == (first.ledger, first.lots)
-
-
 @pytest.mark.parametrize(
     "typed", ["", "x", "-1", "1.2.3.4", "9" * 19, "1; DROP TABLE members", "1."]
 )
@@ -213,17 +197,22 @@ def test_an_address_that_names_no_row_is_the_first_page(typed: str) -> None:
     assert paging.cursor({"after": typed}, 1) is None
 
 
-async def test_a_member_is_shown_with_lots_in_the_order_they_will_be_spent() -> None:
+async def test_a_member_is_shown_with_what_expires_when_and_what_never_does_once() -> None:
+    await handle(paid("never", line("1.00")), paid("never too", line("2.00")))
     await program(expiry_days=90)
     await handle(paid("late", line("8.00")))
     await program(expiry_days=10)
-    await handle(paid("soon", line("4.00")))
+    await handle(paid("soon", line("4.00")), paid("soon too", line("3.00")))
+    await program(expiry_days=10, pending_days=3)
+    await handle(paid("held back", line("5.00")))
     detail = await reads.member(ALICE, BOB)
-    assert [(lot.source, lot.remaining) for lot in detail.lots] == [
-        ("order:soon", 4),
-        ("order:late", 8),
+    assert [(one.points, one.pending, one.expires_at is None) for one in detail.expiries] == [
+        (7, 0, False),
+        (5, 5, False),
+        (8, 0, False),
+        (3, 0, True),
     ]
-    assert (detail.balance.available, detail.balance.sequence) == (12, 2)
+    assert (detail.balance.available, detail.balance.pending) == (18, 5)
     for shop, customer in (("charlie.myshopify.com", BOB), (ALICE, "stranger")):
         with pytest.raises(NotFoundError):
             await reads.member(shop, customer)

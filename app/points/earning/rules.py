@@ -11,9 +11,8 @@ import msgspec
 from app import calendar
 from app.errors import BadInputError
 
-MICROS = (
-    1_000_000  # money is an integer of millionths while we compute: exact, and faster than Decimal
-)
+# money is an integer of millionths while we compute: exact, and faster than Decimal
+MICROS = 1_000_000
 RATE_UNITS = 10_000  # a rate has four decimals
 Amount = tuple[int, int]  # millionths as a fraction: numerator, and denominator above 0
 POINTS_MAX = 1_000_000_000_000  # of one award; what is above is a mistake, not an order

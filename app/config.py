@@ -27,9 +27,7 @@ class MissingSettingsError(SystemExit):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings. What is secret, and every address that can hold a password, stays out of
-    its repr.
-    """
+    """All settings; secrets, and addresses that can hold a password, stay out of its repr."""
 
     environment: str
     host: str  # the address web listens on

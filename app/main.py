@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from app import config as settings
 from app import db, operations, webhooks
-from app.admin import home, status
+from app.admin import health as health_page
+from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
 from app.flow import event
@@ -59,10 +60,11 @@ def create_app(config: Config) -> Starlette:
     routes: list[BaseRoute] = [
         *storefront.routes,
         *operations.routes,
+        *operator.routes,
         Mount("/static", Static(directory=settings.ROOT / "static"), name="static"),
         *admin_session.routes,
         *home.routes,
-        *status.routes,
+        *health_page.routes,
         *points_pages.routes,
     ]
     app = Holdfast(

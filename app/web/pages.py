@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -21,7 +22,8 @@ from app import config as settings
 from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
-from app.errors import HoldfastError
+from app.core import staff as core_staff
+from app.errors import HoldfastError, NotFoundError
 from app.resilience import cache, health, reading
 from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
@@ -35,8 +37,9 @@ NAVIGATION = (
     ("/", "Home"),
     ("/customers", "Customers"),
     ("/program", "Program"),
-    ("/status", "Status"),
+    ("/health", "Health"),
 )
+ADDRESSES = {"/status": "/health"}  # of before, by what they are called now
 CARRIED = (
     "shop",
     "host",
@@ -65,6 +68,11 @@ class Visit:
     def shop(self) -> str:
         return self.staff.shop
 
+    @property
+    def locale(self) -> str:
+        """The language this member of staff has admin in, such as `de` or `pt-BR`; "" unknown."""
+        return self.request.query_params.get("locale", "")[:35]
+
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -82,7 +90,7 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         stores: db.Stores = request.state.stores
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
-            return staff
+            return _unsaved(request, stores.config) if _is_plain_form(request) else staff
         with on_behalf_of(staff.shop):
             token = admin_session.id_token(request)
             if not await installation.opened(staff, token, request.state.client, stores.config):
@@ -92,6 +100,25 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return await _handled(handler, visit)
 
     return answer
+
+
+def _is_plain_form(request: Request) -> bool:
+    """Whether a browser sent a form by itself, without the scripts that prove who asks."""
+    headers = request.headers
+    is_scripted = "authorization" in headers or "hx-request" in headers
+    return request.method == "POST" and not is_scripted and "text/html" in headers.get("accept", "")
+
+
+def _unsaved(request: Request, config: settings.Config) -> Response:
+    """What is said to whoever pressed Save before the page's scripts were there."""
+    html = environment.get_template("stranger.html").render(
+        heading="Nothing was saved",
+        message="A script of the page had not loaded, so Holdfast could not tell that it was you. "
+        "Go back, where what you typed still is, reload the page, and save again.",
+        home=link(_carried(request), "/"),
+    )
+    policy = " ".join(("frame-ancestors", *config.admin_origins))
+    return HTMLResponse(html, 401, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
 
 async def _handled(handler: Handler, visit: Visit) -> Response:
@@ -107,6 +134,11 @@ async def _handled(handler: Handler, visit: Visit) -> Response:
             message=error.message,
             status=error.status,
         )
+
+
+@admin_page
+async def _nowhere(_visit: Visit) -> Response:
+    raise NotFoundError("There is nothing at this address. It may have been moved.")
 
 
 TITLES = {
@@ -139,6 +171,18 @@ async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
         is_described=known.name != "",
         board=board,
     )
+
+
+async def name_of(visit: Visit) -> str:
+    """What to call who asks: a name, or `Staff 42` while Shopify does not tell it."""
+    request, config = visit.request, visit.stores.config
+    token = admin_session.id_token(request)
+    return await core_staff.name(visit.staff, token, request.state.client, config)
+
+
+async def lost(request: Request) -> Response:
+    """The answer to an address in the app where nothing is: with its menu, and a way back."""
+    return await _nowhere(request)
 
 
 async def read(
@@ -193,21 +237,19 @@ def render(
     status: int = 200,
     toast: str = "",
     **context: Any,
-) -> HTMLResponse:
+) -> Response:
     """The page as HTML with the headers of an embedded document; `notes` stand below the banners
-    about its figures, and `toast` is said once, through App Bridge.
+    about its figures, and `toast` is said once, through App Bridge and above the page.
+
+    Who has this very page already (If-None-Match) gets 304 without it.
     """
     config = visit.stores.config
-    carry = {
-        name: visit.request.query_params[name]
-        for name in CARRIED
-        if name in visit.request.query_params
-    }
+    carry = _carried(visit.request)
     html = environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
         navigation=NAVIGATION,
-        here="/" + visit.request.url.path.split("/")[1],
+        here=ADDRESSES.get(here := "/" + visit.request.url.path.split("/")[1], here),
         link=functools.partial(link, carry),
         carry=carry,
         timezone=visit.timezone,
@@ -215,14 +257,25 @@ def render(
         api_key=config.api_key,
         app_bridge_url=config.app_bridge_url,
         polaris_url=config.polaris_url,
+        said=toast,
+        is_refused=status >= HTTP_ERROR,
         **context,
     )
     headers = {**admin_session.document_headers(visit.shop, config), "Cache-Control": "no-store"}
+    if status == HTTPStatus.OK and visit.request.method == "GET":
+        headers["ETag"] = tag = f'W/"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
+        if visit.request.headers.get("if-none-match") == tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if toast:
         headers["HX-Toast"] = json.dumps(
             {"message": toast, "isError": status >= HTTP_ERROR}
         )  # JSON keeps it ASCII
     return HTMLResponse(html, status, headers)
+
+
+def _carried(request: Request) -> dict[str, str]:
+    query = request.query_params
+    return {name: query[name] for name in CARRIED if name in query}
 
 
 HTTP_ERROR = 400
@@ -231,7 +284,7 @@ HTTP_ERROR = 400
 def error_page(status: int, message: str) -> HTMLResponse:
     """A page for whoever could not even be recognised: no shop, no navigation, no scripts."""
     html = environment.get_template("stranger.html").render(
-        heading=TITLES.get(status, TITLES[500]), message=message
+        heading=TITLES.get(status, TITLES[500]), message=message, home=""
     )
     return HTMLResponse(html, status, {"Content-Security-Policy": "frame-ancestors 'none'"})
 
@@ -268,5 +321,9 @@ environment = jinja2.Environment(
 )
 environment.globals.update(static=static, now=lambda: datetime.now(UTC))
 environment.filters.update(
-    local=wording.local, age=wording.age, money=wording.money, number=lambda value: f"{value:,}"
+    local=wording.local,
+    age=wording.age,
+    money=wording.money,
+    moment=datetime.fromisoformat,
+    number=lambda value: f"{value:,}",
 )

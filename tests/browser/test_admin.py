@@ -133,8 +133,8 @@ def test_the_keyboard_alone_reaches_and_edits_a_reward(page: Page, stack: Stack)
 def test_status_refreshes_itself_and_keeps_open_what_was_opened(
     page: Page, whole_stack: Stack
 ) -> None:
-    app = open_admin(page, whole_stack, "/status")
-    core = app.locator("tr", has_text="keeps shops, their settings")
+    app = open_admin(page, whole_stack, "/health")
+    core = app.locator("tr", has_text="knows your customers")
     expect(core.get_by_text("Running")).to_be_visible(timeout=15_000)
     whole_stack.stop_long_ago("core")
     expect(core.get_by_text("Not answering")).to_be_visible(timeout=20_000)
@@ -148,7 +148,7 @@ def test_with_points_stopped_home_says_so_and_an_order_still_counts(
     wait_for("the page says so", lambda: "on their way" in whole_stack.open_admin("/").text, 20)
     app = open_admin(page, whole_stack)
     expect(app.get_by_text("Points are catching up")).to_be_visible()
-    expect(app.get_by_text("The points service is behind")).to_be_visible()
+    expect(app.get_by_text("The points part is behind")).to_be_visible()
     whole_stack.order(customer_id, "10.00")
     whole_stack.start("points")
     whole_stack.wait_for_points(customer_id, 59, 20)
@@ -188,7 +188,7 @@ def test_with_polaris_there_each_heading_is_there_once(page: Page, stack: Stack)
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-@pytest.mark.parametrize("path", ["/", "/customers", "/program", "/status"])
+@pytest.mark.parametrize("path", ["/", "/customers", "/program", "/health"])
 def test_no_page_is_wider_than_its_window(page: Page, stack: Stack, path: str, width: int) -> None:
     token = stack.control("GET", "shops/alice.myshopify.com/id-token")["id_token"]
     page.set_viewport_size({"width": width, "height": 800})

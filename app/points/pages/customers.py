@@ -15,7 +15,7 @@ from app.core.reads import CustomerInfo
 from app.errors import NotFoundError
 from app.points.ledger import actions
 from app.points.members import reads
-from app.points.pages import listing
+from app.points.pages import conflicts, listing, redemptions
 from app.points.pages import program as program_pages
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
@@ -30,6 +30,7 @@ EFFECTS = {
     "hold": "Held for a reward",
     "capture": "Reward given",
     "return": "Given back",
+    "cancel": "Code cancelled",
     "reverse": "Taken back",
     "repay": "Debt repaid",
     "expire": "Expired",
@@ -58,7 +59,8 @@ async def _customer(
     found = await _shown(visit, customer_id)
     day, then, problem = await _then(visit, customer_id)
     if form is None:
-        form = Form("adjust-", {"key": str(uuid.uuid4())})
+        seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
+        form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
     info = found.value.info if found.value else None
     return pages.render(
         visit,
@@ -128,12 +130,28 @@ async def adjust(visit: Visit) -> Response:
     if form.problems:
         return await _customer(visit, customer_id, form, status=422)
     points, reason, key = _points(values["points"]), values["reason"], values["key"]
-    status = await forms.change(
-        form,
-        lambda: actions.adjust(
-            visit.shop, customer_id, points, reason, key, visit.staff.user_id, visit.stores
-        ),
-    )
+    name = await pages.name_of(visit)
+
+    async def save() -> None:
+        try:
+            await actions.adjust(
+                visit.shop,
+                customer_id,
+                points,
+                reason,
+                key,
+                visit.staff.user_id,
+                visit.stores,
+                name=name,
+                seen_sequence=conflicts.seen(values),
+            )
+        except actions.StaleAdjustmentError as error:
+            theirs = f"{error.points:+,} by {error.name}: {error.reason}"
+            form.conflict = [("Adjustment", theirs, f"{points:+,}: {reason}")]
+            form.values = {**values, "version": str(error.sequence)}
+            raise
+
+    status = await forms.change(form, save)
     if status != forms.SAVED:
         return await _customer(visit, customer_id, form, status=status)
     return await _customer(visit, customer_id, toast=f"{points:+,} points saved")
@@ -174,5 +192,6 @@ routes: list[BaseRoute] = [
     Route("/customers", listing.customers, name="customers"),
     Route("/customers/{customer_id}", customer, name="customer"),
     Route("/customers/{customer_id}/adjust", adjust, methods=["POST"]),
+    *redemptions.routes(_customer_id, _customer),
     *program_pages.routes,
 ]

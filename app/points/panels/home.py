@@ -96,7 +96,7 @@ async def attention(visit: Visit) -> list[Attention]:
         "Their points are held until Shopify has made the discount code; Holdfast keeps "
         "trying by itself."
     )
-    return [Attention("warning", title, text, "Status")]
+    return [Attention("warning", title, text, "Health")]
 
 
 HOME = Home(

@@ -145,7 +145,7 @@ def _stores(signs: Signs) -> list[Part]:
     rows = (
         ("Shopify", "sends orders and makes the codes of rewards", signs.is_shopify_reached),
         ("Database", "keeps every point and where it came from", signs.is_database_reached),
-        ("Queue", "holds what Shopify sends until it is worked in", signs.is_queue_reached),
+        ("Queue", "holds what Shopify sends until it is handled", signs.is_queue_reached),
     )
     return [
         Part(title, text, *(("Answering", "success") if is_up else ("Not answering", "critical")))

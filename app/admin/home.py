@@ -55,7 +55,7 @@ def _attention(
             else f"{letters:,} messages from Shopify were set aside"
         )
         it, them = ("It", "it") if letters == 1 else ("They", "them")
-        text = f"{it} could not be worked in. See why, and try {them} again."
+        text = f"{it} could not be handled. See why, and try {them} again."
         found.append(Attention("critical", title, text, "Review"))
     found += [line for lines in told for line in lines or []]
     late = [

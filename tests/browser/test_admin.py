@@ -1,20 +1,14 @@
 """The merchant's screens in Chromium, framed by the stand-in admin as Shopify frames them."""
 
-import os
-import re
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
+from tests.browser.merchant import POLARIS, chromium, open_admin, tab
 from tests.stack import Stack, wait_for
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-POLARIS = re.compile(r"/polaris\.js")
 # a stand-in for Polaris: what matters to us is that its elements become defined and bring headings
 # of their own
 DEFINED = """
@@ -31,36 +25,14 @@ for (const name of ["s-page", "s-section", "s-banner", "s-badge"]) {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
-        pytest.skip("There is no chromium on this machine.")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab without the CDN, which is out of reach; no script of a page may fail."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    opened.set_default_timeout(10_000)
-    failed: list[str] = []
-    opened.on("pageerror", lambda error: failed.append(str(error)))
-    opened.route(POLARIS, lambda route: route.abort())
-    yield opened
-    context.close()
-    assert failed == []
-
-
-def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
-    page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
-    app = page.frame_locator("iframe")
-    # a test is faster than any hand, and must wait for htmx
-    expect(app.locator("[data-htmx-powered]").first).to_be_attached()
-    return app
+    with tab(browser) as opened:
+        yield opened
 
 
 def heading(app: FrameLocator, text: str):

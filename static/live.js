@@ -19,7 +19,7 @@
 
   const schedule = () => {
     clearTimeout(timer);
-    const pause = document.hidden ? SLOWEST_MILLISECONDS : Math.min(everyMilliseconds() * 2 ** failures, SLOWEST_MILLISECONDS);
+    const pause = document.hidden ? SLOWEST_MILLISECONDS : Math.min(everyMilliseconds() * 1.5 ** failures, SLOWEST_MILLISECONDS);
     timer = setTimeout(ask, pause * (0.9 + Math.random() * 0.2));
   };
   const ask = () => {

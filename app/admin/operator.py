@@ -16,7 +16,7 @@ from app.flow.lanes import durability
 from app.resilience import breaker, health, reach
 from app.resilience.guard import Resource
 from app.services import PROCESSES, SERVICES
-from app.web import operators, pages, wording
+from app.web import operators, pages, views, wording
 
 OPERATORS = Resource("operators' reads", room=rooms.ADMIN)
 HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'", "Cache-Control": "no-store"}
@@ -55,7 +55,7 @@ async def page(request: Request) -> Response:
         pages.attempt(_holder, OPERATORS),
     )
     known = durability.known()
-    html = pages.environment.get_template("admin/operator.html").render(
+    html = views.environment.get_template("admin/operator.html").render(
         is_remembered=board.is_remembered,
         is_database_reached=reach.is_database_reached(),
         processes=[_process(name, board) for name in PROCESSES],

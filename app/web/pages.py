@@ -5,14 +5,11 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
-import jinja2
 import msgspec
 import structlog
 from starlette.requests import Request
@@ -29,7 +26,7 @@ from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
-from app.web import banners, wording
+from app.web import banners, views
 from app.web.banners import Banner
 
 T = TypeVar("T")
@@ -40,13 +37,6 @@ NAVIGATION = (
     ("/health", "Health"),
 )
 ADDRESSES = {"/status": "/health"}  # of before, by what they are called now
-CARRIED = (
-    "shop",
-    "host",
-    "embedded",
-    "locale",
-)  # without these Shopify cannot be asked for a new id token
-STATIC = settings.ROOT / "static"
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
 
@@ -111,11 +101,11 @@ def _is_plain_form(request: Request) -> bool:
 
 def _unsaved(request: Request, config: settings.Config) -> Response:
     """What is said to whoever pressed Save before the page's scripts were there."""
-    html = environment.get_template("stranger.html").render(
+    html = views.environment.get_template("stranger.html").render(
         heading="Nothing was saved",
         message="A script of the page had not loaded, so Holdfast could not tell that it was you. "
         "Go back, where what you typed still is, reload the page, and save again.",
-        home=link(_carried(request), "/"),
+        home=views.link(views.carried(request), "/"),
     )
     policy = " ".join(("frame-ancestors", *config.admin_origins))
     return HTMLResponse(html, 401, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
@@ -244,13 +234,13 @@ def render(
     Who has this very page already (If-None-Match) gets 304 without it.
     """
     config = visit.stores.config
-    carry = _carried(visit.request)
-    html = environment.get_template(template).render(
+    carry = views.carried(visit.request)
+    html = views.environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
         navigation=NAVIGATION,
         here=ADDRESSES.get(here := "/" + visit.request.url.path.split("/")[1], here),
-        link=functools.partial(link, carry),
+        link=functools.partial(views.link, carry),
         carry=carry,
         timezone=visit.timezone,
         currency=visit.currency,
@@ -273,57 +263,18 @@ def render(
     return HTMLResponse(html, status, headers)
 
 
-def _carried(request: Request) -> dict[str, str]:
-    query = request.query_params
-    return {name: query[name] for name in CARRIED if name in query}
-
-
 HTTP_ERROR = 400
 
 
 def error_page(status: int, message: str) -> HTMLResponse:
     """A page for whoever could not even be recognised: no shop, no navigation, no scripts."""
-    html = environment.get_template("stranger.html").render(
+    html = views.environment.get_template("stranger.html").render(
         heading=TITLES.get(status, TITLES[500]), message=message, home=""
     )
     return HTMLResponse(html, status, {"Content-Security-Policy": "frame-ancestors 'none'"})
-
-
-def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
-    """`path` with what Shopify needs to recognise the next document, and `query` without its
-    empty values.
-    """
-    pairs = {**carry, **{name: value for name, value in query.items() if value not in {None, ""}}}
-    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def page_number(request: Request) -> int:
     """The `page` of the address, 1 for anything that is no page."""
     typed = request.query_params.get("page", "1")
     return int(typed) if re.fullmatch(r"[1-9][0-9]{0,5}", typed) else 1
-
-
-@functools.cache
-def static(name: str) -> str:
-    """The address of a file under static/, with its contents' digest, so that browsers may keep
-    it for ever.
-    """
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
-
-
-environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-environment.globals.update(static=static, now=lambda: datetime.now(UTC))
-environment.filters.update(
-    local=wording.local,
-    age=wording.age,
-    money=wording.money,
-    moment=datetime.fromisoformat,
-    number=lambda value: f"{value:,}",
-)

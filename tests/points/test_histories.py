@@ -17,7 +17,7 @@ from app.points.ledger import actions as ledger
 from app.points.ledger import expiry, totals
 from app.points.ledger.audit import verify
 from app.points.rewards import actions as rewards
-from app.points.rewards import settling
+from app.points.rewards import offers, settling
 from tests.points import world
 from tests.points.model import Model, Rules
 from tests.points.world import handle, line, now
@@ -88,9 +88,7 @@ class Run:
     async def start(self, stores: db.Stores) -> None:
         self.stores = stores
         self.rewards = {
-            cost: (
-                await rewards.save_reward(self.shop, None, f"{cost} points", cost, "1.00", True)
-            ).id
+            cost: (await offers.save_reward(self.shop, None, f"{cost} points", cost, "1.00")).id
             for cost in COSTS
         }
 

@@ -62,7 +62,8 @@
 
   // the save bar went with the press on Save; what was refused is unsaved still
   const stillUnsaved = (form) => {
-    const field = form?.matches("[data-save-bar]") && form.querySelector("input:not([type=hidden]), select, textarea");
+    if (!form?.matches("[data-save-bar]")) return;
+    const field = form.querySelector("input:not([type=hidden]), select, textarea");
     field?.dispatchEvent(new Event("input", { bubbles: true }));
   };
 

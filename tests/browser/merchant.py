@@ -40,7 +40,7 @@ def tab(browser: Browser) -> Iterator[Page]:
     opened.route(POLARIS, lambda route: route.abort())
     yield opened
     context.close()
-    assert failed == []
+    assert failed == [], f"scripts failed: {failed}"
 
 
 def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:

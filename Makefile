@@ -6,6 +6,9 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
+# compiled modules are kept: most of a process's start is compiling, and the suite starts a hundred
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint bench reset verify faults chaos lock migration format
 

@@ -36,9 +36,7 @@ class Config:
     port: int
     devstore_port: int
     api_key: str
-    api_secrets: tuple[str, ...] = field(
-        repr=False
-    )  # the current one, then the previous one while rotating
+    api_secrets: tuple[str, ...] = field(repr=False)  # the current one, then the one before it
     api_version: str
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -51,6 +49,7 @@ class Config:
     app_bridge_url: str
     polaris_url: str
     redis_is_durable: bool  # said of a Redis that does not tell how it is set up
+    program_starts_as: str  # draft until the merchant starts it; live where somebody tries it out
     lane_rate_per_second: float
     lane_burst: int
     lane_max_length: int
@@ -61,6 +60,8 @@ class Config:
     metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
+    cell: str  # the one this process is of, and where shops live: see app.cells
+    shop_cells: dict[str, str]
 
     @property
     def is_production(self) -> bool:
@@ -72,9 +73,7 @@ def _split(value: str) -> tuple[str, ...]:
 
 
 def development_secrets(directory: Path) -> dict[str, str]:
-    """The secrets of this checkout, made on first use and kept in `secrets.json` under
-    `directory`.
-    """
+    """The secrets of this checkout, made on first use, kept in `secrets.json` of `directory`."""
     path = directory / "secrets.json"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     keep_private(directory)
@@ -156,9 +155,7 @@ class _Reader:
 
 
 def _problems(config: Config) -> list[str]:
-    """What is wrong with the secrets, by the name of their setting and never by their value: it
-    would be noticed hours later, at the first installation, or never.
-    """
+    """What is wrong, by the setting's name and never its value: noticed hours later, or never."""
     found = []
     for name, secrets_, is_usable, wanted in (
         ("TOKEN_KEYS", config.token_keys, _is_token_key, "32 bytes in URL-safe base64"),
@@ -179,6 +176,10 @@ def _problems(config: Config) -> list[str]:
             for name, one in given.items()
             if one and len(one) < SECRET_BYTES_MIN
         ]
+    if config.program_starts_as not in {"draft", "live"}:
+        found.append("PROGRAM_STARTS_AS must be draft or live")
+    if not all(config.shop_cells.values()):
+        found.append("SHOP_CELLS must name shops and their cells, like alice.myshopify.com=2")
     if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
         found.append(
             "SHOPIFY_API_SECRET is the one everybody knows, which serves on this machine alone: "
@@ -276,6 +277,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         ),
         polaris_url=env.get("POLARIS_URL", "https://cdn.shopify.com/shopifycloud/polaris.js"),
         redis_is_durable=env.get("REDIS_DURABLE", "").lower() in {"yes", "true", "1"},
+        program_starts_as=env.get("PROGRAM_STARTS_AS", "") or "draft",
         lane_rate_per_second=number("LANE_RATE_PER_SECOND", 5.0),
         lane_burst=number("LANE_BURST", 50),
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),
@@ -286,11 +288,11 @@ def load(environ: dict[str, str] | None = None) -> Config:
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
+        cell=env.get("HOLDFAST_CELL", "") or "1",
+        shop_cells=dict(one.partition("=")[::2] for one in _split(env.get("SHOP_CELLS", ""))),
     )
-    if production and DEVELOPMENT_SECRET in previous:
-        reader.missing.append(
-            "SHOPIFY_API_SECRET_PREVIOUS"
-        )  # everybody knows it, so it proves nothing
+    if production and DEVELOPMENT_SECRET in previous:  # everybody knows it: it proves nothing
+        reader.missing.append("SHOPIFY_API_SECRET_PREVIOUS")
     if not reader.missing:  # the defaults that stand in for what is missing are not to blame
         reader.wrong += _problems(config)
     reader.refuse()

@@ -93,7 +93,8 @@ class _SaysItIsLost:
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         try:
-            await super().send_packed_command(command, check_health)  # type: ignore[misc] # the connection's, which comes next
+            # the connection's, which comes next
+            await super().send_packed_command(command, check_health)  # type: ignore[misc]
         except RuntimeError as error:
             raise RedisConnectionError(str(error)) from error
 

@@ -13,12 +13,9 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from app import config as settings
 from app import db, operations, webhooks
 from app.admin import health as health_page
 from app.admin import home, operator
@@ -34,11 +31,9 @@ from app.shopify import admin_session
 from app.shopify.client import outgoing
 from app.storefront import routes as storefront
 from app.web import middleware
+from app.web.files import Files
 
 OUTGOING_CONNECTIONS_MAX = 64
-SHORT_CACHE = "public, max-age=300"  # the widget: an update reaches shoppers within five minutes
-# addresses with a digest (?v=) never change their contents
-LONG_CACHE = "public, max-age=31536000, immutable"
 
 
 class Holdfast(Starlette):
@@ -61,15 +56,16 @@ def create_app(config: Config) -> Starlette:
         *storefront.routes,
         *operations.routes,
         *operator.routes,
-        Mount("/static", Static(directory=settings.ROOT / "static"), name="static"),
+        Mount("/static", Files(), name="static"),
         *admin_session.routes,
+        # these stand in the navigation in this order
         *home.routes,
-        *health_page.routes,
         *points_pages.routes,
+        *health_page.routes,
     ]
     app = Holdfast(
         routes=routes,
-        middleware=[Middleware(middleware.Edge)],
+        middleware=[Middleware(middleware.Edge), Middleware(middleware.Compress)],
         exception_handlers={
             HoldfastError: middleware.expected,
             HTTPException: middleware.http_error,
@@ -124,19 +120,3 @@ async def _look_at_redis(stores: db.Stores) -> None:
     while True:
         await durability.look(stores.queue, stores.config)
         await asyncio.sleep(durability.LOOK_EVERY_SECONDS)
-
-
-class Static(StaticFiles):
-    """Files under static/, with an ETag; how long they are kept depends on whether the address
-    names the contents.
-    """
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = (
-            LONG_CACHE if b"v=" in scope["query_string"] else SHORT_CACHE
-        )
-        response.headers["Access-Control-Allow-Origin"] = (
-            "*"  # the widget runs on the shop's own domain
-        )
-        return response

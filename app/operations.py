@@ -117,7 +117,8 @@ routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics
 async def _answers(resource: Resource, ask: Callable[[], Awaitable[Any]]) -> bool:
     try:
         await guard(resource, ask)
-    except Exception:  # noqa: BLE001 - logged and counted by the guard; "does not answer" is the result
+    except Exception:  # noqa: BLE001
+        # logged and counted by the guard; "does not answer" is the result
         return False
     return True
 

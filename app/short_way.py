@@ -91,8 +91,7 @@ class ShortWay(HttpToolsProtocol):
         request_id = webhooks.id_of(self.headers)
         delivery: Any = Delivery(self.nobody, keep_alive=self.parser.should_keep_alive())
         try:
-            secrets = admission.stores.config.api_secrets
-            item = webhooks.proven(self.headers, body, secrets, request_id)
+            item = webhooks.proven(self.headers, body, admission.stores.config, request_id)
         except HoldfastError:
             return False
         self.pieces, self.cycle = None, delivery

@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from app import cells
+from app.config import Config
 from app.errors import (
     BadInputError,
     HoldfastError,
@@ -45,6 +47,7 @@ _outcomes = {
         "spilled",
         "bad_digest",
         "bad_headers",
+        "misdirected",
         "too_large",
         "late",
         "unavailable",
@@ -68,6 +71,7 @@ REFUSED_AS = (
     (TooLargeError, "too_large"),
     (UnauthorizedError, "bad_digest"),
     (BadInputError, "bad_headers"),
+    (cells.ElsewhereError, "misdirected"),
     (HoldfastError, "failed"),
 )
 
@@ -101,9 +105,9 @@ def id_of(headers: Headers) -> bytes:
     return sane_id(next((value for name, value in headers if name == b"x-request-id"), b""))
 
 
-def proven(headers: Headers, body: bytes, secrets: tuple[str, ...], request_id: bytes) -> LaneItem:
+def proven(headers: Headers, body: bytes, config: Config, request_id: bytes) -> LaneItem:
     """The webhook as its lane keeps it. Only the body is signed, so what the headers say is checked
-    for its form. Raises BadInputError and UnauthorizedError.
+    for its form. Raises BadInputError, UnauthorizedError, and ElsewhereError for another cell's.
     """
     found = dict(headers)
     if len(found) != len(headers):
@@ -111,9 +115,11 @@ def proven(headers: Headers, body: bytes, secrets: tuple[str, ...], request_id: 
     digest = found.get(b"x-shopify-hmac-sha256")
     if digest is None:
         raise BadInputError("The header X-Shopify-Hmac-Sha256 is missing.")
-    if not webhook_hmac_ok(body, digest.decode("latin-1"), secrets):
+    if not webhook_hmac_ok(body, digest.decode("latin-1"), config.api_secrets):
         raise UnauthorizedError("The webhook's digest does not match its body.")
-    return _item(found, body, request_id.decode())
+    item = _item(found, body, request_id.decode())
+    cells.refuse_others(item.shop, config)
+    return item
 
 
 def counted(outcome: Outcome, began: float) -> None:
@@ -155,7 +161,7 @@ async def _take(scope: Scope, headers: Headers, receive: Receive, request_id: by
     arriving = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
     try:
         body = await _body(arriving, receive, headers)
-        item = proven(headers, body, admission.stores.config.api_secrets, request_id)
+        item = proven(headers, body, admission.stores.config, request_id)
     finally:
         if arriving.charged:
             arriving.leave()

@@ -12,6 +12,7 @@ from benchmarks import growth, sides
 from tests.stack import Stack
 
 CONNECTIONS = 128
+WRITTEN = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
 FULL_ROWS, ROWS_A_MEMBER = 10_000_000, 5
 ROAD = ("web", "ingest", "relay", "points")
 TWICE = ("web", "web2", "ingest", "ingest2", "relay", "points", "points2")
@@ -28,15 +29,6 @@ def cost_of_two(count: int, rounds: int) -> list[Row]:
     return _table("two of web, ingest and points", TWICE, count, rounds)
 
 
-def cost_of_growth(count: int, rounds: int) -> list[Row]:
-    """One process of each, on a database with ten million rows of the ledger, and on an empty one
-    in the same run.
-    """
-    empty = _table("empty database", ROAD, count, rounds)
-    full = _table("10,000,000 ledger rows", ROAD, count, rounds, rows=FULL_ROWS)
-    return [*empty, *full]
-
-
 def cost_by_shops(count: int, rounds: int) -> list[Row]:
     """The same webhooks from 10 to 10,000 shops: lanes and batches grow apart."""
     return [
@@ -46,19 +38,42 @@ def cost_by_shops(count: int, rounds: int) -> list[Row]:
     ]
 
 
+def cost_of_growth(count: int, rounds: int) -> list[Row]:
+    """On an empty database, then on one with ten million rows of the ledger, which take minutes to
+    make; then with the daily verification at work on them.
+    """
+    empty = _table("empty database", ROAD, count, rounds)
+    of_others = growth.OTHERS * growth.OTHERS_MEMBERS
+    sizes = {"large.myshopify.com": FULL_ROWS // ROWS_A_MEMBER - of_others}
+    measured = []
+    with sides.holdfast(shops=0, **sides.LIFTED) as stack:
+        asyncio.run(growth.fill(stack.environment["DATABASE_URL"], sizes, ROWS_A_MEMBER))
+        stack.start(*(name for name in ROAD if name != "relay"))  # which would verify it
+        time.sleep(1)
+        for what in ("10,000,000 ledger rows", "verified meanwhile"):
+            found = []
+            for _ in range(rounds + 1):  # the first warms caches, and is not counted
+                first_id = 4 * 10**9 + len(measured) * 10**8 + len(found) * count
+                found.append(_measure(stack, ("web",), count, first_id, sides.SHOPS))
+            measured += _rows(what, found[1:])
+            stack.start("relay")
+    return [*empty, *measured]
+
+
 def _table(
-    what: str,
-    names: tuple[str, ...],
-    count: int,
-    rounds: int,
-    *,
-    rows: int = 0,
-    shops: int = sides.SHOPS,
+    what: str, names: tuple[str, ...], count: int, rounds: int, shops: int = sides.SHOPS
 ) -> list[Row]:
-    found = [
-        _measured(names, count, 4 * 10**9 + number * count, rows=rows, shops=shops)
-        for number in range(rounds)
-    ]
+    """Every round in a house of its own."""
+    found = []
+    webs = tuple(name for name in names if name.startswith("web"))
+    for number in range(rounds):
+        with sides.holdfast(*names, shops=shops, **sides.LIFTED) as stack:
+            found.append(_measure(stack, webs, count, 4 * 10**9 + number * count, shops))
+            stack.verify()
+    return _rows(what, found)
+
+
+def _rows(what: str, found: list[dict[str, float]]) -> list[Row]:
     parts = {name for one in found for name in one}
     middle = {name: statistics.median(one.get(name, 0.0) for one in found) for name in parts}
     wal = middle.pop("WAL bytes")
@@ -71,43 +86,31 @@ def _table(
     ]
 
 
-def _measured(
-    names: tuple[str, ...], count: int, first_id: int, *, rows: int, shops: int
+def _measure(
+    stack: Stack, webs: tuple[str, ...], count: int, first_id: int, shops: int
 ) -> dict[str, float]:
-    """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate, where the ledger
-    has `rows` rows already.
-    """
-    with sides.holdfast(shops=0 if rows else shops, **sides.LIFTED) as stack:
-        url = stack.environment["DATABASE_URL"]
-        if rows:
-            of_others = growth.OTHERS * growth.OTHERS_MEMBERS
-            large = {"large.myshopify.com": rows // ROWS_A_MEMBER - of_others}
-            asyncio.run(growth.fill(url, large, ROWS_A_MEMBER))
-        stack.start(*names)
-        time.sleep(1)
-        job = {"count": count, "shops": shops, "first_id": first_id}
-        before, wal_before = _cpu_seconds(stack), asyncio.run(_wal(url))
-        ports = [stack.ports[name] for name in names if name.startswith("web")]
-        share = count // len(ports)
-        loads = [
-            sides.start_load(
-                {
-                    **job,
-                    "port": port,
-                    "count": share,
-                    "first_id": first_id + place * share,
-                    "connections": CONNECTIONS // len(ports),
-                }
-            )
-            for place, port in enumerate(ports)
-        ]
-        started_at = min(sides.finish_load(one)["started_at"] for one in loads)
-        done = share * len(ports)
-        rate = done / (sides.wait_for_rows(url, "awards", done) - started_at)
-        time.sleep(0.5)  # what follows the last commit belongs to it, too
-        after, wal_after = _cpu_seconds(stack), asyncio.run(_wal(url))
-        if not rows:  # what it was filled with was never posted
-            stack.verify()
+    """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate."""
+    url = stack.environment["DATABASE_URL"]
+    known = asyncio.run(_value(url, "SELECT count(*) FROM grants"))
+    before, wal_before = _cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
+    share = count // len(webs)
+    loads = [
+        sides.start_load(
+            {
+                "port": stack.ports[web],
+                "count": share,
+                "shops": shops,
+                "first_id": first_id + place * share,
+                "connections": CONNECTIONS // len(webs),
+            }
+        )
+        for place, web in enumerate(webs)
+    ]
+    started_at = min(sides.finish_load(one)["started_at"] for one in loads)
+    done = share * len(webs)
+    rate = done / (sides.wait_for_rows(url, "grants", known + done) - started_at)
+    time.sleep(0.5)  # what follows the last commit belongs to it, too
+    after, wal_after = _cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
     spent = {name: (after[name] - before[name]) / done * 1e6 for name in before}
     return {**spent, "WAL bytes": (wal_after - wal_before) / done, "per second": rate}
 
@@ -131,9 +134,9 @@ def _seconds(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-async def _wal(url: str) -> int:
+async def _value(url: str, query: str) -> int:
     connection = await asyncpg.connect(url)
     try:
-        return int(await connection.fetchval("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
+        return int(await connection.fetchval(query))
     finally:
         await connection.close()

@@ -45,8 +45,8 @@ SELECT name, 'Bench', 'USD', 'Asia/Kolkata', 'active', 'standard', 'x', '', 0, n
 """,
     """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, clawback, timezone,
-                              currency, edited_by, created_at)
-SELECT name, 1, 1, 'down', 0, 'debt', 'Asia/Kolkata', 'USD', '', now() FROM sizes
+                              currency, state, edited_by, created_at)
+SELECT name, 1, 1, 'down', 0, 'debt', 'Asia/Kolkata', 'USD', 'live', '', now() FROM sizes
 """,
     """
 INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed, debt,

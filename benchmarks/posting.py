@@ -35,8 +35,8 @@ TURNS_MAX = 1_000  # a connection is changed for another after 50,000 statements
 ROUNDS = 3
 INSERT_PROGRAM = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency, edited_by, created_at)
-SELECT shop, 1, 1, 'down', 0, NULL, 'within_balance', 'UTC', 'USD', 'bench', now()
+                              timezone, currency, state, edited_by, created_at)
+SELECT shop, 1, 1, 'down', 0, NULL, 'within_balance', 'UTC', 'USD', 'live', 'bench', now()
   FROM unnest($1::text[]) AS fresh (shop)
 """
 

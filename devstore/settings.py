@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - the documented development default
+# the documented development default
+DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

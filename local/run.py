@@ -70,7 +70,8 @@ def check_port(port: int, name: str) -> None:
 def socket_path(data: Path) -> Path:
     """In the folder, or, where that path is over the 100 bytes of a socket, a temporary one."""
     path = data / "supervisor.sock"
-    if len(str(path).encode()) < 90:  # noqa: PLR2004 - sockaddr_un holds 104 to 108, less supervisor's suffix
+    # sockaddr_un holds 104 to 108, less supervisor's suffix
+    if len(str(path).encode()) < 90:  # noqa: PLR2004
         return path
     digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"holdfast-{digest}.sock"
@@ -78,7 +79,8 @@ def socket_path(data: Path) -> Path:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback address
+        # our own loopback address
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310
             return bool(response.status == 200)  # noqa: PLR2004
     except (urllib.error.URLError, OSError):
         return False
@@ -168,6 +170,8 @@ def main() -> None:
         "HOLDFAST_RUN": str(data),
         "HOLDFAST_SUPERVISOR": str(control_socket),
         "HOLDFAST_WORDS": words(),
+        # whoever tries Holdfast out sees points from the first order on
+        "PROGRAM_STARTS_AS": os.environ.get("PROGRAM_STARTS_AS", "live"),
         "PROMETHEUS_MULTIPROC_DIR": str(data / "metrics"),
         "APP_URL": f"http://127.0.0.1:{config.port}",
         "PORT": str(config.port),

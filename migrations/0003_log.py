@@ -82,7 +82,8 @@ CREATE INDEX dead_letters_open ON dead_letters (shop, id) WHERE state IN ('waiti
 DO $$ DECLARE found text; BEGIN
     FOR found IN SELECT indexname FROM pg_indexes
                   WHERE tablename = 'dead_letters' AND indexdef NOT LIKE '%UNIQUE%'
-                    AND indexname NOT IN ('dead_letters_due', 'dead_letters_dead', 'dead_letters_open')
+                    AND indexname NOT IN
+                        ('dead_letters_due', 'dead_letters_dead', 'dead_letters_open')
     LOOP EXECUTE format('DROP INDEX %I', found); END LOOP;
 END $$;
 """

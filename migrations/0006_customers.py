@@ -107,90 +107,151 @@ def fold(name):
 
 
 class Migration(migrations.Migration):
-    dependencies = [('app', '0005_lanes')]
+    dependencies = [("app", "0005_lanes")]
 
     initial = False
 
     operations = [
         ops.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('shop', fields.CharField(max_length=255)),
-                ('customer_id', fields.CharField(max_length=32)),
-                ('name', fields.CharField(default='', max_length=512)),
-                ('sort_name', fields.CharField(max_length=255)),
-                ('email', fields.CharField(default='', max_length=320)),
-                ('consent', fields.CharField(default='', max_length=32)),
-                ('profile_updated_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ('person_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ('consent_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ('first_order_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ('first_order_id', fields.CharField(null=True, max_length=32)),
-                ('merged_into', fields.CharField(null=True, max_length=32)),
-                ('deleted_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
-                ('joined_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
-                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=True)),
+                (
+                    "id",
+                    fields.BigIntField(
+                        generated=True, primary_key=True, unique=True, db_index=True
+                    ),
+                ),
+                ("shop", fields.CharField(max_length=255)),
+                ("customer_id", fields.CharField(max_length=32)),
+                ("name", fields.CharField(default="", max_length=512)),
+                ("sort_name", fields.CharField(max_length=255)),
+                ("email", fields.CharField(default="", max_length=320)),
+                ("consent", fields.CharField(default="", max_length=32)),
+                (
+                    "profile_updated_at",
+                    fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+                ),
+                ("person_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("consent_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                (
+                    "first_order_at",
+                    fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+                ),
+                ("first_order_id", fields.CharField(null=True, max_length=32)),
+                ("merged_into", fields.CharField(null=True, max_length=32)),
+                ("deleted_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("joined_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
+                ("updated_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
-            options={'table': 'customers', 'app': 'app', 'unique_together': (('shop', 'customer_id'),), 'pk_attr': 'id', 'table_description': 'Who a customer of a shop is; services keep the id and their figures, and ask core for'},
-            bases=['Model'],
+            options={
+                "table": "customers",
+                "app": "app",
+                "unique_together": (("shop", "customer_id"),),
+                "pk_attr": "id",
+                "table_description": (
+                    "Who a customer of a shop is; services keep the id and their figures, and "
+                    "ask core for"
+                ),
+            },
+            bases=["Model"],
         ),
         ops.CreateModel(
-            name='PeriodTotal',
+            name="PeriodTotal",
             fields=[
-                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('shop', fields.CharField(max_length=255)),
-                ('starts_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
-                ('earned', fields.BigIntField()),
-                ('spent', fields.BigIntField()),
+                (
+                    "id",
+                    fields.BigIntField(
+                        generated=True, primary_key=True, unique=True, db_index=True
+                    ),
+                ),
+                ("shop", fields.CharField(max_length=255)),
+                ("starts_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("earned", fields.BigIntField()),
+                ("spent", fields.BigIntField()),
             ],
-            options={'table': 'period_totals', 'app': 'app', 'unique_together': (('shop', 'starts_at'),), 'pk_attr': 'id', 'table_description': "What a shop's members earned and spent in a quarter of an hour."},
-            bases=['Model'],
+            options={
+                "table": "period_totals",
+                "app": "app",
+                "unique_together": (("shop", "starts_at"),),
+                "pk_attr": "id",
+                "table_description": (
+                    "What a shop's members earned and spent in a quarter of an hour."
+                ),
+            },
+            bases=["Model"],
         ),
         ops.CreateModel(
-            name='ShopTotal',
+            name="ShopTotal",
             fields=[
-                ('shop', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=255)),
-                ('members', fields.BigIntField()),
-                ('outstanding', fields.BigIntField()),
+                (
+                    "shop",
+                    fields.CharField(primary_key=True, unique=True, db_index=True, max_length=255),
+                ),
+                ("members", fields.BigIntField()),
+                ("outstanding", fields.BigIntField()),
             ],
-            options={'table': 'shop_totals', 'app': 'app', 'pk_attr': 'shop', 'table_description': 'How many members a shop has, and their points outstanding.'},
-            bases=['Model'],
+            options={
+                "table": "shop_totals",
+                "app": "app",
+                "pk_attr": "shop",
+                "table_description": "How many members a shop has, and their points outstanding.",
+            },
+            bases=["Model"],
         ),
         ops.CreateModel(
-            name='TopMembers',
+            name="TopMembers",
             fields=[
-                ('shop', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=255)),
-                ('member_ids', ArrayField(element_type='BIGINT')),
-                ('as_of', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                (
+                    "shop",
+                    fields.CharField(primary_key=True, unique=True, db_index=True, max_length=255),
+                ),
+                ("member_ids", ArrayField(element_type="BIGINT")),
+                ("as_of", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'top_members', 'app': 'app', 'pk_attr': 'shop', 'table_description': 'Those with the most points in a shop with many members, as of a moment.'},
-            bases=['Model'],
+            options={
+                "table": "top_members",
+                "app": "app",
+                "pk_attr": "shop",
+                "table_description": (
+                    "Those with the most points in a shop with many members, as of a moment."
+                ),
+            },
+            bases=["Model"],
         ),
         ops.RunSQL(MOVE_CUSTOMERS),
         ops.RunPython(fold_names),
         ops.RunSQL(FORGET_MEMBERS),
-        ops.RemoveField(model_name='Member', name='deleted_at'),
-        ops.RemoveField(model_name='Member', name='email'),
-        ops.RemoveField(model_name='Member', name='name'),
-        ops.RemoveField(model_name='Member', name='profile_updated_at'),
+        ops.RemoveField(model_name="Member", name="deleted_at"),
+        ops.RemoveField(model_name="Member", name="email"),
+        ops.RemoveField(model_name="Member", name="name"),
+        ops.RemoveField(model_name="Member", name="profile_updated_at"),
         ops.RunSQL(TOTALS),
         ops.RunSQL(INDEXES),
         ops.RemoveIndex(
-            model_name='LedgerRow',
+            model_name="LedgerRow",
             name=None,
-            fields=['shop', 'effective_at', 'effect', 'points'],
+            fields=["shop", "effective_at", "effect", "points"],
         ),
         ops.AddIndex(
-            model_name='LedgerRow',
-            index=Index(fields=['shop', 'id']),
+            model_name="LedgerRow",
+            index=Index(fields=["shop", "id"]),
         ),
         ops.AlterModelOptions(
-            name='Member',
-            options={'table': 'members', 'app': 'app', 'unique_together': (('shop', 'customer_id'),), 'indexes': [Index(fields=['shop', 'joined_at', 'id'])], 'pk_attr': 'id', 'table_description': 'A customer of a shop with the balance of every bucket, always the fold of the ledger; names'},
+            name="Member",
+            options={
+                "table": "members",
+                "app": "app",
+                "unique_together": (("shop", "customer_id"),),
+                "indexes": [Index(fields=["shop", "joined_at", "id"])],
+                "pk_attr": "id",
+                "table_description": (
+                    "A customer of a shop with the balance of every bucket, always the fold of "
+                    "the ledger; names"
+                ),
+            },
         ),
         ops.AddIndex(
-            model_name='Member',
-            index=Index(fields=['shop', 'joined_at', 'id']),
+            model_name="Member",
+            index=Index(fields=["shop", "joined_at", "id"]),
         ),
     ]

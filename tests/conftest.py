@@ -1,24 +1,28 @@
 """Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
 
+import functools
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import structlog
+from xdist.scheduler import LoadFileScheduling
 
 from app import config as settings
 from app import db
 from app.flow import event
 from app.resilience import guard
 from local import processes, servers
+from tests import template
 from tests.stack import Stack
+from tests.template import wait_for_port
 
 # the default draws every local of every frame: a failure that a test makes took ten seconds to tell
 structlog.configure(
@@ -33,11 +37,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SECRET = "test-secret-test-secret-test-secret-1"
 # not TRUNCATE: on tables this small it takes fifty times as long, before every test
 EMPTYING = """
-SELECT 'DELETE FROM ' || tablename AS statement
-  FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%migration%'
-UNION ALL
-SELECT format('SELECT setval(%L, 1, false)', sequencename)
-  FROM pg_sequences WHERE schemaname = 'public' AND sequencename NOT LIKE '%migration%'
+SELECT string_agg(format('DELETE FROM %I', relname), '; ') FILTER (WHERE relkind <> 'S')
+       || '; SELECT '
+       || string_agg(format('setval(%L, 1, false)', relname), ', ') FILTER (WHERE relkind = 'S')
+  FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')
+   AND NOT relispartition AND relname NOT LIKE '%migration%'
 """
 
 
@@ -55,6 +60,7 @@ class Servers:
     def environment(self) -> dict[str, str]:
         return {
             "HOLDFAST_ENV": "development",
+            "PROGRAM_STARTS_AS": "live",
             "HOLDFAST_DATA": str(self.directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
             "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.postgres_port}/postgres",
@@ -62,19 +68,31 @@ class Servers:
         }
 
 
-def wait_for_port(port: int, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not servers.is_listening(port):
-        assert time.monotonic() < deadline, f"nothing listens on {port} after {seconds} s"
-        time.sleep(0.05)
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes of one run share what each would have to make."""
+    shared = template.folder()
+    shared.__enter__()
+    config.add_cleanup(lambda: shared.__exit__(None, None, None))
 
 
-def migrated() -> None:
-    """The tables as the release process makes them: what a test sees is what is deployed."""
-    done = subprocess.run(
-        processes.app_commands()["release"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return Together(config, log)
+
+
+class Together(LoadFileScheduling):
+    """A file's tests stay in one process, and so do all that need the whole stack: starting one
+    takes as long as all of its tests.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "stack" if _needs_stack(file) else file
+
+
+@functools.cache
+def _needs_stack(file: str) -> bool:
+    return "stack: Stack" in (ROOT / file).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +100,8 @@ def embedded() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as name:
         found = Servers(Path(name), servers.free_port(), servers.free_port())
         found.directory.chmod(0o755)
+        environment = {**os.environ, **found.environment}
+        template.copy_postgres(found.directory / "postgres", environment)
         started = [
             subprocess.Popen(
                 [
@@ -102,7 +122,6 @@ def embedded() -> Iterator[Servers]:
             wait_for_port(found.postgres_port)
             wait_for_port(found.redis_port)
             os.environ.update(found.environment)
-            migrated()
             yield found
         finally:
             for process in started:
@@ -123,12 +142,18 @@ async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
         yield stores
 
 
+@pytest_asyncio.fixture(scope="session")
+async def emptying(open_session: db.Stores) -> str:
+    async with db.connection() as raw:
+        statements: str = await raw.fetchval(EMPTYING)
+    return statements
+
+
 @pytest_asyncio.fixture
-async def stores(open_session: db.Stores) -> db.Stores:
+async def stores(open_session: db.Stores, emptying: str) -> db.Stores:
     """Empty tables and an empty Redis."""
     async with db.connection() as raw:
-        emptying = await raw.fetch(EMPTYING)
-        await raw.execute("; ".join(row["statement"] for row in emptying))
+        await raw.execute(emptying)
     await open_session.queue.flushall()
     return open_session
 

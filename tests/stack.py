@@ -17,6 +17,7 @@ import psutil
 import redis
 
 from local import processes, servers
+from tests import template
 from tests.silence import Silence
 
 SECRET = "test-secret-test-secret-test-secret-1"
@@ -36,6 +37,7 @@ class Stack:
         self.environment = {
             **os.environ,
             "HOLDFAST_ENV": "development",
+            "PROGRAM_STARTS_AS": "live",
             "HOLDFAST_DATA": str(directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
             "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.ports['postgres']}/postgres",
@@ -167,10 +169,14 @@ class Stack:
         return [parent, *parent.children(recursive=True)]
 
     def start_everything(self, without: tuple[str, ...] = ()) -> None:
+        released = self.directory / "released"
+        if self.root == processes.ROOT and not (self.directory / "postgres").exists():
+            template.copy_postgres(self.directory / "postgres", self.environment)
+            released.touch()
         self.start("postgres", "redis")
-        if not (self.directory / "released").exists():
+        if not released.exists():
             wait_for("postgres answers", self._release, 30)
-            (self.directory / "released").touch()
+            released.touch()
         apps = [name for name in processes.app_commands(self.root) if name != "release"]
         self.start("devstore", *[name for name in apps if name not in without])
         wait_for("the app is healthy", lambda: self._is_healthy(without), 30)
@@ -300,3 +306,10 @@ def wait_for(
     while not ready():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s {detail()}"
         time.sleep(0.05)
+
+
+def seconds_until(what: str, ready: Callable[[], bool], seconds: float) -> float:
+    """How long it took; it must not take longer than `seconds`."""
+    began = time.monotonic()
+    wait_for(what, ready, seconds)
+    return time.monotonic() - began

@@ -13,10 +13,10 @@ from app import config as settings
 from app import db, main, operations
 from app.flow.bus import places
 from app.resilience import health
-from app.resilience.breaker import State
 from app.shopify.client import outgoing
 from local import servers
 from tests.flow.helpers import emit, order
+from tests.web_app import all_beat, fresh_process, talking_to
 
 ROOT_MODULES = ["app", "starlette", "redis", "asyncpg"]
 GAUGES = (
@@ -39,16 +39,8 @@ GAUGES = (
 
 
 @pytest.fixture(autouse=True)
-def _closed_circuits() -> None:
-    health.forget()
-    for one in (
-        operations.POSTGRES,
-        operations.REDIS,
-        operations.SCRAPE_POSTGRES,
-        operations.SCRAPE_REDIS,
-        health.HEALTH,
-    ):
-        one.breaker._move(State.CLOSED, "start of the test")
+def _fresh_process() -> None:
+    fresh_process()
 
 
 @pytest.fixture
@@ -65,22 +57,6 @@ async def http(
     """
     async with outgoing(config) as client:
         yield talking_to(app, main.state(config, stores, client))
-
-
-def talking_to(
-    app: Starlette, state: dict[str, object], host: str = "127.0.0.1"
-) -> httpx2.AsyncClient:
-    async def with_state(scope, receive, send) -> None:
-        await app({**scope, "state": dict(state)}, receive, send)
-
-    return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=with_state, client=(host, 123)), base_url="http://app"
-    )
-
-
-async def all_beat(stores: db.Stores) -> None:
-    for service in health.PROCESSES:
-        await health.beat(stores.queue, service, 0.0)
 
 
 async def test_all_is_ok_when_the_stores_answer_and_every_service_lives(http, stores) -> None:
@@ -169,16 +145,6 @@ async def test_metrics_are_for_this_machine_unless_a_token_is_set(app, stores, c
         assert (
             await talking_to(app, closed, host="203.0.113.9").get("/metrics", headers=bearer)
         ).status_code == 200
-
-
-async def test_static_files_are_kept_short_or_for_ever_and_have_an_etag(http) -> None:
-    path = "/static/vendor/htmx.min.js"
-    named, plain = await http.get(f"{path}?v=abc"), await http.get(path)
-    assert "immutable" in named.headers["cache-control"]
-    assert plain.headers["cache-control"] == "public, max-age=300"
-    assert plain.headers["access-control-allow-origin"] == "*"
-    again = await http.get(path, headers={"if-none-match": plain.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize(

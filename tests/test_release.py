@@ -1,8 +1,6 @@
 """The release process on a database of its own."""
 
 import asyncio
-import os
-import sys
 
 import asyncpg
 import pytest
@@ -11,6 +9,7 @@ from app import config as settings
 from app import db
 from app.flow import event as envelope
 from app.services import SERVICES
+from tests.databases import make_empty, migrate, release, run
 from tests.flow.helpers import SHOP, order
 
 COLUMNS = """
@@ -37,38 +36,14 @@ asyncio.run(main())
 @pytest.fixture
 async def fresh_url(stores: db.Stores, config: settings.Config) -> str:
     """The address of a second, empty database on the same server."""
-    async with db.connection() as raw:
-        await raw.execute(
-            "SET statement_timeout = 0"
-        )  # dropping waits for a checkpoint; the pool resets it afterwards
-        await raw.execute("DROP DATABASE IF EXISTS fresh")
-        await raw.execute("CREATE DATABASE fresh")
-    return config.database_url.rsplit("/", 1)[0] + "/fresh"
-
-
-async def run(*arguments: str, **environment: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        cwd=settings.ROOT,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
-
-
-async def release(database_url: str) -> tuple[int, str]:
-    return await run("-m", "workers.release", DATABASE_URL=database_url)
+    return await make_empty(config, "fresh")
 
 
 async def test_the_models_and_the_migrations_agree_on_every_column(
     fresh_url: str,
 ) -> None:
     """Indexes and partitions are the migrations' alone: models cannot say them."""
-    made = await run("-c", GENERATE, DATABASE_URL=fresh_url)
-    assert made[0] == 0, made[1]
+    await run(fresh_url, "-c", GENERATE)
     connection = await asyncpg.connect(fresh_url)
     try:
         generated = [tuple(row) for row in await connection.fetch(COLUMNS)]
@@ -82,27 +57,11 @@ async def test_the_models_and_the_migrations_agree_on_every_column(
 
 
 async def test_releasing_twice_at_once_and_again_changes_nothing(fresh_url: str) -> None:
-    for code, output in await asyncio.gather(release(fresh_url), release(fresh_url)):
-        assert code == 0, output
-    code, output = await release(fresh_url)
-    assert code == 0, output
-    assert "apply_start" not in output
+    await asyncio.gather(release(fresh_url), release(fresh_url))
+    assert "apply_start" not in await release(fresh_url)
 
 
-BEFORE = """
-import asyncio
-from tortoise import Tortoise
-from tortoise.migrations.api.migrate import migrate
-from app import config, db
-async def main():
-    await migrate(
-        config=db.tortoise_config(config.load()),
-        app_labels=["app"],
-        target="app.0002_claims_and_reversals",
-    )
-    await Tortoise.close_connections()
-asyncio.run(main())
-"""
+BEFORE = "0002_claims_and_reversals"
 RECEIPT = """
 INSERT INTO receipts (shop, webhook_id, topic, outcome, request_id, received_at, recorded_at)
 VALUES ('alice.myshopify.com', 'w1', 'orders/paid', 'facts', 'r', now(), now())
@@ -116,8 +75,7 @@ HAD = "INSERT INTO consumed (service, event_id, consumed_at) VALUES ($1, $2, now
 async def test_what_stood_in_the_old_outbox_and_streams_is_in_the_log_and_nothing_twice(
     fresh_url: str, stores: db.Stores, config: settings.Config
 ) -> None:
-    made = await run("-c", BEFORE, DATABASE_URL=fresh_url)
-    assert made[0] == 0, made[1]
+    await migrate(fresh_url, BEFORE)
     done, halfway, on_stream, published, waiting = (order(number) for number in range(1, 6))
     half = envelope.new("customer.created", SHOP, SHOP, {}, trace="r")
 
@@ -144,8 +102,7 @@ async def test_what_stood_in_the_old_outbox_and_streams_is_in_the_log_and_nothin
     finally:
         await before.close()
     for _ in range(2):
-        code, output = await release(fresh_url)
-        assert code == 0, output
+        await release(fresh_url)
     after = await asyncpg.connect(fresh_url)
     try:
         rows = await after.fetch("SELECT body FROM facts ORDER BY tx, id")

@@ -15,7 +15,8 @@ import pytest
 
 from app import config as settings
 from local import servers
-from tests.conftest import Servers, wait_for_port
+from tests.conftest import Servers
+from tests.template import wait_for_port
 
 
 @pytest.fixture

@@ -52,7 +52,9 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         draining.look(),
         service.beat(stores, receipts.SERVICE, lambda: lag_seconds(stores), stop, progress),
         service.every(TIMED_SECONDS, unspill, stop),
-        dead_letters.run(receipts.SERVICE, ingest.replayer(payloads.translate), stop),
+        dead_letters.run(
+            receipts.SERVICE, ingest.replayer(payloads.translate, draining.shops.known), stop
+        ),
         service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),
         service.every(durability.LOOK_EVERY_SECONDS, look_at_durability, stop),
     )
@@ -105,7 +107,8 @@ class Draining:
             try:
                 await self._look()
                 backoff.over()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the lanes wait for the next look
+            except Exception as error:  # noqa: BLE001
+                # whatever it is, the lanes wait for the next look
                 await backoff.wait(error, self.stop)
             await deadline.pause(LOOK_SECONDS, self.stop)
 

@@ -1,13 +1,14 @@
 """Points: orders into the ledger, redemptions to their code, what time does to lots, and totals."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers
-from app.points.ledger import expiry, freezing, totals
+from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
 from app.resilience.progress import Progress
@@ -19,6 +20,7 @@ SWEEP_EVERY_SECONDS = (
 )
 TIME_EVERY_SECONDS = 5.0
 FOLD_EVERY_SECONDS = 5.0
+BULK_EVERY_SECONDS = 1.0
 TOPS_EVERY_SECONDS = 15.0
 
 
@@ -57,9 +59,20 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
+            service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
         )
+
+
+def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """What brings changes of many balances to their end."""
+
+    async def many_changed() -> None:
+        while await bulk.go_on(stores) and not stop.is_set():
+            pass
+
+    return many_changed
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ async def main(service: str, since: datetime) -> None:
             parts = await places.go_back(service, since)
         except OSError as error:
             raise SystemExit(f"The database cannot be reached ({type(error).__name__}).") from None
-    print(f"{service} reads again from {since.isoformat()} on, in {parts} partitions.")  # noqa: T201
+    said = f"{service} reads again from {since.isoformat()} on, in {parts} partitions."
+    print(said)  # noqa: T201
 
 
 def moment(text: str) -> datetime:

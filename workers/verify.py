@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Completeness:
-    """What became of paid orders: webhooks with their fact, facts with their award."""
+    """What became of paid orders: webhooks with their fact, facts with their grant."""
 
     receipts: int = 0
     orders: int = 0  # that points has read
@@ -137,7 +137,7 @@ async def walk(
 
 
 async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> None:
-    """Every webhook of a paid order has its fact, and every fact its award or a stated reason."""
+    """Every webhook of a paid order has its fact, and every fact its grant or a stated reason."""
     found.receipts += batch.receipts
     found.orders += len(batch.read)
     found.waiting += batch.waiting
@@ -148,14 +148,14 @@ async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> 
         )
     for reference in batch.unreadable:
         report.add(f"entry {reference} of the log cannot be read, and was not set aside")
-    missing = await beside.without_award(batch.read) if batch.read else []
+    missing = await beside.without_grant(batch.read) if batch.read else []
     lost = await log_audit.without_reason(handlers.SERVICE, missing)
     found.stated += len(missing) - len(lost)
     found.incomplete += len(lost)
     for one in lost:
         report.add(
             f"{one.shop}: the paid order of request {one.trace} was handed to points, "
-            f"but has neither an award nor a reason why not"
+            f"but has neither a grant nor a reason why not"
         )
 
 

@@ -19,7 +19,7 @@ from app.services import PROCESSES
 from app.shopify import reach as shopify_reach
 from app.web import pages, wording
 from app.web.banners import Banner
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 STATES = {
     "healthy": ("Running", "success"),
@@ -237,7 +237,7 @@ def _backlog_notes(waiting: backlog.Backlog | None, timezone: str) -> list[Banne
 
 
 routes: list[BaseRoute] = [
-    Route("/health", page, name="health"),
+    Page("/health", page, "Health"),
     Route("/status", page),  # what it was called before; pages open in a tab still ask for it
     *letters.routes(show),
 ]

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from app.flow import shown_letters
 from app.points.panels import home as points_home
 from app.resilience import health
 from app.services import PROCESSES
 from app.web import pages, panels
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 from app.web.panels import Attention, Home
 
 # one line a service that home shows something of
@@ -77,4 +77,4 @@ def _joined(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-routes: list[BaseRoute] = [Route("/", home, name="home")]
+routes: list[BaseRoute] = [Page("/", home, "Home")]

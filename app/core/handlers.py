@@ -9,6 +9,7 @@ import msgspec
 
 from app.core import actions, customers, leaving
 from app.core.actions import Asked
+from app.facts import ShopUpdated
 from app.flow.event import Event
 from app.services import topics
 from app.telemetry import logs
@@ -17,6 +18,7 @@ SERVICE = "core"
 TOPICS = topics(SERVICE)
 LEFT = "app.uninstalled"
 REQUESTED = "compliance.requested"
+UPDATED = "shop.updated"
 
 log = logs.logger()
 
@@ -52,6 +54,12 @@ async def handle(connection: Any, events: list[Event]) -> None:
     asked = [_asked(event) for event in events if event.topic == REQUESTED]
     if asked:
         await actions.record_requests(connection, asked)
+    for event in events:
+        if event.topic == UPDATED:
+            said = msgspec.json.decode(event.data, type=ShopUpdated)
+            await connection.execute(
+                actions.FOLLOW_SHOP, event.shop, said.name, said.currency, said.timezone
+            )
     await customers.keep(connection, events)
 
 

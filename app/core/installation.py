@@ -13,7 +13,7 @@ from app.config import Config
 from app.core import admin_api, tokens
 from app.core.tokens import Held
 from app.errors import HoldfastError
-from app.flow import event
+from app.flow import due_letters, event
 from app.flow.bus import log as fact_log
 from app.resilience.failures import is_passing
 from app.resilience.guard import Resource, guard
@@ -125,3 +125,5 @@ async def _describe(shop: str, details: dict[str, Any]) -> None:
             await fact_log.append(
                 connection, [event.new("shop.installed", shop, shop, told, trace=trace)]
             )
+            # what was sold before the app was opened
+            await due_letters.come_due(connection, "ingest", shop)

@@ -67,6 +67,22 @@ class Customer(Model):
         unique_together = (("shop", "customer_id"),)
 
 
+class CustomerNote(Model):
+    """What staff wrote about a customer; never changed, and gone with a customer who is deleted."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    customer_id = fields.CharField(max_length=32)
+    key = fields.CharField(max_length=128)  # the form's own: sent twice, it is one note
+    text = fields.TextField()
+    written_by = fields.CharField(max_length=64)  # the id of staff
+    written_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "customer_notes"
+        unique_together = (("shop", "customer_id", "key"),)
+
+
 class ComplianceRequest(Model):
     """A data request or redaction Shopify sent, accepted and recorded: due within thirty days."""
 

@@ -52,6 +52,30 @@ FIND = f"{_FOUND} AND (sort_name, id) > ($2, $3::bigint) ORDER BY sort_name, id 
 FIND_BACKWARDS = (
     f"{_FOUND} AND (sort_name, id) < ($2, $3::bigint) ORDER BY sort_name DESC, id DESC LIMIT $4"
 )
+_NOTE = "id, text, written_by, written_at"
+NOTES_SIZE = 5
+NOTES = f"""
+SELECT {_NOTE} FROM customer_notes WHERE shop = $1 AND customer_id = $2 AND id < $3
+ ORDER BY id DESC LIMIT $4
+"""
+NOTES_BACKWARDS = f"""
+SELECT {_NOTE} FROM customer_notes WHERE shop = $1 AND customer_id = $2 AND id > $3
+ ORDER BY id LIMIT $4
+"""
+LAST_ORDERS = """
+SELECT customer_id, ordered_at FROM last_orders WHERE shop = $1 AND customer_id = ANY($2::text[])
+"""
+ORDERED = """
+SELECT customer_id, ordered_at FROM last_orders
+ WHERE shop = $1 AND ordered_at >= $2 AND ordered_at < $3 AND (ordered_at, customer_id) < ($4, $5)
+ ORDER BY ordered_at DESC, customer_id DESC LIMIT $6
+"""
+ORDERED_BACKWARDS = """
+SELECT customer_id, ordered_at FROM last_orders
+ WHERE shop = $1 AND ordered_at >= $2 AND ordered_at < $3 AND (ordered_at, customer_id) > ($4, $5)
+ ORDER BY ordered_at, customer_id LIMIT $6
+"""
+_NEWEST_ID = 9_000_000_000_000_000_000  # behind every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +116,16 @@ class CustomerPage:
     is_more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What staff wrote about a customer; `written_by` is their id at Shopify."""
+
+    id: int
+    text: str
+    written_by: str
+    written_at: datetime
+
+
 async def shop(domain: str) -> ShopInfo | None:
     """The shop of this `name.myshopify.com` domain, or None when it never installed the app."""
     row = await Shop.get_or_none(domain=domain)
@@ -129,6 +163,39 @@ async def customers(shop: str, ids: Iterable[str]) -> dict[str, CustomerInfo]:
             list(ids),
         )
     return {row["customer_id"]: _info(row) for row in rows}
+
+
+async def last_orders(shop: str, ids: Iterable[str]) -> dict[str, datetime]:
+    """When those of the customers `ids` who ever ordered did so last."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(LAST_ORDERS, shop, list(ids))
+    return {row["customer_id"]: row["ordered_at"] for row in rows}
+
+
+async def ordered(
+    shop: str, since: datetime, before: datetime, number: int, at: Cursor | None = None
+) -> list[tuple[str, datetime]]:
+    """Up to `number` customers whose last order was in that time, and when: the latest first, or
+    backwards from the cursor, which names one by microseconds and customer id.
+    """
+    statement = ORDERED_BACKWARDS if at and at.is_backwards else ORDERED
+    start = (paging.moment(at.keys[0]), str(at.keys[1])) if at else (paging.NEVER, "")
+    async with db.connection() as connection:
+        rows = await connection.fetch(statement, shop, since, before, *start, number)
+    return [(row["customer_id"], row["ordered_at"]) for row in rows]
+
+
+async def notes(shop: str, customer_id: str, at: Cursor | None = None) -> tuple[list[Note], Links]:
+    """A page of the notes about a customer, the newest first."""
+    statement = NOTES_BACKWARDS if at and at.is_backwards else NOTES
+    start = at.keys[0] if at else _NEWEST_ID
+    async with db.connection() as connection:
+        found = await connection.fetch(statement, shop, customer_id, start, NOTES_SIZE + 1)
+    rows, has_previous, has_next = paging.cut(found, at, NOTES_SIZE)
+    links = Links()
+    if rows:
+        links = paging.links(str(rows[0]["id"]), str(rows[-1]["id"]), has_previous, has_next)
+    return [Note(**row) for row in rows], links
 
 
 async def names(shop: str, ids: Iterable[str]) -> dict[str, str]:

@@ -15,7 +15,6 @@ from app import db, rooms
 from app.db import Connection
 from app.errors import NotFoundError
 from app.flow import due_letters
-from app.flow.event import NewerVersionError
 from app.flow.models import DeadLetter
 from app.resilience import deadline, failures
 from app.telemetry import logs, metrics
@@ -24,7 +23,6 @@ TRIES_MAX = 6
 FIRST_DELAY_SECONDS = 2
 DELAY_FACTOR = 4
 POSTPONED_SECONDS = 5.0
-NEWER_SECONDS = 60.0  # until the release that knows it is there
 BEGUN_SECONDS = 60.0  # when one whose process ended in the middle of its try comes again
 RETRY_EVERY_SECONDS = 1.0
 HISTORY_LENGTH_MAX = 20
@@ -146,8 +144,10 @@ async def add(
 
 
 def is_waiting(error: BaseException) -> bool:
-    """Whether nothing is wrong with it: somebody holds a lock, or a newer release knows it."""
-    return failures.is_locked(error) or isinstance(error, NewerVersionError)
+    """Whether nothing is wrong with it: somebody holds a lock, or its time has not come yet (an
+    error that says for how long it `waits_seconds`).
+    """
+    return failures.is_locked(error) or hasattr(error, "waits_seconds")
 
 
 async def run(service: str, attempt: Attempt, stop: asyncio.Event) -> None:
@@ -238,7 +238,7 @@ async def _postpone(letter: Letter, error: Exception) -> None:
     log.warning(
         "held up", service=letter.service, topic=letter.topic, reason=failures.reason(error)
     )
-    seconds = NEWER_SECONDS if isinstance(error, NewerVersionError) else POSTPONED_SECONDS
+    seconds = getattr(error, "waits_seconds", POSTPONED_SECONDS)
     async with db.connection() as connection:
         await connection.execute(POSTPONE, letter.id, letter.attempts, seconds)
 
@@ -261,10 +261,9 @@ def _next(attempts: int, error: BaseException) -> tuple[str, datetime | None]:
     then dead.
     """
     now = datetime.now(UTC)
-    if isinstance(error, NewerVersionError):
-        return "waiting", now + timedelta(seconds=NEWER_SECONDS)
-    if attempts == 0:
-        return "waiting", now + timedelta(seconds=POSTPONED_SECONDS)
+    if is_waiting(error) or attempts == 0:
+        seconds = getattr(error, "waits_seconds", POSTPONED_SECONDS)
+        return "waiting", now + timedelta(seconds=seconds)
     if failures.is_permanent(error) or attempts >= TRIES_MAX:
         return "dead", None
     jitter = random.uniform(1.0, 1.1)  # noqa: S311 - not for secrets

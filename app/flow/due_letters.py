@@ -1,8 +1,10 @@
 """Which dead letters are tried next: fairly between shops, however many one of them has."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from app import db
+from app.db import Connection
 
 SHOPS_AT_ONCE = 200
 AT_ONE_LOOK = 50
@@ -27,6 +29,16 @@ SELECT due.id, shops.shop
                 ORDER BY next_attempt_at LIMIT $5) AS oldest) AS due
  ORDER BY due.turn, due.next_attempt_at LIMIT $5
 """
+COME_DUE = """
+UPDATE dead_letters SET next_attempt_at = now()
+ WHERE service = $1 AND shop = $2 AND state = 'waiting'
+"""
+WAITING_OF = """
+SELECT asked.shop, (SELECT count(*) FROM (
+       SELECT FROM dead_letters WHERE dead_letters.shop = asked.shop AND state = 'waiting'
+        LIMIT $2) AS waiting) AS count
+  FROM unnest($1::text[]) AS asked (shop)
+"""
 
 
 async def find(service: str, now: datetime, limit: int = AT_ONE_LOOK) -> list[int]:
@@ -43,3 +55,14 @@ async def find(service: str, now: datetime, limit: int = AT_ONE_LOOK) -> list[in
 
 
 _turns: dict[str, str] = {}  # by service: the shop the next look for due letters begins behind
+
+
+async def come_due(connection: Connection, service: str, shop: str) -> None:
+    """What waits in `shop` for `service` is tried again now: what it waited for is there."""
+    await connection.execute(COME_DUE, service, shop)
+
+
+async def waiting_of(connection: Connection, shops: Sequence[str], most: int) -> dict[str, int]:
+    """How many letters of each of `shops` wait, counted up to `most`."""
+    rows = await connection.fetch(WAITING_OF, list(shops), most)
+    return {row["shop"]: row["count"] for row in rows}

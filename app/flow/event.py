@@ -7,21 +7,17 @@ import os
 import time
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from app.errors import HoldfastError
+from app.facts import UPCASTS
 
 PACK_LEVEL = 1  # a third of the size for 6 µs a fact; more costs more than it saves
 UNPACKED_BYTES_MAX = 64 * 1024 * 1024
-# (topic, version it turns from) -> function giving the data of the next version; the current
-# version of a topic is the one no entry starts from. Old events live seven days on the bus, so an
-# entry may go a week after its deploy.
-UPCASTS: dict[tuple[str, int], Callable[[Any], Any]] = {}
 
 
 class BadEventError(HoldfastError):
@@ -40,6 +36,7 @@ class NewerVersionError(BadEventError):
     """An event of a version this program does not know yet: it waits for the release that does."""
 
     permanent, code = False, "unknown_version"
+    waits_seconds = 60.0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -104,6 +101,15 @@ def age_seconds(event_id: str) -> float:
     except ValueError:
         return 0.0
     return max(0.0, time.time() - milliseconds / 1000)
+
+
+def occurred_at(event: Event) -> datetime:
+    """When it happened, by whoever told it. Raises BadEventError."""
+    try:
+        at = datetime.fromisoformat(event.occurred_at)
+    except ValueError as error:
+        raise BadEventError("The event does not say when it occurred.") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def encode(event: Event) -> bytes:

@@ -53,7 +53,7 @@ class About:
 @dataclass(frozen=True, slots=True)
 class ShownLetter:
     """A letter for a page; `payload` is readable text, the beginning of a long one; `history` is
-    [{at, reason}].
+    [{at: datetime, reason}].
     """
 
     id: int
@@ -101,7 +101,10 @@ async def shown(rows: Sequence[Row]) -> list[ShownLetter]:
 def _shown(row: Row) -> ShownLetter:
     fields = dict(row)
     payload, size = fields.pop("payload"), fields.pop("payload_bytes")
-    history = json.loads(fields.pop("history"))
+    history = [
+        {"at": datetime.fromisoformat(one["at"]), "reason": one["reason"]}
+        for one in json.loads(fields.pop("history"))
+    ]
     return ShownLetter(
         **fields,
         payload=readable(payload, size),

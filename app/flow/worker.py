@@ -167,6 +167,7 @@ def _retried(function: Job) -> Function:
         except Exception as error:
             if getattr(error, "permanent", False) or ctx["job_try"] >= TRIES_MAX:
                 raise
-            raise Retry(defer=4 ** (ctx["job_try"] - 1) * random.uniform(0.8, 1.2)) from error  # noqa: S311 - jitter
+            jitter = random.uniform(0.8, 1.2)  # noqa: S311
+            raise Retry(defer=4 ** (ctx["job_try"] - 1) * jitter) from error
 
     return func(run, name=_name(function), max_tries=TRIES_MAX)

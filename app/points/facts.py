@@ -1,6 +1,6 @@
 """The facts points reads and the facts it makes: their shapes, decoded exactly and all at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,32 +8,58 @@ from typing import Any
 import msgspec
 
 from app.errors import BadInputError
-from app.facts import CustomerChanged, CustomerDeleted, OrderCancelled, OrderPaid, OrderRefunded
+from app.facts import (
+    CustomerChanged,
+    CustomerDeleted,
+    CustomerMerged,
+    OrderCancelled,
+    OrderDeleted,
+    OrderEdited,
+    OrderRefunded,
+    OrderTold,
+    Refund,
+)
 from app.flow import event as envelope
 from app.flow.event import Event
 from app.points.earning import rules
+from app.points.earning.rules import Back
 from app.points.ledger.accounts import Account, Key
 
 ORDER_NAME_LENGTH = 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
-class Reversal(msgspec.Struct):
-    """What a refund or cancellation takes back; kept in `reversals.data` until its order has
-    been seen.
-    """
+class Told(msgspec.Struct):
+    """An order as it stood, with the fact that said so."""
 
-    effective_at: datetime
-    trace: str
-    lines: dict[str, int] = {}
-    adjustment_micros: int = 0
-    cancelled: bool = False
-
-
-@dataclass(slots=True)
-class Paid:
-    order: OrderPaid
+    order: OrderTold
     event: Event
+    at: datetime  # as of when
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """What moves a grant: where it came from, and when it happened."""
+
+    source: str  # order:123, edit:55, refund:987, cancel:123, delete:123
+    at: datetime
+    trace: str
+
+
+class Refunded(msgspec.Struct):
+    """What a refund brings back, and what its pieces are called."""
+
+    back: Back
+    cause: Cause
+    titles: dict[str, str]
+
+
+class News(msgspec.Struct):
+    """What a batch says of one order."""
+
+    told: list[Told] = []
+    refunds: dict[str, Refunded] = {}
+    edits: dict[str, tuple[dict[str, int], Cause]] = {}
+    ended: Cause | None = None
 
 
 @dataclass(slots=True)
@@ -46,20 +72,28 @@ class Profile:
 
 @dataclass(slots=True)
 class Incoming:
-    """A batch of facts, each order and each reversal once."""
+    """A batch of facts, by shop and the id of an order or a customer."""
 
-    paid: dict[Key, Paid] = field(default_factory=dict)
-    reversals: dict[Key, tuple[str, Reversal]] = field(
-        default_factory=dict
-    )  # by shop and source: the order's id, and what of it
+    orders: dict[Key, News] = field(default_factory=dict)
     profiles: dict[Key, Profile] = field(default_factory=dict)
+    merged: list[tuple[Event, CustomerMerged]] = field(default_factory=list)
+
+    def paid(self) -> Iterator[tuple[str, OrderTold]]:
+        """Orders that say they are paid, each with its shop."""
+        for (shop, _), news in self.orders.items():
+            for told in news.told:
+                if told.order.is_paid:
+                    yield shop, told.order
 
 
-_paid = msgspec.json.Decoder(OrderPaid)
+_order = msgspec.json.Decoder(OrderTold)
 _refunded = msgspec.json.Decoder(OrderRefunded)
 _cancelled = msgspec.json.Decoder(OrderCancelled)
+_gone = msgspec.json.Decoder(OrderDeleted)
+_edited = msgspec.json.Decoder(OrderEdited)
 _customer = msgspec.json.Decoder(CustomerChanged)
 _deleted = msgspec.json.Decoder(CustomerDeleted)
+_merged = msgspec.json.Decoder(CustomerMerged)
 
 
 def read(events: Sequence[Event], now: datetime) -> Incoming:
@@ -70,24 +104,8 @@ def read(events: Sequence[Event], now: datetime) -> Incoming:
     """
     incoming = Incoming()
     for event in events:
-        topic = event.topic
-        if topic == "order.paid":
-            order = _paid.decode(event.data)
-            incoming.paid.setdefault((event.shop, order.order_id), Paid(order, event))
-        elif topic == "order.refunded":
-            _read_refund(incoming, event, now)
-        elif topic == "order.cancelled":
-            cancelled = _cancelled.decode(event.data)
-            at = moment(cancelled.cancelled_at, event, now)
-            reversal = Reversal(at, event.trace, cancelled=True)
-            key = (event.shop, f"cancel:{cancelled.order_id}")
-            incoming.reversals.setdefault(key, (cancelled.order_id, reversal))
-        elif topic == "customer.created":
-            customer_id = _customer.decode(event.data).customer_id
-            incoming.profiles.setdefault((event.shop, customer_id), Profile()).is_created = True
-        elif topic == "customer.deleted":
-            customer_id = _deleted.decode(event.data).customer_id
-            incoming.profiles.setdefault((event.shop, customer_id), Profile()).is_deleted = True
+        if reader := _READERS.get(event.topic):
+            reader(incoming, event, now)
     return incoming
 
 
@@ -123,16 +141,83 @@ def made(topic: str, account: Account, source: str, points: int, trace: str, **m
     return envelope.new(topic, account.shop, account.shop, data, trace=trace)
 
 
+def _read_order(incoming: Incoming, event: Event, now: datetime) -> None:
+    order = _order.decode(event.data)
+    if not order.lines and event.topic != "order.paid":
+        return  # it says nothing of them
+    told = Told(order, event, moment(order.updated_at, event, now))
+    key = (event.shop, order.order_id)
+    if (news := incoming.orders.get(key)) is not None:
+        news.told.append(told)
+    else:
+        incoming.orders[key] = News([told])
+
+
 def _read_refund(incoming: Incoming, event: Event, now: datetime) -> None:
     refund = _refunded.decode(event.data)
-    reversal = Reversal(
-        moment(None, event, now),
-        event.trace,
-        adjustment_micros=max(0, rules.micros(refund.adjustment_amount)),
-    )
+    news = incoming.orders.setdefault((event.shop, refund.order_id), News())
+    found = refunded(refund, moment(None, event, now), event.trace)
+    news.refunds.setdefault(refund.refund_id, found)
+
+
+def refunded(refund: Refund, at: datetime, trace: str) -> Refunded:
+    """Raises BadInputError for quantities that make no sense."""
+    lines: dict[str, int] = {}
+    titles: dict[str, str] = {}
     for line in refund.lines:
         if not 0 <= line.quantity <= rules.QUANTITY_MAX:
             raise BadInputError("A refunded quantity makes no sense.")
-        reversal.lines[line.line_id] = reversal.lines.get(line.line_id, 0) + line.quantity
-    key = (event.shop, f"refund:{refund.refund_id}")
-    incoming.reversals.setdefault(key, (refund.order_id, reversal))
+        lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
+        titles[line.line_id] = line.title
+    back = Back(lines, rules.micros(refund.adjustment))
+    return Refunded(back, Cause(f"refund:{refund.refund_id}", at, trace), titles)
+
+
+def _read_cancelled(incoming: Incoming, event: Event, now: datetime) -> None:
+    cancelled = _cancelled.decode(event.data)
+    cause = Cause(
+        f"cancel:{cancelled.order_id}", moment(cancelled.cancelled_at, event, now), event.trace
+    )
+    incoming.orders.setdefault((event.shop, cancelled.order_id), News()).ended = cause
+
+
+def _read_gone(incoming: Incoming, event: Event, now: datetime) -> None:
+    order_id = _gone.decode(event.data).order_id
+    cause = Cause(f"delete:{order_id}", moment(None, event, now), event.trace)
+    incoming.orders.setdefault((event.shop, order_id), News()).ended = cause
+
+
+def _read_edit(incoming: Incoming, event: Event, now: datetime) -> None:
+    edit = _edited.decode(event.data)
+    if edit.removed:
+        news = incoming.orders.setdefault((event.shop, edit.order_id), News())
+        cause = Cause(f"edit:{edit.edit_id}", moment(None, event, now), event.trace)
+        news.edits.setdefault(edit.edit_id, (edit.removed, cause))
+
+
+def _read_created(incoming: Incoming, event: Event, _now: datetime) -> None:
+    customer_id = _customer.decode(event.data).customer_id
+    incoming.profiles.setdefault((event.shop, customer_id), Profile()).is_created = True
+
+
+def _read_deleted(incoming: Incoming, event: Event, _now: datetime) -> None:
+    customer_id = _deleted.decode(event.data).customer_id
+    incoming.profiles.setdefault((event.shop, customer_id), Profile()).is_deleted = True
+
+
+def _read_merged(incoming: Incoming, event: Event, _now: datetime) -> None:
+    incoming.merged.append((event, _merged.decode(event.data)))
+
+
+_READERS: dict[str, Callable[[Incoming, Event, datetime], None]] = {
+    "order.created": _read_order,
+    "order.updated": _read_order,
+    "order.paid": _read_order,
+    "order.refunded": _read_refund,
+    "order.cancelled": _read_cancelled,
+    "order.deleted": _read_gone,
+    "order.edited": _read_edit,
+    "customer.created": _read_created,
+    "customer.deleted": _read_deleted,
+    "customer.merged": _read_merged,
+}

@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 import msgspec
 
 from app.db import Connection, Stores
+from app.facts import ShopUpdated
 from app.flow.event import Event
 from app.points import facts
 from app.points.earning import actions
 from app.points.earning.orders import OrderBatch
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
-from app.points.members import profiles
+from app.points.members import merging, profiles
 from app.points.rewards import settling
 from app.services import topics
 from app.telemetry import logs
 
-INSTALLED = "shop.installed"
+INSTALLED, UPDATED = "shop.installed", "shop.updated"
 SERVICE = "points"
 TOPICS = topics(SERVICE)
 AfterCommit = Callable[[], Awaitable[None]]
@@ -48,26 +49,29 @@ async def handle(
     What comes back writes the new balances to the cache, to be awaited after the commit.
     """
     now = datetime.now(UTC)
-    await _welcome([event for event in events if event.topic == INSTALLED])
+    state = stores.config.program_starts_as if stores else "live"
+    await _welcome([event for event in events if event.topic in {INSTALLED, UPDATED}], state)
     incoming = facts.read(events, now)
     batch = OrderBatch(incoming, now)
     await batch.load(conn)
     batch.decide()
     await batch.write(conn)
     await profiles.forget(conn, incoming)
-    await settling.use(conn, ((one.event.shop, one.order) for one in incoming.paid.values()), now)
+    moved = dict(batch.moved)
+    for event, merged in incoming.merged:
+        moved |= await merging.merge(conn, event.shop, merged, now)
+    await settling.use(conn, incoming.paid(), now)
     # one line a batch, which still says for every request what became of it
     log.info(
         "facts posted",
         facts=len(events),
-        awards=len(batch.fresh),
-        reversals=len(batch.applied),
-        members=len(batch.moved),
+        orders=len(batch.grants),
+        members=len(moved),
         request_ids=[event.trace for event in events],
     )
-    if stores is None or not batch.moved:
+    if stores is None or not moved:
         return None
-    return _publish(stores, batch.moved.values(), now)
+    return _publish(stores, moved.values(), now)
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -77,13 +81,17 @@ class Installed(msgspec.Struct, frozen=True):
     timezone: str
 
 
-async def _welcome(events: Sequence[Event]) -> None:
-    """Give new shops their programme and first rewards. In the order of the shops: each one's
-    programme is locked.
+async def _welcome(events: Sequence[Event], state: str) -> None:
+    """Give new shops their programme and first rewards, and let programmes follow their shops. In
+    the order of the shops: each one's programme is locked.
     """
     for event in sorted(events, key=lambda one: one.shop):
-        told = msgspec.json.decode(event.data, type=Installed)
-        await actions.ensure_program(event.shop, told.currency, told.timezone)
+        if event.topic == INSTALLED:
+            told = msgspec.json.decode(event.data, type=Installed)
+            await actions.ensure_program(event.shop, told.currency, told.timezone, state)
+        else:
+            said = msgspec.json.decode(event.data, type=ShopUpdated)
+            await actions.follow_shop(event.shop, said.currency, said.timezone)
 
 
 def _publish(stores: Stores, moved: Iterable[Account], now: datetime) -> AfterCommit:

@@ -27,6 +27,7 @@ class Member(Model):
     issued = fields.BigIntField(default=0)
     sequence = fields.BigIntField(default=0)  # of the newest ledger row
     last_hash = fields.BinaryField(null=True)  # of the newest ledger row
+    merged_into = fields.BigIntField(null=True)  # the member who has the points since
     frozen_at = fields.DatetimeField(null=True)  # points that do not add up do not move
     frozen_reason = fields.TextField(default="")
     joined_at = fields.DatetimeField(auto_now_add=True)
@@ -129,58 +130,37 @@ class Lot(Model):
         table = "lots"
 
 
-class Award(Model):
-    """What an order earned, frozen with everything it was computed from; refunds reverse this
-    record.
-    """
+class Grant(Model):
+    """What gave points, and may take them back: it follows what it is for, such as an order."""
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
-    order_id = fields.CharField(max_length=32)
-    order_name = fields.CharField(max_length=64, default="")
-    member_id = fields.BigIntField(null=True)  # null for guests
-    outcome = fields.CharField(max_length=16)  # earned | guest | test | zero
+    kind = fields.CharField(max_length=16)  # order
+    source = fields.CharField(max_length=64)  # order:123
+    name = fields.CharField(max_length=64, default="")
+    member_id = fields.BigIntField(null=True)  # null while it gives to nobody
+    # earned | zero | guest | test | unpaid | waiting | draft | paused
+    outcome = fields.CharField(max_length=16)
     rule_version = fields.IntField()
     # JSON as text: Python alone reads it, and Postgres need not parse it
-    frozen = fields.TextField()  # rate, rounding, currency, base and points of every line
-    points = fields.BigIntField()
-    reversed_points = fields.BigIntField(
-        default=0
-    )  # what refunds asked back so far, also where a policy forgave it
-    progress = fields.TextField(
-        default="{}"
-    )  # refunded quantity a line, refunded amount, cancelled
+    frozen = fields.TextField()  # rules.Frozen; empty while only refunds of it are known
+    known = fields.TextField()  # rules.Known
+    points = fields.BigIntField()  # given in all
+    reversed_points = fields.BigIntField()  # asked back in all, also where a policy forgave it
+    forgiven = fields.BigIntField()  # of those, what a policy left with the shopper
+    unmet = fields.BigIntField()  # of those, what is taken when they come back from a reward
+    lapsed = fields.BigIntField()  # expired, and not yet set off against what was asked back
+    revision = fields.IntField()  # movements after the first one
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
-        table = "awards"
-        unique_together = (("shop", "order_id"),)
-
-
-class Reversal(Model):
-    """A refund or cancellation as it came; it waits here when its order has not been seen yet."""
-
-    id = fields.BigIntField(primary_key=True)
-    shop = fields.CharField(max_length=255)
-    order_id = fields.CharField(max_length=32)
-    source = fields.CharField(max_length=64)  # refund:987 or cancel:123
-    data = fields.TextField()  # JSON
-    is_applied = fields.BooleanField(default=False)
-    points = fields.BigIntField(default=0)  # of the award it asked back when it was applied
-    forgiven = fields.BigIntField(
-        default=0
-    )  # of those, what the clawback policy left with the shopper
-    created_at = fields.DatetimeField(auto_now_add=True)
-
-    class Meta:
-        table = "reversals"
+        table = "grants"
         unique_together = (("shop", "source"),)
-        # and a partial index, made by the migration: those that wait, by their order
 
 
 class ProgramVersion(Model):
-    """The rules of a shop's programme; every edit is a new version, awards name the one they
-    used.
+    """The rules of a shop's programme from a moment on; every edit is a new version, grants name
+    the one they used.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -193,14 +173,44 @@ class ProgramVersion(Model):
     pending_days = fields.IntField()
     expiry_days = fields.IntField(null=True)  # null: points never expire
     clawback = fields.CharField(max_length=16)  # pending_only | within_balance | debt
+    returns = fields.CharField(max_length=8, db_default="goods")  # goods | money
     timezone = fields.CharField(max_length=64, default="UTC")
     currency = fields.CharField(max_length=3, default="USD")
+    state = fields.CharField(max_length=8, db_default="live")  # draft | live | paused
     edited_by = fields.CharField(max_length=64, default="")
-    created_at = fields.DatetimeField(auto_now_add=True)
+    created_at = fields.DatetimeField(auto_now_add=True)  # in force from then on
 
     class Meta:
         table = "program_versions"
         unique_together = (("shop", "version"),)
+
+
+class BulkAdjustment(Model):
+    """One change of points for many customers: who they are is written down first, then each of
+    them gets it once.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    key = fields.CharField(max_length=128)
+    points = fields.BigIntField()
+    reason = fields.TextField()
+    filters = fields.TextField()  # JSON: whom it is for
+    asked_by = fields.CharField(max_length=64)  # the id of staff
+    state = fields.CharField(max_length=16)  # choosing | changing | done | too_many
+    walked_at = fields.DatetimeField(null=True)  # how far the members were looked through
+    walked_id = fields.BigIntField(default=0)
+    member_ids: Any = ArrayField("bigint")
+    total = fields.IntField(default=0)
+    place = fields.IntField(default=0)  # how many of them have had their turn
+    done = fields.IntField(default=0)  # and how many got it; the others could not
+    created_at = fields.DatetimeField(auto_now_add=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "bulk_adjustments"
+        # and a partial index, made by the migration: those that have not ended
+        unique_together = (("shop", "key"),)
 
 
 class Reward(Model):

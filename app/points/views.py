@@ -37,8 +37,10 @@ class Program:
     clawback: str  # pending_only | within_balance | debt
     timezone: str
     currency: str
+    state: str  # draft | live | paused
     edited_by: str
     created_at: datetime | None
+    returns: str = "goods"  # goods | money: what a return counts by
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,19 @@ class MemberList:
 
 
 @dataclass(frozen=True, slots=True)
-class LotView:
-    id: str
-    source: str
-    granted: int
-    remaining: int
-    is_pending: bool
-    available_at: datetime
-    expires_at: datetime | None
+class Expiry:
+    """Points left that expire at one moment, or never."""
+
+    points: int
+    pending: int  # of them, still on hold-back
+    pending_until: datetime | None  # when the first of those can be spent
+    expires_at: datetime | None  # None: they never do
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
     """One movement; `change` is what it did to the available points, `sentence` says why it
-    happened.
+    happened, `by` is the member of staff who made it.
     """
 
     sequence: int
@@ -125,20 +126,54 @@ class LedgerView:
     points: int
     change: int
     sentence: str
+    by: str
     effective_at: datetime
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """What happened once in the shop, with all movements it made, the first one first."""
+
+    kind: str  # a key of history.KINDS
+    order_id: str  # the order it is about, empty for none
+    order_name: str
+    change: int  # of the available points
+    effective_at: datetime
+    rows: list[LedgerView]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberDetail:
     member: MemberRow
     balance: Balance
-    lots: list[LotView]  # those with points left, the one that expires first at the top
-    lots_links: Links
-    ledger: list[LedgerView]  # newest first
-    ledger_links: Links
+    expiries: list[Expiry]  # of the points left, what expires first at the top
+    expiries_links: Links
+    events: list[HistoryEvent]  # the latest first
+    events_links: Links
     redemptions: list[RedemptionView]  # newest first
     is_frozen: bool = False  # the points do not add up, and do not move until they are repaired
+
+    @property
+    def ledger(self) -> list[LedgerView]:
+        """The movements of the events shown, the latest first."""
+        return [row for event in self.events for row in reversed(event.rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkView:
+    """A change of points for many customers."""
+
+    id: str
+    points: int
+    reason: str
+    asked_by: str
+    state: str  # choosing | changing | done | too_many
+    total: int
+    place: int  # of them, who have had their turn
+    done: int  # and got it; the others could not
+    created_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +200,37 @@ class Overview:
     outstanding: int  # available + pending + held
     days: list[Day]  # oldest first, one for every day, also those without movement
     newest: list[Activity]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """Points and the day something becomes of them; None: later than those listed before."""
+
+    on: date | None  # in the shop's time zone
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a shopper has besides the balance."""
+
+    redemptions: list[RedemptionView]  # the newest ones, whatever became of them
+    codes: list[RedemptionView]  # not used, or being made; the newest first
+    codes_next: str  # the place of the next page of them
+    coming: list[Dated]  # points on hold-back, and from when they can be spent
+    ending: list[Dated]  # points that expire, and the last day to spend them
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One line of a shopper's history."""
+
+    kind: str  # earned | given | released | redeemed | returned | expired | repaid | owed | ...
+    points: int
+    change: int  # of the available points
+    order: str  # its name
+    reward: str
+    why: str  # a plain sentence, in English
+    on: date  # in the shop's time zone
+    until: date | None  # from when points on hold-back can be spent
+    at: datetime

@@ -220,7 +220,8 @@ async def _put(
 
     try:
         await guard(resource, send)
-    except Exception as error:  # noqa: BLE001 - what was committed stands; readers load, or see an older value, marked
+    except Exception as error:  # noqa: BLE001
+        # what was committed stands; readers load, or see an older value, marked
         log.warning("cache not written", entries=len(items), reason=type(error).__name__)
         return False
     return True

@@ -42,7 +42,8 @@ async def take(
     key = f"limit:{limit}:{subject}"
     try:
         wait = await guard(LIMITS, lambda: client.eval(TAKE, 1, key, 1000 / rate_per_second, burst))
-    except Exception:  # noqa: BLE001 - logged by the guard; a limit that cannot be asked is no reason to refuse
+    except Exception:  # noqa: BLE001
+        # logged by the guard; a limit that cannot be asked is no reason to refuse
         metrics.LIMITS.labels(limit, "failed_open").inc()
         return Allowance(is_allowed=True)
     metrics.LIMITS.labels(limit, "limited" if wait else "allowed").inc()

@@ -92,7 +92,8 @@ class Watchdog:
 
 
 def _end(why: str, seconds: float) -> NoReturn:
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - the only way to another thread's stack
+    # the only way to another thread's stack
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
     where = "".join(traceback.format_stack(frame)) if frame else ""
     log.critical("the watchdog ends this process", why=why, seconds=round(seconds), at=where)
     reports.flush()

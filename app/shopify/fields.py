@@ -1,5 +1,6 @@
 """The fields of a payload that are checked one by one: money, moments, names, whose it is."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,6 +12,10 @@ from app.shopify.verify import SHOP
 AMOUNT_MAX = Decimal(10) ** 12
 DECIMAL_PLACES_MAX = 6
 GID = "gid://shopify/"
+# every escape of JSON; those that are a character, a pair being one, are the group
+_ESCAPES = re.compile(
+    rb"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F]..", re.DOTALL
+)
 
 
 class BadPayloadError(BadInputError):
@@ -47,7 +52,8 @@ def finite(webhook: Webhook, what: str, said: Decimal | None, money: MoneySet | 
     # Decimal reads "NaN", "Infinity" and "1e400" as numbers too
     if said is None or not said.is_finite() or abs(said) > AMOUNT_MAX:
         raise BadPayloadError(f"{what} in the {webhook.topic} payload is no amount of money.")
-    if said.as_tuple().exponent < -DECIMAL_PLACES_MAX:  # type: ignore[operator] # a number, as it is finite
+    # a number, as it is finite
+    if said.as_tuple().exponent < -DECIMAL_PLACES_MAX:  # type: ignore[operator]
         raise BadPayloadError(
             f"{what} in the {webhook.topic} payload has more than {DECIMAL_PLACES_MAX} decimals."
         )
@@ -72,6 +78,14 @@ def text(value: str | None, length_max: int) -> str:
     # Postgres keeps no NUL, and no half of a surrogate pair can be written as UTF-8
     cleaned = (value or "").replace("\x00", "").encode(errors="replace").decode()
     return cleaned.strip()[:length_max]
+
+
+def mended(body: bytes) -> bytes:
+    """JSON with U+FFFD for what is no character: halves of surrogate pairs, and bytes that are no
+    UTF-8.
+    """
+    text = body.decode(errors="replace").encode()
+    return _ESCAPES.sub(lambda found: found[0] if found[1] else rb"\ufffd", text)
 
 
 def moment(webhook: Webhook, field: str, value: str | None) -> str | None:

@@ -5,24 +5,33 @@ body must have its topic's shape and agree with its shop, and what an order is i
 order has the same bytes under `orders/create`, `orders/paid` and `orders/updated`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from app.shopify import fields, shapes
+from app.facts import PAID
+from app.shopify import fields, orders, shapes
 from app.shopify.fields import BadPayloadError, Webhook
-from app.shopify.shapes import Buyer, Customer, Line, Order, PaidOrder, Refund
+from app.shopify.shapes import Buyer, Customer, Order, Refund
 
 NAME_LENGTH_MAX = 255
 EMAIL_LENGTH_MAX = 320  # a longer one is no address
 STATUS_LENGTH_MAX = 32
-# all of the order's money is or was there; `partially_paid`, `authorized` and what Shopify may
-# invent tomorrow earn nothing until it is
-PAID = frozenset({"paid", "partially_refunded", "refunded"})
+ID_LENGTH_MAX = 20
+TOPICS_OF_ORDERS = {
+    "orders/create": "order.created",
+    "orders/updated": "order.updated",
+    "orders/paid": "order.paid",
+}
+OLD = timedelta(days=60)  # how far back an app sees orders, unless it may see all of them
+CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+SHOP_LENGTHS = {"name": NAME_LENGTH_MAX, "currency": 3, "timezone": 64}
+MERGED = frozenset({"completed", "success", "succeeded"})
 Compliance = shapes.DataRequest | shapes.CustomerRedact | shapes.ShopRedact
 
 
@@ -47,7 +56,7 @@ def translate(webhook: Webhook) -> list[Fact]:
         return []
     decoder, build = translator
     try:
-        payload = decoder.decode(webhook.body)
+        payload = _decoded(decoder, webhook.body)
     except msgspec.ValidationError as error:
         raise BadPayloadError(
             f"The {webhook.topic} payload has another shape than agreed: {error}."
@@ -59,114 +68,100 @@ def translate(webhook: Webhook) -> list[Fact]:
     return [build(webhook, payload)]
 
 
-def _order_paid(webhook: Webhook, order: PaidOrder) -> Fact:
-    """`order.paid` when the order says so itself, else `order.cancelled` or `order.updated`."""
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        mended = fields.mended(body)
+        if mended == body:
+            raise
+        return decoder.decode(mended)
+
+
+def _order(webhook: Webhook, order: Order) -> Fact:
+    """`order.paid` under its topic, when the order says so itself; else `order.created` or
+    `order.updated`, and `order.cancelled` when it says that.
+    """
     fields.check_name(webhook, "Order", order.id, order.admin_graphql_api_id)
     if order.cancelled_at:
         return _cancellation(webhook, order)
-    if order.financial_status not in PAID:
-        return _state(webhook, order, "order.updated", order.updated_at)
-    processed_at = fields.moment(webhook, "processed_at", order.processed_at or order.created_at)
+    topic = TOPICS_OF_ORDERS.get(webhook.topic, "order.updated")
+    if topic == "order.paid" and order.financial_status not in PAID:
+        topic = "order.updated"
+    placed_at = fields.moment(webhook, "processed_at", order.processed_at or order.created_at)
+    updated_at = fields.moment(webhook, "updated_at", order.updated_at)
+    customer = order.customer if order.customer and order.customer.id else None
     data: dict[str, Any] = {
         "order_id": str(order.id),
         "order_name": fields.text(order.name, 64),
-        "customer_id": str(order.customer.id) if order.customer else None,
+        "customer_id": str(customer.id) if customer else None,
         "test": bool(order.test),
         "currency": order.currency,
-        "processed_at": processed_at,
-        "lines": [
-            {
-                "line_id": str(line.id),
-                "quantity": line.quantity,
-                "amount": f"{_net(webhook, line):f}",
-                "gift_card": bool(line.gift_card),
-            }
-            for line in order.line_items
-        ],
-        "customer": _person(order.customer) if order.customer else None,
+        "financial_status": fields.text(order.financial_status, STATUS_LENGTH_MAX),
+        "processed_at": placed_at,
+        "updated_at": updated_at,
+        "lines": orders.lines(webhook, order),
+        "customer": _person(customer) if customer else None,
     }
+    if (outstanding := orders.outstanding(webhook, order)) != "0":
+        data["outstanding"] = outstanding
+    if order.refunds:
+        data["refunds"] = [orders.refund(webhook, one) for one in order.refunds]
     if codes := [fields.text(one.code, 64) for one in order.discount_codes or () if one.code]:
         data["discount_codes"] = codes
-    return Fact("order.paid", data, processed_at)
+    if topic != "order.paid" and _is_old(placed_at, updated_at):
+        data["is_old"] = True
+    return Fact(topic, data, updated_at)
 
 
-def _net(webhook: Webhook, line: Line) -> Decimal:
-    """What the line costs after its own and its part of the order's discounts, in shop money,
-    without tax.
-    """
-    where = f"line {line.id}"
-    net = line.quantity * fields.amount(
-        webhook, f"The price of {where}", line.price, line.price_set
-    )
-    for allocation in line.discount_allocations or ():
-        net -= fields.amount(
-            webhook, f"A discount of {where}", allocation.amount, allocation.amount_set
-        )
-    if net < 0:
-        raise BadPayloadError(
-            f"The discounts of {where} in the {webhook.topic} payload are larger than its price."
-        )
-    return net
+def _is_old(placed_at: str | None, updated_at: str | None) -> bool:
+    """Staff who tag the orders of years ago tell of them, too; nobody has paid them now."""
+    if placed_at is None or updated_at is None:
+        return False
+    return datetime.fromisoformat(updated_at) - datetime.fromisoformat(placed_at) > OLD
 
 
-def _order_changed(webhook: Webhook, order: Order) -> Fact:
-    fields.check_name(webhook, "Order", order.id, order.admin_graphql_api_id)
-    if webhook.topic == "orders/create":
-        return _state(webhook, order, "order.created", order.created_at)
-    return _state(webhook, order, "order.updated", order.updated_at)
-
-
-def _order_cancelled(webhook: Webhook, order: Order) -> Fact:
-    """`order.cancelled` when the order says so itself."""
-    if not order.cancelled_at:
-        return _order_changed(webhook, order)
-    fields.check_name(webhook, "Order", order.id, order.admin_graphql_api_id)
-    return _cancellation(webhook, order)
-
-
-def _cancellation(webhook: Webhook, order: Order | PaidOrder) -> Fact:
+def _cancellation(webhook: Webhook, order: Order) -> Fact:
     cancelled_at = fields.moment(webhook, "cancelled_at", order.cancelled_at)
     return Fact(
         "order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at
     )
 
 
-def _state(webhook: Webhook, order: Order | PaidOrder, topic: str, at: str | None) -> Fact:
-    data = {
-        "order_id": str(order.id),
-        "customer_id": str(order.customer.id) if order.customer else None,
-        "financial_status": fields.text(order.financial_status, STATUS_LENGTH_MAX),
-        "test": bool(order.test),
-        "cancelled_at": fields.moment(webhook, "cancelled_at", order.cancelled_at),
-    }
-    return Fact(topic, data, fields.moment(webhook, "updated_at", at))
-
-
 def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:
     fields.check_name(webhook, "Refund", refund.id, refund.admin_graphql_api_id)
-    # a refund of more than its lines are worth is booked as a negative discrepancy; less than their
-    # worth as a positive one, which takes nothing back here. Shipping has a kind of its own and
-    # earned nothing.
-    discrepancy = Decimal(0)
-    for adjustment in refund.order_adjustments or ():
-        if adjustment.kind == "refund_discrepancy":
-            discrepancy += fields.finite(
-                webhook, "A refund adjustment", adjustment.amount, adjustment.amount_set
-            )
-    data = {
-        "order_id": str(refund.order_id),
-        "refund_id": str(refund.id),
-        "lines": [
-            {"line_id": str(line.line_item_id), "quantity": line.quantity}
-            for line in refund.refund_line_items
-        ],
-        "adjustment_amount": f"{max(Decimal(0), -discrepancy):f}",
-    }
     return Fact(
         "order.refunded",
-        data,
+        {"order_id": str(refund.order_id), **orders.refund(webhook, refund)},
         fields.moment(webhook, "processed_at", refund.processed_at or refund.created_at),
     )
+
+
+def _order_edited(webhook: Webhook, edited: shapes.EditedOrder) -> Fact:
+    edit = edited.order_edit
+    return Fact(
+        "order.edited",
+        {
+            "order_id": str(edit.order_id),
+            "edit_id": str(edit.id),
+            "added": _pieces(edit.line_items.additions),
+            "removed": _pieces(edit.line_items.removals),
+        },
+        fields.moment(webhook, "committed_at", edit.committed_at),
+    )
+
+
+def _pieces(changes: list[shapes.Change]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in changes:
+        found[str(one.id)] = found.get(str(one.id), 0) + one.delta
+    return found
+
+
+def _order_deleted(_webhook: Webhook, order: shapes.Identified) -> Fact:
+    return Fact("order.deleted", {"order_id": str(order.id)})
 
 
 def _customer_changed(webhook: Webhook, customer: Customer) -> Fact:
@@ -190,16 +185,55 @@ def _customer_deleted(webhook: Webhook, customer: shapes.DeletedCustomer) -> Fac
     return Fact("customer.deleted", {"customer_id": str(customer.id)})
 
 
+def _customer_merged(webhook: Webhook, merge: shapes.Merge) -> Fact:
+    """`customer.merged` once it is done; what failed or goes on is told, and changes nothing."""
+    gone, kept = (
+        _customer_id(webhook, gid)
+        for gid in (
+            merge.admin_graphql_api_customer_deleted_id,
+            merge.admin_graphql_api_customer_kept_id,
+        )
+    )
+    if gone == kept:
+        raise BadPayloadError(f"The {webhook.topic} payload merges a customer with itself.")
+    is_done = (merge.status or "").lower() in MERGED
+    topic = "customer.merged" if is_done else "customer.merge_reported"
+    return Fact(topic, {"customer_id": gone, "kept_id": kept})
+
+
+def _customer_id(webhook: Webhook, gid: str) -> str:
+    number = gid.removeprefix(f"{fields.GID}Customer/")
+    if number == gid or not number.isascii() or not number.isdigit() or len(number) > ID_LENGTH_MAX:
+        raise BadPayloadError(f"The {webhook.topic} payload is not about customers.")
+    return number
+
+
 def _uninstalled(webhook: Webhook, shop: shapes.Shop) -> Fact:
     fields.check_shop(webhook, shop.myshopify_domain)
     return Fact("app.uninstalled", {})
+
+
+def _shop_updated(webhook: Webhook, shop: shapes.Shop) -> Fact:
+    fields.check_shop(webhook, shop.myshopify_domain)
+    said = {"name": shop.name, "currency": shop.currency, "timezone": shop.iana_timezone}
+    if not isinstance(shop.currency, str) or not CURRENCY.fullmatch(shop.currency):
+        said["currency"] = ""
+    updated_at = shop.updated_at if isinstance(shop.updated_at, str) else None
+    return Fact(
+        "shop.updated",
+        {
+            name: fields.text(value if isinstance(value, str) else "", SHOP_LENGTHS[name])
+            for name, value in said.items()
+        },
+        fields.moment(webhook, "updated_at", updated_at),
+    )
 
 
 def _compliance(webhook: Webhook, asked: Compliance) -> Fact:
     fields.check_shop(webhook, asked.shop_domain)
     if isinstance(asked, shapes.ShopRedact) and asked.customer is not UNSET:
         raise BadPayloadError(f"The {webhook.topic} payload is about a customer, not the shop.")
-    payload = msgspec.json.decode(webhook.body)
+    payload = _decoded(_ANYTHING, webhook.body)
     return Fact("compliance.requested", {"topic": webhook.topic, "payload": payload})
 
 
@@ -216,19 +250,22 @@ def _person(customer: Customer | Buyer) -> dict[str, str]:
 
 
 Translator = tuple[msgspec.json.Decoder[Any], Callable[[Webhook, Any], Fact]]
+_ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _ORDER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Order)
 _CUSTOMER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Customer)
+_SHOP: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shapes.Shop)
 
 TRANSLATORS: dict[str, Translator] = {
-    "orders/create": (_ORDER, _order_changed),
-    "orders/updated": (_ORDER, _order_changed),
-    "orders/cancelled": (_ORDER, _order_cancelled),
-    "orders/paid": (msgspec.json.Decoder(PaidOrder), _order_paid),
+    **dict.fromkeys((*TOPICS_OF_ORDERS, "orders/cancelled"), (_ORDER, _order)),
+    "orders/edited": (msgspec.json.Decoder(shapes.EditedOrder), _order_edited),
+    "orders/delete": (msgspec.json.Decoder(shapes.Identified), _order_deleted),
     "refunds/create": (msgspec.json.Decoder(Refund), _order_refunded),
     "customers/create": (_CUSTOMER, _customer_changed),
     "customers/update": (_CUSTOMER, _customer_changed),
     "customers/delete": (msgspec.json.Decoder(shapes.DeletedCustomer), _customer_deleted),
-    "app/uninstalled": (msgspec.json.Decoder(shapes.Shop), _uninstalled),
+    "customers/merge": (msgspec.json.Decoder(shapes.Merge), _customer_merged),
+    "app/uninstalled": (_SHOP, _uninstalled),
+    "shop/update": (_SHOP, _shop_updated),
     "customers/data_request": (msgspec.json.Decoder(shapes.DataRequest), _compliance),
     "customers/redact": (msgspec.json.Decoder(shapes.CustomerRedact), _compliance),
     "shop/redact": (msgspec.json.Decoder(shapes.ShopRedact), _compliance),

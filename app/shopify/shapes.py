@@ -5,7 +5,7 @@ body has: what is required here is in every real payload of its topics since 202
 """
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -30,13 +30,26 @@ class Allocation(msgspec.Struct):
     amount_set: MoneySet | None = None
 
 
+class TaxLine(msgspec.Struct):
+    price: Decimal | None = None
+    price_set: MoneySet | None = None
+    rate: Any = None
+
+
 class Line(msgspec.Struct):
     id: Id
     quantity: Quantity
+    current_quantity: Quantity | None = None
+    title: str | None = None
     price: Decimal | None = None
     price_set: MoneySet | None = None
     gift_card: bool | None = None
+    taxable: bool | None = None
+    tax_lines: list[TaxLine] | None = None
     discount_allocations: list[Allocation] | None = None
+    # only a tip has them, and this one may be null
+    tip_payment_gateway: Any = msgspec.UNSET
+    tip: Any = None
 
 
 class Customer(msgspec.Struct):
@@ -62,40 +75,62 @@ class DeletedCustomer(msgspec.Struct):
 
 
 class Buyer(msgspec.Struct):
-    """The customer inside an order."""
+    """The customer inside an order; without an id it is a guest's."""
 
-    id: Id
+    id: Id | None = None
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
-
-
-class CustomerReference(msgspec.Struct):
-    id: Id
-
-
-class LineReference(msgspec.Struct):
-    id: Id
 
 
 class DiscountCode(msgspec.Struct):
     code: str | None = None
 
 
-class Order(msgspec.Struct):
+class LineReference(msgspec.Struct):
+    title: str | None = None
+
+
+class RefundLine(msgspec.Struct):
+    line_item_id: Id
+    quantity: Quantity
+    line_item: LineReference | None = None
+
+
+class Adjustment(msgspec.Struct):
+    kind: str | None = None
+    reason: Any = None
+    amount: Decimal | None = None
+    amount_set: MoneySet | None = None
+    tax_amount: Decimal | None = None
+    tax_amount_set: MoneySet | None = None
+
+
+class Transaction(msgspec.Struct):
+    kind: Any = None
+    status: Any = None
+    amount: Any = None
+
+
+class RefundBody(msgspec.Struct):
+    """A refund as it stands in its order."""
+
     id: Id
-    currency: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
-    financial_status: str | None
-    line_items: list[LineReference]
+    refund_line_items: list[RefundLine]
     admin_graphql_api_id: str | None = None
-    customer: CustomerReference | None = None
-    test: bool | None = None
+    order_adjustments: list[Adjustment] | None = None
+    transactions: list[Transaction] | None = None
+    processed_at: Timestamp = None
     created_at: Timestamp = None
-    updated_at: Timestamp = None
-    cancelled_at: Timestamp = None
 
 
-class PaidOrder(msgspec.Struct):
+class Refund(RefundBody, kw_only=True):
+    """A refund told by itself."""
+
+    order_id: Id
+
+
+class Order(msgspec.Struct):
     id: Id
     currency: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
     financial_status: str | None
@@ -105,31 +140,46 @@ class PaidOrder(msgspec.Struct):
     customer: Buyer | None = None
     discount_codes: list[DiscountCode] | None = None
     test: bool | None = None
+    taxes_included: bool | None = None
+    total_outstanding: Any = None
+    refunds: list[RefundBody] | None = None
     processed_at: Timestamp = None
     created_at: Timestamp = None
     updated_at: Timestamp = None
     cancelled_at: Timestamp = None
 
 
-class RefundLine(msgspec.Struct):
-    line_item_id: Id
-    quantity: Quantity
+class Identified(msgspec.Struct, forbid_unknown_fields=True):
+    """A body that is an id and nothing else: who says more of an order tells no deletion."""
+
+    id: Id
 
 
-class Adjustment(msgspec.Struct):
-    kind: str | None = None
-    amount: Decimal | None = None
-    amount_set: MoneySet | None = None
+class Change(msgspec.Struct):
+    id: Id
+    delta: Quantity
 
 
-class Refund(msgspec.Struct):
+class Changes(msgspec.Struct):
+    additions: list[Change]
+    removals: list[Change]
+
+
+class Edit(msgspec.Struct):
     id: Id
     order_id: Id
-    refund_line_items: list[RefundLine]
-    admin_graphql_api_id: str | None = None
-    order_adjustments: list[Adjustment] | None = None
-    processed_at: Timestamp = None
-    created_at: Timestamp = None
+    line_items: Changes
+    committed_at: Timestamp = None
+
+
+class EditedOrder(msgspec.Struct):
+    order_edit: Edit
+
+
+class Merge(msgspec.Struct):
+    admin_graphql_api_customer_kept_id: str
+    admin_graphql_api_customer_deleted_id: str
+    status: str | None = None
 
 
 class Shop(msgspec.Struct):
@@ -138,6 +188,10 @@ class Shop(msgspec.Struct):
     id: Id
     plan_name: str | None
     myshopify_domain: str | None
+    name: Any = None
+    currency: Any = None
+    iana_timezone: Any = None
+    updated_at: Any = None
 
 
 class Person(msgspec.Struct):

@@ -28,7 +28,8 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name, no secret
 ONLINE = "urn:shopify:params:oauth:token-type:online-access-token"
 OFFLINE = "urn:shopify:params:oauth:token-type:offline-access-token"
-NO_ACTIVE_TOKEN = "requires an active refresh_token"  # noqa: S105 - what a 401 of the endpoint says, no secret
+# what a 401 of the endpoint says, no secret
+NO_ACTIVE_TOKEN = "requires an active refresh_token"  # noqa: S105
 
 AWAY = "Shopify is not answering at the moment."
 

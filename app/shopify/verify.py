@@ -147,7 +147,8 @@ def decode_id_token(token: str, config: Config) -> Staff:
         try:
             # pins HS256, checks signature, audience and times, requires iss dest sub jti sid, iss
             # host = dest host
-            claims = session_token.decode_from_header(  # type: ignore[no-untyped-call] # ShopifyAPI has no annotations
+            # ShopifyAPI has no annotations
+            claims = session_token.decode_from_header(  # type: ignore[no-untyped-call]
                 f"Bearer {token}", config.api_key, secret
             )
         except (session_token.SessionTokenError, TypeError, ValueError):

@@ -47,6 +47,11 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "referral": {"url": None, "status": "unavailable"},
         "notices": [],
         "redemptions": [],
+        "codes": None,
+        "codes_next": "",
+        "coming": None,
+        "ending": None,
+        "time_zone": "UTC",
     }
     return 200, await shopper.fill(body, PARTS, request.state.stores, caller)
 

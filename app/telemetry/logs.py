@@ -108,7 +108,8 @@ def _dropped(process: str, count: int) -> bytes:
 def _json(event: Any, **_: Any) -> bytes:
     try:
         return msgspec.json.encode(event, enc_hook=repr)
-    except Exception as error:  # noqa: BLE001 - a value that cannot even be shown costs its line, not the caller's work
+    except Exception as error:  # noqa: BLE001
+        # a value that cannot even be shown costs its line, not the caller's work
         what = str(event.get("event")) if isinstance(event, dict) else "log line not understood"
         return msgspec.json.encode({"event": what, "reason": type(error).__name__})
 

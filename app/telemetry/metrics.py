@@ -22,11 +22,17 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     # processes never fork after this import, and on the webhooks' way that question costs more than
     # the increment.
     _PID = os.getpid()
-    values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call] # not annotated
+    # prometheus_client does not annotate this
+    values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call]
 
 # Label values come from short fixed lists, never from a request: no shop, customer or address
 # label.
 WEBHOOKS = Counter("holdfast_webhooks_total", "Webhooks by what admission answered", ["outcome"])
+MISDIRECTED = Counter(
+    "holdfast_misdirected_total",
+    "Requests of shops that live in another cell: page, storefront",
+    ["door"],
+)
 INGESTED = Counter(
     "holdfast_ingested_total", "Webhooks drained from the lanes by outcome", ["outcome"]
 )
@@ -113,7 +119,8 @@ def render(extra: Sequence[Scraped] = ()) -> bytes:
     if directory:
         _forget_dead(Path(directory))
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call] # not annotated
+        # nor this
+        multiprocess.MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
     scraped = CollectorRegistry()
     scraped.register(_ScrapedCollector(extra))
     return generate_latest(registry) + generate_latest(scraped)

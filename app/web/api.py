@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app import cells
 from app.errors import BadInputError, HoldfastError, TooLargeError
 from app.resilience.guard import on_behalf_of
 
@@ -82,6 +83,7 @@ class Door:
                     request, HoldfastError("This is not done here.", code="bad_method", status=405)
                 )
             caller = self.prove(request)
+            cells.refuse_others(caller.shop, request.state.stores.config, "storefront")
             structlog.contextvars.bind_contextvars(shop=caller.shop)
             with on_behalf_of(caller.shop):
                 status, body = await handler(request, caller)

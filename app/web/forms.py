@@ -99,7 +99,8 @@ async def change(
         is_ours = error.permanent or resource is not CHANGES  # the sentence says what was away
         form.problems[""] = error.message if is_ours else UNSAVED
         return error.status
-    except Exception as error:  # noqa: BLE001 - whatever a store raises when it is away; what was typed must stay
+    except Exception as error:  # noqa: BLE001
+        # whatever a store raises when it is away; what was typed must stay
         log.warning("change not saved", reason=type(error).__name__)
         form.problems[""] = UNSAVED
         return 503

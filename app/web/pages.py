@@ -14,9 +14,10 @@ import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
+from app import cells, db, rooms
 from app import config as settings
-from app import db, rooms
 from app.core import installation
 from app.core import reads as core_reads
 from app.core import staff as core_staff
@@ -30,12 +31,6 @@ from app.web import banners, views
 from app.web.banners import Banner
 
 T = TypeVar("T")
-NAVIGATION = (
-    ("/", "Home"),
-    ("/customers", "Customers"),
-    ("/program", "Program"),
-    ("/health", "Health"),
-)
 ADDRESSES = {"/status": "/health"}  # of before, by what they are called now
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
@@ -67,6 +62,16 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
+class Page(Route):
+    """A route that stands in the navigation under its `title`, where its service's routes do."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], title: str
+    ) -> None:
+        super().__init__(path, endpoint)
+        self.title = title
+
+
 def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Let `handler` answer only requests with a valid id token of Shopify admin, and its errors as
     pages.
@@ -81,6 +86,7 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
             return _unsaved(request, stores.config) if _is_plain_form(request) else staff
+        cells.refuse_others(staff.shop, stores.config, "page")
         with on_behalf_of(staff.shop):
             token = admin_session.id_token(request)
             if not await installation.opened(staff, token, request.state.client, stores.config):
@@ -238,7 +244,7 @@ def render(
     html = views.environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
-        navigation=NAVIGATION,
+        navigation=_navigation(visit.request),
         here=ADDRESSES.get(here := "/" + visit.request.url.path.split("/")[1], here),
         link=functools.partial(views.link, carry),
         carry=carry,
@@ -264,6 +270,10 @@ def render(
 
 
 HTTP_ERROR = 400
+
+
+def _navigation(request: Request) -> list[tuple[str, str]]:
+    return [(one.path, one.title) for one in request.app.routes if isinstance(one, Page)]
 
 
 def error_page(status: int, message: str) -> HTMLResponse:

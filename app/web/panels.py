@@ -43,14 +43,15 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something for the merchant to look at on the status page; `action` is what the button
-    says.
+    """Something for the merchant to look at, on the health page or at another `path`; `action` is
+    what the button says.
     """
 
     tone: str  # critical | warning
     title: str
     text: str
     action: str
+    path: str = "/health"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """What templates draw with: their environment, and the addresses they write."""
 
-import functools
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +9,7 @@ import jinja2
 from starlette.requests import Request
 
 from app import config as settings
-from app.web import wording
+from app.web import files, wording
 
 CARRIED = (
     "shop",
@@ -19,7 +17,6 @@ CARRIED = (
     "embedded",
     "locale",
 )  # without these Shopify cannot be asked for a new id token
-STATIC = settings.ROOT / "static"
 
 
 def carried(request: Request) -> dict[str, str]:
@@ -36,15 +33,6 @@ def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
-@functools.cache
-def static(name: str) -> str:
-    """The address of a file under static/, with its contents' digest, so that browsers may keep
-    it for ever.
-    """
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
-
-
 environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
     autoescape=True,
@@ -52,8 +40,9 @@ environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.globals.update(static=static, now=lambda: datetime.now(UTC))
+environment.globals.update(static=files.address, now=lambda: datetime.now(UTC))
 environment.filters.update(
+    short=wording.short,
     local=wording.local,
     age=wording.age,
     money=wording.money,

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app import calendar
+from app import money as amounts
 
 
 def clock(moment: datetime, timezone: str) -> str:
@@ -27,6 +28,11 @@ def local(moment: datetime, timezone: str, style: str = "minute") -> str:
     return day if style == "day" else f"{day}, {there:%H:%M}"
 
 
+def iso(moment: datetime, timezone: str) -> str:
+    """An aware datetime in the shop's time zone as machines sort it: 2026-05-03 14:02:11."""
+    return f"{moment.astimezone(calendar.zone(timezone)):%Y-%m-%d %H:%M:%S}"
+
+
 def age(seconds: float) -> str:
     """A duration in seconds, as people say it."""
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
@@ -36,6 +42,14 @@ def age(seconds: float) -> str:
     return "under a second" if seconds < 1 else f"{int(seconds)} s"
 
 
+def short(number: int) -> str:
+    """A figure where there is little room: 999, 12k, 1.5M."""
+    for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k")):
+        if number >= size:
+            scale = 1_000 if unit == "k" else size
+            return f"{number / scale:,.1f}".removesuffix(".0") + unit
+    return f"{number:,}"
+
+
 def money(amount: Decimal, currency: str) -> str:
-    symbol = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
-    return f"{symbol}{amount:,.2f}" if symbol else f"{amount:,.2f} {currency}"
+    return amounts.text(amount, currency)

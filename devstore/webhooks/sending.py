@@ -211,7 +211,8 @@ class Webhooks:
         attempt = await self._post(one)
         attempt.is_duplicate = is_duplicate
         one.tries = [*one.tries, attempt][-TRIES_KEPT:]
-        is_success = 200 <= attempt.status < 300  # noqa: PLR2004 - any 2xx, and nothing else, is success
+        # any 2xx, and nothing else, is success
+        is_success = 200 <= attempt.status < 300  # noqa: PLR2004
         if is_success:
             one.state = "delivered"
         elif not is_duplicate and one.state != "delivered":

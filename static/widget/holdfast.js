@@ -1,6 +1,8 @@
 /* Holdfast's storefront widget: <holdfast-widget proxy="/apps/holdfast" locale="en">, one custom element without
    dependencies. This file is what the page loads, deferred; once the page is loaded and idle it asks the app for the
-   shopper's points and fetches view.js, which draws them. It takes no room in the page and stays empty when the app is away.
+   shopper's points and draws the launcher. What the launcher opens is in view.js, fetched when somebody reaches for it.
+   It takes no room in the page and stays empty when the app is away. While the panel is open it asks again, with growing
+   pauses, and at once when something has changed.
    Attributes: proxy, locale, root (the shop's root; else taken from proxy), login (address to sign in).
    Colours and shape: --holdfast-accent, -on-accent, -highlight, -surface, -text, -muted, -line, -radius, -font, -offset. */
 (() => {
@@ -8,66 +10,19 @@
   if (customElements.get("holdfast-widget")) return;
 
   const SCRIPT = document.currentScript ? document.currentScript.src : location.href;
-  const LANGUAGES = ["de"]; // message files beside this script, besides the English built in
+  const LANGUAGES = { de: "./locales/de.json" }; // beside this script; English is built in
   const RIGHT_TO_LEFT = ["ar", "fa", "he", "ur"];
-  const TIMEOUT = 8000, REFRESH = 30000, POLL_FIRST = 2000, POLL_MOST = 30000; // milliseconds
+  const TIMEOUT = 8000, POLL_FIRST = 2000, POLL_MOST = 10000, OLD = 30000; // milliseconds
   const CHECKOUT = /\/(checkouts?|orders|thank[-_]you)(\/|\?|$)/, AFTER_ORDER = [1000, 2000, 4000, 8000, 15000];
 
-  // locales/en.json, built in so that English needs no second request; a test keeps the two equal
+  // of locales/en.json, what the launcher says; the rest is in words.js, and a test keeps them equal
   const ENGLISH = {
     "rewards": "Rewards",
-    "launcher": "Rewards, {points}",
-    "close": "Close rewards",
-    "balance": "Your balance",
-    "points.one": "{count} point",
-    "points.other": "{count} points",
     "unit.one": "point",
     "unit.other": "points",
-    "pending": "{points} on the way",
-    "held": "{points} set aside for a code",
-    "behind": "Updates are on their way.",
     "asOf": "As of {time}.",
-    "next": "{points} to {reward}",
-    "enough": "You have enough for {reward}",
-    "welcome": "Earn points with every order and turn them into money off.",
-    "signIn": "Sign in to see your points",
-    "codes": "Your codes",
-    "redeemList": "Redeem your points",
-    "rewardList": "What points get you",
-    "earnList": "Ways to earn",
-    "noRewards": "There are no rewards at the moment.",
-    "redeem": "Redeem",
-    "redeemOne": "Redeem {reward}",
-    "off": "{money} off",
-    "toGo": "{points} to go",
-    "ask": "Use {points} for {reward}?",
-    "confirm": "Get my code",
-    "retry": "Try again",
-    "cancel": "Not now",
-    "busy": "One moment…",
-    "preparing": "Your code is being prepared. Your points are set aside for it.",
-    "ready": "Your code is ready: {code}",
-    "copy": "Copy",
-    "copyCode": "Copy code {code}",
-    "copied": "Copied",
-    "copyFailed": "Select the code and copy it by hand.",
-    "apply": "Apply to cart",
-    "applyCode": "Apply code {code} to cart",
-    "applied": "Applied. You will see it at checkout.",
-    "applyFailed": "It could not be applied. Enter the code at checkout.",
-    "earn.order.one": "{count} point for every {money} you spend",
-    "earn.order.other": "{count} points for every {money} you spend",
-    "earn.later.one": "Points are yours {count} day after the order.",
-    "earn.later.other": "Points are yours {count} days after the order.",
-    "error.insufficient_points": "You do not have enough points for this reward.",
-    "error.rate_limited": "That was too often. Please wait a moment and try again.",
-    "error.unknown_reward": "This reward is no longer offered.",
-    "error.refused": "This reward could not be redeemed. Your points are back in your balance.",
-    "error.sign_in": "Please sign in again to use your points.",
-    "error.conflict": "The reward has changed meanwhile. Please look at it again.",
     "error.unavailable": "That did not work just now. Your points are safe; please try again."
   };
-
 
   const whenIdle = (work) => {
     const idle = () => (window.requestIdleCallback ? requestIdleCallback(work, { timeout: 3000 }) : setTimeout(work, 300));
@@ -78,49 +33,158 @@
   // a shopper sees nothing of what fails; a developer who asks for debug messages does
   const hush = (error) => console.debug("holdfast:", error);
 
-  const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-
-  // A key lives until its redemption has an answer, also over a reload: asked twice, it is still one redemption.
-  const kept = {
-    at: (name) => { try { return sessionStorage.getItem(name); } catch { return null; } },
-    put: (name, value) => { try { sessionStorage.setItem(name, value); } catch { /* private mode: memory only */ } },
-    drop: (name) => { try { sessionStorage.removeItem(name); } catch { /* the same */ } },
-  };
-
   const isMe = (me) => me && me.points && Array.isArray(me.rewards) && Array.isArray(me.ways_to_earn) && Array.isArray(me.notices);
+
+  const GIFT = "M4 11.500h16V20a1 1 0 01-1 1H5a1 1 0 01-1-1zM3 7.500h18v4H3zM12 7.500V21M12 7.500S11 3 8.200 3a2.200 2.200 0 000 4.500zM12 7.500S13 3 15.800 3a2.200 2.200 0 010 4.500z";
+  const STYLE = `
+.launcher, .panel {
+  --accent: var(--holdfast-accent, #1d1d26); --on-accent: var(--holdfast-on-accent, #fff);
+  --highlight: var(--holdfast-highlight, #ffc24b); --surface: var(--holdfast-surface, #fff);
+  --text: var(--holdfast-text, #1d1d26); --muted: var(--holdfast-muted, #5f6070); --line: var(--holdfast-line, #e6e6ec);
+  --soft: color-mix(in srgb, var(--text) 5%, var(--surface)); --radius: var(--holdfast-radius, 16px);
+  --offset: var(--holdfast-offset, 20px); --error: #b3261e;
+  box-sizing: border-box; font: 400 15px/1.45 sans-serif; font-family: var(--holdfast-font, inherit); color: var(--text);
+  letter-spacing: normal; word-spacing: normal; text-transform: none; text-align: start; text-shadow: none;
+  text-indent: 0; white-space: normal; visibility: visible; -webkit-tap-highlight-color: transparent;
+}
+*, *::before, *::after { box-sizing: inherit; }
+.launcher {
+  position: fixed; inset-block-end: var(--offset); inset-inline-end: var(--offset); z-index: 2147483000;
+  display: inline-flex; align-items: center; gap: 8px; min-height: 48px; padding: 0 18px 0 16px; border: 1px solid transparent;
+  max-inline-size: calc(100vw - 2 * var(--offset)); border-radius: 999px; background: var(--accent); color: var(--on-accent);
+  font-weight: 600; cursor: pointer; box-shadow: 0 1px 2px rgb(0 0 0 / .12), 0 8px 24px rgb(0 0 0 / .18); transition: transform .15s, box-shadow .15s;
+}
+.launcher:hover { transform: translateY(-1px); box-shadow: 0 2px 4px rgb(0 0 0 / .14), 0 12px 28px rgb(0 0 0 / .22); }
+.launcher[aria-expanded=true] { visibility: hidden; }
+.launcher .icon { color: var(--highlight); }
+.badge { min-inline-size: 3ch; font-variant-numeric: tabular-nums; padding-inline-start: 9px; border-inline-start: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
+.old::after { content: ""; position: absolute; inset-block-start: -2px; inset-inline-end: 8px; inline-size: 14px; block-size: 14px; border: 2px solid var(--surface); border-radius: 50%; background: var(--highlight); }
+.icon { inline-size: 20px; block-size: 20px; flex: none; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
+:focus-visible { outline: 3px solid color-mix(in srgb, var(--accent) 70%, #6aa5ff); outline-offset: 2px; }
+.say { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+@media (prefers-reduced-motion: reduce) { .launcher { transition: none; } }
+@media print { .launcher { display: none; } }
+`;
+
+  /** An element; `on…` are listeners, false and null attributes and children are left out, strings become text. */
+  function h(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children.flat(2).filter((child) => child != null && child !== false));
+    return element;
+  }
+
+  function icon(d) {
+    const make = (tag, attributes, ...children) => {
+      const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+      element.append(...children);
+      return element;
+    };
+    return make("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", class: "icon" }, make("path", { d }));
+  }
+
+  // not a style element: a shop's content policy may forbid those
+  function dress(shadow, style) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(style);
+    shadow.adoptedStyleSheets = [...shadow.adoptedStyleSheets, sheet];
+  }
 
   class HoldfastWidget extends HTMLElement {
     connectedCallback() {
-      if (this.view || this.isStarting) return;
+      this.seen = () => !document.hidden && this.shadow && (this.isOpen || Date.now() - this.loadedAt > OLD) && this.refresh();
+      document.addEventListener("visibilitychange", this.seen);
+      if (this.shadow || this.isStarting) return;
       this.isStarting = true;
       whenIdle(() => this.start());
     }
 
     disconnectedCallback() {
+      document.removeEventListener("visibilitychange", this.seen);
       clearTimeout(this.timer);
     }
 
     async start() {
       this.proxy = (this.getAttribute("proxy") || "/apps/holdfast").replace(/\/+$/, "");
       this.root = (this.getAttribute("root") ?? this.proxy.replace(/\/[^/]+\/[^/]+$/, "")).replace(/\/+$/, "");
-      this.keys = new Map();
-      this.applied = new Map(); // code → busy | applied | failed
-      this.turn = 0;
-      const parts = [this.load(), import(new URL("view.js", SCRIPT)).catch(hush), this.speak()];
-      const [isLoaded, drawing] = await Promise.all(parts);
+      this.turn = this.misses = 0;
+      const [isLoaded] = await Promise.all([this.load(), this.speak()]);
       this.isStarting = false;
-      if (!isLoaded || !drawing || !this.isConnected) return;
-      this.view = new drawing.View(this);
+      if (!isLoaded || !this.isConnected) return;
+      this.shadow = this.attachShadow({ mode: "open" });
+      dress(this.shadow, STYLE);
+      this.shadow.append(this.makeLauncher());
+      this.render();
       if (CHECKOUT.test(document.referrer)) this.follow(AFTER_ORDER);
+    }
+
+    get isSignedIn() {
+      return this.me.customer_id != null;
+    }
+
+    get isKnown() {
+      return this.isSignedIn && this.me.points.source !== "unavailable";
+    }
+
+    /** Whether the figures may be old: the app says so, or does not answer. */
+    get isOld() {
+      return this.isSignedIn && (this.isBehind || this.me.points.source !== "live");
+    }
+
+    get isOpen() {
+      return Boolean(this.view && this.view.isOpen);
+    }
+
+    // -- what stands in the page
+
+    makeLauncher() {
+      return (this.launcher = h("button", {
+        class: "launcher", part: "launcher", type: "button", lang: this.language, "aria-haspopup": "dialog", "aria-expanded": "false",
+        onclick: () => this.open(), onpointerenter: () => this.prepare(), onfocus: () => this.prepare(),
+      }));
+    }
+
+    /** Draw what is known now; the focus stays, or goes to the part of the panel named `focus`. */
+    render(focus = null) {
+      const { available, as_of: asOf } = this.me.points;
+      const text = [h("span", {}, this.t(this.isMissing ? "error.unavailable" : "rewards"))];
+      // what is seen comes first in what is read out: "Rewards 240 points"
+      if (this.isKnown) text.push(" ", h("span", { class: "badge" }, this.number.format(available)), " ", h("span", { class: "say" }, this.count("unit", available)));
+      if (this.isKnown && this.isOld && asOf) text.push(" ", h("span", { class: "say" }, this.t("asOf", { time: this.time(asOf) })));
+      // one that grows by itself under the shopper's eyes is a new one: the old one would be seen to move
+      if (!this.isOpen && this.shadow.activeElement !== this.launcher) this.launcher.replaceWith(this.makeLauncher());
+      this.launcher.classList.toggle("old", this.isKnown && this.isOld);
+      this.launcher.replaceChildren(icon(GIFT), ...text);
+      if (this.view) this.view.render(focus);
+    }
+
+    /** The panel's own script, once; after a failure it is fetched anew. */
+    prepare() {
+      const address = new URL(new URL("./view.js", SCRIPT));
+      if (this.misses) address.searchParams.set("again", this.misses);
+      this.drawing ??= import(address).catch((error) => { hush(error); this.misses++; this.drawing = null; });
+      return this.drawing;
+    }
+
+    async open() {
+      const drawing = await this.prepare();
+      this.isMissing = !drawing;
+      if (drawing) this.view ??= new drawing.View(this, { h, icon, dress, hush, TIMEOUT });
+      this.render();
+      if (drawing && !this.isOpen) this.view.open();
     }
 
     /** Straight from the checkout the points of the order are on their way: look for them until they are there. */
     follow([pause, ...later]) {
       const { available, pending } = this.me.points;
       this.timer = setTimeout(async () => {
-        if (!this.busy && !this.view.isOpen && (await this.load())) this.view.render();
+        if (!this.isOpen && (await this.load())) this.render();
         const isSame = available === this.me.points.available && pending === this.me.points.pending;
-        if (isSame && later.length && this.isConnected && !this.view.isOpen) this.follow(later);
+        if (isSame && later.length && this.isConnected && !this.isOpen) this.follow(later);
       }, pause);
     }
 
@@ -131,15 +195,17 @@
       try { locale = Intl.getCanonicalLocales(locale)[0]; } catch { locale = "en"; }
       const language = locale.split("-")[0];
       this.messages = ENGLISH;
-      if (LANGUAGES.includes(language)) {
+      if (Object.hasOwn(LANGUAGES, language)) {
         try {
-          const answer = await fetch(new URL(`locales/${language}.json`, SCRIPT), { signal: AbortSignal.timeout(TIMEOUT) });
+          const answer = await fetch(new URL(LANGUAGES[language], SCRIPT), { signal: AbortSignal.timeout(TIMEOUT) });
           if (answer.ok) this.messages = { ...ENGLISH, ...(await answer.json()) };
         } catch (error) { hush(error); } // English stays
       }
       this.language = this.messages === ENGLISH ? "en" : language; // of the words, which may not be the page's
       this.direction = RIGHT_TO_LEFT.includes(this.language) ? "rtl" : "ltr";
-      this.locale = this.language === language ? locale : "en";
+      // of figures and dates: the page's, and where that names no country, the shopper's own of that language
+      const own = (navigator.languages || []).find((one) => one.split("-")[0] === language);
+      this.locale = this.language !== language ? "en" : locale === language && own ? own : locale;
       this.plural = new Intl.PluralRules(this.locale);
       this.number = new Intl.NumberFormat(this.locale);
     }
@@ -164,13 +230,6 @@
       } catch { return `${amount} ${currency}`; }
     }
 
-    /** A reward as the app names it unless the merchant did ("5.00 off") is said in the shopper's words. */
-    reward(title) {
-      const [, amount] = /^(\d+\.\d\d) off$/.exec(title) || [];
-      const currency = this.me.ways_to_earn[0]?.currency;
-      return amount && currency ? this.t("off", { money: this.money(amount, currency) }) : title;
-    }
-
     time(iso) {
       const moment = new Date(iso);
       const isToday = moment.toDateString() === new Date().toDateString();
@@ -193,102 +252,43 @@
         if (status === 200 && isMe(body)) me = body;
       } catch (error) { hush(error); } // away: the last known stays, marked
       if (turn !== this.turn) return false; // something newer is known by now
+      this.loadedAt = Date.now();
       this.isBehind = !me;
       if (me) this.me = me;
       return Boolean(me);
     }
 
+    /** What is drawn, as a text to compare: when a live figure was read is not. */
+    drawn() {
+      const { points } = this.me;
+      return JSON.stringify([this.isBehind, { ...this.me, points: { ...points, as_of: this.isOld ? points.as_of : null } }]);
+    }
+
     async refresh() {
       clearTimeout(this.timer);
-      const waiting = this.held().map((one) => one.id);
+      const before = this.drawn(), wasOld = this.isOld, { sequence } = this.me.points;
+      const waiting = this.codes().filter((one) => !one.code).map((one) => one.id);
       await this.load();
-      const ready = this.codes().find((one) => waiting.includes(one.id));
-      this.view.render();
-      if (ready) this.view.say(this.t("ready", { code: ready.code }));
+      if (this.drawn() !== before) {
+        this.pause = 0;
+        this.render();
+        if (this.view) this.view.changed(waiting, wasOld, sequence !== this.me.points.sequence);
+      }
       this.plan();
     }
 
+    /** Codes that are not used, those being made first. */
     codes() {
-      return (this.me.redemptions || []).filter((one) => one.state === "captured" && one.code);
+      const all = this.me.codes ?? (this.me.redemptions || []).filter((one) => one.state === "held" || one.state === "captured");
+      return [...all.filter((one) => !one.code), ...all.filter((one) => one.code)];
     }
 
-    held() {
-      return (this.me.redemptions || []).filter((one) => one.state === "held");
-    }
-
-    // while the panel is open: a code being prepared is asked for with growing pauses, else now and then
+    /** While the panel is open: soon after something has changed, then with growing pauses. */
     plan() {
       clearTimeout(this.timer);
-      if (!this.view.isOpen || !this.isConnected) return;
-      this.pause = this.held().length ? Math.min((this.pause || POLL_FIRST / 2) * 2, POLL_MOST) : 0;
-      this.timer = setTimeout(() => (document.hidden || this.busy ? this.plan() : this.refresh()), this.pause || REFRESH);
-    }
-
-    async redeem(reward) {
-      if (this.busy) return; // a double click
-      this.busy = reward.id;
-      this.problem = null;
-      this.view.render("confirm");
-      const name = `holdfast:${this.proxy}:${this.me.customer_id}:${reward.id}`;
-      const key = this.keys.get(name) || kept.at(name) || newKey();
-      this.keys.set(name, key);
-      kept.put(name, key);
-      let answer = null;
-      try {
-        const body = JSON.stringify({ reward_id: reward.id, idempotency_key: key });
-        answer = await this.ask("/redemptions", { method: "POST", body });
-      } catch (error) { hush(error); } // unknown: asked again with the same key it is still one redemption
-      const isUnsure = !answer || answer.status >= 500 || answer.status === 429;
-      if (!isUnsure) {
-        this.keys.delete(name);
-        kept.drop(name);
-      }
-      this.busy = null;
-      this.turn++; // an answer to an older question says nothing any more
-      if (answer && answer.body.points) this.me.points = answer.body.points;
-      const redemption = answer && answer.status < 300 && answer.body.redemption;
-      if (!redemption) return this.refuse(reward, answer);
-      this.asking = null;
-      this.me.redemptions = [redemption, ...(this.me.redemptions || []).filter((one) => one.id !== redemption.id)];
-      this.pause = 0;
-      this.view.render(`code:${redemption.id}`);
-      this.view.say(redemption.code ? this.t("ready", { code: redemption.code }) : this.t("preparing"));
-      this.plan();
-    }
-
-    refuse(reward, answer) {
-      const code = answer && answer.body.error && answer.body.error.code;
-      this.problem = { id: reward.id, text: this.t(`error.${code}` in this.messages ? `error.${code}` : "error.unavailable") };
-      this.view.render("confirm");
-    }
-
-    async copy(code, field) {
-      try {
-        await navigator.clipboard.writeText(code);
-      } catch {
-        getSelection().selectAllChildren(field);
-        if (!document.execCommand("copy")) return this.view.say(this.t("copyFailed"));
-      }
-      this.copied = code;
-      this.view.render();
-      this.view.say(this.t("copied"));
-    }
-
-    async apply(code) {
-      if (["busy", "applied"].includes(this.applied.get(code))) return;
-      this.applied.set(code, "busy");
-      this.view.render();
-      let isApplied = false;
-      try {
-        // the shop answers with a redirect that carries the cookie; where it leads need not be loaded
-        const options = { redirect: "manual", credentials: "same-origin", signal: AbortSignal.timeout(TIMEOUT) };
-        const answer = await fetch(`${this.root}/discount/${encodeURIComponent(code)}`, options);
-        isApplied = answer.ok || answer.type === "opaqueredirect";
-      } catch (error) { hush(error); } // said below
-      this.applied.set(code, isApplied ? "applied" : "failed");
-      this.view.render();
-      this.view.say(this.t(isApplied ? "applied" : "applyFailed"));
-      if (isApplied) this.dispatchEvent(new CustomEvent("holdfast:applied", { bubbles: true, composed: true, detail: { code } }));
+      if (!this.isOpen || !this.isConnected) return;
+      this.pause = Math.min((this.pause || POLL_FIRST / 2) * 2, POLL_MOST);
+      this.timer = setTimeout(() => (document.hidden || this.view.acts.busy ? this.plan() : this.refresh()), this.pause);
     }
   }
 

@@ -1,35 +1,13 @@
-/* How the widget looks. A theme adapts it through the --holdfast-… properties, or ::part(launcher) and ::part(panel). */
+/* How the panel looks; the launcher's part is in holdfast.js. A theme adapts it through the --holdfast-… properties, or ::part(launcher) and ::part(panel). */
 
 export const STYLE = `
-.launcher, .panel {
-  --accent: var(--holdfast-accent, #1d1d26); --on-accent: var(--holdfast-on-accent, #fff);
-  --highlight: var(--holdfast-highlight, #ffc24b); --surface: var(--holdfast-surface, #fff);
-  --text: var(--holdfast-text, #1d1d26); --muted: var(--holdfast-muted, #5f6070); --line: var(--holdfast-line, #e6e6ec);
-  --soft: color-mix(in srgb, var(--text) 5%, var(--surface)); --radius: var(--holdfast-radius, 16px);
-  --offset: var(--holdfast-offset, 20px); --error: #b3261e;
-  box-sizing: border-box; font: 400 15px/1.45 sans-serif; font-family: var(--holdfast-font, inherit); color: var(--text);
-  letter-spacing: normal; word-spacing: normal; text-transform: none; text-align: start; text-shadow: none;
-  text-indent: 0; white-space: normal; visibility: visible; -webkit-tap-highlight-color: transparent;
-}
-*, *::before, *::after { box-sizing: inherit; }
-.launcher {
-  position: fixed; inset-block-end: var(--offset); inset-inline-end: var(--offset); z-index: 2147483000;
-  display: inline-flex; align-items: center; gap: 8px; min-height: 48px; padding: 0 18px 0 16px; border: 1px solid transparent;
-  border-radius: 999px; background: var(--accent); color: var(--on-accent); font-weight: 600; cursor: pointer;
-  box-shadow: 0 1px 2px rgb(0 0 0 / .12), 0 8px 24px rgb(0 0 0 / .18); transition: transform .15s, box-shadow .15s;
-}
-.launcher:hover { transform: translateY(-1px); box-shadow: 0 2px 4px rgb(0 0 0 / .14), 0 12px 28px rgb(0 0 0 / .22); }
-.badge { font-variant-numeric: tabular-nums; padding-inline-start: 9px; border-inline-start: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
-.icon { inline-size: 20px; block-size: 20px; flex: none; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
-.launcher .icon { color: var(--highlight); }
-:focus-visible { outline: 3px solid color-mix(in srgb, var(--accent) 70%, #6aa5ff); outline-offset: 2px; }
 .head :focus-visible { outline-color: var(--highlight); }
 
 .panel {
   position: fixed; inset: auto; inset-block-end: var(--offset); inset-inline-end: var(--offset); margin: 0; padding: 0;
   inline-size: min(384px, calc(100vw - 2 * var(--offset))); max-inline-size: none;
-  max-block-size: min(680px, calc(100dvh - 2 * var(--offset))); border: 0; border-radius: var(--radius);
-  background: var(--surface); overflow: hidden; box-shadow: 0 2px 6px rgb(0 0 0 / .1), 0 24px 64px rgb(0 0 0 / .28);
+  min-block-size: min(440px, calc(100dvh - 2 * var(--offset))); max-block-size: min(680px, calc(100dvh - 2 * var(--offset))); border: 0; border-radius: var(--radius);
+  background: var(--surface); overflow: hidden; overflow-wrap: anywhere; box-shadow: 0 2px 6px rgb(0 0 0 / .1), 0 24px 64px rgb(0 0 0 / .28);
 }
 .panel[open] { display: flex; flex-direction: column; animation: rise .18s ease-out; }
 .panel::backdrop { background: rgb(15 15 25 / .28); animation: fade .18s ease-out; }
@@ -49,16 +27,23 @@ h3 { font-size: 13px; font-weight: 600; color: var(--muted); margin-block-end: 8
 .next { margin-block-start: 14px; font-size: 13px; }
 .track { display: block; block-size: 6px; margin-block-start: 6px; border-radius: 3px; background: color-mix(in srgb, currentColor 22%, transparent); overflow: hidden; }
 .track i { display: block; block-size: 100%; border-radius: 3px; background: var(--highlight); }
-.behind { flex: none; display: flex; align-items: center; gap: 8px; padding: 9px 20px; font-size: 13px; background: #fff4d6; color: #5a4200; }
+.debt { margin-block-start: 8px; padding: 8px 12px; border-radius: calc(var(--radius) * .5); background: color-mix(in srgb, currentColor 14%, transparent); font-size: 13px; }
+/* over the end of what scrolls, which has room for it: it comes and goes, and nothing moves */
+.behind { position: absolute; inset: auto 0 0; display: flex; align-items: center; gap: 8px; padding: 9px 20px; font-size: 13px; background: #fff4d6; color: #5a4200; border-block-start: 1px solid #e8d59a; }
 .behind .icon { inline-size: 16px; block-size: 16px; }
-.body { overflow-y: auto; overscroll-behavior: contain; padding: 18px 20px 22px; display: grid; gap: 22px; }
+.body { flex: 1; overflow: hidden auto; overscroll-behavior: contain; scroll-padding-block-end: 72px; padding: 18px 20px 72px; display: grid; grid-template-columns: minmax(0, 1fr); align-content: start; gap: 22px; }
 li { display: flex; flex-wrap: wrap; align-items: center; gap: 10px 12px; padding: 12px 14px; border: 1px solid var(--line); border-radius: calc(var(--radius) * .7); }
 li + li { margin-block-start: 8px; }
-.what { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
+.what { flex: 1; min-inline-size: 0; }
 .what b { display: block; font-weight: 600; }
 .what small { display: block; font-size: 13px; color: var(--muted); }
 .small { min-inline-size: 76px; color: var(--text); }
 .small i { background: var(--accent); }
+.dates li, .past li { padding: 8px 0; border: 0; border-block-end: 1px solid var(--line); border-radius: 0; margin: 0; }
+.dates .icon { inline-size: 18px; block-size: 18px; color: var(--muted); }
+.dates span { flex: 1; min-inline-size: 0; }
+.change { font-weight: 600; font-variant-numeric: tabular-nums; }
+.past + .plain, ul + .plain { margin-block-start: 10px; }
 .wide { flex-basis: 100%; }
 button, .link { font: inherit; color: inherit; cursor: pointer; }
 .main, .plain, .link { min-block-size: 40px; padding: 8px 16px; border-radius: calc(var(--radius) * .6); font-size: 14px; font-weight: 600; border: 1px solid transparent; }
@@ -71,17 +56,16 @@ button, .link { font: inherit; color: inherit; cursor: pointer; }
 .close { display: grid; place-items: center; inline-size: 40px; block-size: 40px; border: 0; border-radius: 50%; background: none; }
 .close:hover { background: color-mix(in srgb, currentColor 14%, transparent); }
 .row { display: flex; flex-wrap: wrap; gap: 8px; }
-.ask { flex-basis: 100%; display: grid; gap: 12px; padding-block-start: 12px; border-block-start: 1px solid var(--line); }
+.ask { flex-basis: 100%; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; padding-block-start: 12px; border-block-start: 1px solid var(--line); }
 .problem { color: var(--error); font-size: 14px; }
 .coupon { border-style: dashed; border-color: color-mix(in srgb, var(--text) 35%, var(--surface)); background: var(--soft); }
 .code { font: 600 17px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; letter-spacing: .04em; overflow-wrap: anywhere; user-select: all; }
 .good { display: flex; gap: 6px; align-items: center; font-size: 14px; color: #14663a; }
-.say { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 480px) {
-  .panel { inset: auto 0 0; inline-size: 100%; max-block-size: 88dvh; border-end-start-radius: 0; border-end-end-radius: 0; }
-  .body { padding-block-end: calc(22px + env(safe-area-inset-bottom)); }
+  .panel { inset: auto 0 0; inline-size: 100%; min-block-size: 0; max-block-size: 88dvh; border-end-start-radius: 0; border-end-end-radius: 0; }
+  .body { padding-block-end: calc(72px + env(safe-area-inset-bottom)); }
 }
+@media (max-height: 600px) { .content { display: block; overflow: hidden auto; scroll-padding-block-end: 72px; } .body { overflow: visible; } }
 @media (forced-colors: active) { .panel { border: 1px solid CanvasText; } .track, .track i { border: 1px solid CanvasText; } .track i { background: Highlight; } }
-@media (prefers-reduced-motion: reduce) { .launcher, .panel[open], .panel::backdrop { animation: none; transition: none; } }
-@media print { .launcher { display: none; } }
+@media (prefers-reduced-motion: reduce) { .panel[open], .panel::backdrop { animation: none; } }
 `;

@@ -4,36 +4,18 @@ import html
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx2
 import jwt
 
 from app import config as settings
-from app import db, main
+from app import db
 from app.flow import dead_letters
 from app.flow.models import DeadLetter
 from app.resilience.breaker import State
 from app.resilience.guard import Resource
-from app.shopify.client import outgoing
 from tests.points import world
 from tests.points.world import ALICE, BOB
-
-
-@asynccontextmanager
-async def open_app(config: settings.Config, stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
-    """The web app on these stores, asked directly."""
-    app = main.create_app(config)
-    async with outgoing(config) as client:
-
-        async def with_state(scope, receive, send) -> None:
-            await app({**scope, "state": main.state(config, stores, client)}, receive, send)
-
-        async with httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=with_state), base_url="http://app"
-        ) as asking:
-            yield asking
 
 
 class Staff:

@@ -11,9 +11,10 @@ from app.flow.lanes import durability, epoch, lane
 from app.resilience import health, reach
 from app.web import forms, pages, panels
 from local import servers
-from tests.admin.staff import Staff, buys, open_app, open_circuit, text, value
+from tests.admin.staff import Staff, buys, open_circuit, text, value
 from tests.points import world
 from tests.points.world import ALICE, BOB
+from tests.web_app import open_app
 
 # when a part is away
 

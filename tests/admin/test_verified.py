@@ -6,8 +6,9 @@ from app import db
 from app.flow import verified
 from app.flow.verified import Verified
 from local import servers
-from tests.admin.staff import Staff, open_app, text
+from tests.admin.staff import Staff, text
 from tests.points.world import ALICE
+from tests.web_app import open_app
 
 SOUND = Verified(
     members=1_200,

@@ -1,26 +1,18 @@
 """Chromium for the widget's tests, and a shop whose app answers what a test says."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from tests.browser.chromium import ARGUMENTS, executable
 from tests.browser.fake_shop import FakeShop
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    if not os.path.exists(CHROMIUM):  # noqa: PTH110, ASYNC240 - once, before anything runs
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
-        pytest.skip("There is no chromium on this machine.")
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = await playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         yield started
         await started.close()
 

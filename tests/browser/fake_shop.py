@@ -19,6 +19,8 @@ ME: dict[str, Any] = {
         "held": 0,
         "as_of": "2025-03-04T14:02:00Z",
         "source": "live",
+        "debt": 0,
+        "sequence": 12,
     },
     "tier": None,
     "rewards": [
@@ -31,6 +33,11 @@ ME: dict[str, Any] = {
     "referral": {"url": None, "status": "unavailable"},
     "notices": [],
     "redemptions": [],
+    "codes": [],
+    "codes_next": "",
+    "coming": [],
+    "ending": [],
+    "time_zone": "UTC",
 }
 CODE = "HF-7K2M-Q9XD"
 
@@ -43,6 +50,7 @@ class FakeShop:
         self.me: tuple[int, Any] | None = (200, copy.deepcopy(ME))
         self.redemption: tuple[int, Any] | None = None
         self.redemption_seconds = 0.0
+        self.pages: dict[str, tuple[int, Any] | None] = {}  # by address: more codes, the history
         # paths in order; "image" when the page's slow image has been answered
         self.asked: list[str] = []
         self.keys: list[str] = []
@@ -61,8 +69,10 @@ class FakeShop:
         code = CODE if state == "captured" else ""
         made = {"id": "r1", "state": state, "code": code, "title": "5.00 off", "points": 100}
         held = 100 if state == "held" else 0
-        self.mine["points"] = {**self.mine["points"], "available": 140, "held": held}
+        sequence = self.mine["points"]["sequence"] + 1
+        self.mine["points"] |= {"available": 140, "held": held, "sequence": sequence}
         self.mine["redemptions"] = [made]
+        self.mine["codes"] = [made]
         body = {
             "redemption": {**made, "message": "Said by the app."},
             "points": self.mine["points"],
@@ -111,6 +121,9 @@ class FakeShop:
             self.asked.append(path)
             await self._api(route, path.removeprefix(self.root))
 
+    def _page(self, route: Route) -> tuple[int, Any] | None:
+        return self.pages.get(route.request.url.removeprefix(f"{ORIGIN}/apps/holdfast"), (404, {}))
+
     async def _api(self, route: Route, path: str) -> None:
         if path == "/apps/holdfast/me":
             await _reply(route, self.me)
@@ -119,6 +132,8 @@ class FakeShop:
             self.keys.append(json.loads(route.request.post_data or "")["idempotency_key"])
             await asyncio.sleep(self.redemption_seconds)
             await _reply(route, self.redemption)
+        elif path in {"/apps/holdfast/history", "/apps/holdfast/codes"}:
+            await _reply(route, self._page(route))
         elif path.startswith("/discount/"):
             await route.fulfill(status=302, headers={"Location": "/"})
         else:

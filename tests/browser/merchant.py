@@ -1,30 +1,21 @@
 """The merchant's browser: a tab on the app as the stand-in admin frames it."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Frame, FrameLocator, Page, expect, sync_playwright
 
+from tests.browser.chromium import ARGUMENTS, executable
 from tests.stack import Stack
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 POLARIS = re.compile(r"/polaris\.js")
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
-        pytest.skip("There is no chromium on this machine.")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         yield started
         started.close()
 

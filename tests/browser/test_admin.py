@@ -52,7 +52,7 @@ def test_a_merchant_finds_a_customer_sees_why_and_adjusts(page: Page, stack: Sta
     app.get_by_label("Search customers").press_sequentially("findme", delay=20)
     expect(app.locator("tbody tr")).to_have_count(1)
     app.get_by_role("link", name="Findme Buyer").click()
-    expect(heading(app, "Every movement")).to_be_visible()
+    expect(heading(app, "What happened")).to_be_visible()
     app.locator("details.why summary").first.click()
     expect(app.get_by_text("49.90 USD")).to_be_visible()
     app.get_by_label("Points", exact=True).fill("50")

@@ -20,10 +20,10 @@ async def test_a_code_is_asked_for_confirmed_shown_copied_and_applied(shop: Fake
     await expect(code).to_be_focused()
     await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")
     await expect(panel.locator(".total")).to_have_text("140 points")
-    await panel.get_by_role("button", name=f"Copy code {CODE}").click()
+    await panel.get_by_role("button", name=f"Copy, code {CODE}").click()
     await expect(panel.get_by_role("status")).to_have_text("Copied")
     assert await page.evaluate("navigator.clipboard.readText()") == CODE
-    await panel.get_by_role("button", name=f"Apply code {CODE} to cart").click()
+    await panel.get_by_role("button", name=f"Apply to cart, code {CODE}").click()
     await expect(panel.locator(".good")).to_have_text("Applied. You will see it at checkout.")
     await expect(panel.locator(".good")).to_be_focused()
     assert f"/en-gb/discount/{CODE}" in shop.asked
@@ -97,3 +97,59 @@ async def test_a_code_being_prepared_says_so_and_comes_by_itself(shop: FakeShop)
     # the first question comes after two seconds
     await expect(panel.locator(".code")).to_have_text(CODE)
     await expect(panel.get_by_role("status")).to_have_text(f"Your code is ready: {CODE}")
+
+
+async def test_ten_fast_clicks_ask_once_wherever_they_land(shop: FakeShop) -> None:
+    """On the button that asks, on the one that confirms, and on what stands there afterwards."""
+    page, panel = await shop.open()
+    shop.redemption_seconds = 0.1
+    redeem = panel.get_by_role("button", name="Redeem $5.00 off")
+    await redeem.click(click_count=10, delay=5)
+    confirm = panel.get_by_role("button", name="Get my code")
+    await expect(confirm).to_be_visible()
+    assert shop.keys == []
+    box = await confirm.bounding_box()
+    assert box
+    shop.give_code()
+    for _ in range(10):  # each of them a first click, faster than anybody is
+        await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    await expect(panel.locator(".code")).to_have_text(CODE)
+    await page.wait_for_timeout(300)
+    assert len(shop.keys) == 1
+    assert [path for path in shop.asked if "discount" in path] == []
+
+
+async def test_two_widgets_that_show_the_same_balance_ask_for_the_same_redemption(
+    shop: FakeShop,
+) -> None:
+    panels = [(await shop.open())[1] for _ in range(2)]
+    for panel in panels:
+        await panel.get_by_role("button", name="Redeem $5.00 off").click()
+    shop.give_code()
+    shop.redemption_seconds = 0.1
+    for panel in panels:
+        await panel.get_by_role("button", name="Get my code").click(no_wait_after=True)
+    for panel in panels:
+        await expect(panel.locator(".code")).to_have_text(CODE)
+    assert len(shop.keys) == 2
+    assert len(set(shop.keys)) == 1
+    # what is wanted after that is something else
+    await panels[0].get_by_role("button", name="Redeem $5.00 off").click()
+    await panels[0].get_by_role("button", name="Get my code").click()
+    assert await until(lambda: len(shop.keys) == 3)
+    assert shop.keys[2] != shop.keys[0]
+
+
+async def test_without_its_script_the_panel_says_so_and_opens_once_it_is_there(
+    shop: FakeShop,
+) -> None:
+    page = await shop.visit()
+    launcher = page.locator(".launcher")
+    await launcher.wait_for()
+    await page.route("**/view.js*", lambda route: route.abort())
+    await launcher.click()
+    await expect(launcher).to_contain_text("Your points are safe; please try again.")
+    await page.unroute("**/view.js*")
+    await launcher.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await expect(launcher).to_contain_text("Rewards")

@@ -13,9 +13,8 @@ from app import db, paging
 from app.core import reads
 from app.core.handlers import handle
 from app.core.models import Customer
-from app.errors import BadInputError
 from app.flow import event as envelope
-from app.flow.event import Event
+from app.flow.event import BadEventError, Event
 from app.paging import Cursor
 from tests.points.world import ALICE, BOB, fact, line, paid
 
@@ -149,8 +148,9 @@ async def test_a_fact_that_does_not_say_when_is_refused_for_good() -> None:
     odd = envelope.new(
         "customer.updated", ALICE, ALICE, data, trace="1", occurred_at="last Tuesday"
     )
-    with pytest.raises(BadInputError):
+    with pytest.raises(BadEventError) as refused:
         await deliver(odd)
+    assert refused.value.permanent
 
 
 @pytest.mark.parametrize(

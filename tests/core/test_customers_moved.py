@@ -3,9 +3,6 @@ totalled.
 """
 
 import importlib
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +13,7 @@ import pytest
 from app import config as settings
 from app import db
 from app.core.customers import NAMELESS
+from tests.databases import make_empty, migrate
 
 MOVED = importlib.import_module("migrations.0006_customers")
 BEFORE = MOVED.Migration.dependencies[0][1]
@@ -42,29 +40,13 @@ VALUES ($1, $2, $3, $4, 'earn', 'issued', 'available', 5, '{}', $5, now(), '')
 @pytest.fixture
 async def before(stores: db.Stores, config: settings.Config) -> AsyncIterator[Any]:
     """A connection to a database as the release before left it."""
-    address = config.database_url.rsplit("/", 1)[0] + "/before"
-    async with db.connection() as raw:
-        await raw.execute("SET statement_timeout = 0")
-        await raw.execute("DROP DATABASE IF EXISTS before")
-        await raw.execute("CREATE DATABASE before")
-    migrate(address, BEFORE)
+    address = await make_empty(config, "before")
+    await migrate(address, BEFORE)
     connection = await asyncpg.connect(address)
     try:
         yield connection
     finally:
         await connection.close()
-
-
-def migrate(address: str, target: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tortoise", "-c", "app.db.TORTOISE", "migrate", "app", target],
-        cwd=settings.ROOT,
-        env={**os.environ, "DATABASE_URL": address},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def test_names_move_to_core_and_figures_are_totalled(
@@ -82,7 +64,7 @@ async def test_names_move_to_core_and_figures_are_totalled(
         await before.execute(EARNED, ALICE, bob, number, f"order:{number}", at)
     await before.close()
     address = config.database_url.rsplit("/", 1)[0] + "/before"
-    migrate(address, "0006_customers")
+    await migrate(address, "0006_customers")
     connection = await asyncpg.connect(address)
     try:
         customers = await connection.fetch(

@@ -12,14 +12,13 @@ from app import config as settings
 from app.core import admin_api, installation, tokens
 from app.core.models import Shop
 from app.flow.event import Event
-from app.resilience import breaker
-from app.resilience.breaker import State
 from app.shopify import graphql
 from app.shopify.graphql import ShopifyRefusedError, ThrottledError
 from app.shopify.tokens import GrantLostError
 from app.shopify.verify import Staff
 from tests.core.shopify import ALICE, DETAILS, Shopify, has_tokens, leaves
 from tests.flow.helpers import written
+from tests.web_app import fresh_process
 
 pytestmark = pytest.mark.usefixtures("stores", "two_tries")
 STAFF = Staff(ALICE, "42", "session")
@@ -30,8 +29,7 @@ AWAY = httpx.Response(503)
 def _fresh_process() -> None:
     installation._failed_at.clear()
     graphql.budgets.__init__()
-    for known in breaker._known.values():
-        known._move(State.CLOSED, "start of the test")
+    fresh_process()
 
 
 @pytest.fixture

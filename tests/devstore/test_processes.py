@@ -31,7 +31,8 @@ async def test_a_process_is_started_paused_resumed_killed_and_stopped(socket_pat
     await state_becomes(socket_path, "RUNNING")
     await processes.act(socket_path, "redis", "kill")
     async with asyncio.timeout(10):
-        while (await processes.list_all(socket_path))[0]["pid"] in {0, first["pid"]}:  # noqa: ASYNC110
+        pids = {0, first["pid"]}  # of none, and of the one that was killed
+        while (await processes.list_all(socket_path))[0]["pid"] in pids:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await processes.act(socket_path, "redis", "pause")
     await processes.act(socket_path, "redis", "stop")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app import db
 from local import servers
-from tests.conftest import wait_for_port
+from tests.template import wait_for_port
 
 
 class OwnRedis:

@@ -6,33 +6,24 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.faults.test_parts_down import bob_with, redeem
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with, redeem
 from tests.faults.test_pauses import (
     BACK_WITHIN_SECONDS,
     OTHER,
     OTHERS_WITHIN_SECONDS,
     PAUSE_SECONDS,
     in_the_middle,
-    seconds_until,
 )
-from tests.faults.test_rooms import Beside
 from tests.proofs.story import order
-from tests.stack import SECRET, SHOP, Stack, wait_for
+from tests.stack import SECRET, SHOP, Stack, seconds_until, wait_for
 from tests.webhook import signed_headers
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
 
 
 def locked(beside: Beside, table: str) -> None:
@@ -44,7 +35,7 @@ def locked(beside: Beside, table: str) -> None:
 def test_a_core_process_paused_in_its_transaction_holds_others_up_for_seconds_and_loses_nothing(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     stack.install(OTHER)
     dora = stack.customer("Dora", OTHER)
     known = "SELECT count(*) FROM customers WHERE customer_id = $1"
@@ -80,7 +71,7 @@ def test_a_core_process_paused_in_its_transaction_holds_others_up_for_seconds_an
         stack.resume("core")
         stack.resume("core2")
         stack.stop("core2")
-    assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert beside.letters() == letters
     stack.verify()
 
 

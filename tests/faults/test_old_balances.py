@@ -1,25 +1,17 @@
 """A balance that nobody can vouch for: old and marked, never old and live."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.test_parts_down import bob_with
-from tests.faults.test_rooms import Beside
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with
 from tests.stack import Stack, wait_for
 
 pytestmark = pytest.mark.long
 SLOWNESS_SECONDS = 1.0  # of a machine that does other work as well
 OLD_AND_LIVE_SECONDS = 5.0 + SLOWNESS_SECONDS
 MARKED_SECONDS = 2.0 + SLOWNESS_SECONDS
-
-
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
 
 
 def lied_for(stack: Stack, bob: str, true_points: int, seconds: float) -> float:

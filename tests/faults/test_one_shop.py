@@ -13,15 +13,14 @@ from app import config as settings
 from app import db
 from app.core import admin_api
 from app.core import reads as core_reads
-from app.core.models import Shop
 from app.errors import UnavailableError
-from app.resilience import breaker, cache, health
 from app.resilience.breaker import State
 from app.resilience.guard import RefusedByCircuitError
 from app.web import pages
-from tests.admin.staff import Staff, buys, open_app, text
+from tests.admin.staff import Staff, buys, text
 from tests.core.shopify import Shopify, has_tokens
 from tests.points.world import ALICE
+from tests.web_app import all_beat, fresh_process, install, open_app
 
 pytestmark = pytest.mark.long
 
@@ -31,24 +30,13 @@ SLOW_SECONDS = 4.0
 
 @pytest.fixture(autouse=True)
 def _fresh_process() -> None:
-    health.forget()
-    cache.forget()
-    for known in breaker._known.values():
-        known._move(State.CLOSED, "start of the test")
+    fresh_process()
 
 
 @pytest.fixture
 async def http(stores: db.Stores, config: settings.Config) -> AsyncIterator[httpx2.AsyncClient]:
-    for shop in (ALICE, BIG):
-        await Shop.create(
-            domain=shop,
-            name=shop,
-            timezone="Europe/Berlin",
-            currency="USD",
-            access_token=b"never used here",
-        )
-    for service in health.PROCESSES:
-        await health.beat(stores.queue, service, 0.0)
+    await install(ALICE, BIG)
+    await all_beat(stores)
     async with open_app(config, stores) as asking:
         yield asking
 

@@ -4,13 +4,12 @@ others go on, and everything is back by itself.
 
 import json
 import time
-from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 
-from tests.faults.test_parts_down import bob_with
-from tests.faults.test_rooms import Beside
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with
 from tests.proofs.story import order
 from tests.stack import SECRET, SHOP, Stack, wait_for
 from tests.webhook import signed_headers
@@ -30,22 +29,9 @@ SELECT client_port FROM pg_stat_activity
 """
 
 
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
-
-
 def status(stack: Stack, process: str) -> str:
     found = stack.health().get("services", {}).get(process, {})
     return str(found.get("status", "unknown"))
-
-
-def seconds_until(what: str, ready: Callable[[], bool], seconds: float) -> float:
-    began = time.monotonic()
-    wait_for(what, ready, seconds)
-    return time.monotonic() - began
 
 
 def owner_of(stack: Stack, port: int, names: tuple[str, ...]) -> str:
@@ -81,7 +67,7 @@ def send(stack: Stack, shop: str, order_id: int, customer_id: str, webhook_id: s
 def test_a_points_process_paused_in_its_transaction_holds_others_up_for_seconds_and_loses_nothing(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     stack.install(OTHER)
     bob = bob_with(stack, 100)
     dora = stack.customer("Dora", OTHER)
@@ -113,14 +99,14 @@ def test_a_points_process_paused_in_its_transaction_holds_others_up_for_seconds_
         stack.resume("points")
         stack.resume("points2")
         stack.stop("points2")
-    assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert beside.letters() == letters
     stack.verify()
 
 
 def test_an_ingest_process_paused_in_its_transaction_holds_others_up_for_seconds_and_loses_nothing(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     stack.install(OTHER)
     bob, dora = bob_with(stack, 100), stack.customer("Dora", OTHER)
     stack.start("ingest2")
@@ -158,7 +144,7 @@ def test_an_ingest_process_paused_in_its_transaction_holds_others_up_for_seconds
         stack.resume("ingest")
         stack.resume("ingest2")
         stack.stop("ingest2")
-    assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert beside.letters() == letters
     stack.verify()
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.faults.test_parts_down import bob_with, redeem
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with, redeem
 from tests.stack import SHOP, Stack, wait_for
 
 pytestmark = pytest.mark.long
@@ -29,36 +30,6 @@ SELECT 'ingest', $1, 'orders/paid', 'large ' || number, payload, 'dead', 'too la
        (SELECT string_agg(md5(n::text), '')::bytea AS payload FROM generate_series(1, $2 / 32) AS n)
 """
 OF_THE_APP = "application_name LIKE 'holdfast%' AND pid <> pg_backend_pid()"
-
-
-class Beside:
-    """A session of the test's own, driven from a test that is no coroutine."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.url = stack.environment["DATABASE_URL"]
-        self.loop = asyncio.new_event_loop()
-        self.connection: Any = self.run(asyncpg.connect(self.url))
-
-    def run(self, call: Any) -> Any:
-        return self.loop.run_until_complete(call)
-
-    def execute(self, sql: str, *values: Any) -> Any:
-        return self.run(self.connection.execute(sql, *values))
-
-    def fetchval(self, sql: str, *values: Any) -> Any:
-        return self.run(self.connection.fetchval(sql, *values))
-
-    def close(self) -> None:
-        if not self.connection.is_closed():
-            self.run(self.connection.close())
-        self.loop.close()
-
-
-@pytest.fixture
-def beside(whole_stack: Stack) -> Iterator[Beside]:
-    made = Beside(whole_stack)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -185,7 +156,7 @@ async def leave(taken: list[Any]) -> None:
 def test_with_postgres_read_only_people_read_and_what_must_be_written_waits(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     bob = bob_with(stack, 140)
     assert stack.open_admin("/").status_code == 200
     beside.execute("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -203,7 +174,7 @@ def test_with_postgres_read_only_people_read_and_what_must_be_written_waits(
         assert refused.status_code == 503
         assert "safe" in refused.json()["error"]["message"]
         time.sleep(3)
-        assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0, "no event is to blame"
+        assert beside.letters() == letters, "no event is to blame"
     finally:
         beside.execute("SET default_transaction_read_only = off")
         beside.execute("ALTER SYSTEM RESET default_transaction_read_only")
@@ -216,7 +187,7 @@ def test_with_postgres_read_only_people_read_and_what_must_be_written_waits(
 def test_with_all_sessions_ended_everything_is_back_within_seconds(
     whole_stack: Stack, beside: Beside
 ) -> None:
-    stack = whole_stack
+    stack, letters = whole_stack, beside.letters()
     bob = bob_with(stack, 100)
     for round_ in range(1, 4):
         stack.order(bob, "10.00")
@@ -226,11 +197,11 @@ def test_with_all_sessions_ended_everything_is_back_within_seconds(
         assert ended > 0
         stack.order(bob, "10.00")
         stack.wait_for_points(bob, 100 + 20 * round_, 10)  # 2 s on a machine at rest
-        assert stack.me(bob)["points"]["source"] == "live"
+        wait_for("it is live", lambda: stack.me(bob)["points"]["source"] == "live", 5)
     page = stack.open_admin("/")
     assert "cannot be shown" not in page.text
     assert redeem(stack, bob, key=str(uuid.uuid4())).status_code in {200, 202}
-    assert beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert beside.letters() == letters
     stack.verify()
 
 

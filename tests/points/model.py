@@ -1,57 +1,12 @@
-"""Points the slow and obvious way: fractions, dictionaries and one step at a time: the truth
-the service is held to.
+"""Points the slow and obvious way: dictionaries and one step at a time: the truth the service is
+held to.
 """
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from fractions import Fraction
+from datetime import datetime, timedelta
 from typing import Any
 
-ROUNDINGS = {"down": ROUND_FLOOR, "nearest": ROUND_HALF_UP, "up": ROUND_CEILING}
-NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass
-class Rules:
-    rate: str = "1"
-    rounding: str = "down"
-    pending_days: int = 0
-    expiry_days: int | None = None
-    clawback: str = "within_balance"
-
-
-@dataclass
-class Lot:
-    source: str
-    remaining: int
-    is_pending: bool
-    available_at: datetime
-    expires_at: datetime | None
-
-
-@dataclass
-class Award:
-    customer: str | None
-    points: int
-    lines: dict[str, tuple[int, Decimal, int]]  # quantity, base, points
-    refunded: dict[str, int] = field(default_factory=dict)
-    amount: Decimal = Decimal(0)
-    cancelled: bool = False
-    reversed: int = 0
-
-    def target(self) -> int:
-        if self.cancelled:
-            return self.points
-        money, points = Fraction(self.amount), 0
-        for name, (quantity, base, share) in self.lines.items():
-            part = Fraction(min(self.refunded.get(name, 0), quantity), quantity)
-            money += Fraction(base) * part
-            points += int(share * part)
-        whole = sum(Fraction(base) for _, base, _ in self.lines.values())
-        if money >= whole:
-            return self.points
-        return min(self.points, points + int(self.points * Fraction(self.amount) / whole))
+from tests.points.lives import Message
+from tests.points.model_orders import NEVER, Lot, Order, Rules
 
 
 class Person:
@@ -64,10 +19,10 @@ class Person:
     def take(
         self, points: int, first: str = "", among: list[Lot] | None = None
     ) -> list[tuple[Lot, int]]:
-        lots = [lot for lot in (self.lots if among is None else among) if not lot.is_pending]
+        lots = [lot for lot in self.lots if not lot.is_pending] if among is None else list(among)
         lots.sort(
             key=lambda lot: (
-                lot.source != first,
+                not is_of(lot, first),
                 lot.expires_at or NEVER,
                 lot.available_at,
                 self.lots.index(lot),
@@ -95,76 +50,149 @@ class Person:
             self.figures["debt"] -= owed
 
 
+def is_of(lot: Lot, order: str) -> bool:
+    return lot.source == order or lot.source.startswith(f"{order}:")
+
+
 class Model:
     def __init__(self, start: datetime) -> None:
         self.start = start
         self.rules = Rules()
         self.people: dict[str, Person] = {}
-        self.awards: dict[str, Award] = {}
-        self.seen: set[str] = set()
-        self.waiting: dict[str, list[Any]] = {}
+        self.orders: dict[str, Order] = {}
         self.holds: list[Any] = []
 
-    def events(self, paid: dict[str, Any], reversals: dict[str, Any]) -> None:
-        """One batch: orders by id, and reversals by source as (order, lines, amount, cancelled)."""
-        fresh = [order for order in paid if order not in self.awards]
-        late = []
-        for source, reversal in reversals.items():
-            if source in self.seen:
-                continue
-            self.seen.add(source)
-            order = reversal[0]
-            if order in self.awards:
-                late.append(reversal)
-            else:
-                self.waiting.setdefault(order, []).append(reversal)
-        for order in fresh:
-            self.earn(order, *paid[order])
-        for reversal in late:
-            self.take_back(*reversal)
+    def events(self, told: list[tuple[str, datetime, Message]]) -> None:
+        """One batch: messages of orders, by their ids and with the moment they were placed at."""
+        news: dict[str, list[Message]] = {}
+        for name, placed, message in told:
+            if name not in self.orders:
+                self.orders[name] = Order(self.rules, placed)
+            news.setdefault(name, []).append(message)
+        for name in sorted(news, key=lambda one: self.orders[one].owner is not None):
+            self.follow(name, self.orders[name], news[name])
 
-    def earn(
-        self, order: str, customer: str | None, lines: dict[str, tuple[int, str, bool]]
-    ) -> None:
-        earning = {
-            name: (quantity, Decimal(base))
-            for name, (quantity, base, is_gift) in lines.items()
-            if not is_gift
-        }
-        whole = sum((base for _, base in earning.values()), Decimal(0))
-        exact = whole * Decimal(self.rules.rate)
-        points = int(exact.quantize(Decimal(1), ROUNDINGS[self.rules.rounding])) if customer else 0
-        shares = {
-            name: Fraction(base) * points / Fraction(whole) if whole else Fraction(0)
-            for name, (_, base) in earning.items()
-        }
-        whole_shares = {name: int(share) for name, share in shares.items()}
-        by_rest = sorted(shares, key=lambda name: shares[name] - int(shares[name]), reverse=True)
-        for name in by_rest[: points - sum(whole_shares.values())]:
-            whole_shares[name] += 1
-        award = Award(
-            customer, points, {name: (*earning[name], whole_shares[name]) for name in earning}
-        )
-        self.awards[order] = award
-        known = self.waiting.pop(order, [])
-        if not customer:
-            for _, refunded, amount, cancelled in known:
-                self.note(award, refunded, amount, cancelled)
+    def follow(self, name: str, order: Order, news: list[Message]) -> None:
+        """Orders as they stood first, by their clock; then refunds; then a cancellation."""
+        fresh: list[Lot] | None = [] if order.owner is None else None
+        kinds = [
+            sorted((one for one in news if one.snapshot), key=lambda one: one.at),
+            [one for one in news if one.refund],
+            [one for one in news if one.is_cancelled],
+        ]
+        at = self.start
+        for message in (one for kind in kinds for one in kind):
+            order.hear(message)
+            at = order.placed + timedelta(seconds=message.at)
+            self.step(f"order:{name}", order, at, fresh)
+        for lot in fresh or ():
+            if not lot.is_pending and lot.remaining:
+                assert order.owner is not None
+                self.people[order.owner].repay(lot.remaining, [lot])
+
+    def step(self, source: str, order: Order, at: datetime, fresh: list[Lot] | None) -> None:
+        customer = order.customer()
+        if order.paid_at() is None or customer is None:
             return
         person = self.people.setdefault(customer, Person())
-        available_at = self.start + timedelta(days=self.rules.pending_days)
-        lot = self.lot(person, f"order:{order}", points, available_at, self.rules.pending_days > 0)
-        for _, refunded, amount, cancelled in known:
-            asked = self.note(award, refunded, amount, cancelled)
-            lot.remaining -= asked
-            person.move("pending" if lot.is_pending else "available", "reversed", asked)
-        if not lot.is_pending:
-            person.repay(lot.remaining, [lot])
+        order.owner = customer
+        if order.was_cancelled:
+            return
+        counted = dict(order.counted)
+        self.to(source, order, order.target(counted), at, person, fresh)
+        for name in sorted(order.refunds):
+            if name not in counted:
+                counted[name] = order.refunds[name]
+                self.to(source, order, order.target(counted), at, person, fresh)
+        order.counted = counted
+        if order.is_cancelled:
+            order.was_cancelled = True
+            self.to(source, order, 0, at, person, fresh)
+
+    def to(
+        self,
+        source: str,
+        order: Order,
+        points: int,
+        at: datetime,
+        person: Person,
+        fresh: list[Lot] | None,
+    ) -> None:
+        if points > order.net:
+            self.give(source, order, points - order.net, at, person, fresh)
+        elif points < order.net:
+            self.take_back(source, order, order.net - points, person, fresh)
+
+    def give(
+        self,
+        source: str,
+        order: Order,
+        points: int,
+        at: datetime,
+        person: Person,
+        fresh: list[Lot] | None,
+    ) -> None:
+        left = min(points, order.forgiven)
+        order.forgiven -= left
+        order.unmet = min(order.unmet, order.forgiven)
+        order.asked -= left
+        points -= left
+        if not points:
+            return
+        name = source
+        if order.given:
+            order.revision = order.revision + 1
+            name = f"{source}:{order.revision}"
+        since = at if order.given else order.paid_at() or at
+        order.given += points
+        available_at = since + timedelta(days=order.rules.pending_days)
+        is_pending = order.rules.pending_days > 0
+        lot = self.lot(person, name, points, available_at, is_pending, order.rules)
+        if fresh is not None:
+            fresh.append(lot)
+        elif not lot.is_pending:
+            person.repay(points, [lot])
+
+    def take_back(
+        self, source: str, order: Order, points: int, person: Person, fresh: list[Lot] | None
+    ) -> None:
+        order.asked += points
+        gone = min(points, order.lapsed)
+        order.lapsed -= gone
+        rest = points - gone
+        if fresh is not None:
+            bucket = "pending" if any(lot.is_pending for lot in fresh) else "available"
+            person.take(rest, among=fresh)
+            person.move(bucket, "reversed", rest)
+            return
+        mine = [lot for lot in person.lots if lot.is_pending and is_of(lot, source)]
+        part = min(rest, sum(lot.remaining for lot in mine))
+        person.take(part, among=mine)
+        person.move("pending", "reversed", part)
+        rest -= part
+        if self.rules.clawback == "pending_only":
+            order.forgiven += rest
+            return
+        part = min(rest, person.figures["available"])
+        person.take(part, first=source)
+        person.move("available", "reversed", part)
+        if self.rules.clawback == "debt":
+            person.figures["debt"] += rest - part
+            person.figures["reversed"] += rest - part
+        else:
+            order.forgiven += rest - part
+            order.unmet += rest - part
 
     def lot(
-        self, person: Person, source: str, points: int, available_at: datetime, is_pending: bool
+        self,
+        person: Person,
+        source: str,
+        points: int,
+        available_at: datetime,
+        is_pending: bool,
+        rules: Rules,
     ) -> Lot:
-        days = self.rules.expiry_days
+        days = rules.expiry_days
         expires_at = None
         if days is not None:  # the rules of these histories are in UTC
             midnight = available_at.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -174,37 +202,6 @@ class Model:
             person.lots.append(lot)
             person.figures["pending" if is_pending else "available"] += points
         return lot
-
-    def note(self, award: Award, refunded: dict[str, int], amount: str, cancelled: bool) -> int:
-        for name, quantity in refunded.items():
-            award.refunded[name] = award.refunded.get(name, 0) + quantity
-        award.amount += Decimal(amount)
-        award.cancelled = award.cancelled or cancelled
-        asked = award.target() - award.reversed
-        assert asked >= 0
-        award.reversed += asked
-        return asked
-
-    def take_back(self, order: str, refunded: dict[str, int], amount: str, cancelled: bool) -> None:
-        award = self.awards[order]
-        rest = self.note(award, refunded, amount, cancelled)
-        if not award.customer or not rest:
-            return
-        person = self.people[award.customer]
-        for lot in person.lots:
-            if lot.source == f"order:{order}" and lot.is_pending:
-                part = min(rest, lot.remaining)
-                lot.remaining -= part
-                person.move("pending", "reversed", part)
-                rest -= part
-        if self.rules.clawback == "pending_only":
-            return
-        part = min(rest, person.figures["available"])
-        person.take(part, first=f"order:{order}")
-        person.move("available", "reversed", part)
-        if self.rules.clawback == "debt":
-            person.figures["debt"] += rest - part
-            person.figures["reversed"] += rest - part
 
     def redeem(self, customer: str, cost: int) -> bool:
         person = self.people.get(customer)
@@ -220,14 +217,29 @@ class Model:
         if not is_captured:
             for lot, part in taken:
                 lot.remaining += part
-            person.repay(cost, [lot for lot, _ in taken])
+            left = cost - self.take_unmet(person, taken)
+            person.repay(left, [lot for lot, _ in taken])
+
+    def take_unmet(self, person: Person, returned: list[tuple[Lot, int]]) -> int:
+        """What orders refunded meanwhile would have taken goes now, the oldest lot first."""
+        in_all = 0
+        for name, order in self.orders.items():
+            for lot, part in sorted(returned, key=lambda one: person.lots.index(one[0])):
+                if is_of(lot, f"order:{name}"):
+                    now = min(part, order.unmet)
+                    lot.remaining -= now
+                    person.move("available", "reversed", now)
+                    order.unmet -= now
+                    order.forgiven -= now
+                    in_all += now
+        return in_all
 
     def adjust(self, customer: str, source: str, points: int, at: datetime) -> bool:
         person = self.people.get(customer)
         if person is None or person.figures["available"] + points < 0:
             return False
         if points > 0:
-            person.repay(points, [self.lot(person, source, points, at, is_pending=False)])
+            person.repay(points, [self.lot(person, source, points, at, False, self.rules)])
         else:
             person.take(-points)
             person.move("available", "reversed", -points)
@@ -243,4 +255,7 @@ class Model:
             for lot in person.lots:
                 if not lot.is_pending and lot.remaining and lot.expires_at and lot.expires_at <= at:
                     person.move("available", "expired", lot.remaining)
+                    for name, order in self.orders.items():
+                        if is_of(lot, f"order:{name}"):
+                            order.lapsed += lot.remaining
                     lot.remaining = 0

@@ -11,15 +11,17 @@ from app.core import handlers as core
 from app.flow import event as envelope
 from app.flow.event import Event
 from app.points import handlers
+from app.points.earning import actions as earning
+from app.points.members import reads
 
 ALICE = "alice.myshopify.com"
 BOB = "7001"
 INSERT_PROGRAM = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
                               timezone, currency,
-                              edited_by, created_at)
+                              state, edited_by, returns, created_at)
 SELECT $1::text, COALESCE(max(version), 0) + 1, $2::text::numeric, $3, $4, $5, $6, $7, 'USD',
-       'test', now()
+       $8, 'test', $9, now()
   FROM program_versions WHERE shop = $1::text
 """
 
@@ -82,13 +84,24 @@ def refunded(
         "lines": [
             {"line_id": name, "quantity": quantity} for name, quantity in (lines or {}).items()
         ],
-        "adjustment_amount": amount,
+        "adjustment": f"-{amount}",
     }
     return fact("order.refunded", data, shop)
 
 
 def cancelled(order_id: str, shop: str = ALICE) -> Event:
     return fact("order.cancelled", {"order_id": order_id, "cancelled_at": now().isoformat()}, shop)
+
+
+async def bob_has(points: int) -> str:
+    """Bob with that many points, and the id of the reward of 100."""
+    await earning.ensure_program(ALICE, "USD", "UTC")
+    await handle(paid("1", line(f"{points}.00")))
+    return await reward_of_100()
+
+
+async def reward_of_100() -> str:
+    return next(reward.id for reward in await reads.rewards(ALICE) if reward.cost == 100)
 
 
 async def handle(*events: Event) -> None:
@@ -135,6 +148,8 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
         "expiry_days": None,
         "clawback": "within_balance",
         "timezone": "UTC",
+        "state": "live",
+        "returns": "goods",
         **fields,
     }
     async with db.transaction() as conn:
@@ -147,6 +162,8 @@ async def program(shop: str = ALICE, **fields: Any) -> None:
             values["expiry_days"],
             values["clawback"],
             values["timezone"],
+            values["state"],
+            values["returns"],
         )
 
 

@@ -16,8 +16,10 @@ from tests.stack import Stack
 SLACK_SECONDS = 0.05  # the same clock, read by two processes
 PENDING = """
 SELECT (SELECT count(*) FROM receipts WHERE webhook_id = ANY($1::text[])) AS receipts,
-       (SELECT count(*) FROM awards) AS orders,
-       (SELECT count(*) FROM reversals WHERE is_applied) AS reversals,
+       (SELECT count(*) FROM grants WHERE outcome <> 'waiting') AS orders,
+       (SELECT COALESCE(sum((known::jsonb ? 'ended')::int + (SELECT count(*) FROM jsonb_object_keys(
+                   COALESCE(known::jsonb->'refunds', '{}')))), 0)::bigint
+          FROM grants WHERE outcome <> 'waiting') AS reversals,
        (SELECT count(*) FROM redemptions WHERE state = 'held') AS held,
        (SELECT count(*) FROM dead_letters) AS letters,
        (SELECT count(*) FROM spilled_webhooks) AS spilled

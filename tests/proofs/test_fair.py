@@ -28,8 +28,8 @@ EACH = 60  # of every quiet shop, at once: its burst, and ten more at its pace
 SLACK_SECONDS = 2.0  # two cores do 1,200 webhooks meanwhile, with a cold start
 AT_ONCE = 32
 AWARDED = """
-SELECT shop, order_id, extract(epoch FROM created_at)::float8 AS at
-  FROM awards
+SELECT shop, substr(source, 7) AS order_id, extract(epoch FROM created_at)::float8 AS at
+  FROM grants
  WHERE shop = ANY($1)
 """
 

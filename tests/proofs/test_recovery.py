@@ -83,7 +83,7 @@ async def have_effects(stack: Stack, orders: set[str]) -> bool:
         return False
     try:
         found = await connection.fetchval(
-            "SELECT count(*) FROM awards WHERE order_id = ANY($1)", list(orders)
+            "SELECT count(*) FROM grants WHERE substr(source, 7) = ANY($1)", list(orders)
         )
     finally:
         await connection.close()

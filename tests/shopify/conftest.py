@@ -7,7 +7,8 @@ import stamina
 
 from app import config as settings
 from app.shopify import graphql
-from tests.shopify.signing import PREVIOUS, SECRET
+from tests.shopify.answers import Shopify
+from tests.shopify.signing import ALICE, PREVIOUS, SECRET
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,20 @@ def _no_waiting_between_tries() -> Iterator[None]:
 def _nothing_remembered() -> None:
     graphql.budgets.__init__()
     graphql._versions_told.clear()
+
+
+@pytest.fixture
+def ask(config):
+    async def asking(
+        shopify: Shopify,
+        shop: str = ALICE,
+        renew=None,
+        document: str = "discount_by_code",
+        **variables,
+    ):
+        async with shopify.client as client:
+            return await graphql.execute(
+                client, config, shop, "shpat_1", document, variables or {"code": "HF-1"}, renew
+            )
+
+    return asking

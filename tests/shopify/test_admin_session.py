@@ -236,7 +236,8 @@ async def test_the_patch_page_is_app_bridge_and_nothing_else(config):
     answer = await admin_session.patch_page(request("/auth/patch-id-token", query, config=config))
     assert answer.status_code == 200
     assert answer.body.decode() == (
-        f'<script data-api-key="{CLIENT_ID}" src="https://cdn.shopify.com/shopifycloud/app-bridge.js"></script>'
+        f'<script data-api-key="{CLIENT_ID}" '
+        'src="https://cdn.shopify.com/shopifycloud/app-bridge.js"></script>'
     )
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.headers["content-security-policy"] == (

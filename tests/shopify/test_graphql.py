@@ -1,11 +1,8 @@
-"""Calls of the Admin API: what is sent, what is waited for, what is tried again, and what is
-said when it fails.
-"""
+"""Calls of the Admin API: what is sent, renewed, refused, unknown and logged."""
 
 import asyncio
 import json
 import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,77 +10,9 @@ from structlog.testing import capture_logs
 
 from app.errors import BadInputError, UnavailableError
 from app.shopify import graphql
-from app.shopify.budget import Budgets
-from app.shopify.graphql import ShopifyRefusedError, ThrottledError, TokenRefusedError
+from app.shopify.graphql import ShopifyRefusedError, TokenRefusedError
+from tests.shopify.answers import DATA, Shopify, answer, error
 from tests.shopify.signing import ALICE
-
-BOBS = "bob.myshopify.com"
-DATA = {"codeDiscountNodeByCode": None}
-Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
-
-
-class Shopify:
-    """Answers in turn with what the test says, the last answer for ever; keeps what was asked."""
-
-    def __init__(self, *replies: Reply) -> None:
-        self.replies = list(replies)
-        self.asked: list[httpx.Request] = []
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        await asyncio.sleep(0)
-        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        if isinstance(reply, Exception):
-            raise reply
-        return reply(request) if callable(reply) else reply
-
-    @property
-    def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.MockTransport(self))
-
-
-def answer(
-    data: object = DATA, *errors: dict, cost: tuple | None = None, **headers: str
-) -> httpx.Response:
-    """`cost` is (requested, available, maximum, restored a second)."""
-    body: dict = {"data": data} if data != "none" else {}
-    if errors:
-        body["errors"] = list(errors)
-    if cost:
-        requested, available, maximum, rate = cost
-        status = {"maximumAvailable": maximum, "currentlyAvailable": available, "restoreRate": rate}
-        body["extensions"] = {"cost": {"requestedQueryCost": requested, "throttleStatus": status}}
-    return httpx.Response(200, json=body, headers={"X-Shopify-API-Version": "2026-07", **headers})
-
-
-def error(code: str = "", path: list | None = None) -> dict:
-    return {
-        "message": "no",
-        **({"extensions": {"code": code}} if code else {}),
-        **({"path": path} if path else {}),
-    }
-
-
-def throttled(requested: float = 10, available: float = 0, rate: float = 100) -> httpx.Response:
-    return answer("none", error("THROTTLED"), cost=(requested, available, 2000, rate))
-
-
-@pytest.fixture
-def ask(config):
-    async def asking(
-        shopify: Shopify,
-        shop: str = ALICE,
-        renew=None,
-        document: str = "discount_by_code",
-        **variables,
-    ):
-        async with shopify.client as client:
-            return await graphql.execute(
-                client, config, shop, "shpat_1", document, variables or {"code": "HF-1"}, renew
-            )
-
-    return asking
-
 
 # what is sent
 
@@ -115,93 +44,6 @@ async def test_what_a_shop_refuses_by_its_rules_is_the_callers_to_read(ask):
         "discountCodeBasicCreate": {"codeDiscountNode": None, "userErrors": [{"code": "TAKEN"}]}
     }
     assert await ask(Shopify(answer(told)), document="discount_create") == told
-
-
-# throttling
-
-
-async def test_a_throttled_call_waits_for_the_points_it_lacks_and_goes_on(ask):
-    shopify = Shopify(throttled(requested=30, available=5, rate=100), answer())
-    began = time.monotonic()
-    assert await ask(shopify) == DATA
-    assert 0.25 <= time.monotonic() - began < 1
-    assert len(shopify.asked) == 2
-
-
-async def test_a_wait_that_does_not_fit_the_deadline_is_not_begun(ask):
-    shopify = Shopify(throttled(requested=1000, available=0, rate=50))
-    began = time.monotonic()
-    with pytest.raises(ThrottledError):
-        await ask(shopify)
-    assert time.monotonic() - began < 0.5
-    assert len(shopify.asked) == 1
-
-
-async def test_a_call_that_is_throttled_again_and_again_ends(ask):
-    shopify = Shopify(throttled(requested=1, available=0, rate=1000))
-    with pytest.raises(ThrottledError):
-        await ask(shopify)
-    assert len(shopify.asked) == graphql.TRIES_MAX
-
-
-async def test_a_shop_that_cannot_afford_a_call_is_not_asked(ask):
-    assert await ask(Shopify(answer(cost=(50, 10, 1000, 1))))
-    unasked, other = Shopify(answer()), Shopify(answer())
-    with pytest.raises(ThrottledError):
-        await ask(unasked)
-    assert unasked.asked == []
-    assert await ask(other, BOBS), "another shop's budget is its own"
-
-
-async def test_calls_at_once_do_not_spend_the_same_points(ask):
-    await ask(Shopify(answer(cost=(100, 250, 1000, 1))))
-    shopify = Shopify(answer(cost=(100, 250, 1000, 1)))
-    outcomes = await asyncio.gather(*(ask(shopify) for _ in range(5)), return_exceptions=True)
-    assert outcomes.count(DATA) >= 2
-    assert any(isinstance(one, ThrottledError) for one in outcomes)
-
-
-async def test_a_429_waits_as_long_as_it_says(ask):
-    shopify = Shopify(httpx.Response(429, headers={"Retry-After": "0.3"}), answer())
-    began = time.monotonic()
-    assert await ask(shopify) == DATA
-    assert time.monotonic() - began >= 0.3
-    with pytest.raises(ThrottledError):
-        await ask(Shopify(httpx.Response(429, headers={"Retry-After": "60"})))
-
-
-def test_a_budget_comes_back_with_time_and_never_exceeds_its_bucket():
-    now = [0.0]
-    budgets = Budgets(lambda: now[0])
-    assert budgets.wait_seconds(ALICE, 10) == 0
-    status = {"maximumAvailable": 100, "currentlyAvailable": 10, "restoreRate": 5}
-    budgets.learn(ALICE, "shop", {"cost": {"requestedQueryCost": 20, "throttleStatus": status}})
-    assert budgets.cost("shop") == 20
-    assert budgets.wait_seconds(ALICE, 20) == 2
-    now[0] = 1_000
-    assert budgets.wait_seconds(ALICE, 100) == 0
-    budgets.reserve(ALICE, 80)
-    assert budgets.wait_seconds(ALICE, 30) == 2
-    assert budgets.wait_seconds(ALICE, 5_000) == 16, (
-        "what no bucket can hold is Shopify's to refuse"
-    )
-    budgets.settle(ALICE, 80)
-
-
-@pytest.mark.parametrize(
-    "extensions",
-    [
-        None,
-        [],
-        {"cost": 7},
-        {"cost": {"throttleStatus": {"currentlyAvailable": "x"}}},
-        {"cost": {"requestedQueryCost": None}},
-    ],
-)
-def test_a_cost_of_another_shape_is_ignored(extensions):
-    budgets = Budgets()
-    budgets.learn(ALICE, "shop", extensions)
-    assert budgets.wait_seconds(ALICE, 1_000) == 0
 
 
 # tokens

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from app.errors import BadInputError, UnavailableError
 from app.shopify import tokens
 from app.shopify.tokens import GrantLostError, GrantRefusedError, InvalidSubjectError
+from tests.shopify.answers import Shopify
 from tests.shopify.signing import ALICE, CLIENT_ID, SECRET
-from tests.shopify.test_graphql import Shopify
 
 PAIR = {
     "access_token": "shpat_new",

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.shopify import payloads
-from tests.shopify.test_payloads import ALICE, SAMPLES, fact, needs_samples, order, refusal
+from tests.shopify.webhooks import ALICE, SAMPLES, fact, needs_samples, order, refusal
 
 
 def body_of(topic):
@@ -23,6 +23,7 @@ SAME = (
     {*ORDERS, "orders/fulfilled", "orders/partially_fulfilled"},
     {"customers/create", "customers/update", "customers/enable", "customers/disable"},
     {"app/uninstalled", "shop/update"},
+    {"orders/delete", "segments/delete"},  # an id and nothing else: of no order of the shop
 )
 
 
@@ -70,6 +71,12 @@ def test_only_an_order_that_says_so_is_cancelled_and_it_says_so_under_orders_pai
         assert fact(topic, order(cancelled_at=at)).topic == "order.cancelled"
 
 
+def test_an_order_that_says_anything_of_itself_is_not_deleted():
+    assert fact("orders/delete", {"id": 8}).data == {"order_id": "8"}
+    for body in (order(), {"id": 8, "admin_graphql_api_id": "gid://shopify/Order/8"}):
+        refusal("orders/delete", body)
+
+
 def test_a_customer_who_is_still_there_is_not_deleted():
     gone = {"id": 7, "admin_graphql_api_id": "gid://shopify/Customer/7"}
     assert fact("customers/delete", gone).data == {"customer_id": "7"}
@@ -81,6 +88,7 @@ def test_a_customer_who_is_still_there_is_not_deleted():
     ("topic", "field"),
     [
         ("app/uninstalled", "myshopify_domain"),
+        ("shop/update", "myshopify_domain"),
         ("customers/data_request", "shop_domain"),
         ("customers/redact", "shop_domain"),
         ("shop/redact", "shop_domain"),

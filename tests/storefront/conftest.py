@@ -12,29 +12,16 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
-from app.flow.lanes import backlog
 from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.panels import balance, redeeming, shopper
 from app.points.rewards import redemption
-from app.resilience import breaker, cache, health, limits, reach
 from tests.points.world import ALICE
+from tests.web_app import all_beat, fresh_process, talking_to
 
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    for one in (shopper, cache, health, backlog, reach):
-        one.forget()
-    for one in (
-        balance.READS,
-        redeeming.HOLDS,
-        redeeming.COMPLETIONS,
-        cache.CACHE,
-        health.HEALTH,
-        limits.LIMITS,
-        backlog.BACKLOGS,
-    ):
-        one.breaker._move(breaker.State.CLOSED, "start of the test")
+    fresh_process()
 
 
 @pytest.fixture(scope="session")
@@ -42,20 +29,11 @@ def app(config: settings.Config) -> Starlette:
     return main.create_app(config)
 
 
-def talking_to(app: Starlette, stores: db.Stores) -> httpx2.AsyncClient:
-    state = {"config": stores.config, "stores": stores, "client": None}
-
-    async def with_state(scope, receive, send) -> None:
-        await app({**scope, "state": dict(state)}, receive, send)
-
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=with_state), base_url="http://app")
-
-
 @pytest.fixture
 async def http(app: Starlette, stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
-    for service in health.PROCESSES:
-        await health.beat(stores.queue, service, 0.0)
-    async with talking_to(app, stores) as client:
+    await all_beat(stores)
+    state = {"config": stores.config, "stores": stores, "client": None}
+    async with talking_to(app, state) as client:
         yield client
 
 

@@ -24,6 +24,11 @@ FIELDS = [
     "referral",
     "notices",
     "redemptions",
+    "codes",
+    "codes_next",
+    "coming",
+    "ending",
+    "time_zone",
 ]
 UNKNOWN = {"tier": "unknown", "notices": ["Tiers are on their way."]}
 

@@ -26,6 +26,11 @@ KEYS = {
     "referral",
     "notices",
     "redemptions",
+    "codes",
+    "codes_next",
+    "coming",
+    "ending",
+    "time_zone",
 }
 
 
@@ -42,6 +47,8 @@ async def test_a_customer_the_app_has_not_met_has_nothing_and_that_is_true(http,
         "held": 0,
         "as_of": None,
         "source": "live",
+        "debt": 0,
+        "sequence": 0,
     }
     assert datetime.now(UTC) - datetime.fromisoformat(body["points"]["as_of"]) < timedelta(
         seconds=5
@@ -100,7 +107,10 @@ async def test_who_is_not_signed_in_sees_the_offer_and_never_a_balance(http, rew
         "held": 0,
         "as_of": None,
         "source": "unavailable",
+        "debt": 0,
+        "sequence": None,
     }
+    assert body["codes"] is None
     assert len(body["rewards"]) == 2
     assert len(body["ways_to_earn"]) == 1
 

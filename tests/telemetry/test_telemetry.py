@@ -213,7 +213,8 @@ def test_metrics_of_all_processes_are_one_and_the_dead_leave_the_gauges(tmp_path
     directory = str(tmp_path)
     for outcome in ("queued", "queued", "spilled"):
         run(
-            f"metrics.WEBHOOKS.labels('{outcome}').inc(10)\nmetrics.BREAKER.labels('points').set(2)",
+            f"metrics.WEBHOOKS.labels('{outcome}').inc(10)\n"
+            "metrics.BREAKER.labels('points').set(2)",
             PROMETHEUS_MULTIPROC_DIR=directory,
         )
     lines = run(
@@ -235,4 +236,5 @@ def test_no_metric_is_labelled_by_shop_or_person() -> None:
     labels = {
         name for metric in vars(metrics).values() for name in getattr(metric, "_labelnames", ())
     }
-    assert labels == {"outcome", "service", "effect", "name", "state", "to", "route", "stage"}
+    fixed = {"outcome", "service", "effect", "name", "state", "to", "route", "stage", "door"}
+    assert labels == fixed

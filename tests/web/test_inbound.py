@@ -17,7 +17,8 @@ from app.errors import TooLargeError, UnavailableError
 from app.web import inbound
 from app.web.inbound import FREE_BYTES, Body, LateError, Room
 from local import servers
-from tests.conftest import SECRET, wait_for_port
+from tests.conftest import SECRET
+from tests.template import wait_for_port
 from tests.webhook import signed_headers
 from tests.workers.started import said, started
 

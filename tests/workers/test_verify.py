@@ -93,11 +93,11 @@ async def test_an_order_that_was_handed_on_without_any_effect_is_named(stores: d
     await emit(*facts)
     await read_on(stores)
     async with db.connection() as connection:
-        for table in ("awards", "ledger", "lots", "members"):
+        for table in ("grants", "ledger", "lots", "members"):
             await connection.execute(f"DELETE FROM {table}")
     report, found = await completeness()
     assert (found.orders, len(report.problems)) == (3, 3)
-    assert "neither an award nor a reason" in report.problems[0]
+    assert "neither a grant nor a reason" in report.problems[0]
 
 
 async def test_an_order_that_was_set_aside_has_its_reason(stores: db.Stores) -> None:
@@ -135,7 +135,7 @@ async def test_the_log_alone_can_be_gone_on_with(stores: db.Stores) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [Place("members", "65536"), Place("awards", "#7:a"), Place("log")]
+    "place", [Place("members", "65536"), Place("grants", "#7:a"), Place("log")]
 )
 def test_what_an_interrupted_run_prints_is_what_it_goes_on_with(place: Place) -> None:
     assert verify.place_of(verify.go_on(place).split()[-1]) == place

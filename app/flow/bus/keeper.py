@@ -15,7 +15,6 @@ FACTS_KEPT_DAYS_UNREAD = 60  # while a service has not read them
 RECEIPTS_KEPT_DAYS = 30  # Shopify repeats a delivery for four hours; people ask for weeks
 REST_STEP = 10_000
 TABLES = {"facts": FACTS_KEPT_DAYS, "receipts": RECEIPTS_KEPT_DAYS}
-LOCK = 4_065_350_212  # any number of our own: one keeper at a time
 PARTITIONS = """
 SELECT child.relname AS name FROM pg_inherits
   JOIN pg_class AS child ON child.oid = inhrelid
@@ -49,14 +48,18 @@ async def run(stop: asyncio.Event) -> None:
 
 
 async def keep(today: date) -> None:
-    """Make partitions up to a week ahead and drop what is older than it is kept."""
-    async with db.transaction() as connection:
-        if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
-            await keep_on(connection, today)
+    """Make partitions up to a week ahead and drop what is older than it is kept.
+
+    Each is a statement of its own: whoever makes a partition keeps everybody from the whole table,
+    and a keeper that stood still in an open transaction would do so until Postgres ended it. Two
+    keepers at once do no harm: one of them fails, and looks again.
+    """
+    async with db.connection() as connection:
+        await keep_on(connection, today)
 
 
 async def keep_on(connection: Connection, today: date) -> None:
-    """As `keep`, on a connection whose session does nothing else."""
+    """As `keep`, on a connection of one's own."""
     await raise_base(connection)
     for table, kept_days in TABLES.items():
         found = {row["name"] for row in await connection.fetch(PARTITIONS, table)}
@@ -97,7 +100,7 @@ async def _make(connection: Connection, table: str, day: date, found: set[str]) 
     if await connection.fetchval(in_rest, day):
         return  # its rows went to the rest already, and are as good there
     await connection.execute(
-        f"CREATE TABLE {name} PARTITION OF {table} "
+        f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} "
         f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
     )
 
@@ -114,7 +117,7 @@ async def _drop(connection: Connection, table: str, name: str, day: date, today:
             log.error("a service has not read facts that are about to end", service=behind, day=day)
             if day >= today - timedelta(days=FACTS_KEPT_DAYS_UNREAD):
                 return
-    await connection.execute(f"DROP TABLE {name}")
+    await connection.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def _day_of(table: str, name: str) -> date | None:

@@ -173,18 +173,19 @@ async def _translate_all(
         for claim in claims
         for encoded in claim.items
     ]
+    await translation.bound_unopened(translations)
     await translation.set_foreign_aside(stores, translations)
     return translations
 
 
-def replayer(translate: Translate) -> dead_letters.Attempt:
+def replayer(translate: Translate, known_shops: KnownShops) -> dead_letters.Attempt:
     """What `dead_letters.retry_due` does with a webhook that was set aside: translate it again,
     and write its facts.
     """
 
     async def attempt(connection: Connection, letter: Letter) -> None:
-        # only webhooks of known shops are ever set aside
-        found = translation.of(letter.shop, bytes(letter.payload), translate, is_known=True)
+        is_known = letter.shop in await known_shops([letter.shop])
+        found = translation.of(letter.shop, bytes(letter.payload), translate, is_known=is_known)
         told = {one["reason"] for one in msgspec.json.decode(letter.history)}
         if bodies.FOREIGN in told | {letter.reason}:
             raise bodies.ForeignBodyError  # it is no more this shop's than it was

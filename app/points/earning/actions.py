@@ -5,24 +5,25 @@ from typing import Any
 
 from app import db, text
 from app.db import Connection
-from app.errors import BadInputError, ConflictError
+from app.errors import BadInputError, ConflictError, RefusedError
 from app.points.earning import rules, terms
 from app.points.views import Program
 
 RATE_MAX = 10_000
 DAYS_MAX = 3_650
 DEFAULT_REWARDS = (("5.00 off", 100, "5.00"), ("30.00 off", 500, "30.00"))
-EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback"})
+EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback", "returns"})
+# what a programme can become from what it is; it never becomes a draft again
+NEXT_STATES = {"draft": {"live"}, "live": {"paused"}, "paused": {"live"}}
 # two edits at once: the second becomes the version after the first
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('program/' || $1::text, 0))"
 INSERT_VERSION = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency,
-                              edited_by, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())
+                              timezone, currency, state, edited_by, returns, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
 """
 SELECT_VERSION = """
-SELECT rate, rounding, pending_days, expiry_days, clawback FROM program_versions
+SELECT rate, rounding, pending_days, expiry_days, clawback, returns FROM program_versions
  WHERE shop = $1 AND version = $2
 """
 INSERT_REWARDS = """
@@ -33,9 +34,9 @@ SELECT $1::text, title, cost, amount_off, TRUE, 1, now()
 """
 
 
-async def ensure_program(shop: str, currency: str, timezone: str) -> Program:
-    """The shop's programme, made with its default rewards when there is none; follows the
-    shop's currency and zone.
+async def ensure_program(shop: str, currency: str, timezone: str, state: str = "live") -> Program:
+    """The shop's programme, made in that state and with its default rewards when there is none;
+    follows the shop's currency and zone.
     """
     async with db.transaction() as conn:
         await conn.execute(LOCK, shop)
@@ -45,8 +46,22 @@ async def ensure_program(shop: str, currency: str, timezone: str) -> Program:
             INSERT_REWARDS, shop, list(titles), list(costs), [Decimal(str(one)) for one in amounts]
         )
         if current.version == 0 or (current.currency, current.timezone) != (currency, timezone):
-            await _insert(conn, current, {"currency": currency, "timezone": timezone}, "Holdfast")
+            first = {"state": state} if current.version == 0 else {}
+            changed = {"currency": currency, "timezone": timezone, **first}
+            await _insert(conn, current, changed, "Holdfast")
         return await terms.program(conn, shop)
+
+
+async def follow_shop(shop: str, currency: str, timezone: str) -> None:
+    """What a shop says of itself now, empty where it does not: a new version of its programme where
+    that has another currency or zone; a shop that has none yet gets it with its installation.
+    """
+    async with db.transaction() as conn:
+        await conn.execute(LOCK, shop)
+        current = await terms.program(conn, shop)
+        told = {"currency": currency or current.currency, "timezone": timezone or current.timezone}
+        if current.version and (current.currency, current.timezone) != (*told.values(),):
+            await _insert(conn, current, told, "Holdfast")
 
 
 class StaleRulesError(ConflictError):
@@ -64,8 +79,8 @@ class StaleRulesError(ConflictError):
 async def edit_program(
     shop: str, fields: dict[str, Any], by: str, seen_version: int | None = None
 ) -> Program:
-    """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback
-    (text or typed). `seen_version` is the one the editor was looking at.
+    """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback,
+    returns (text or typed). `seen_version` is the one the editor was looking at.
 
     What stays the same makes no version. Raises BadInputError with the sentence to show beside the
     form, and StaleRulesError when other rules came into force after `seen_version`.
@@ -92,6 +107,20 @@ async def _is_seen(conn: Connection, current: Program, seen_version: int | None)
     return seen is not None and all(seen[name] == getattr(current, name) for name in EDITABLE)
 
 
+async def set_state(shop: str, state: str, by: str) -> Program:
+    """Start the programme, pause it or let it go on, as a new version; one that is so already
+    stays. Raises RefusedError for what it cannot become.
+    """
+    async with db.transaction() as conn:
+        await conn.execute(LOCK, shop)
+        current = await terms.program(conn, shop)
+        if current.state != state:
+            if state not in NEXT_STATES[current.state]:
+                raise RefusedError(f"A {current.state} programme cannot become {state or 'that'}.")
+            await _insert(conn, current, {"state": state}, by)
+        return await terms.program(conn, shop)
+
+
 async def _insert(conn: Connection, current: Program, changed: dict[str, Any], by: str) -> None:
     def value(name: str) -> Any:
         return changed.get(name, getattr(current, name))
@@ -107,7 +136,9 @@ async def _insert(conn: Connection, current: Program, changed: dict[str, Any], b
         value("clawback"),
         value("timezone"),
         value("currency"),
+        value("state"),
         text.clean(by, 64),
+        value("returns"),
     )
 
 
@@ -125,6 +156,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         raise BadInputError("Please choose how to round: down, nearest or up.")
     if fields.get("clawback", "debt") not in rules.POLICIES:
         raise BadInputError("Please choose what happens on a refund.")
+    if fields.get("returns", "goods") not in rules.RETURNS:
+        raise BadInputError("Please choose what a return counts by.")
     if "pending_days" in fields:
         checked["pending_days"] = _days(fields["pending_days"], 0)
     if "expiry_days" in fields:

@@ -1,7 +1,7 @@
-"""The arithmetic of points, pure and exact: awards, their split, reversals, clawback and expiry."""
+"""The arithmetic of points, pure and exact: what an order is worth, clawback and expiry."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -15,11 +15,12 @@ MICROS = (
     1_000_000  # money is an integer of millionths while we compute: exact, and faster than Decimal
 )
 RATE_UNITS = 10_000  # a rate has four decimals
-PLACES = 96  # binary places in which sums are compared before they are added exactly
+Amount = tuple[int, int]  # millionths as a fraction: numerator, and denominator above 0
 POINTS_MAX = 1_000_000_000_000  # of one award; what is above is a mistake, not an order
 QUANTITY_MAX = 1_000_000_000
 ROUNDINGS = ("down", "nearest", "up")
 POLICIES = ("pending_only", "within_balance", "debt")
+RETURNS = ("goods", "money")
 _SCALES = (1_000_000, 100_000, 10_000, 1_000, 100, 10, 1)  # by the number of decimals given
 _PLAIN_AMOUNT = re.compile(r"(-?\d{1,15})(?:\.(\d{1,6}))?", re.ASCII)
 
@@ -36,42 +37,58 @@ class Terms(NamedTuple):
     expiry_days: int | None
     clawback: str
     timezone: str
+    returns: str = "goods"
+    since: datetime | None = None  # when it came into force
+    state: str = "live"  # draft | live | paused: only a live programme gives points
 
 
-class FrozenLine(msgspec.Struct, frozen=True):
-    """One order line as it earned; `base` is its net amount as text in the order's currency."""
-
-    line_id: str
-    quantity: int
-    base: str
-    points: int
-
-
-class Frozen(msgspec.Struct, frozen=True, kw_only=True):
-    """What an award was computed from, stored as JSON with it; a refund reads this and nothing
-    of today.
-    """
+class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The rule a grant is computed by, whatever becomes of its order: that of the order's time."""
 
     rule: int
     rate: str
     rounding: str
-    currency: str
-    base: str
-    points: int
-    lines: list[FrozenLine]
-    excluded: list[str] = []  # gift-card lines
-    tier: str | None = None
-    campaign: str | None = None
+    returns: str = "goods"
 
 
-class Progress(msgspec.Struct):
-    """How much of an order has been taken back so far: quantity a line, money without lines,
-    all of it.
+class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A line of an order that earns; money in millionths, of all its pieces together."""
+
+    line_id: str
+    quantity: int
+    kept: int  # of them, as the order itself says
+    net: int
+    tax: int
+
+
+class Back(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a refund brings back: pieces by line, and money beyond them (below 0) or less (above),
+    tax and all, in millionths.
     """
 
     lines: dict[str, int] = {}
-    adjustment_micros: int = 0
-    cancelled: bool = False
+    adjustment: int = 0
+
+
+class Known(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of an order, whatever facts told it: the newest that it said of itself, and of
+    refunds and edits every one, by its id.
+    """
+
+    at: datetime | None = None  # as of when the order itself said the rest
+    placed_at: datetime | None = None
+    paid_at: datetime | None = None  # the earliest that all its money was known to be there
+    customer_id: str | None = None
+    customer_at: datetime | None = None  # as of when
+    lines: list[Line] = []
+    excluded: int = 0  # gift cards and tips
+    outstanding: int = 0
+    owed: int = 0  # the most that was ever owed to the customer
+    currency: str = ""
+    is_test: bool = False
+    refunds: dict[str, Back] = {}
+    edits: dict[str, dict[str, int]] = {}  # pieces taken out, by line
+    ended: str = ""  # cancelled or deleted: for good
 
 
 class Clawback(NamedTuple):
@@ -102,11 +119,12 @@ def micros(amount: str) -> int:
     raise BadInputError("An amount is not a number with at most six decimals.")
 
 
-def amount_text(value_micros: int) -> str:
-    """Millionths as a decimal text with two decimals at least: 49_900_000 → "49.90"."""
+def amount_text(value_micros: int, decimals: int = 2) -> str:
+    """Millionths as a decimal text with that many decimals at least: 49_900_000 → "49.90"."""
     whole, fraction = divmod(abs(value_micros), MICROS)
-    decimals = f"{fraction:06d}".rstrip("0").ljust(2, "0")
-    return f"{'-' if value_micros < 0 else ''}{whole}.{decimals}"
+    places = f"{fraction:06d}".rstrip("0").ljust(decimals, "0")
+    sign = "-" if value_micros < 0 else ""
+    return f"{sign}{whole}.{places}" if places else f"{sign}{whole}"
 
 
 def rate_text(rate_units: int) -> str:
@@ -134,90 +152,122 @@ def parse_decimal(value: object, places: int, problem: str) -> Decimal:
     return found
 
 
-def points_for(base_micros: int, rate: int, rounding: str) -> int:
+def points_for(base: Amount, rate: int, rounding: str) -> int:
     """Points for an amount, rounded once; `rate` in ten-thousandths; nearest rounds a half up."""
-    whole, rest = divmod(base_micros * rate, MICROS * RATE_UNITS)
-    if rest and (rounding == "up" or (rounding == "nearest" and rest * 2 >= MICROS * RATE_UNITS)):
+    numerator, denominator = base
+    unit = MICROS * RATE_UNITS * denominator
+    whole, rest = divmod(numerator * rate, unit)
+    if rest and (rounding == "up" or (rounding == "nearest" and rest * 2 >= unit)):
         whole += 1
     if whole > POINTS_MAX:
         raise BadInputError(f"An order cannot earn more than {POINTS_MAX} points.")
     return whole
 
 
-def split(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` in parts proportional to `weights` (≥ 0), adding up exactly: the largest
-    remainders get one more.
+def worth(
+    order: Known, refunds: Mapping[str, Back] | None = None, returns: str = "goods"
+) -> Amount:
+    """The net merchandise of an order that stands and is paid, exactly; with `refunds`, as if of
+    its refunds these alone had been.
+
+    Depends on what is known alone, never on the order it came in. Pieces count that are neither
+    back nor taken out. What is outstanding is that of the lines added last. Money given back
+    beyond the worth of the pieces, netted over all refunds, takes its share of what is left, tax
+    and all. `returns` says what a return without money means: by "goods" its pieces are back, by
+    "money" what was not given back still counts.
     """
-    if len(weights) == 1:
-        return [total]
-    whole = sum(weights)
-    if whole == 0:
-        return [total if index == 0 else 0 for index in range(len(weights))]
-    parts = [total * weight // whole for weight in weights]
-    missing = total - sum(parts)
-    if missing:
-        by_remainder = sorted(
-            range(len(weights)), key=lambda index: -(total * weights[index] % whole)
-        )
-        for index in by_remainder[:missing]:
-            parts[index] += 1
-    return parts
+    if refunds is None:
+        refunds = order.refunds
+    if not (refunds or order.refunds or order.edits or order.outstanding):
+        whole = 0
+        for line in order.lines:
+            if line.kept != line.quantity:
+                break
+            whole += line.net
+        else:
+            return whole, 1
+    nets, grosses = _standing(order, _pieces_back(order, refunds))
+    net = _sum(nets)
+    adjustment = sum(back.adjustment for back in refunds.values())
+    given = -adjustment - order.owed
+    if given > 0:
+        gross = _sum(grosses)
+        left = gross[0] - given * gross[1]
+        return (net[0] * left, net[1] * gross[0]) if left > 0 else (0, 1)
+    if returns == "money" and adjustment > 0:
+        whole = sum(line.net for line in order.lines)
+        taxed = whole + sum(line.tax for line in order.lines)
+        return _sum([net, (min(adjustment, taxed) * whole, taxed)]) if taxed else net
+    return net
 
 
-def reversal_target(frozen: Frozen, progress: Progress) -> int:
-    """How many of the award's points are to be back once `progress` was taken back in all.
-
-    Depends on the cumulative state alone, so refunds add up to the same in any order and split. It
-    never falls while progress grows, never exceeds the award, and is the whole award once all of
-    the order's money is back.
-    """
-    if progress.cancelled:
-        return frozen.points
-    by_lines = 0
-    back = []  # refunded money of each line: millionths, times one part, in so many parts
-    for line in frozen.lines:
-        quantity = min(progress.lines.get(line.line_id, 0), line.quantity)
-        if quantity <= 0:
+def _standing(order: Known, back: Mapping[str, int]) -> tuple[list[Amount], list[Amount]]:
+    """What of each line stands and is paid: without tax, and with it."""
+    nets, grosses = [], []
+    outstanding = max(0, order.outstanding)
+    for line in reversed(order.lines):
+        pieces = line.quantity - back.get(line.line_id, 0)
+        if pieces <= 0:
             continue
-        by_lines += line.points * quantity // line.quantity
-        back.append((max(0, micros(line.base)) * quantity, line.quantity))
-    base_micros = micros(frozen.base)
-    if adds_up(back, base_micros - progress.adjustment_micros):
-        return frozen.points  # all of its money came back: by lines, as an amount, or partly each
-    by_amount = frozen.points * progress.adjustment_micros // base_micros
-    return min(frozen.points, by_lines + by_amount)
+        net, gross = line.net * pieces, (line.net + line.tax) * pieces
+        of = line.quantity
+        if outstanding:
+            costs = -(-gross // of)
+            paid = max(0, costs - outstanding)
+            outstanding -= costs - paid
+            if not paid:
+                continue
+            if paid < costs:
+                nets.append((net * paid, of * costs))
+                grosses.append((paid, 1))
+                continue
+        nets.append((net, of))
+        grosses.append((gross, of))
+    return nets, grosses
 
 
-def adds_up(fractions: Sequence[tuple[int, int]], wanted: int) -> bool:
-    """Whether the fractions (numerator ≥ 0, denominator > 0) add up to `wanted` at least, exactly.
+def _pieces_back(order: Known, refunds: Mapping[str, Back]) -> dict[str, int]:
+    """Pieces that are no more, by line.
 
-    Linear in their number: one common denominator of all would grow with each of them. Only where
-    96 binary places cannot tell a sum from `wanted`, which takes a sum that hits it, the fractions
-    are added as such, in pairs, so that few numbers grow long.
+    Shopify keeps a record of a refund for pieces that an edit takes out, too; what the order itself
+    or its edits say beyond the records known here counts as well, once.
     """
-    rests: dict[int, int] = {}
-    whole = 0
+    back, every = _count(refunds), _count(order.refunds)
+    edited = _count({name: Back(lines) for name, lines in order.edits.items()})
+    for line in order.lines:
+        told = max(line.quantity - line.kept, edited.get(line.line_id, 0))
+        if (beyond := told - every.get(line.line_id, 0)) > 0:
+            back[line.line_id] = back.get(line.line_id, 0) + beyond
+    return back
+
+
+def _count(refunds: Mapping[str, Back]) -> dict[str, int]:
+    pieces: dict[str, int] = {}
+    for back in refunds.values():
+        for line_id, quantity in back.lines.items():
+            pieces[line_id] = pieces.get(line_id, 0) + quantity
+    return pieces
+
+
+def _sum(fractions: list[Amount]) -> Amount:
+    """Exactly, and linear in their number where denominators repeat: those are added first, the
+    others in pairs, so that few numbers grow long.
+    """
+    by_denominator: dict[int, int] = {}
     for numerator, denominator in fractions:
-        rests[denominator] = rests.get(denominator, 0) + numerator
-    for denominator, numerator in rests.items():
+        by_denominator[denominator] = by_denominator.get(denominator, 0) + numerator
+    whole = by_denominator.pop(1, 0)
+    rests = []
+    for denominator, numerator in by_denominator.items():
         whole += numerator // denominator
-        rests[denominator] = numerator % denominator
-    short = (wanted - whole) << PLACES
-    at_least = sum((rest << PLACES) // denominator for denominator, rest in rests.items())
-    if at_least >= short:
-        return True
-    if at_least + len(rests) <= short:
-        return False  # each was rounded down by less than one
-    numerator, denominator = _sum([(rest, below) for below, rest in rests.items() if rest])
-    return numerator >= (wanted - whole) * denominator
-
-
-def _sum(fractions: list[tuple[int, int]]) -> tuple[int, int]:
-    while len(fractions) > 1:
-        odd = fractions[-1:] if len(fractions) % 2 else []
-        pairs = zip(fractions[::2], fractions[1::2], strict=False)
-        fractions = [(a * d + c * b, b * d) for (a, b), (c, d) in pairs] + odd
-    return fractions[0] if fractions else (0, 1)
+        if rest := numerator % denominator:
+            rests.append((rest, denominator))
+    while len(rests) > 1:
+        odd = rests[-1:] if len(rests) % 2 else []
+        pairs = zip(rests[::2], rests[1::2], strict=False)
+        rests = [(a * d + c * b, b * d) for (a, b), (c, d) in pairs] + odd
+    numerator, denominator = rests[0] if rests else (0, 1)
+    return whole * denominator + numerator, denominator
 
 
 def clawback(asked: int, pending: int, available: int, policy: str) -> Clawback:

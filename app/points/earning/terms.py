@@ -1,26 +1,40 @@
 """The programme in force of a shop: read for arithmetic in batches, and as pages see it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from app.db import Connection, Row
 from app.points.earning.rules import RATE_UNITS, Terms
+from app.points.ledger.accounts import Key
 from app.points.views import Program
 
 DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
-# the newest version of `wanted.shop`; columns without values for a shop that never had any
-NEWEST = """
-LATERAL (SELECT version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days,
-                clawback, timezone
-           FROM program_versions WHERE program_versions.shop = wanted.shop
-          ORDER BY version DESC LIMIT 1) AS terms
+_COLUMNS = """
+version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days, clawback,
+timezone, returns, created_at AS since, state
 """
+# the newest version of `wanted.shop`; columns without values for a shop that never had any
 SELECT_TERMS = f"""
-SELECT wanted.shop, terms.* FROM unnest($1::text[]) AS wanted (shop) LEFT JOIN {NEWEST} ON TRUE
+SELECT wanted.shop, terms.*
+  FROM unnest($1::text[]) AS wanted (shop)
+  LEFT JOIN LATERAL (SELECT {_COLUMNS} FROM program_versions
+                      WHERE program_versions.shop = wanted.shop
+                      ORDER BY version DESC LIMIT 1) AS terms ON TRUE
+"""
+# the version in force at a moment; the first one also was before there was any
+SELECT_EARLIER = f"""
+SELECT wanted.shop, wanted.number, terms.*
+  FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted (shop, at, number)
+ CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM program_versions
+                      WHERE program_versions.shop = wanted.shop
+                      ORDER BY created_at <= wanted.at DESC,
+                               CASE WHEN created_at <= wanted.at THEN -version ELSE version END
+                      LIMIT 1) AS terms
 """
 SELECT_PROGRAM = """
 SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
-       edited_by, created_at
+       state, edited_by, created_at, returns
   FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1
 """
 
@@ -31,8 +45,27 @@ async def of_shops(conn: Connection, shops: Iterable[str]) -> dict[str, Terms]:
     return {row["shop"]: from_row(row) for row in rows}
 
 
+async def at(
+    conn: Connection, newest: Mapping[str, Terms], wanted: Mapping[Key, datetime | None]
+) -> dict[Key, Terms]:
+    """The terms in force at a moment, by the keys of those for which they are not the newest ones
+    of their shop: nearly always none, and then nothing is asked.
+    """
+    before = []
+    for key, moment in wanted.items():
+        latest = newest[key[0]]
+        if moment and latest.version > 1 and latest.since and moment < latest.since:
+            before.append((key, moment))
+    if not before:
+        return {}
+    rows = await conn.fetch(
+        SELECT_EARLIER, [shop for (shop, _), _ in before], [moment for _, moment in before]
+    )
+    return {before[row["number"] - 1][0]: from_row(row) for row in rows}
+
+
 def from_row(row: Row) -> Terms:
-    """The Terms of a row of NEWEST; shops that never had a programme earn by the default, as
+    """The Terms of a row; shops that never had a programme earn by the default, as
     version 0.
     """
     if row["version"] is None:
@@ -55,6 +88,7 @@ async def program(conn: Connection, shop: str) -> Program:
         DEFAULT.clawback,
         DEFAULT.timezone,
         "USD",
+        DEFAULT.state,
         "",
         None,
     )

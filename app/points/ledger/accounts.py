@@ -11,7 +11,9 @@ BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt
 NEGATIVE = frozenset({"debt", "issued"})  # their columns show what is owed and was issued, above 0
 GENESIS = bytes(32)
 _POSITIVE = tuple(bucket for bucket in BUCKETS if bucket not in NEGATIVE)
-_COLUMNS = f"id, shop, customer_id, frozen_at, sequence, last_hash, {', '.join(BUCKETS)}"
+_COLUMNS = (
+    f"id, shop, customer_id, merged_into, frozen_at, sequence, last_hash, {', '.join(BUCKETS)}"
+)
 # Everybody locks members in the order of their ids, and makes those who are missing afterwards, in
 # the order of their names: two who meet wait for each other. The one way to a deadlock, somebody
 # new made by three transactions at once, is a conflict like others: it passes when tried again.
@@ -42,6 +44,7 @@ RETURNING {_COLUMNS}
 DELETE = """
 DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
  WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id AND members.sequence = 0
+   AND members.merged_into IS NULL
 RETURNING members.shop
 """
 
@@ -82,6 +85,7 @@ class Account:
         "id",
         "is_frozen",
         "last_hash",
+        "merged_into",
         "points",
         "sequence",
         "shop",
@@ -91,6 +95,7 @@ class Account:
         self.id: int = row["id"]
         self.shop: str = row["shop"]
         self.customer_id: str = row["customer_id"]
+        self.merged_into: int | None = row["merged_into"]  # the member who has the points since
         self.is_frozen: bool = row["frozen_at"] is not None
         self.sequence: int = row["sequence"]
         self.last_hash: bytes = row["last_hash"] or GENESIS

@@ -11,6 +11,7 @@ from app.db import Connection, Stores
 from app.errors import BadInputError, ConflictError, NotFoundError, RefusedError
 from app.points import facts
 from app.points.earning import rules, terms
+from app.points.earning.rules import Terms
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
@@ -69,13 +70,8 @@ async def adjust(
     Raises BadInputError, NotFoundError (no such member), ConflictError (key used otherwise),
     StaleAdjustmentError, RefusedError (more than is available), FrozenError.
     """
-    reason = text.clean(reason, REASON_LENGTH_MAX + 1)
-    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
-        raise BadInputError(f"Please give a reason of at most {REASON_LENGTH_MAX} characters.")
-    if not 0 < abs(points) <= ADJUSTMENT_MAX:
-        raise BadInputError(
-            f"Please give a number of points other than 0, at most {ADJUSTMENT_MAX}."
-        )
+    reason = checked_reason(reason)
+    check_points(points)
     source = f"adjustment:{checked_key(key)}"
     request = fingerprint(customer_id, str(points), reason)
     batch = Batch(datetime.now(UTC))
@@ -96,6 +92,50 @@ async def adjust(
     if stores is not None:
         await balances.publish(stores, [account], batch.now)
     return balances.of_account(account, batch.now)
+
+
+def checked_reason(reason: str) -> str:
+    """The reason as it can be kept. Raises BadInputError for none, and for more than 500
+    characters.
+    """
+    reason = text.clean(reason, REASON_LENGTH_MAX + 1)
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+        raise BadInputError(f"Please give a reason of at most {REASON_LENGTH_MAX} characters.")
+    return reason
+
+
+def check_points(points: int) -> None:
+    """Raises BadInputError for a number of points nobody is given or taken."""
+    if not 0 < abs(points) <= ADJUSTMENT_MAX:
+        raise BadInputError(
+            f"Please give a number of points other than 0, at most {ADJUSTMENT_MAX:,}."
+        )
+
+
+def post(
+    batch: Batch, account: Account, points: int, source: str, why: dict[str, Any], rule: Terms
+) -> None:
+    """Give a locked member points, or take them (below 0), whose lots are loaded then."""
+    if points > 0:
+        expires_at = rules.expires_at(batch.now, rule.expiry_days, rule.timezone)
+        lot = Lot(
+            account.shop,
+            account.id,
+            source,
+            points,
+            batch.now,
+            is_pending=False,
+            expires_at=expires_at,
+        )
+        batch.add(lot)
+        batch.move(account, source, "adjust", "issued", "available", points, why, batch.now)
+        batch.facts.append(facts.made("points.earned", account, source, points, ""))
+        batch.repay(account, [lot], source, points, batch.now)
+        return
+    released = [lot for lot in batch.lots[account.id] if not lot.is_pending]
+    lots.take(account.id, released, -points)
+    batch.move(account, source, "adjust", "available", "reversed", -points, why, batch.now)
+    batch.facts.append(facts.made("points.reversed", account, source, -points, ""))
 
 
 async def repair(shop: str, customer_id: str) -> dict[str, int]:
@@ -140,6 +180,8 @@ async def _account(conn: Connection, batch: Batch, shop: str, customer_id: str) 
     account = batch.by_customer.get((shop, customer_id))
     if account is None:
         raise NotFoundError(NOBODY)
+    if account.merged_into is not None:
+        raise ConflictError("This customer was merged into another one, who has the points now.")
     return account
 
 
@@ -161,30 +203,12 @@ async def _adjust(
     why: dict[str, Any],
 ) -> None:
     account.check_not_frozen()
-    if points > 0:
-        rule = (await terms.of_shops(conn, [account.shop]))[account.shop]
-        expires_at = rules.expires_at(batch.now, rule.expiry_days, rule.timezone)
-        lot = Lot(
-            account.shop,
-            account.id,
-            source,
-            points,
-            batch.now,
-            is_pending=False,
-            expires_at=expires_at,
-        )
-        batch.add(lot)
-        batch.move(account, source, "adjust", "issued", "available", points, why, batch.now)
-        batch.facts.append(facts.made("points.earned", account, source, points, ""))
-        batch.repay(account, [lot], source, points, batch.now)
-    else:
+    if points < 0:
         if -points > account.available:
             raise RefusedError(
-                f"Only {account.available} points are available.", code="insufficient_points"
+                f"Only {account.available:,} points are available.", code="insufficient_points"
             )
         await batch.load_lots(conn, [account.id])
-        released = [lot for lot in batch.lots[account.id] if not lot.is_pending]
-        lots.take(account.id, released, -points)
-        batch.move(account, source, "adjust", "available", "reversed", -points, why, batch.now)
-        batch.facts.append(facts.made("points.reversed", account, source, -points, ""))
+    rule = (await terms.of_shops(conn, [account.shop]))[account.shop]
+    post(batch, account, points, source, why, rule)
     await batch.write(conn)

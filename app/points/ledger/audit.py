@@ -18,7 +18,7 @@ from app.points.ledger import posting as ledger
 from app.points.ledger.accounts import BUCKETS, GENESIS
 from app.points.ledger.report import Report
 
-STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or awards, of one snapshot
+STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or grants, of one snapshot
 STEP_SECONDS_MAX = 0.5  # a longer one is followed by smaller ones
 # The time is for a step that cannot be smaller. A plan made for any number of members would be a
 # hundred times slower for thousands, and more processes would be taken from everybody else.

@@ -1,4 +1,4 @@
-"""What stands beside the ledger and must agree with it: awards, waiting refunds, paid orders."""
+"""What stands beside the ledger and must agree with it: grants, and the paid orders of the log."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,34 +19,32 @@ class Table(NamedTuple):
 
 
 TABLES = {
-    "awards": Table(
-        "awards",
-        "order_id",
-        "an award is not in the ledger, or more of it is reversed than it gave",
-        """
-SELECT page.shop, page.order_id FROM page
-  LEFT JOIN ledger AS row ON row.shop = page.shop AND row.source = 'order:' || page.order_id
-        AND row.effect = 'earn'
- WHERE page.points <> COALESCE(row.points, 0)
-    OR page.reversed_points NOT BETWEEN 0 AND page.points
-""",
-    ),
-    "reversals": Table(
-        "reversals",
+    "grants": Table(
+        "grants",
         "source",
-        "a refund waits although its order is there",
+        "a grant is not in the ledger, or more of it is asked back than it gave",
         """
-SELECT page.shop, page.order_id FROM page
-  JOIN awards AS award ON award.shop = page.shop AND award.order_id = page.order_id
- WHERE NOT page.is_applied
+SELECT page.shop, page.source FROM page
+ WHERE page.points <> COALESCE((
+           SELECT sum(row.points) FROM ledger AS row
+            WHERE row.shop = page.shop AND row.effect = 'earn'
+              AND row.source = ANY(page.source || ARRAY(
+                  SELECT page.source || ':' || number
+                    FROM generate_series(1, page.revision) AS number))), 0)
+    OR page.reversed_points NOT BETWEEN 0 AND page.points
+    OR page.forgiven NOT BETWEEN 0 AND page.reversed_points
+    OR page.unmet NOT BETWEEN 0 AND page.forgiven
+    OR page.lapsed < 0
 """,
     ),
 }
-WITHOUT_AWARD = """
+# an order that only its refunds have told of so far has no grant yet
+WITHOUT_GRANT = """
 SELECT number
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS paid (shop, order_id, number)
- WHERE NOT EXISTS (SELECT FROM awards WHERE awards.shop = paid.shop
-                      AND awards.order_id = paid.order_id)
+ WHERE NOT EXISTS (SELECT FROM grants
+                    WHERE grants.shop = paid.shop AND grants.source = 'order:' || paid.order_id
+                      AND grants.outcome <> 'waiting')
 """
 
 
@@ -77,16 +75,16 @@ async def check(
     if not keys:
         return [], None
     rows = await connection.fetch(wrong, start, shop, keys[-1]["key"])
-    problems = [f"{row['shop']} order {row['order_id']}: {what.problem}" for row in rows]
+    problems = [f"{row['shop']} {row['source'].replace(':', ' ')}: {what.problem}" for row in rows]
     return problems, str(keys[-1]["key"])
 
 
-async def without_award(paid: Sequence[Event]) -> list[Event]:
-    """Those of the `order.paid` facts whose order has no award; one that is no order has none."""
+async def without_grant(paid: Sequence[Event]) -> list[Event]:
+    """Those of the `order.paid` facts whose order has no grant; one that is no order has none."""
     orders = [(event, _order_id(event)) for event in paid]
     async with db.connection() as connection:
         rows = await connection.fetch(
-            WITHOUT_AWARD,
+            WITHOUT_GRANT,
             [event.shop for event, _ in orders],
             [order_id for _, order_id in orders],
         )

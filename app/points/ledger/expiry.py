@@ -32,10 +32,19 @@ SELECT_LOTS = {
     )
     for is_pending, due in DUE.items()
 }
-SELECT_ORDER_NAMES = """
-SELECT 'order:' || award.order_id AS source, award.shop, award.order_name
-  FROM unnest($1::text[], $2::text[]) AS wanted (shop, order_id)
-  JOIN awards AS award ON award.shop = wanted.shop AND award.order_id = wanted.order_id
+SELECT_NAMES = """
+SELECT found.source, found.shop, found.name
+  FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
+  JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
+"""
+# what is gone by time is not asked back later; whoever asks back has the member's lock, too
+LAPSE = """
+UPDATE grants SET lapsed = grants.lapsed + gone.points
+  FROM (SELECT shop, source, sum(points)::bigint AS points
+          FROM unnest($1::text[], $2::text[], $3::bigint[]) AS part (shop, source, points)
+         GROUP BY shop, source) AS gone
+ WHERE grants.shop = gone.shop AND grants.source = gone.source
+RETURNING grants.source, grants.shop, grants.name
 """
 log = logs.logger()
 
@@ -106,11 +115,12 @@ async def _post(now: datetime, member_ids: Sequence[int], *, is_pending: bool) -
         await batch.lock_free(conn, member_ids)
         rows = await conn.fetch(SELECT_LOTS[is_pending], now, list(batch.accounts), LOTS_MAX)
         due = [lots.from_row(row) for row in rows]
-        names = await _order_names(conn, due)
+        names = await _order_names(conn, due, is_pending=is_pending)
         for lot in due:
             batch.add(lot)
             change = _end_hold_back if is_pending else _expire
-            change(batch, batch.accounts[lot.member_id], lot, names.get((lot.shop, lot.source), ""))
+            name = names.get((lot.shop, lots.grant_of(lot)), "")
+            change(batch, batch.accounts[lot.member_id], lot, name)
         await batch.write(conn)
     return batch, len(due)
 
@@ -136,11 +146,16 @@ def _expire(batch: Batch, account: Account, lot: Lot, order_name: str) -> None:
     batch.facts.append(facts.made("points.expired", account, source, points, "", lot=lot.source))
 
 
-async def _order_names(conn: Connection, due: Sequence[Lot]) -> dict[tuple[str, str], str]:
-    orders = [(lot.shop, lot.source[6:]) for lot in due if lot.source.startswith("order:")]
+async def _order_names(
+    conn: Connection, due: Sequence[Lot], *, is_pending: bool
+) -> dict[tuple[str, str], str]:
+    """The names of the orders `due` are from, by shop and grant; what expires is noted there."""
+    orders = [lot for lot in due if lot.source.startswith("order:")]
     if not orders:
         return {}
-    found = await conn.fetch(
-        SELECT_ORDER_NAMES, [shop for shop, _ in orders], [order for _, order in orders]
-    )
-    return {(row["shop"], row["source"]): row["order_name"] for row in found}
+    keys = [lot.shop for lot in orders], [lots.grant_of(lot) for lot in orders]
+    if is_pending:
+        found = await conn.fetch(SELECT_NAMES, *keys)
+    else:
+        found = await conn.fetch(LAPSE, *keys, [lot.remaining for lot in orders])
+    return {(row["shop"], row["source"]): row["name"] for row in found}

@@ -118,13 +118,13 @@ def spendable(lots: Iterable[Lot], now: datetime) -> list[Lot]:
 def take(
     member_id: int, lots: Iterable[Lot], points: int, first: str = ""
 ) -> list[tuple[Lot, int]]:
-    """Take `points` of that member and tell from which lots: the one with source `first`, then the
+    """Take `points` of that member and tell from which lots: those of the grant `first`, then the
     earliest expiry (those without last), then the earliest available, then the oldest.
 
     The caller has checked that the balance holds enough; a shortfall raises BrokenAccountError.
     """
     taken: list[tuple[Lot, int]] = []
-    for lot in sorted(lots, key=lambda lot: (lot.source != first, *_order(lot))):
+    for lot in sorted(lots, key=lambda lot: (not is_of(lot, first), *_order(lot))):
         if points == 0:
             break
         part = min(points, lot.remaining)
@@ -135,6 +135,17 @@ def take(
     if points:
         raise BrokenAccountError(member_id, f"the lots are {points} points short of the balance")
     return taken
+
+
+def is_of(lot: Lot, grant: str) -> bool:
+    """Whether a grant made the lot: `order:1` makes order:1, order:1:1, order:1:2 ..."""
+    return lot.source == grant or (lot.source.startswith(grant) and lot.source[len(grant)] == ":")
+
+
+def grant_of(lot: Lot) -> str:
+    """The source of the grant that made the lot."""
+    kind, _, name = lot.source.partition(":")
+    return f"{kind}:{name.partition(':')[0]}"
 
 
 async def of_members(conn: Connection, member_ids: Sequence[int]) -> dict[int, list[Lot]]:

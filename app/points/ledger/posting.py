@@ -30,6 +30,7 @@ from app.points.ledger.totals import Move
 from app.telemetry import metrics
 from app.writes import Writes
 
+MERGES_MAX = 100  # one into the next
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MOVE = (0, 4, 5, 6, 7, 9)  # where a row has shop, effect, both buckets, points and effective at
@@ -93,6 +94,22 @@ class Batch:
         self._joined.update(account.shop for account in made)
         if raced := [key for key in missing if key not in self.by_customer]:
             await self.lock(conn, raced)
+
+    async def follow_merged(self, conn: Connection) -> None:
+        """Lock those whom members held here were merged into, too."""
+        for _ in range(MERGES_MAX):
+            after = {one.merged_into for one in self.accounts.values()}
+            missing = [one for one in after if one is not None and one not in self.accounts]
+            if not missing:
+                return
+            await self.lock(conn, ids=missing)
+
+    def account(self, member_id: int) -> Account | None:
+        """The member who has these points now: this one, or whom it was merged into."""
+        found = self.accounts.get(member_id)
+        while found is not None and found.merged_into is not None:
+            found = self.accounts.get(found.merged_into)
+        return found
 
     async def load_lots(self, conn: Connection, ids: Iterable[int]) -> None:
         """The lots with points left of these locked members."""

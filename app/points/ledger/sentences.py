@@ -2,11 +2,14 @@
 itself recorded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
+
+from app import money
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
 _POLICY = {
@@ -28,12 +31,26 @@ def sentence(effect: str, points: int, why: str) -> str:
 
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
-    text = (
-        f"{_points(points)} for order {_order(why)}: {why['base']} {why['currency']} of "
-        f"merchandise at {why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit, "
-        f"{_ROUNDED[why['rounding']]} (rule {why['rule']})."
-    )
-    if "gift_card_lines" in why:
+    rate = f"{why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit"
+    rule = f"{_ROUNDED[why['rounding']]} (rule {why['rule']})"
+    base = money.text(Decimal(why["base"]), why["currency"])
+    if why.get("added"):
+        pieces = _pieces(why["added"])
+        are = "was" if _is_one(why["added"]) else "were"
+        text = f"{pieces} {are} added and paid: {_points(points)}. Order {_order(why)} is now"
+        text += f" {base} of merchandise at {rate}, {rule}."
+    elif "cause" in why:
+        text = f"{_points(points)} more for order {_order(why)}, which is {base} of merchandise now"
+        text += f", at {rate}, {rule}."
+    else:
+        text = (
+            f"{_points(points)} for order {_order(why)}: {base} of merchandise at {rate}, {rule}."
+        )
+    if why.get("attached"):
+        text += " Its customer was added to it after it was paid."
+    if "excluded_lines" in why:
+        text += " Gift cards and tips earn nothing."
+    elif "gift_card_lines" in why:
         text += " Gift cards earn nothing."
     if "pending_until" in why:
         text += f" On hold-back until {_day(why['pending_until'])}."
@@ -50,26 +67,55 @@ def _repay(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
-    cause = (
-        f"Order {_order(why)} was cancelled"
-        if why["cancelled"]
-        else f"A refund of order {_order(why)}"
-    )
+    if effect == "reverse.returned":
+        return (
+            f"{_points(points)} came back from the reward “{why['reward']}”, but order "
+            f"{_order(why)}, which gave them, was refunded meanwhile: they are taken back."
+        )
     share = "all" if why["asked"] == why["award"] else f"{why['asked']:,}"
     verb = "are" if share != "1" else "is"
-    text = f"{cause}: {share} of the {_points(why['award'])} it earned {verb} taken back"
+    text = f"{_cause(why)}: {share} of the {_points(why['award'])} it earned {verb} taken back"
     where = {
         "reverse.pending": ", these while still on hold-back",
         "reverse.debt": "; these were no longer there and are owed",
     }.get(effect, "")
     if points != why["asked"] and not where:
         where = f", {points:,} of them from the balance"
-    forgiven = (
-        f" {why['forgiven']:,} are forgiven: {_POLICY.get(why['policy'], '')}."
-        if why["forgiven"]
-        else ""
+    text += f"{where}."
+    if why.get("lapsed"):
+        text += f" {why['lapsed']:,} had expired already."
+    if why["forgiven"]:
+        text += f" {why['forgiven']:,} are forgiven: {_POLICY.get(why['policy'], '')}."
+    return text
+
+
+def _cause(why: dict[str, Any]) -> str:
+    """What took points back; rows of earlier releases say only whether it was a cancellation."""
+    order, cause = _order(why), why.get("cause", "cancel" if why.get("cancelled") else "refund")
+    if cause == "cancel":
+        return f"Order {order} was cancelled"
+    if cause == "delete":
+        return f"Order {order} was deleted"
+    if cause == "moved":
+        return f"Order {order} now has another customer"
+    pieces = _pieces(why.get("removed") or ())
+    if cause == "refund":
+        is_named = any(title for _, title in why.get("removed") or ())
+        return f"A refund of order {order}" + (f" ({pieces})" if is_named else "")
+    if pieces:
+        are = "was" if _is_one(why["removed"]) else "were"
+        return f"{pieces} {are} taken out of order {order}"
+    return f"Order {order} changed"
+
+
+def _merge(effect: str, points: int, why: dict[str, Any]) -> str:
+    bucket = effect.rpartition(".")[2]
+    what = (
+        _points(points) if bucket in {"available", "pending"} else f"{_points(points)} ({bucket})"
     )
-    return f"{text}{where}.{forgiven}"
+    if effect.startswith("merge.out"):
+        return f"{what} went to customer {why['kept_id']}, with whom this one was merged."
+    return f"{what} came from customer {why['customer_id']}, who was merged with this one."
 
 
 def _hold(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -107,13 +153,31 @@ def _points(points: int) -> str:
     return "1 point" if points == 1 else f"{points:,} points"
 
 
+def _pieces(named: Sequence[Sequence[Any]]) -> str:
+    """ "2 pieces of Mug and 1 piece of Cup"; lines without a name are counted together."""
+    unnamed = sum(count for count, title in named if not title)
+    parts = [f"{_count(count)} of {title}" for count, title in named if title]
+    if unnamed:
+        parts.append(_count(unnamed))
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _count(pieces: int) -> str:
+    return "1 piece" if pieces == 1 else f"{pieces:,} pieces"
+
+
+def _is_one(named: Sequence[Sequence[Any]]) -> bool:
+    return sum(int(count) for count, _ in named) == 1
+
+
 def _order(why: dict[str, Any]) -> str:
     return str(why["order_name"] or why["order_id"])
 
 
 def _from(why: dict[str, Any]) -> str:
     kind, _, name = str(why["lot"]).partition(":")
-    return f"order {why.get('order_name') or name}" if kind == "order" else "an adjustment"
+    order = why.get("order_name") or name.partition(":")[0]
+    return f"order {order}" if kind == "order" else "an adjustment"
 
 
 def _day(moment: str) -> str:
@@ -132,4 +196,5 @@ _WRITERS: dict[str, Callable[[str, int, dict[str, Any]], str]] = {
     "cancel": _cancel,
     "expire": _expire,
     "adjust": _adjust,
+    "merge": _merge,
 }

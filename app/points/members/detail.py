@@ -1,38 +1,24 @@
-"""Rows as pages show them: a member's lots and ledger in pages, and a shop's newest movements."""
+"""A shop's newest movements, and when a member's points expire."""
 
 from typing import Any
 
 from app import paging
 from app.paging import Cursor, Links
 from app.points.ledger import sentences
-from app.points.views import Activity, LedgerView, LotView
+from app.points.views import Activity, Expiry
 
-LEDGER_SIZE, LOTS_SIZE = 50, 25
-SEQUENCE_MAX = 9_000_000_000_000_000_000  # behind every row
-# in the order they will be spent; what never expires is last
-_LOT_PLACE = "(COALESCE(expires_at, '9999-01-01 00:00:00+00'), available_at, id)"
-_LOT_COLUMNS = "id, source, granted, remaining, is_pending, available_at, expires_at"
-SELECT_LOTS = f"""
-SELECT {_LOT_COLUMNS} FROM lots
- WHERE member_id = $1 AND remaining > 0 AND {_LOT_PLACE} > ($2, $3, $4::bigint)
- ORDER BY expires_at NULLS LAST, available_at, id LIMIT $5
+EXPIRIES_SIZE = 10
+# a moment each, and what never expires in one line at the end
+_LEFT = """
+SELECT COALESCE(expires_at, '9999-01-01 00:00:00+00') AS ends_at, sum(remaining)::bigint AS points,
+       COALESCE(sum(remaining) FILTER (WHERE is_pending), 0)::bigint AS pending,
+       min(available_at) FILTER (WHERE is_pending) AS pending_until
+  FROM lots WHERE member_id = $1 AND remaining > 0
+   AND COALESCE(expires_at, '9999-01-01 00:00:00+00') {beyond} $2
+ GROUP BY ends_at ORDER BY ends_at{way} LIMIT $3
 """
-SELECT_LOTS_BACKWARDS = f"""
-SELECT {_LOT_COLUMNS} FROM lots
- WHERE member_id = $1 AND remaining > 0 AND {_LOT_PLACE} < ($2, $3, $4::bigint)
- ORDER BY expires_at DESC NULLS FIRST, available_at DESC, id DESC LIMIT $5
-"""
-_LEDGER_COLUMNS = (
-    "sequence, source, effect, from_bucket, to_bucket, points, why, effective_at, recorded_at"
-)
-SELECT_LEDGER = f"""
-SELECT {_LEDGER_COLUMNS} FROM ledger WHERE member_id = $1 AND sequence < $2
- ORDER BY sequence DESC LIMIT $3
-"""
-SELECT_LEDGER_BACKWARDS = f"""
-SELECT {_LEDGER_COLUMNS} FROM ledger WHERE member_id = $1 AND sequence > $2
- ORDER BY sequence LIMIT $3
-"""
+SELECT_EXPIRIES = _LEFT.format(beyond=">", way="")
+SELECT_EXPIRIES_BACKWARDS = _LEFT.format(beyond="<", way=" DESC")
 SELECT_NEWEST = """
 SELECT member.customer_id, row.effect, row.from_bucket, row.to_bucket, row.points, row.why,
        row.effective_at
@@ -42,68 +28,27 @@ SELECT member.customer_id, row.effect, row.from_bucket, row.to_bucket, row.point
 """
 
 
-async def lots(conn: Any, member_id: int, at: Cursor | None) -> tuple[list[LotView], Links]:
-    """A page of the lots with points left, in the order they will be spent."""
-    statement = SELECT_LOTS_BACKWARDS if at and at.is_backwards else SELECT_LOTS
-    expires, available, lot_id = at.keys if at else (0, 0, 0)
-    place = paging.moment(expires), paging.moment(available), lot_id
-    found = await conn.fetch(statement, member_id, *place, LOTS_SIZE + 1)
-    rows, has_previous, has_next = paging.cut(found, at, LOTS_SIZE)
+async def expiries(conn: Any, member_id: int, at: Cursor | None) -> tuple[list[Expiry], Links]:
+    """A page of what is left by when it expires, which names a line; the next to expire first."""
+    statement = SELECT_EXPIRIES_BACKWARDS if at and at.is_backwards else SELECT_EXPIRIES
+    start = paging.moment(at.keys[0] if at else 0)
+    found = await conn.fetch(statement, member_id, start, EXPIRIES_SIZE + 1)
+    rows, has_previous, has_next = paging.cut(found, at, EXPIRIES_SIZE)
     links = Links()
     if rows:
-        links = paging.links(_lot_key(rows[0]), _lot_key(rows[-1]), has_previous, has_next)
-    return [_lot_view(row) for row in rows], links
-
-
-def _lot_key(row: Any) -> str:
-    expires = paging.key(row["expires_at"] or paging.NEVER)
-    return f"{expires}.{paging.key(row['available_at'])}.{row['id']}"
-
-
-async def ledger(conn: Any, member_id: int, at: Cursor | None) -> tuple[list[LedgerView], Links]:
-    """A page of a member's rows, the newest first."""
-    statement = SELECT_LEDGER_BACKWARDS if at and at.is_backwards else SELECT_LEDGER
-    keys = at.keys if at else (SEQUENCE_MAX,)
-    found = await conn.fetch(statement, member_id, *keys, LEDGER_SIZE + 1)
-    rows, has_previous, has_next = paging.cut(found, at, LEDGER_SIZE)
-    links = Links()
-    if rows:
-        first, last = str(rows[0]["sequence"]), str(rows[-1]["sequence"])
+        first, last = (str(paging.key(row["ends_at"])) for row in (rows[0], rows[-1]))
         links = paging.links(first, last, has_previous, has_next)
-    return [_ledger_view(row) for row in rows], links
+    return [_expiry(row) for row in rows], links
+
+
+def _expiry(row: Any) -> Expiry:
+    ends_at = None if row["ends_at"] == paging.NEVER else row["ends_at"]
+    return Expiry(row["points"], row["pending"], row["pending_until"], ends_at)
 
 
 async def newest(conn: Any, shop: str, number: int) -> list[Activity]:
     """The rows of a shop that were recorded last."""
     return [_activity(row) for row in await conn.fetch(SELECT_NEWEST, shop, number)]
-
-
-def _lot_view(row: Any) -> LotView:
-    return LotView(
-        str(row["id"]),
-        row["source"],
-        row["granted"],
-        row["remaining"],
-        row["is_pending"],
-        row["available_at"],
-        row["expires_at"],
-    )
-
-
-def _ledger_view(row: Any) -> LedgerView:
-    points = row["points"]
-    return LedgerView(
-        row["sequence"],
-        row["source"],
-        row["effect"],
-        row["from_bucket"],
-        row["to_bucket"],
-        points,
-        _change(row),
-        sentences.sentence(row["effect"], points, row["why"]),
-        row["effective_at"],
-        row["recorded_at"],
-    )
 
 
 def _activity(row: Any) -> Activity:
@@ -113,13 +58,13 @@ def _activity(row: Any) -> Activity:
         row["effect"],
         row["to_bucket"],
         row["points"],
-        _change(row),
+        change(row),
         text,
         row["effective_at"],
     )
 
 
-def _change(row: Any) -> int:
+def change(row: Any) -> int:
     """What a movement did to the available points."""
     points: int = row["points"]
     return (

@@ -9,13 +9,18 @@ from typing import Any
 from app import calendar, db, rooms
 from app.db import Stores
 from app.errors import NotFoundError
-from app.paging import Cursor
+from app.paging import Cursor, Links
 from app.points.earning import terms
-from app.points.ledger import balances, totals
-from app.points.members import detail, lists
+from app.points.ledger import balances, bulk, totals
+from app.points.members import account as accounts
+from app.points.members import detail, filters, history, lists
+from app.points.members.filters import Found, Wanted
+from app.points.members.history import Asked
 from app.points.views import (
     Balance,
+    BulkView,
     Day,
+    HistoryEvent,
     MemberDetail,
     MemberList,
     MemberRow,
@@ -31,7 +36,8 @@ from app.resilience.reading import Reading
 
 PAGE_SIZE = 25
 MEMBER_KEYS = 2  # when and who, or how many points and who
-LOT_KEYS = 3  # expiry, availability and id name one in the order lots are spent
+EVENT_KEYS = 2  # when and which movement
+EXPIRY_KEYS = 1  # when
 NEWEST = 10
 REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
@@ -41,7 +47,8 @@ SELECT id::text AS id, customer_id, title, points, created_at FROM redemptions
  WHERE shop = $1 AND state = 'held' AND created_at < now() - interval '10 seconds'
  ORDER BY created_at LIMIT 20
 """
-REDEMPTION_COLUMNS = "id, state, code, title, points, reason, created_at"
+EVERYTHING = Asked()
+REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
 
 
 async def balance(shop: str, customer_id: str) -> Balance:
@@ -105,7 +112,7 @@ async def rewards(shop: str, active_only: bool = False) -> list[RewardView]:
 async def redemptions(shop: str, customer_id: str) -> list[RedemptionView]:
     """The newest 20 redemptions of this customer."""
     async with db.connection() as conn:
-        return await _redemptions(conn, shop, customer_id)
+        return await newest_redemptions(conn, shop, customer_id)
 
 
 async def waiting_redemptions(shop: str) -> int:
@@ -159,34 +166,62 @@ async def figures(shop: str, ids: Sequence[str]) -> dict[str, MemberRow]:
 
 
 async def member(
-    shop: str, customer_id: str, at: Cursor | None = None, lots_at: Cursor | None = None
+    shop: str,
+    customer_id: str,
+    at: Cursor | None = None,
+    expiries_at: Cursor | None = None,
+    asked: Asked = EVERYTHING,
 ) -> MemberDetail:
-    """All there is to see of a member, the ledger (`at`) and the lots (`lots_at`) in pages.
-    Raises NotFoundError.
+    """All there is to see of a member: what happened (of what is `asked`, at `at`) and what
+    expires when (`expiries_at`) in pages. Raises NotFoundError.
     """
     as_of = datetime.now(UTC)
     async with db.connection() as conn:
-        row = await conn.fetchrow(
-            f"SELECT {lists.COLUMNS} FROM members WHERE shop = $1 AND customer_id = $2",
-            shop,
-            customer_id,
-        )
-        if row is None:
-            raise NotFoundError("There is no such customer in this shop.")
-        lots, lots_links = await detail.lots(conn, row["id"], lots_at)
-        rows, ledger_links = await detail.ledger(conn, row["id"], at)
-        redeemed = await _redemptions(conn, shop, customer_id)
+        row = await _member_row(conn, shop, customer_id)
+        expiries, expiries_links = await detail.expiries(conn, row["id"], expiries_at)
+        events, events_links = await history.events(conn, shop, row["id"], asked, at)
+        redeemed = await newest_redemptions(conn, shop, customer_id)
     figures = (row["available"], row["pending"], row["held"], row["debt"], row["sequence"])
     return MemberDetail(
         lists.member_row(row),
         _balance(customer_id, figures, as_of),
-        lots,
-        lots_links,
-        rows,
-        ledger_links,
+        expiries,
+        expiries_links,
+        events,
+        events_links,
         redeemed,
         is_frozen=row["frozen_at"] is not None,
     )
+
+
+async def events(
+    shop: str, customer_id: str, asked: Asked, size: int, at: Cursor | None = None
+) -> tuple[list[HistoryEvent], Links]:
+    """What happened to a member's points, in pages of `size`. Raises NotFoundError."""
+    async with db.connection() as conn:
+        row = await _member_row(conn, shop, customer_id)
+        return await history.events(conn, shop, row["id"], asked, at, size)
+
+
+async def wanted_members(shop: str, wanted: Wanted, at: Cursor | None = None) -> Found:
+    """A page of the customers a merchant asks for."""
+    return await filters.page(shop, wanted, PAGE_SIZE, at)
+
+
+async def bulk_adjustments(shop: str) -> list[BulkView]:
+    """The newest changes of many customers' points, the newest first."""
+    return await bulk.shown(shop)
+
+
+async def _member_row(conn: Any, shop: str, customer_id: str) -> Any:
+    row = await conn.fetchrow(
+        f"SELECT {lists.COLUMNS} FROM members WHERE shop = $1 AND customer_id = $2",
+        shop,
+        customer_id,
+    )
+    if row is None:
+        raise NotFoundError("There is no such customer in this shop.")
+    return row
 
 
 async def overview(shop: str, days: int = 30) -> Overview:
@@ -248,7 +283,8 @@ def redemption_view(row: Any) -> RedemptionView:
     )
 
 
-async def _redemptions(conn: Any, shop: str, customer_id: str) -> list[RedemptionView]:
+async def newest_redemptions(conn: Any, shop: str, customer_id: str) -> list[RedemptionView]:
+    """As `redemptions`, on a connection in use."""
     rows = await conn.fetch(
         f"SELECT {REDEMPTION_COLUMNS} FROM redemptions WHERE shop = $1 AND customer_id = $2 "
         "ORDER BY created_at DESC, id LIMIT $3",

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from app.web import wording
+
 WIDTH, HEIGHT = 720, 190
-LEFT, RIGHT, TOP, BOTTOM = 44, 4, 8, 24
+NARROW_WIDTH, NARROW_HEIGHT = 330, 200  # what a phone has, so that letters keep their size on it
+LEFT, RIGHT, TOP, BOTTOM = 44, 16, 8, 24
+DATES_MAX = 5
 TICKS_MAX = 5
 
 
@@ -29,13 +33,13 @@ class Chart:
     ticks: list[tuple[float, int]]
     dates: list[tuple[float, date]]
     zero_y: float
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
+    width: int
+    height: int
+    left: int
+    right: int
 
 
-def draw(days: Sequence[tuple[date, int, int]]) -> Chart:
+def draw(days: Sequence[tuple[date, int, int]], width: int = WIDTH, height: int = HEIGHT) -> Chart:
     """Lay out `days` of (day, points earned, points spent), oldest first; all figures are 0 or
     more.
     """
@@ -43,23 +47,24 @@ def draw(days: Sequence[tuple[date, int, int]]) -> Chart:
     bottom = max([spent for _, _, spent in days], default=0)
     step = _step(top + bottom)
     top, bottom = max(_up(top, step), step), _up(bottom, step)
-    unit = (HEIGHT - TOP - BOTTOM) / (top + bottom)
+    unit = (height - TOP - BOTTOM) / (top + bottom)
     zero = TOP + top * unit
-    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 1)
+    left = LEFT + max(0, len(wording.short(top)) - 4) * 5  # room for the longest figure
+    slot = (width - left - RIGHT) / max(len(days), 1)
     bars = []
     for place, (day, earned, spent) in enumerate(days):
-        x, width = round(LEFT + place * slot + slot * 0.18, 1), round(slot * 0.64, 1)
+        x, bar_width = round(left + place * slot + slot * 0.18, 1), round(slot * 0.64, 1)
         for kind, points, y in (("earned", earned, zero - earned * unit), ("spent", spent, zero)):
             if points:
-                height = max(points * unit, 1.5)  # a single point among thousands is still seen
+                bar_height = max(points * unit, 1.5)  # a single point among thousands is still seen
                 bars.append(
                     Bar(
                         kind,
                         x,
                         round(min(y, zero), 1),
-                        width,
-                        round(height, 1),
-                        f"{day}: {points} {kind}",
+                        bar_width,
+                        round(bar_height, 1),
+                        f"{day}: {points:,} {kind}",
                     )
                 )
     return Chart(
@@ -68,11 +73,25 @@ def draw(days: Sequence[tuple[date, int, int]]) -> Chart:
             (round(zero - value * unit, 1), abs(value)) for value in range(-bottom, top + 1, step)
         ],
         dates=[
-            (round(LEFT + (place + 0.5) * slot, 1), days[place][0])
-            for place in range(0, len(days), 7)
+            (round(left + (place + 0.5) * slot, 1), days[place][0])
+            for place in sorted(range(len(days) - 1, -1, -_days_a_date(len(days))))
         ],
         zero_y=round(zero, 1),
+        width=width,
+        height=height,
+        left=left,
+        right=width - RIGHT,
     )
+
+
+def draw_narrow(days: Sequence[tuple[date, int, int]]) -> Chart:
+    """The same for a phone."""
+    return draw(days, NARROW_WIDTH, NARROW_HEIGHT)
+
+
+def _days_a_date(number: int) -> int:
+    """Every how many days one is named, the newest always."""
+    return 7 if number > 3 * DATES_MAX else max(1, -(-number // DATES_MAX))
 
 
 def _step(span: int) -> int:

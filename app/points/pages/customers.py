@@ -1,4 +1,4 @@
-"""The merchant's page about one customer: every movement of their points, and adjusting them."""
+"""The merchant's page about one customer: what happened to their points, adjusting them, notes."""
 
 import re
 import uuid
@@ -10,34 +10,31 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app import calendar, paging
+from app.core import actions as core_actions
 from app.core import reads as core_reads
-from app.core.reads import CustomerInfo
+from app.core.reads import CustomerInfo, Note
 from app.errors import NotFoundError
+from app.paging import Links
 from app.points.ledger import actions
 from app.points.members import reads
-from app.points.pages import conflicts, listing, redemptions
+from app.points.pages import (
+    adjusting,
+    bulk,
+    conflicts,
+    filtering,
+    listing,
+    redemptions,
+    spreadsheet,
+)
 from app.points.pages import program as program_pages
+from app.points.pages.filtering import EventFiltering
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
 from app.web import forms, pages
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 T = TypeVar("T")
-EFFECTS = {
-    "earn": "Earned",
-    "release": "Released",
-    "hold": "Held for a reward",
-    "capture": "Reward given",
-    "return": "Given back",
-    "cancel": "Code cancelled",
-    "reverse": "Taken back",
-    "repay": "Debt repaid",
-    "expire": "Expired",
-    "adjust": "Adjusted by staff",
-}
-POINTS_MAX = 1_000_000  # one adjustment; a typing error should not be able to break a programme
-REASON_LENGTH_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,9 @@ class Shown:
 
     info: CustomerInfo | None
     detail: MemberDetail | None
+    last_order_at: datetime | None
+    notes: list[Note]
+    notes_links: Links
 
 
 @admin_page
@@ -54,9 +54,16 @@ async def customer(visit: Visit) -> Response:
 
 
 async def _customer(
-    visit: Visit, customer_id: str, form: Form | None = None, *, status: int = 200, toast: str = ""
+    visit: Visit,
+    customer_id: str,
+    form: Form | None = None,
+    note: Form | None = None,
+    *,
+    status: int = 200,
+    toast: str = "",
 ) -> Response:
-    found = await _shown(visit, customer_id)
+    chosen = filtering.events(visit.request.query_params, visit.timezone)
+    found = await _shown(visit, customer_id, chosen)
     day, then, problem = await _then(visit, customer_id)
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
@@ -70,11 +77,13 @@ async def _customer(
         status=status,
         toast=toast,
         customer_id=customer_id,
-        is_read=found.value is not None,
+        shown=found.value,
         info=info,
         detail=found.value.detail if found.value else None,
-        effects=EFFECTS,
-        form=form,
+        kinds=filtering.KINDS,
+        chosen=Form("events-", chosen.typed, chosen.problems),
+        form=form or Form("adjust-", {"key": str(uuid.uuid4())}),
+        note=note or Form("note-", {"key": str(uuid.uuid4())}),
         day=day,
         then=then,
         then_problem=problem,
@@ -82,24 +91,28 @@ async def _customer(
     )
 
 
-async def _shown(visit: Visit, customer_id: str) -> Reading[Shown]:
+async def _shown(visit: Visit, customer_id: str, chosen: EventFiltering) -> Reading[Shown]:
     """Raises NotFoundError for somebody neither core nor points knows."""
     shop, query = visit.shop, visit.request.query_params
-    at, lots_at = paging.cursor(query, 1), paging.cursor(query, reads.LOT_KEYS, "lots_")
+    at = paging.cursor(query, reads.EVENT_KEYS)
+    expiries_at = paging.cursor(query, reads.EXPIRY_KEYS, "expiries_")
+    notes_at = paging.cursor(query, 1, "notes_")
 
     async def load() -> Shown:
         info = (await core_reads.customers(shop, [customer_id])).get(customer_id)
+        last = (await core_reads.last_orders(shop, [customer_id])).get(customer_id)
+        notes, links = await core_reads.notes(shop, customer_id, notes_at)
         try:
-            detail = await reads.member(shop, customer_id, at, lots_at)
+            detail = await reads.member(shop, customer_id, at, expiries_at, chosen.asked)
         except NotFoundError:
             if info is None or info.is_deleted:
                 raise
-            return Shown(info, None)
-        return Shown(info, detail)
+            return Shown(info, None, last, notes, links)
+        return Shown(info, detail, last, notes, links)
 
-    if at is None and lots_at is None:
-        return await pages.read(visit.stores, f"member:{shop}:{customer_id}", load, Shown)
-    return await pages.attempted(load)
+    if at or expiries_at or notes_at or chosen.typed:
+        return await pages.attempted(load)
+    return await pages.read(visit.stores, f"customer:{shop}:{customer_id}", load, Shown)
 
 
 async def _then(visit: Visit, customer_id: str) -> tuple[str, Balance | None, str]:
@@ -126,10 +139,10 @@ async def _then(visit: Visit, customer_id: str) -> tuple[str, Balance | None, st
 async def adjust(visit: Visit) -> Response:
     customer_id = _customer_id(visit)
     values = await forms.read_form(visit.request)
-    form = Form("adjust-", values, _problems(values))
+    form = Form("adjust-", values, adjusting.problems(values))
     if form.problems:
         return await _customer(visit, customer_id, form, status=422)
-    points, reason, key = _points(values["points"]), values["reason"], values["key"]
+    points, reason, key = adjusting.points(values["points"]), values["reason"], values["key"]
     name = await pages.name_of(visit)
 
     async def save() -> None:
@@ -157,28 +170,33 @@ async def adjust(visit: Visit) -> Response:
     return await _customer(visit, customer_id, toast=f"{points:+,} points saved")
 
 
-def _problems(values: dict[str, str]) -> dict[str, str]:
-    found = {}
-    if not _points(values.get("points", "")):
-        found["points"] = "Please give a whole number of points, such as 50 or -20."
-    elif abs(_points(values["points"])) > POINTS_MAX:
-        found["points"] = f"Please stay within {POINTS_MAX:,} points."
-    reason = values.get("reason", "")
-    if not reason:
-        found["reason"] = "Please say why; it stays in the ledger with these points."
-    elif len(reason) > REASON_LENGTH_MAX:
-        found["reason"] = f"Please keep the reason within {REASON_LENGTH_MAX} characters."
-    if not values.get("key"):
-        found[""] = "This form is incomplete. Please reload the page."
-    return found
+@admin_page
+async def add_note(visit: Visit) -> Response:
+    customer_id = _customer_id(visit)
+    values = await forms.read_form(visit.request)
+    form = Form("note-", values)
+    status = await forms.change(
+        form,
+        lambda: core_actions.add_note(
+            visit.shop,
+            customer_id,
+            values.get("note", ""),
+            values.get("key", ""),
+            visit.staff.user_id,
+        ),
+    )
+    if status != forms.SAVED:
+        return await _customer(visit, customer_id, note=form, status=status)
+    return await _customer(visit, customer_id, toast="Note saved")
 
 
-def _points(typed: str) -> int:
-    """A whole number as people type it; 0 for anything else."""
-    plain = typed.replace(
-        "\u2212", "-"
-    )  # the typographic minus that phones and spreadsheets put in
-    return int(plain) if re.fullmatch(r"[+-]?[0-9]{1,12}", plain) else 0
+@admin_page
+async def download(visit: Visit) -> Response:
+    """The events a customer's page shows, all its pages, as a file for a spreadsheet."""
+    customer_id = _customer_id(visit)
+    chosen = filtering.events(visit.request.query_params, visit.timezone)
+    text = await spreadsheet.events(visit.shop, customer_id, chosen.asked, visit.timezone)
+    return spreadsheet.file(text, f"points-{customer_id}.csv")
 
 
 def _customer_id(visit: Visit) -> str:
@@ -189,9 +207,12 @@ def _customer_id(visit: Visit) -> str:
 
 
 routes: list[BaseRoute] = [
-    Route("/customers", listing.customers, name="customers"),
+    Page("/customers", listing.customers, "Customers"),
+    *bulk.routes,
     Route("/customers/{customer_id}", customer, name="customer"),
     Route("/customers/{customer_id}/adjust", adjust, methods=["POST"]),
     *redemptions.routes(_customer_id, _customer),
+    Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
+    Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,
 ]

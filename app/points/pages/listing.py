@@ -1,18 +1,22 @@
 """The merchant's list of customers: who they are, as core knows, with the figures of points."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.responses import Response
 
 from app import paging
 from app.core import reads as core_reads
-from app.core.reads import CustomerPage
+from app.core.reads import CustomerInfo, CustomerPage
 from app.paging import Cursor, Links
 from app.points.members import reads
 from app.points.members.lists import TOP_SIZE
+from app.points.pages import filtering
+from app.points.pages.filtering import Filtering
 from app.points.views import MemberList, MemberRow
 from app.resilience.reading import Reading
 from app.web import pages, wording
+from app.web.forms import Form
 from app.web.pages import Visit, admin_page
 
 SORTS = frozenset({"recent", "points", "name"})
@@ -29,6 +33,7 @@ class Listed:
     email: str
     is_deleted: bool
     figures: MemberRow | None  # None for a customer who never had points
+    last_order_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,11 @@ class CustomerList:
 @admin_page
 async def customers(visit: Visit) -> Response:
     query = visit.request.query_params
+    chosen = filtering.customers(query, visit.timezone)
     search = query.get("q", "").replace("\0", "").strip()[:SEARCH_LENGTH_MAX]
     sort = query.get("sort", "recent")
     sort = sort if sort in SORTS else "recent"
-    found = await _list(visit, search, sort)
+    found = await _list(visit, search, sort, chosen)
     return pages.render(
         visit,
         "points/customers.html",
@@ -54,15 +60,21 @@ async def customers(visit: Visit) -> Response:
         found=found.value,
         search=search,
         sort=sort,
+        chosen=Form("filter-", chosen.typed, chosen.problems),
+        is_chosen=not chosen.wanted.is_everybody and not search,
+        words=chosen.words,
     )
 
 
-async def _list(visit: Visit, search: str, sort: str) -> Reading[CustomerList]:
+async def _list(visit: Visit, search: str, sort: str, chosen: Filtering) -> Reading[CustomerList]:
     """Only the first page of the plain list is kept for bad days: searches would fill the cache
     without end.
     """
     shop, query = visit.shop, visit.request.query_params
     at = paging.cursor(query, 1) or paging.cursor(query, reads.MEMBER_KEYS)
+    if not search and not chosen.wanted.is_everybody:
+        double = at if at and len(at.keys) == reads.MEMBER_KEYS else None
+        return await pages.attempted(lambda: _chosen(shop, chosen, double))
     if not search and at is None:
         key = f"members:{sort}:{shop}"
         return await pages.read(
@@ -97,12 +109,32 @@ async def _load(visit: Visit, search: str, sort: str, at: Cursor | None) -> Cust
     return await _with_names(shop, await reads.newest_members(shop, double), count)
 
 
+async def _chosen(shop: str, chosen: Filtering, at: Cursor | None) -> CustomerList:
+    """Those the merchant asks for; where a page could not be filled, how far was looked."""
+    found = await reads.wanted_members(shop, chosen.wanted, at)
+    figures = dict(found.rows)
+    known = await core_reads.customers(shop, figures)
+    last = await core_reads.last_orders(shop, figures)
+    rows = [
+        _listed(one, known.get(one), row, last.get(one))
+        for one, row in found.rows
+        if row is not None or not (one in known and known[one].is_deleted)
+    ]
+    way = "latest order first" if chosen.wanted.is_by_order else "newest member first"
+    note = f"Customers {chosen.words}; {way}."
+    if found.looked_through:
+        note += f" {found.looked_through:,} customers were looked through; the next page goes on."
+    return CustomerList(rows, found.links, "", note)
+
+
 async def _with_figures(
     shop: str, people: CustomerPage, count: str, note: str = ""
 ) -> CustomerList:
-    figures = await reads.figures(shop, [one.customer_id for one in people.customers])
+    ids = [one.customer_id for one in people.customers]
+    figures = await reads.figures(shop, ids)
+    last = await core_reads.last_orders(shop, ids)
     rows = [
-        Listed(one.customer_id, one.name, one.email, one.is_deleted, figures.get(one.customer_id))
+        _listed(one.customer_id, one, figures.get(one.customer_id), last.get(one.customer_id))
         for one in people.customers
     ]
     return CustomerList(rows, people.links, count, note)
@@ -112,15 +144,26 @@ async def _with_names(shop: str, found: MemberList, count: str, note: str = "") 
     """A member core has not heard of yet is shown by number; one who was deleted before ever
     having points, not at all.
     """
-    known = await core_reads.customers(shop, [one.customer_id for one in found.members])
+    ids = [one.customer_id for one in found.members]
+    known = await core_reads.customers(shop, ids)
+    last = await core_reads.last_orders(shop, ids)
     rows = []
     for one in found.members:
         info = known.get(one.customer_id)
-        if info is None:
-            rows.append(Listed(one.customer_id, "", "", is_deleted=False, figures=one))
-        elif not info.is_deleted or one.sequence:
-            rows.append(Listed(one.customer_id, info.name, info.email, info.is_deleted, one))
+        if info is None or not info.is_deleted or one.sequence:
+            rows.append(_listed(one.customer_id, info, one, last.get(one.customer_id)))
     return CustomerList(rows, found.links, count, note)
+
+
+def _listed(
+    customer_id: str,
+    info: CustomerInfo | None,
+    figures: MemberRow | None,
+    last_order_at: datetime | None,
+) -> Listed:
+    if info is None:
+        return Listed(customer_id, "", "", is_deleted=False, figures=figures)
+    return Listed(customer_id, info.name, info.email, info.is_deleted, figures, last_order_at)
 
 
 def _order_note(found: MemberList, visit: Visit) -> str:

@@ -14,14 +14,14 @@ from starlette.routing import BaseRoute, Route
 from app.points.earning import actions as earning
 from app.points.earning import rules
 from app.points.members import reads
-from app.points.pages import conflicts
+from app.points.pages import conflicts, state
 from app.points.rewards import offers
 from app.points.views import Program, RewardView
 from app.resilience import reading
 from app.resilience.reading import Reading
 from app.web import forms, pages, wording
 from app.web.forms import Form
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 EXAMPLE_ORDER = Decimal("49.90")
 RULE_FIELDS = {
@@ -30,11 +30,16 @@ RULE_FIELDS = {
     "pending_days": "Hold points back for, days",
     "expiry_days": "Points expire after, days",
     "clawback": "When an order is refunded",
+    "returns": "When something comes back",
 }
 REWARD_FIELDS = {"title": "Name", "cost": "Costs", "amount_off": "Takes off"}
 ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
 # explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
 # refunded
+RETURNS = {
+    "goods": "The goods: they are back, whatever was paid for them",
+    "money": "The money: what you keep, such as a restocking fee, still earns",
+}
 CLAWBACKS = {
     "pending_only": (
         "Only points still held back",
@@ -75,7 +80,10 @@ async def ready(visit: Visit) -> Reading[Program]:
     if current.version and (current.currency, current.timezone) == (visit.currency, visit.timezone):
         return found
     made = await pages.attempt(
-        lambda: earning.ensure_program(visit.shop, visit.currency, visit.timezone), forms.CHANGES
+        lambda: earning.ensure_program(
+            visit.shop, visit.currency, visit.timezone, visit.stores.config.program_starts_as
+        ),
+        forms.CHANGES,
     )
     return found if made is None else reading.live(made)
 
@@ -121,6 +129,7 @@ async def _program(
         example=example_sentence(rule.values, visit.currency, visit.locale) if rule else "",
         roundings=ROUNDINGS,
         clawbacks=CLAWBACKS,
+        returns=RETURNS,
         rewards=[
             (row, reward if reward and reward_id == row.id else _reward_form(row, visit.locale))
             for row in rewards.value or []
@@ -142,6 +151,7 @@ def typed(program: Program) -> dict[str, str]:
         "expiry_days": "" if program.expiry_days is None else str(program.expiry_days),
         "clawback": program.clawback,
         "version": str(program.version),
+        "returns": program.returns,
     }
 
 
@@ -165,6 +175,7 @@ async def edit(visit: Visit) -> Response:
         "rate": forms.decimal(values["rate"], places_max=4, locale=visit.locale),
         "rounding": values["rounding"],
         "clawback": values["clawback"],
+        **({"returns": values["returns"]} if "returns" in values else {}),
         "pending_days": values["pending_days"] or "0",
         "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None,
     }
@@ -181,7 +192,14 @@ async def edit(visit: Visit) -> Response:
     status = await forms.change(form, save)
     if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
-    return await _program(visit, toast="Saved. It counts for orders paid from now on")
+    return await _program(visit, toast="Saved. It counts for orders placed from now on")
+
+
+@admin_page
+async def change_state(visit: Visit) -> Response:
+    """Start the programme, pause it, or let it go on."""
+    status, said = await state.change(visit)
+    return await _program(visit, status=status, toast=said)
 
 
 def _rule_problems(values: Mapping[str, str], locale: str) -> dict[str, str]:
@@ -208,6 +226,8 @@ def _rule_problems(values: Mapping[str, str], locale: str) -> dict[str, str]:
         found["rounding"] = "Please choose how to round."
     if values.get("clawback") not in CLAWBACKS:
         found["clawback"] = "Please choose what happens on a refund."
+    if values.get("returns", "goods") not in RETURNS:
+        found["returns"] = "Please choose what a return counts by."
     return found
 
 
@@ -232,7 +252,8 @@ def example_sentence(values: Mapping[str, str], currency: str, locale: str = "")
     rounding = values.get("rounding", "")
     if rate is None or not 0 < rate <= earning.RATE_MAX or rounding not in ROUNDINGS:
         return "Give a rate to see what an order would earn."
-    points = rules.points_for(rules.micros(str(EXAMPLE_ORDER)), rules.rate_units(rate), rounding)
+    base = (rules.micros(str(EXAMPLE_ORDER)), 1)
+    points = rules.points_for(base, rules.rate_units(rate), rounding)
     return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
 
 
@@ -285,9 +306,11 @@ async def switch_reward(visit: Visit) -> Response:
 
 
 routes: list[BaseRoute] = [
-    Route("/program", program, name="program"),
+    Page("/program", program, "Program"),
     Route("/program/edit", edit, methods=["POST"]),
     Route("/program/example", example),
+    Route("/program/state", change_state, methods=["POST"]),
+    *state.routes,
     Route("/program/rewards", save_reward, methods=["POST"]),
     Route("/program/rewards/{reward_id}", save_reward, methods=["POST"]),
     Route("/program/rewards/{reward_id}/switch", switch_reward, methods=["POST"]),

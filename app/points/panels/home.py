@@ -8,14 +8,24 @@ from app.core import reads as core_reads
 from app.points.members import reads
 from app.points.pages import chart, program
 from app.points.pages.chart import Chart
-from app.points.views import Overview, RewardView
+from app.points.views import Overview, Program, RewardView
 from app.resilience.reading import Reading
 from app.web import panels, wording
 from app.web.pages import Visit
 from app.web.panels import Attention, Home, Panel
 
 SERVICE = "points"
-DAYS = 30
+DAYS, PHONE_DAYS = 30, 10
+NOT_LIVE = {
+    "draft": (
+        "The program has not started yet",
+        "Orders are recorded and earn nothing until you start it.",
+    ),
+    "paused": (
+        "The program is paused",
+        "Orders are recorded and earn nothing, and rewards cannot be used.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,16 @@ class Figures:
 
     overview: Overview
     names: dict[str, str]  # by customer id; who is not in it is shown by number
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of setting the programme up; `path` is where it is done."""
+
+    title: str
+    text: str
+    path: str
+    is_done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,8 @@ class Shown:
     worth: str
     example: str  # what an order earns
     storefront: str  # its address
+    phone_chart: Chart  # of the newest days
+    steps: list[Step]  # of setting up, as long as some are left
 
 
 async def load(visit: Visit) -> Reading[Shown]:
@@ -50,7 +72,9 @@ async def load(visit: Visit) -> Reading[Shown]:
         panels.read(visit, SERVICE, "rewards", lambda: reads.rewards(shop), list[RewardView]),
     )
     example = program.example_of(current.value)
-    return figures.map(lambda found: _shown(found, rewards.value or [], example, visit))
+    return figures.map(
+        lambda found: _shown(found, rewards.value or [], example, current.value, visit)
+    )
 
 
 async def _figures(shop: str) -> Figures:
@@ -59,7 +83,13 @@ async def _figures(shop: str) -> Figures:
     return Figures(overview, names)
 
 
-def _shown(found: Figures, rewards: list[RewardView], example: str, visit: Visit) -> Shown:
+def _shown(
+    found: Figures,
+    rewards: list[RewardView],
+    example: str,
+    current: Program | None,
+    visit: Visit,
+) -> Shown:
     days = [(day.day, day.earned, day.spent) for day in found.overview.days]
     return Shown(
         found.overview,
@@ -71,7 +101,41 @@ def _shown(found: Figures, rewards: list[RewardView], example: str, visit: Visit
         _worth(rewards, found.overview, visit.currency),
         example,
         visit.stores.config.shopify_url.format(shop=visit.shop),
+        chart.draw_narrow(days[-PHONE_DAYS:]),
+        [] if current is None else _steps(current, rewards, found.overview),
     )
+
+
+def _steps(current: Program, rewards: list[RewardView], overview: Overview) -> list[Step]:
+    """What is left to set up, with what was done; nothing once all of it is."""
+    is_draft = current.state == "draft"
+    steps = [
+        Step(
+            "Look at the rules",
+            "How many points an order earns, when they can be spent and whether they expire.",
+            "/program",
+            is_done=not is_draft or current.edited_by not in {"", "Holdfast"},
+        ),
+        Step(
+            "Offer a reward",
+            "What points buy: an amount off the next order.",
+            "/program",
+            is_done=any(one.is_active for one in rewards),
+        ),
+        Step(
+            "Start the program",
+            "Until then orders are recorded and earn nothing. See it as a shopper first.",
+            "/program",
+            is_done=not is_draft,
+        ),
+        Step(
+            "See the first points",
+            "They appear within seconds of a paid order.",
+            "/customers",
+            is_done=bool(overview.newest),
+        ),
+    ]
+    return [] if all(one.is_done for one in steps) else steps
 
 
 def _worth(rewards: list[RewardView], overview: Overview, currency: str) -> str:
@@ -85,10 +149,14 @@ def _worth(rewards: list[RewardView], overview: Overview, currency: str) -> str:
 
 
 async def attention(visit: Visit) -> list[Attention]:
-    """Rewards that wait for their code."""
+    """A programme that is not live, and rewards that wait for their code."""
+    found = []
+    state = (await reads.program(visit.shop)).state
+    if state in NOT_LIVE:
+        found.append(Attention("warning", *NOT_LIVE[state], "Program", path="/program"))
     waiting = await reads.waiting_redemptions(visit.shop)
     if not waiting:
-        return []
+        return found
     title = (
         "1 reward is being prepared" if waiting == 1 else f"{waiting:,} rewards are being prepared"
     )
@@ -96,7 +164,7 @@ async def attention(visit: Visit) -> list[Attention]:
         "Their points are held until Shopify has made the discount code; Holdfast keeps "
         "trying by itself."
     )
-    return [Attention("warning", title, text, "Health")]
+    return [*found, Attention("warning", title, text, "Health")]
 
 
 HOME = Home(

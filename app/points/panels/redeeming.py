@@ -70,10 +70,19 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     held = await _hold(stores, caller.shop, caller.customer_id, ask)
     view = await _complete(request, held) if held.state == "held" else held
     body = {"redemption": balance.redemption(view, message=view.message)}
-    body["points"] = balance.points(await _balance_after(stores, caller.shop, caller.customer_id))
+    body["points"] = points(await _balance_after(stores, caller.shop, caller.customer_id))
     if view.state == "released":
         return RefusedError.status, {"error": {"code": "refused", "message": view.message}, **body}
     return (202 if view.state == "held" else 200), body
+
+
+def points(reading: Reading[Balance]) -> dict[str, Any]:
+    """The figures of a balance, with what is owed and the number of the newest movement: a wish
+    for a reward names it, so that two open widgets ask for the same redemption.
+    """
+    found = reading.value
+    owed, sequence = (found.debt, found.sequence) if found else (0, None)
+    return {**balance.points(reading), "debt": owed, "sequence": sequence}
 
 
 def _same_origin(request: Request) -> None:

@@ -1,46 +1,153 @@
 """What shoppers see of points: their balance, what it buys, and how it grows."""
 
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
 
 from app.db import Stores
+from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
-from app.points.members import reads
+from app.points.members import account, own, reads
 from app.points.panels import balance, redeeming
-from app.points.panels.balance import NOBODY, READS
-from app.points.views import Balance
-from app.resilience import cache
+from app.points.panels.balance import READS
+from app.points.views import Balance, Program, RewardView
+from app.resilience import cache, reading
 from app.resilience.memory import Memory
 from app.resilience.reading import Reading
 from app.web.api import Caller
 from app.web.shopper import Part
 
 BEHIND = "Updates are on their way."
+NOT_SHOWN = "This cannot be shown at this moment. Your points are safe; please try again soon."
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
 SHELF_FRESH_SECONDS = 5.0
+# a code used in an order that gave no points moved none: it goes from the list after this
+ACCOUNT_FRESH_SECONDS = 60.0
+PAGE_KEEP_SECONDS = 3_600
 MEMORY_ENTRIES_MAX = 4_096
-UNKNOWN: dict[str, Any] = {"points": NOBODY, "rewards": [], "ways_to_earn": [], "notices": [BEHIND]}
+PAUSED = "The program is paused. Your points are safe."
+# what shoppers see of a programme that is not live
+CLOSED: dict[str, dict[str, Any]] = {
+    "draft": {"rewards": [], "ways_to_earn": []},
+    "paused": {"rewards": [], "ways_to_earn": [], "notices": [PAUSED]},
+}
+NOBODY = redeeming.points(reading.unavailable())
+NO_ACCOUNT: dict[str, Any] = {
+    "redemptions": [],
+    "codes": [],
+    "codes_next": "",
+    "coming": [],
+    "ending": [],
+}
+NOT_KNOWN: dict[str, Any] = {**NO_ACCOUNT, "codes": None, "coming": None, "ending": None}
+UNKNOWN: dict[str, Any] = {
+    "points": NOBODY,
+    "rewards": [],
+    "ways_to_earn": [],
+    "notices": [BEHIND],
+    **NOT_KNOWN,
+}
+
+
+class Remembered(NamedTuple):
+    """An account as it was at a sequence of its member, with days in a time zone."""
+
+    sequence: int
+    time_zone: str
+    at: float  # seconds of this process' clock
+    told: dict[str, Any]
 
 
 async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
-    """Balance, redemptions and notices of somebody who is signed in; for everybody the offer."""
+    """Balance, codes, dates and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        return {"points": NOBODY, **shelf}
-    reading = await balance.balance(stores, caller.shop, caller.customer_id)
+        return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
+    found = await balance.balance(stores, caller.shop, caller.customer_id)
+    time_zone = shelf.get("time_zone", "")
     return {
-        "points": balance.points(reading),
+        "points": redeeming.points(found),
         **shelf,
-        "notices": await _notices(stores, caller.shop, reading),
-        "redemptions": await _redemptions(stores, caller.shop, caller.customer_id, reading.value),
+        "notices": [
+            *shelf.get("notices", ()),
+            *await _notices(stores, caller.shop, found),
+        ],
+        **await _account(stores, caller.shop, caller.customer_id, found.value, time_zone),
     }
 
 
-PART = Part("points", me, UNKNOWN, (("redemptions", {"POST": redeeming.redeem}),))
+async def history(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """A page of what happened to the points: `{"history": […], "next": "…"}`; `?after=` asks for
+    the page at that place.
+    """
+    place = account.history_place(request.query_params.get("after", ""))
+    shelf = await _shelf(request.state.stores, caller.shop)
+    time_zone = shelf.get("time_zone", "UTC")
+
+    async def load(customer_id: str) -> dict[str, Any]:
+        movements, after = await own.history(caller.shop, customer_id, time_zone, place)
+        return {"history": [asdict(one) for one in movements], "next": after}
+
+    return await _page(request, caller, f"history:{time_zone}:{place}", load)
 
 
-async def _notices(stores: Stores, shop: str, reading: Reading[Balance]) -> list[str]:
-    if reading.is_live:
+async def codes(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """A page of the codes behind those of `me`, in its shape: `{"codes": […], "next": "…"}`."""
+    place = account.code_place(request.query_params.get("after", ""))
+
+    async def load(customer_id: str) -> dict[str, Any]:
+        found, after = await own.codes(caller.shop, customer_id, place)
+        return {"codes": [balance.redemption(view) for view in found], "next": after}
+
+    return await _page(request, caller, f"codes:{place}", load)
+
+
+PART = Part(
+    "points",
+    me,
+    UNKNOWN,
+    (
+        ("redemptions", {"POST": redeeming.redeem}),
+        ("history", {"GET": history}),
+        ("codes", {"GET": codes}),
+    ),
+)
+
+
+async def _page(
+    request: Request,
+    caller: Caller,
+    name: str,
+    load: Callable[[str], Awaitable[dict[str, Any]]],
+) -> tuple[int, dict[str, Any]]:
+    """A page is right as long as the balance's sequence is, and kept under that number; it says
+    how old the balance is that it belongs to.
+    """
+    shop, customer_id = caller.shop, caller.customer_id
+    if customer_id is None:
+        raise UnauthorizedError("Please sign in to see your points.", code="sign_in")
+    stores: Stores = request.state.stores
+    found = await balance.balance(stores, shop, customer_id)
+    if found.value is None:
+        raise UnavailableError(NOT_SHOWN)
+    page: Reading[dict[str, Any]] = await cache.read_through(
+        stores.cache,
+        f"cache:{name}:{shop}:{customer_id}:{found.value.sequence}",
+        lambda: load(customer_id),
+        READS,
+        fresh_seconds=ACCOUNT_FRESH_SECONDS,
+        keep_seconds=PAGE_KEEP_SECONDS,
+    )
+    if page.value is None:
+        raise UnavailableError(NOT_SHOWN)
+    return 200, {**page.value, "as_of": found.as_of, "source": found.source}
+
+
+async def _notices(stores: Stores, shop: str, found: Reading[Balance]) -> list[str]:
+    if found.is_live:
         return []
     waiting = await backlog.remembered(stores, shop)
     if waiting.behind_since is None:
@@ -48,30 +155,45 @@ async def _notices(stores: Stores, shop: str, reading: Reading[Balance]) -> list
     return [BEHIND, f"{waiting.waiting:,} updates of this shop are waiting."]
 
 
-async def _redemptions(
-    stores: Stores, shop: str, customer_id: str, found: Balance | None
-) -> list[dict[str, Any]]:
-    """The newest redemptions. Each of their changes moves points, so that a list is right as
-    long as the balance's sequence is: it is remembered here and in the cache under that number,
-    and costs the warm path nothing.
+async def _account(
+    stores: Stores, shop: str, customer_id: str, found: Balance | None, time_zone: str
+) -> dict[str, Any]:
+    """Redemptions, codes and dates. Nearly each of their changes moves points, so that they are
+    right as long as the balance's sequence is: remembered here and in the cache under that number,
+    they cost the warm path nothing.
     """
-    remembered = _lists.get((shop, customer_id))
-    if found is None or (remembered and remembered[0] == found.sequence):
-        return remembered[1] if remembered else []
+    kept = _accounts.get((shop, customer_id))
+    told = kept.told if kept else NOT_KNOWN
+    if found is None or not time_zone or (kept and _is_right(kept, found, time_zone)):
+        return told
     if found.sequence == 0:
-        return []
+        return NO_ACCOUNT
 
-    async def load() -> list[dict[str, Any]]:
-        return [balance.redemption(view) for view in await reads.redemptions(shop, customer_id)]
+    async def load() -> dict[str, Any]:
+        loaded = await own.account(shop, customer_id, time_zone)
+        return {
+            "redemptions": [balance.redemption(view) for view in loaded.redemptions],
+            "codes": [balance.redemption(view) for view in loaded.codes],
+            "codes_next": loaded.codes_next,
+            "coming": [asdict(one) for one in loaded.coming],
+            "ending": [asdict(one) for one in loaded.ending],
+        }
 
-    key = f"cache:redemptions:{shop}:{customer_id}:{found.sequence}"
-    reading: Reading[list[dict[str, Any]]] = await cache.read_through(
-        stores.cache, key, load, READS, fresh_seconds=cache.KEEP_SECONDS
+    key = f"cache:account:{shop}:{customer_id}:{time_zone}:{found.sequence}"
+    page: Reading[dict[str, Any]] = await cache.read_through(
+        stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
     )
-    if reading.value is None:
-        return remembered[1] if remembered else []
-    _lists.put((shop, customer_id), (found.sequence, reading.value))
-    return reading.value
+    if page.value is None:
+        return told
+    now = time.monotonic()
+    _accounts.put((shop, customer_id), Remembered(found.sequence, time_zone, now, page.value))
+    return page.value
+
+
+def _is_right(kept: Remembered, found: Balance, time_zone: str) -> bool:
+    age_seconds = time.monotonic() - kept.at
+    is_same = (kept.sequence, kept.time_zone) == (found.sequence, time_zone)
+    return is_same and age_seconds < ACCOUNT_FRESH_SECONDS
 
 
 async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
@@ -83,41 +205,47 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     async def load() -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
-        return {
-            "rewards": [
-                {
-                    "id": reward.id,
-                    "title": reward.title,
-                    "cost": reward.cost,
-                    "amount_off": str(reward.amount_off),
-                    "currency": program.currency,
-                }
-                for reward in rewards
-            ],
-            "ways_to_earn": [
-                {
-                    "kind": "order",
-                    "points": f"{program.rate.normalize():f}",
-                    "per": "1",
-                    "currency": program.currency,
-                    "pending_days": program.pending_days,
-                }
-            ],
-        }
+        told = offer(program, rewards) if program.state == "live" else CLOSED[program.state]
+        return {"time_zone": program.timezone, **told}
 
-    reading: Reading[dict[str, Any]] = await cache.read_through(
+    found: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
-    shelf = reading.value or {"rewards": [], "ways_to_earn": []}
+    shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
 
 
+def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
+    """What these rules and rewards offer to shoppers."""
+    return {
+        "rewards": [
+            {
+                "id": reward.id,
+                "title": reward.title,
+                "cost": reward.cost,
+                "amount_off": str(reward.amount_off),
+                "currency": program.currency,
+            }
+            for reward in rewards
+        ],
+        "ways_to_earn": [
+            {
+                "kind": "order",
+                "points": f"{program.rate.normalize():f}",
+                "per": "1",
+                "currency": program.currency,
+                "pending_days": program.pending_days,
+            }
+        ],
+    }
+
+
 def forget() -> None:
     """Drop what this process remembers (for tests)."""
-    _lists.clear()
+    _accounts.clear()
     _shelves.clear()
 
 
-_lists: Memory[tuple[str, str], tuple[int, list[dict[str, Any]]]] = Memory(MEMORY_ENTRIES_MAX)
+_accounts: Memory[tuple[str, str], Remembered] = Memory(MEMORY_ENTRIES_MAX)
 _shelves: Memory[str, tuple[float, dict[str, Any]]] = Memory(MEMORY_ENTRIES_MAX)

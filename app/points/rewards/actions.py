@@ -29,9 +29,15 @@ SELECT_EARLIER = f"""
 SELECT {reads.REDEMPTION_COLUMNS}, request_hash FROM redemptions
  WHERE shop = $1 AND customer_id = $2 AND idempotency_key = $3
 """
-SELECT_REWARD = (
-    "SELECT id, title, cost, amount_off FROM rewards WHERE shop = $1 AND id = $2 AND is_active"
-)
+SELECT_REWARD = """
+SELECT id, title, cost, amount_off,
+       (SELECT state FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1) AS state
+  FROM rewards WHERE shop = $1 AND id = $2 AND is_active
+"""
+NOT_LIVE = {
+    "draft": "This programme has not started yet. Points can be used once it has.",
+    "paused": "This programme is paused. Your points are safe, and can be used when it goes on.",
+}
 INSERT_REDEMPTION = f"""
 INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, points, amount_off,
                          idempotency_key, request_hash, code, discount_gid, state, reason,
@@ -63,6 +69,7 @@ class Reward(NamedTuple):
     title: str
     cost: int
     amount_off: Decimal
+    state: str | None  # the programme's; None for a shop that never had rules of its own
 
 
 async def redeem(
@@ -80,7 +87,7 @@ async def redeem(
     Call it under a guard with the shopper as its `subject`, so that forty taps hold one connection
     and not forty; how long one of them waits for the member's row is the session's limit.
     Raises BadInputError, NotFoundError (reward), ConflictError (key used otherwise), RefusedError
-    (code `insufficient_points`), FrozenError, BusyMemberError.
+    (code `insufficient_points`, or `program_not_live`), FrozenError, BusyMemberError.
     """
     key = checked_key(idempotency_key)
     request_hash = fingerprint(reward_id)
@@ -97,6 +104,8 @@ async def redeem(
             raise ConflictError("This idempotency key was used for another reward already.")
         if row is None:
             reward = await _reward(conn, shop, reward_id)
+            if reward.state in NOT_LIVE:
+                raise RefusedError(NOT_LIVE[reward.state], code="program_not_live")
             account = batch.by_customer.get((shop, customer_id))
             request_id = text.clean(request_id, REQUEST_ID_LENGTH_MAX)
             row = await _hold(conn, batch, account, reward, key, request_hash, request_id)

@@ -92,7 +92,8 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         except NotSentError as error:
             _log("redemption stays held", lease, error)
             await _undo(lease, now)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the points stay held and it is tried again
+        except Exception as error:  # noqa: BLE001
+            # whatever it was, the points stay held and it is tried again
             _log("redemption stays held", lease, error)
             await _try_later(lease, now)
     return await view(redemption_id)
@@ -133,12 +134,14 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
             if found and found.is_ours and found.is_active:
                 await discounts.deactivate(stores, client, lease.shop, found.gid)
                 log.info("late code switched off", redemption_id=redemption_id, shop=lease.shop)
-    except Exception as error:  # noqa: BLE001 - looked for again, so long as there is hope of an answer
+    except Exception as error:  # noqa: BLE001
+        # looked for again, so long as there is hope of an answer
         _log("late code not looked for", lease, error)
         if lease.attempts < CLEANUPS_MAX:
             await _later(lease, now + timedelta(seconds=PAUSE_SECONDS_MAX_LATE))
             return
-        log.error("nobody knows whether a released code exists", redemption_id=redemption_id)  # noqa: TRY400 - logged above
+        said = "nobody knows whether a released code exists"
+        log.error(said, redemption_id=redemption_id)  # noqa: TRY400 - its traceback stands above
     await _later(lease, None)
 
 
@@ -204,7 +207,8 @@ def _log(what: str, lease: Lease, error: Exception) -> None:
 
 async def _try_later(lease: Lease, now: datetime) -> None:
     limit = PAUSE_SECONDS_MAX_LATE if now >= lease.give_up_at else PAUSE_SECONDS_MAX
-    pause_seconds = min(2.0 ** min(lease.attempts, 20), limit) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311
+    pause_seconds = min(2.0 ** min(lease.attempts, 20), limit) * jitter
     await _later(lease, now + timedelta(seconds=pause_seconds))
 
 

@@ -11,7 +11,7 @@ import msgspec
 from app import db
 from app.db import Connection, Stores
 from app.errors import NotFoundError
-from app.facts import OrderPaid
+from app.facts import OrderTold
 from app.points import facts
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
@@ -34,6 +34,13 @@ UPDATE redemptions SET state = 'used', updated_at = $4
   FROM unnest($1::text[], $2::text[], $3::text[]) AS given (shop, customer_id, code)
  WHERE redemptions.shop = given.shop AND redemptions.customer_id = given.customer_id
    AND redemptions.code = upper(given.code) AND state = 'captured'
+"""
+SELECT_UNMET = """
+SELECT source, name, unmet FROM grants
+ WHERE shop = $1 AND source = ANY($2::text[]) AND unmet > 0 ORDER BY source
+"""
+MEET = """
+UPDATE grants SET unmet = unmet - $3, forgiven = forgiven - $3 WHERE shop = $1 AND source = $2
 """
 GIVE_BACK = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,
@@ -95,7 +102,7 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
     return True
 
 
-async def use(conn: Connection, paid: Iterable[tuple[str, OrderPaid]], now: datetime) -> None:
+async def use(conn: Connection, paid: Iterable[tuple[str, OrderTold]], now: datetime) -> None:
     """The codes in the paid orders (shop, order) are used up: their shoppers need not see them
     any more.
     """
@@ -126,7 +133,8 @@ async def give_back(stores: Stores, redemption_id: str, reason: str) -> bool:
         restored = await _put_back(conn, held)
         for lot in restored:
             batch.add(lot)
-        batch.repay(account, restored, held.source, held.points, batch.now)
+        left = held.points - await _take_unmet(conn, batch, account, held, restored)
+        batch.repay(account, restored, held.source, left, batch.now)
         await batch.write(conn)
         await conn.execute(GIVE_BACK, held.id, reason, batch.now, batch.now + LOOK_AGAIN_AFTER)
     await balances.publish(stores, [account], batch.now)
@@ -178,9 +186,40 @@ async def _lock(conn: Connection, batch: Batch, redemption_id: str) -> tuple[Red
     return held, batch.accounts[held.member_id]
 
 
+async def _take_unmet(
+    conn: Connection, batch: Batch, account: Account, held: Redemption, restored: list[lots.Lot]
+) -> int:
+    """Points of an order that was refunded while they were held, and that the policy would have
+    taken, go now; how many.
+    """
+    returned = dict(msgspec.json.decode(held.allocations))
+    by_grant: dict[str, list[lots.Lot]] = {}
+    for lot in restored:
+        by_grant.setdefault(lots.grant_of(lot), []).append(lot)
+    taken_in_all = 0
+    for row in await conn.fetch(SELECT_UNMET, account.shop, list(by_grant)):
+        left = taken = min(row["unmet"], sum(returned[lot.id] for lot in by_grant[row["source"]]))
+        for lot in by_grant[row["source"]]:
+            part = min(left, returned[lot.id])
+            if part:
+                lot.take(part)
+                left -= part
+        source = f"{held.source}:{row['source']}"
+        why = {**held.why, "order_name": row["name"], "order_id": row["source"].partition(":")[2]}
+        batch.move(
+            account, source, "reverse.returned", "available", "reversed", taken, why, batch.now
+        )
+        batch.facts.append(
+            facts.made("points.reversed", account, source, taken, held.request_id, forgiven=0)
+        )
+        await conn.execute(MEET, account.shop, row["source"], taken)
+        taken_in_all += taken
+    return taken_in_all
+
+
 async def _put_back(conn: Connection, held: Redemption) -> list[lots.Lot]:
     allocations = dict(msgspec.json.decode(held.allocations))
-    found = await lots.by_ids(conn, allocations)
+    found = sorted(await lots.by_ids(conn, allocations), key=lambda lot: lot.id)
     for lot in found:
         lot.put_back(allocations[lot.id])
     return found

@@ -181,7 +181,8 @@ async def test_answers_tell_the_cost_and_an_empty_bucket_is_throttled_with_statu
     answer = await ask(store, "{ shop { name plan { publicDisplayName } } }")
     cost = answer.json()["extensions"]["cost"]
     assert (cost["requestedQueryCost"], cost["throttleStatus"]["maximumAvailable"]) == (2, 2000.0)
-    budgets: graphql.Budgets = store.http._transport.app.state.budgets  # type: ignore[attr-defined] # the ASGI app
+    # the ASGI app
+    budgets: graphql.Budgets = store.http._transport.app.state.budgets  # type: ignore[attr-defined]
     budgets.take(SHOP, 2500)
     answer = await ask(store, "{ shop { name } }")
     assert answer.status_code == 200

@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 import uvicorn
 from playwright.async_api import Page, async_playwright, expect
@@ -18,10 +15,10 @@ from starlette.routing import Route
 
 from devstore import main
 from local import servers
+from tests.browser.chromium import ARGUMENTS, executable
 from tests.devstore.conftest import settings_for
 from tests.devstore.test_processes import state_becomes
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGE = """<!doctype html><title>Page {path}</title><meta name="shopify-api-key" content="dev-key">
 <script src="{bridge}"></script>
 <s-app-nav><s-link href="/" rel="home">Home</s-link><s-link
@@ -69,17 +66,8 @@ async def serving(app: Starlette, port: int) -> AsyncIterator[None]:
         await task
 
 
-@pytest.fixture
-def chromium() -> str:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("There is no chromium, and REQUIRE_BROWSER=1 asks for one.")
-        pytest.skip("There is no chromium on this machine.")
-    return CHROMIUM
-
-
 @pytest_asyncio.fixture
-async def page(chromium: str, tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
+async def page(tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
     store_port, app_port = servers.free_port(), servers.free_port()
     app = App(f"http://127.0.0.1:{store_port}/app-bridge.js")
     routes = [Route("/api", app.api), Route("/{path:path}", app.page)]
@@ -91,7 +79,7 @@ async def page(chromium: str, tmp_path: Path, socket_path: Path) -> AsyncIterato
         serving(main.make_app(settings), store_port),
         async_playwright() as playwright,
     ):
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
         context = await browser.new_context(base_url=f"http://127.0.0.1:{store_port}")
         made = await context.new_page()
         made.set_default_timeout(10_000)

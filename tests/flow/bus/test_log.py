@@ -283,3 +283,15 @@ async def test_a_reader_is_woken_and_does_not_have_to_look(service: Service) -> 
     assert asyncio.get_running_loop().time() - began < 0.5
     stop.set()
     await asyncio.wait_for(working, 5)
+
+
+async def test_two_keepers_at_once_do_no_harm(stores: db.Stores) -> None:
+    day = datetime.now(UTC).date() + timedelta(days=40)
+    for _ in range(3):  # one may fail where both make the same partition; it looks again
+        await asyncio.gather(keeper.keep(day), keeper.keep(day), return_exceptions=True)
+    await keeper.keep(day)
+    made = {f"facts_{day + timedelta(days=ahead):%Y%m%d}" for ahead in range(8)}
+    async with db.connection() as connection:
+        found = {row["name"] for row in await connection.fetch(keeper.PARTITIONS, "facts")}
+    assert made <= found
+    await keeper.keep(datetime.now(UTC).date())

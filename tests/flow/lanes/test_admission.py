@@ -13,7 +13,7 @@ from app.flow.lanes import lane, spill
 from app.flow.lanes.admission import Admission
 from app.resilience import deadline
 from tests.flow.helpers import until
-from tests.flow.lanes.test_lane import ALICE, BOB, item, items
+from tests.flow.lanes.numbered import ALICE, BOB, item, items
 from tests.paused import paused
 
 NOWHERE = "redis://127.0.0.1:9/0"

@@ -6,7 +6,7 @@ from app import db
 from app.flow import dead_letters
 from app.flow.lanes import bodies, ingest
 from tests.flow.helpers import letters, make_letters_due
-from tests.flow.lanes.drains import BOB, admit, drain_once, fact_ids, item, translate
+from tests.flow.lanes.drains import BOB, admit, drain_once, fact_ids, item, known, translate
 
 BODY = b'{"order": 1001, "of": "Alice", "padding": "' + b"x" * 64 + b'"}'
 
@@ -45,7 +45,7 @@ async def test_a_merchant_who_replays_such_a_letter_gains_nothing(stores: db.Sto
     await dead_letters.replay_all(BOB)
     await make_letters_due()
     await stores.cache.flushall()
-    await dead_letters.retry_due("ingest", ingest.replayer(translate))
+    await dead_letters.retry_due("ingest", ingest.replayer(translate, known))
     assert await fact_ids() == ["w1"]
     assert [letter["state"] for letter in await letters()] == ["dead"]
 

@@ -12,21 +12,16 @@ import asyncpg
 import msgspec
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from structlog.testing import capture_logs
 
 from app import db
-from app.flow import dead_letters
 from app.flow.lanes import backlog, ingest, lane, spill
 from app.flow.lanes import receipts as written
 from app.flow.lanes.lane import LaneItem
 from app.resilience import health
-from tests.flow.helpers import letters, make_letters_due
 from tests.flow.lanes.clock import later
 from tests.flow.lanes.drains import (
     ALICE,
     BOB,
-    STRANGER,
-    Fact,
     admit,
     drain_once,
     emitted,
@@ -160,110 +155,6 @@ async def test_two_drains_with_the_same_webhooks_neither_double_them_nor_deadloc
     assert await lane.lane_length(stores.queue, ALICE) == 0
 
 
-async def test_what_cannot_be_translated_is_set_aside_with_its_reason_and_holds_up_nobody(
-    stores: db.Stores,
-):
-    await admit(stores, item("w1"), item("bad", body=b"poison"), item("w2"), item("w3", BOB))
-    await drain_once(stores)
-    assert sorted(await fact_ids()) == ["w1", "w2", "w3"]
-    assert (await receipts())["bad"] == "dead"
-    (letter,) = await letters()
-    assert (letter["service"], letter["shop"], letter["reference"]) == ("ingest", ALICE, "bad")
-    assert (letter["state"], letter["reason"]) == ("dead", "This payload is poison.")
-    assert lane.decode_item(bytes(letter["payload"])).body == b"poison"
-
-
-async def test_a_webhook_set_aside_becomes_facts_when_it_is_replayed_after_the_repair(
-    stores: db.Stores,
-):
-    await admit(stores, item("bad", body=b"poison"))
-    await drain_once(stores)
-    (letter,) = await letters()
-    await dead_letters.replay(ALICE, letter["id"])
-    await dead_letters.retry_due("ingest", ingest.replayer(translate))
-    assert (await letters())[0]["state"] == "dead", "it is still poison"
-    assert await fact_ids() == []
-
-    def repaired(found):
-        return [Fact("order.paid", {"id": found.webhook_id})]
-
-    for _ in range(2):
-        await dead_letters.replay(ALICE, letter["id"])
-        await dead_letters.retry_due("ingest", ingest.replayer(repaired))
-    assert await fact_ids() == ["bad"]
-    assert (await letters())[0]["state"] == "done"
-    assert await receipts() == {"bad": "facts"}
-
-
-async def test_a_webhook_the_database_refuses_is_set_aside_and_the_rest_of_its_batch_is_written(
-    stores, monkeypatch
-):
-    append = written.fact_log.append
-
-    async def refuse_w2(connection, events):
-        if any(b'"w2"' in bytes(one.data) for one in events):
-            raise asyncpg.DataError("a value the database does not take")
-        await append(connection, events)
-
-    monkeypatch.setattr(written.fact_log, "append", refuse_w2)
-    await admit(stores, item("w1"), item("w2"), item("w3"), item("b1", BOB))
-    assert await drain_once(stores) == 4
-    assert sorted(await fact_ids()) == ["b1", "w1", "w3"]
-    assert await receipts() == {"w1": "facts", "w2": "dead", "w3": "facts", "b1": "facts"}
-    assert [letter["reference"] for letter in await letters()] == ["w2"]
-    assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
-
-
-async def test_a_failure_that_may_pass_is_tried_again_by_itself(stores: db.Stores, monkeypatch):
-    def shaky(_item):
-        raise RuntimeError("a bug of ours")
-
-    await admit(stores, item("w1"))
-    await ingest.drain_once(stores, shaky, known)
-    assert [letter["state"] for letter in await letters()] == ["waiting"]
-    await make_letters_due()
-    assert await dead_letters.retry_due("ingest", ingest.replayer(translate)) == 1
-    assert await fact_ids() == ["w1"]
-
-
-async def test_bytes_in_a_lane_that_are_no_webhook_are_set_aside(stores: db.Stores):
-    await admit(stores, item("w1"))
-    await stores.queue.lset(f"lane:{ALICE}", 0, b"garbage")
-    await admit(stores, item("w2"))
-    await drain_once(stores)
-    assert await fact_ids() == ["w2"]
-    (letter,) = await letters()
-    assert bytes(letter["payload"]) == b"garbage"
-    assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
-
-
-async def test_an_unknown_topic_is_recorded(stores: db.Stores):
-    await admit(stores, item("w1", topic="carts/update"))
-    await drain_once(stores)
-    assert await receipts() == {"w1": "unknown"}
-    assert await fact_ids() == []
-
-
-async def test_a_shop_that_never_installed_us_is_recorded_without_facts_except_about_the_account(
-    stores,
-):
-    await admit(stores, item("w1", STRANGER), item("bad", STRANGER, body=b"poison"))
-    await admit(
-        stores,
-        item("gone", STRANGER, topic="app/uninstalled"),
-        item("erase", STRANGER, topic="shop/redact"),
-    )
-    await drain_once(stores)
-    assert await receipts() == {
-        "w1": "recorded",
-        "bad": "recorded",
-        "gone": "facts",
-        "erase": "facts",
-    }
-    assert await fact_ids() == ["gone", "erase"]
-    assert await letters() == []
-
-
 async def test_a_drain_goes_on_while_something_is_due_and_then_ends(stores: db.Stores, monkeypatch):
     monkeypatch.setattr(ingest, "LINGER_SECONDS", 0.02)
     small = replace(stores, config=replace(stores.config, drain_batch=4))
@@ -312,18 +203,6 @@ async def test_a_batch_that_takes_longer_than_its_lease_is_not_drained_by_anothe
     assert await drain_once(stores) == 0
     assert await first == 2
     assert calls == [2]
-
-
-async def test_webhooks_of_another_api_version_are_taken_and_announced_once(stores: db.Stores):
-    strange = [
-        msgspec.structs.replace(item(f"w{number}"), api_version="2031-01") for number in range(2)
-    ]
-    with capture_logs() as lines:
-        for one in strange:
-            await admit(stores, one)
-            await drain_once(stores)
-    assert [line["version"] for line in lines if "version" in line] == ["2031-01"]
-    assert await fact_ids() == ["w0", "w1"]
 
 
 async def test_a_webhook_delivered_again_after_midnight_has_no_second_effect(stores: db.Stores):

@@ -7,7 +7,7 @@ import pytest
 from app import db
 from app.flow.lanes import backlog, lane
 from tests.flow.lanes.clock import later
-from tests.flow.lanes.test_lane import ALICE, BOB, CHARLIE, admit, drain, item, items
+from tests.flow.lanes.numbered import ALICE, BOB, CHARLIE, admit, drain, item, items
 
 
 async def test_a_webhook_is_remembered_for_four_hours_and_forgotten_after_six(

@@ -2,9 +2,9 @@
 
 from app.toy import reads
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from app.web.pages import Visit, admin_page
+from app.web.pages import Page, Visit, admin_page
 
 
 @admin_page
@@ -12,4 +12,4 @@ async def toy(visit: Visit) -> Response:
     return PlainTextResponse(f"{await reads.orders(visit.shop)} paid orders")
 
 
-routes: list[BaseRoute] = [Route("/toy", toy, name="toy")]
+routes: list[BaseRoute] = [Page("/toy", toy, "Counted")]

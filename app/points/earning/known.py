@@ -1,0 +1,139 @@
+"""What is known of an order, fact by fact: newer facts win, older ones add what was missing."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace as _with
+
+from app.facts import OrderLine
+from app.points import facts
+from app.points.earning import rules
+from app.points.earning.rules import Known, Line
+from app.points.facts import Cause, News, Refunded, Told
+
+NOTHING = Known()
+# of an order that never was paid so far nothing need be kept: before that only its end counts
+UNPAID = frozenset({"pending", "authorized", "voided", "expired", ""})
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What is known of an order after a fact, and what that fact was."""
+
+    known: Known
+    cause: Cause
+    lines: Sequence[OrderLine] = ()  # as they were told, with their titles
+    refunds: Mapping[str, Refunded] = {}
+
+
+def stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
+    """What comes to be known of an order, one stage a fact that may move points."""
+    found = []
+    for told in sorted(news.told, key=_at) if len(news.told) > 1 else news.told:
+        if known is NOTHING and told.order.financial_status in UNPAID:
+            continue
+        order, trace = told.order, told.event.trace
+        refunds = {}
+        if order.refunds:
+            refunds = {one.refund_id: facts.refunded(one, told.at, trace) for one in order.refunds}
+        after = with_order(known, told, refunds)
+        if known is NOTHING or _moves(known, after):
+            cause = Cause(f"order:{order.order_id}", told.at, trace)
+            found.append(Stage(after, cause, order.lines, refunds))
+        known = after
+    for refund_id, one in news.refunds.items():
+        if refund_id not in known.refunds:
+            known = _with(known, refunds={**known.refunds, refund_id: one.back})
+            found.append(Stage(known, one.cause, (), {refund_id: one}))
+    for edit_id, (removed, cause) in news.edits.items():
+        if edit_id not in known.edits:
+            known = _with(known, edits={**known.edits, edit_id: removed})
+            found.append(Stage(known, cause))
+    if news.ended and not known.ended:
+        known = _with(known, ended=news.ended.source.partition(":")[0])
+        found.append(Stage(known, news.ended))
+    return known, found
+
+
+def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Known:
+    """`known` with what an order says of itself; what it says replaces older words of it, its
+    refunds are added to those known.
+    """
+    order = told.order
+    lines = [
+        Line(
+            line.line_id,
+            line.quantity,
+            line.quantity if line.kept is None else min(line.kept, line.quantity),
+            max(0, rules.micros(line.amount)),
+            rules.micros(line.tax) if line.tax != "0" else 0,
+        )
+        for line in order.lines
+        if not (line.gift_card or line.tip) and line.quantity > 0
+    ]
+    outstanding = rules.micros(order.outstanding) if order.outstanding != "0" else 0
+    paid_at = told.at if order.is_paid and not order.is_old else None
+    if known is NOTHING and not refunds:
+        return Known(
+            told.at,
+            order.processed_at,
+            paid_at,
+            order.customer_id or None,
+            told.at if order.customer_id else None,
+            lines,
+            len(order.lines) - len(lines),
+            max(0, outstanding),
+            max(0, -outstanding),
+            order.currency,
+            order.test,
+        )
+    changed: dict[str, Any] = {}
+    is_newest = known.at is None or told.at > known.at
+    if told.at == known.at:  # Shopify's clock tells seconds: what has happened more is later
+        is_newest = _progress(lines, outstanding) > _progress(known.lines, known.outstanding)
+    if is_newest:
+        changed = {
+            "at": told.at,
+            "placed_at": order.processed_at or known.placed_at,
+            "lines": lines,
+            "excluded": len(order.lines) - len(lines),
+            "outstanding": max(0, outstanding),
+            "currency": order.currency,
+            "is_test": order.test,
+        }
+    if paid_at is not None and (known.paid_at is None or paid_at < known.paid_at):
+        changed["paid_at"] = paid_at
+    if order.customer_id and (known.customer_at is None or told.at > known.customer_at):
+        changed["customer_id"], changed["customer_at"] = order.customer_id, told.at
+    if -outstanding > known.owed:
+        changed["owed"] = -outstanding
+    if refunds:
+        fresh = {name: one.back for name, one in refunds.items()}
+        both = known.refunds | fresh if is_newest else fresh | known.refunds
+        if both != known.refunds:
+            changed["refunds"] = both
+    return _with(known, **changed) if changed else known
+
+
+def _progress(lines: Sequence[Line], outstanding: int) -> tuple[int, int, int]:
+    """Pieces are only ever added, and gone for good; what is outstanding is paid after that."""
+    there = sum(line.quantity for line in lines)
+    return there, there - sum(line.kept for line in lines), -max(0, outstanding)
+
+
+def _moves(before: Known, after: Known) -> bool:
+    """Whether the difference may be one in points."""
+    return (
+        before.lines != after.lines
+        or before.outstanding != after.outstanding
+        or before.owed != after.owed
+        or before.refunds != after.refunds
+        or before.customer_id != after.customer_id
+        or (before.paid_at is None) != (after.paid_at is None)
+        or before.is_test != after.is_test
+    )
+
+
+def _at(told: Told) -> datetime:
+    return told.at

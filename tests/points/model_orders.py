@@ -1,0 +1,108 @@
+"""What an order is worth, the slow and obvious way: in fractions, from all that was told of it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP
+from fractions import Fraction
+
+from tests.points.lives import Message, Refund, Snapshot
+
+ROUNDINGS = {"down": ROUND_FLOOR, "nearest": ROUND_HALF_UP, "up": ROUND_CEILING}
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
+class Rules:
+    rate: str = "1"
+    rounding: str = "down"
+    pending_days: int = 0
+    expiry_days: int | None = None
+    clawback: str = "within_balance"
+
+
+@dataclass
+class Lot:
+    source: str
+    remaining: int
+    is_pending: bool
+    available_at: datetime
+    expires_at: datetime | None
+
+
+class Order:
+    """All that was told of an order, and what became of its points."""
+
+    def __init__(self, rules: Rules, placed: datetime) -> None:
+        self.rules = rules
+        self.placed = placed
+        self.snapshots: list[Snapshot] = []
+        self.refunds: dict[str, Refund] = {}
+        self.is_cancelled = False
+        self.owner: str | None = None
+        self.counted: dict[str, Refund] = {}
+        self.was_cancelled = False
+        self.given = self.asked = self.forgiven = self.unmet = self.lapsed = self.revision = 0
+
+    @property
+    def net(self) -> int:
+        return self.given - self.asked
+
+    def hear(self, message: Message) -> None:
+        if message.refund is not None:
+            self.refunds.setdefault(*message.refund)
+        self.is_cancelled = self.is_cancelled or message.is_cancelled
+        if (told := message.snapshot) is not None:
+            knows_nothing = not (self.snapshots or self.refunds or self.is_cancelled)
+            if not (knows_nothing and told.status == "pending"):
+                self.snapshots.append(told)
+                self.refunds = self.refunds | told.refunds
+
+    def paid_at(self) -> datetime | None:
+        paid = [one.at for one in self.snapshots if one.status in {"paid", "partially_refunded"}]
+        return self.placed + timedelta(seconds=min(paid)) if paid else None
+
+    def customer(self) -> str | None:
+        named = [one for one in self.snapshots if one.customer]
+        return max(named, key=lambda one: one.at).customer if named else None
+
+    def target(self, refunds: dict[str, Refund]) -> int:
+        exact = self.worth(refunds) * Fraction(self.rules.rate) / 100
+        rounding = ROUNDINGS[self.rules.rounding]
+        # a fraction is no decimal: only whether it is whole, and on which side of a half
+        whole, rest = (
+            exact.numerator // exact.denominator,
+            exact - exact.numerator // exact.denominator,
+        )
+        if rounding == ROUND_CEILING:
+            return whole + (rest > 0)
+        return whole + (rounding == ROUND_HALF_UP and rest >= Fraction(1, 2))
+
+    def worth(self, refunds: dict[str, Refund]) -> Fraction:
+        """Cents of merchandise that stand and are paid, if of its refunds these alone had been."""
+        newest = max(self.snapshots, key=lambda one: one.at)
+        unpaid = Fraction(max(0, newest.outstanding))
+        owed = max(0, *(-one.outstanding for one in self.snapshots), 0)
+        net = gross = Fraction(0)
+        for line in reversed(newest.lines):
+            if line.kind != "goods":
+                continue
+            recorded = sum(one.pieces.get(line.name, 0) for one in self.refunds.values())
+            back = sum(one.pieces.get(line.name, 0) for one in refunds.values())
+            back += max(0, line.quantity - line.kept - recorded)
+            part = Fraction(max(0, line.quantity - back), line.quantity)
+            without = line.net(is_included=newest.is_included)
+            costs = (without + line.tax) * part
+            micros = Fraction(-(-costs * 10_000 // 1), 10_000)  # what is owing, in millionths
+            paid = max(Fraction(0), micros - unpaid)
+            if unpaid and costs:
+                unpaid -= micros - paid
+                share = Fraction(1) if paid == micros else paid / micros
+                net += without * part * share
+                gross += costs if paid == micros else paid
+            else:
+                net += without * part
+                gross += costs
+        given = -sum(one.net for one in refunds.values()) - owed
+        if given > 0:
+            net = net * max(Fraction(0), gross - given) / gross if gross else Fraction(0)
+        return net

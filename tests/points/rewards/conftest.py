@@ -1,0 +1,14 @@
+"""Shopify as the tests of redemptions find it."""
+
+import pytest
+
+from app import db
+from app.points.rewards import discounts
+from tests.points.rewards.discounts import Shopify
+
+
+@pytest.fixture
+def shopify(stores: db.Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
+    stand_in = Shopify()
+    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
+    return stand_in

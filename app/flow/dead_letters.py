@@ -277,10 +277,8 @@ def _history(before: list[dict[str, str]], reason: str) -> str:
 
 
 async def replay(shop: str, letter_id: int) -> None:
-    """Ask for another try of one letter now; its service takes it up within a second or two.
-
-    Asking again changes nothing, nor does asking for one that was handled. Raises NotFoundError
-    when the shop has no such letter.
+    """Ask for another try of one letter now, within a second or two. Asking again changes nothing,
+    nor does asking for one that was handled. Raises NotFoundError when there is none.
     """
     is_id = 0 < letter_id <= ID_MAX
     if not is_id or (

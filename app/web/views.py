@@ -46,6 +46,5 @@ environment.filters.update(
     local=wording.local,
     age=wording.age,
     money=wording.money,
-    moment=datetime.fromisoformat,
     number=lambda value: f"{value:,}",
 )

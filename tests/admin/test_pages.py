@@ -134,7 +134,7 @@ async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
 
 
 async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_there(alice) -> None:
-    titles = ("Home", "Customers", "Program", "Status")
+    titles = ("Home", "Customers", "Program", "Health")
     for path, title in zip(("/", "/customers", "/program", "/status"), titles, strict=True):
         answer = await alice.get(path)
         assert f"Holdfast {' '.join(titles)}" in text(answer)

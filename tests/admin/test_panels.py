@@ -115,7 +115,7 @@ async def test_what_a_service_cannot_say_of_what_needs_the_merchant_hides_nothin
         raise ConnectionResetError
 
     async def other(_visit: Visit) -> list[panels.Attention]:
-        return [panels.Attention("warning", "Something of core", "Look at it.", "Status")]
+        return [panels.Attention("warning", "Something of core", "Look at it.", "Health")]
 
     monkeypatch.setattr(
         home,

@@ -1,5 +1,5 @@
 """Four pages stay open in a browser while each part stops and starts: what each of them showed,
-second by second. With PAGES_DURING_STOPS=1 the tables are written to docs/.
+second by second, in tables that PAGES_DURING_STOPS=1 writes to docs/.
 """
 
 import os

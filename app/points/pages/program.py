@@ -1,10 +1,7 @@
 """The merchant's page about the programme: how points are earned and kept, and what they buy."""
 
 import asyncio
-import re
 import uuid
-from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import markupsafe
@@ -12,57 +9,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.points.earning import actions as earning
-from app.points.earning import rules
 from app.points.members import reads
-from app.points.pages import conflicts, state
+from app.points.pages import conflicts, rule_form, state
 from app.points.rewards import offers
 from app.points.views import Program, RewardView
 from app.resilience import reading
 from app.resilience.reading import Reading
-from app.web import forms, pages, wording
+from app.web import forms, pages
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
-EXAMPLE_ORDER = Decimal("49.90")
-RULE_FIELDS = {
-    "rate": "Points for each unit spent",
-    "rounding": "When it is not a whole number",
-    "pending_days": "Hold points back for, days",
-    "expiry_days": "Points expire after, days",
-    "clawback": "When an order is refunded",
-    "returns": "When something comes back",
-}
 REWARD_FIELDS = {"title": "Name", "cost": "Costs", "amount_off": "Takes off"}
-ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
-# explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
-# refunded
-RETURNS = {
-    "goods": "The goods: they are back, whatever was paid for them",
-    "money": "The money: what you keep, such as a restocking fee, still earns",
-}
-CLAWBACKS = {
-    "pending_only": (
-        "Only points still held back",
-        (
-            "Released points stay with the customer. Example: the 50 points were released already, "
-            "so nothing is taken."
-        ),
-    ),
-    "within_balance": (
-        "As much as the customer still has",
-        (
-            "Never below zero. Example: 10 of the 50 points are left, so 10 are taken and 40 are "
-            "forgiven."
-        ),
-    ),
-    "debt": (
-        "Everything, if need be as a debt",
-        (
-            "What is missing is owed and paid by the next points earned. Example: 10 are "
-            "taken, and 40 are owed."
-        ),
-    ),
-}
 
 
 async def ready(visit: Visit) -> Reading[Program]:
@@ -116,7 +73,7 @@ async def _program(
     )
     current = rules_now.value
     if rule is None and current:
-        rule = Form("rule-", conflicts.written(typed(current), visit.locale))
+        rule = Form("rule-", conflicts.written(rule_form.typed(current), visit.locale))
     return pages.render(
         visit,
         "points/program.html",
@@ -126,10 +83,12 @@ async def _program(
         toast=toast,
         program=current,
         rule=rule,
-        example=example_sentence(rule.values, visit.currency, visit.locale) if rule else "",
-        roundings=ROUNDINGS,
-        clawbacks=CLAWBACKS,
-        returns=RETURNS,
+        example=rule_form.example_sentence(rule.values, visit.currency, visit.locale)
+        if rule
+        else "",
+        roundings=rule_form.ROUNDINGS,
+        clawbacks=rule_form.CLAWBACKS,
+        returns=rule_form.RETURNS,
         rewards=[
             (row, reward if reward and reward_id == row.id else _reward_form(row, visit.locale))
             for row in rewards.value or []
@@ -140,19 +99,6 @@ async def _program(
         else Form("reward-new-", {"key": str(uuid.uuid4())}),
         history=history.value or [],
     )
-
-
-def typed(program: Program) -> dict[str, str]:
-    """The rules as the form shows them."""
-    return {
-        "rate": f"{program.rate.normalize():f}",
-        "rounding": program.rounding,
-        "pending_days": str(program.pending_days),
-        "expiry_days": "" if program.expiry_days is None else str(program.expiry_days),
-        "clawback": program.clawback,
-        "version": str(program.version),
-        "returns": program.returns,
-    }
 
 
 def _reward_form(row: RewardView, locale: str) -> Form:
@@ -168,7 +114,7 @@ def _reward_form(row: RewardView, locale: str) -> Form:
 @admin_page
 async def edit(visit: Visit) -> Response:
     values = await forms.read_form(visit.request)
-    form = Form("rule-", values, _rule_problems(values, visit.locale))
+    form = Form("rule-", values, rule_form.problems(values, visit.locale))
     if form.problems:
         return await _program(visit, rule=form, status=422)
     changed: dict[str, Any] = {
@@ -185,8 +131,8 @@ async def edit(visit: Visit) -> Response:
         try:
             await earning.edit_program(visit.shop, changed, by, conflicts.seen(values))
         except earning.StaleRulesError as error:
-            theirs = conflicts.written(typed(error.current), visit.locale)
-            conflicts.show(form, theirs, RULE_FIELDS)
+            theirs = conflicts.written(rule_form.typed(error.current), visit.locale)
+            conflicts.show(form, theirs, rule_form.FIELDS)
             raise
 
     status = await forms.change(form, save)
@@ -202,59 +148,15 @@ async def change_state(visit: Visit) -> Response:
     return await _program(visit, status=status, toast=said)
 
 
-def _rule_problems(values: Mapping[str, str], locale: str) -> dict[str, str]:
-    found = {}
-    rate = forms.decimal(values.get("rate", ""), places_max=4, locale=locale)
-    if rate is None or not 0 < rate <= earning.RATE_MAX:
-        found["rate"] = (
-            f"Please give a number above 0 and up to {earning.RATE_MAX:,}, with at most four "
-            f"decimals, such as 1 or {forms.written('2.5', locale)}."
-        )
-    for name in ("pending_days", "expiry_days"):
-        if (
-            not re.fullmatch(r"[0-9]{0,4}", values.get(name, "?"))
-            or int(values[name] or 0) > earning.DAYS_MAX
-        ):
-            found[name] = (
-                f"Please give whole days, at most {earning.DAYS_MAX:,}, or leave it empty."
-            )
-    if values.get("expiry_days") in {"0", "00"}:
-        found["expiry_days"] = (
-            "Points that expire at once would be worth nothing. Leave it empty for never."
-        )
-    if values.get("rounding") not in ROUNDINGS:
-        found["rounding"] = "Please choose how to round."
-    if values.get("clawback") not in CLAWBACKS:
-        found["clawback"] = "Please choose what happens on a refund."
-    if values.get("returns", "goods") not in RETURNS:
-        found["returns"] = "Please choose what a return counts by."
-    return found
-
-
 @admin_page
 async def example(visit: Visit) -> Response:
     """The sentence under the earn rule, while it is being typed."""
     text = markupsafe.escape(
-        example_sentence(visit.request.query_params, visit.currency, visit.locale)
+        rule_form.example_sentence(visit.request.query_params, visit.currency, visit.locale)
     )
     return HTMLResponse(
         f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"}
     )
-
-
-def example_of(program: Program | None) -> str:
-    """What the example order earns under these rules; empty when they are not known."""
-    return "" if program is None else example_sentence(typed(program), program.currency)
-
-
-def example_sentence(values: Mapping[str, str], currency: str, locale: str = "") -> str:
-    rate = forms.decimal(values.get("rate", ""), places_max=4, locale=locale)
-    rounding = values.get("rounding", "")
-    if rate is None or not 0 < rate <= earning.RATE_MAX or rounding not in ROUNDINGS:
-        return "Give a rate to see what an order would earn."
-    base = (rules.micros(str(EXAMPLE_ORDER)), 1)
-    points = rules.points_for(base, rules.rate_units(rate), rounding)
-    return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
 
 
 @admin_page

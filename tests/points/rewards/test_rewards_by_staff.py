@@ -8,7 +8,7 @@ import pytest
 from app.errors import NotFoundError, RefusedError, UnavailableError
 from app.points.ledger.audit import verify
 from app.points.rewards import discounts, redemption, staff
-from tests.points.test_redemption import CLIENT, Shopify, hold
+from tests.points.rewards.discounts import CLIENT, Shopify, hold
 from tests.points.world import ALICE, figures, now, one
 
 pytestmark = pytest.mark.usefixtures("stores")

@@ -17,7 +17,8 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from app import db, operations, webhooks
-from app.admin import home, status
+from app.admin import health as health_page
+from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
 from app.flow import event
@@ -54,12 +55,13 @@ def create_app(config: Config) -> Starlette:
     routes: list[BaseRoute] = [
         *storefront.routes,
         *operations.routes,
+        *operator.routes,
         Mount("/static", Files(), name="static"),
         *admin_session.routes,
         # these stand in the navigation in this order
         *home.routes,
         *points_pages.routes,
-        *status.routes,
+        *health_page.routes,
     ]
     app = Holdfast(
         routes=routes,

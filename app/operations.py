@@ -3,8 +3,6 @@ Prometheus.
 """
 
 import asyncio
-import hmac
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +13,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import db, rooms
-from app.errors import UnauthorizedError
 from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
@@ -27,6 +24,7 @@ from app.rooms import Room
 from app.services import PROCESSES, SERVICES
 from app.telemetry import logs, metrics
 from app.telemetry.metrics import Scraped
+from app.web import operators
 
 QUEUES = ("arq:ingest",)
 COUNT_MAX = 10_001  # a scrape comes every few seconds: what waits is counted no further
@@ -96,7 +94,7 @@ async def metrics_text(request: Request) -> Response:
     """Prometheus' text, with what waits counted at this moment. Raises UnauthorizedError for
     strangers.
     """
-    _admit_scraper(request)
+    operators.admit(request)
     stores: db.Stores = request.state.stores
     bus: Bus = request.state.bus
     found = await asyncio.gather(
@@ -128,28 +126,6 @@ async def _answers(resource: Resource, ask: Callable[[], Awaitable[Any]]) -> boo
 async def _ask_postgres() -> None:
     async with db.connection() as connection:
         await connection.fetchval("SELECT 1")
-
-
-def _admit_scraper(request: Request) -> None:
-    token = request.state.config.metrics_token
-    if token:
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            raise UnauthorizedError("Metrics need the token of METRICS_TOKEN as Bearer.")
-        return
-    # behind a proxy on this machine everybody seems to come from the loopback: what was forwarded
-    # is a stranger
-    is_forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    client = request.client.host if request.client else ""
-    if is_forwarded or not _is_loopback(client):
-        raise UnauthorizedError("Without METRICS_TOKEN, metrics are read on this machine only.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _gather(

@@ -14,15 +14,15 @@ class Process(NamedTuple):
 
 # the road itself: no service, and nothing of it can be switched off alone
 ROAD = (
-    Process("web", "Web", "these pages, the storefront and the door for webhooks"),
-    Process("ingest", "Ingest", "turns webhooks into facts"),
-    Process("relay", "Relay", "keeps the log of facts in order"),
+    Process("web", "Pages", "what you and your shoppers see"),
+    Process("ingest", "Orders", "takes in orders and refunds from Shopify"),
+    Process("relay", "Record", "keeps all that happened in its order"),
 )
 SERVICES = (
     Process(
         "core",
-        "Core",
-        "keeps shops, their settings and who their customers are",
+        "Customers",
+        "knows your customers and the settings of your store",
         (
             "app.uninstalled",
             "compliance.requested",
@@ -38,7 +38,7 @@ SERVICES = (
     Process(
         "points",
         "Points",
-        "keeps balances and the ledger",
+        "gives, keeps and takes points",
         (
             "shop.installed",
             "shop.updated",

@@ -145,7 +145,7 @@ PAGES = {
     "/customers/…": "/customers/7000000005",
     "/customers/…, 2,005 rows": "/customers/7000000001",
     "/program": "/program",
-    "/status": "/status",
+    "/health": "/health",
 }
 
 

@@ -276,7 +276,7 @@ def announce(config: settings.Config, seconds: float) -> None:
         f"Holdfast is ready ({seconds:.1f} s).\n\n"
         f"  Merchant admin   {store}/store/holdfast-demo\n"
         f"  Storefront       {store}/shops/holdfast-demo.myshopify.com/\n"
-        f"  Status           {store}/store/holdfast-demo?path=/status\n\n"
+        f"  Health           {store}/store/holdfast-demo?path=/health\n\n"
         f"  Break it         {store}/break\n\n"
         "Ctrl-C stops it all and keeps the data."
     )

@@ -1,6 +1,7 @@
 """Starts the embedded PostgreSQL and Redis in the foreground, and tells the commands."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,15 +18,23 @@ POSTGRES_SETTINGS = {
     "log_min_messages": "warning",
 }
 
+SERVER_PORTS = (16_000, 32_000)
 REDIS_SOCKET = "redis.sock"
 SOCKET_FOLDER_BYTES_MAX = 85  # a socket's whole name has 107 bytes at most
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on now. It is none of those the
+    kernel gives to outgoing connections, of which one could have it while its server is stopped.
+    """
+    while True:
+        port = random.randint(*SERVER_PORTS)  # noqa: S311 - not for secrets
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def is_listening(port: int) -> bool:

@@ -49,7 +49,7 @@ CREATE TABLE retranslations (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0011_customers")]
+    dependencies = [("app", "0011_pages")]
 
     initial = False
 

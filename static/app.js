@@ -1,4 +1,4 @@
-// Toasts, confirmations and failed requests of the admin pages; everything else is made on the server.
+// Toasts, confirmations, focus and failed requests of the admin pages; everything else is made on the server.
 "use strict";
 
 (() => {
@@ -15,6 +15,7 @@
     document.getElementById("toasts").append(shown);
     setTimeout(() => shown.remove(), 6000);
   };
+  const isPoll = (ctx) => ctx?.sourceElement?.id === "poll";
 
   // the browser's own confirm() is switched off in frames of another origin, which is where this app lives
   document.addEventListener("htmx:confirm", (event) => {
@@ -37,6 +38,7 @@
 
   document.addEventListener("htmx:before:response", (event) => {
     const { ctx } = event.detail;
+    if (isPoll(ctx)) return;
     const { status, headers } = ctx.response;
     if (ctx.hx.toast) {
       const { message, isError } = JSON.parse(ctx.hx.toast);
@@ -45,21 +47,57 @@
     if (status === 401) {
       // App Bridge has retried already: only a fresh document gets a fresh token
       event.preventDefault();
-      if (ctx.request.method === "GET") location.reload();
-      else toast("Your session has ended and nothing was saved. Reload the page and try again.", true);
+      if (ctx.request.method === "GET") {
+        location.reload();
+        return;
+      }
+      toast("Your session has ended and nothing was saved. Reload the page and try again.", true);
+      stillUnsaved(ctx.request.form);
     } else if (!(headers.get("content-type") || "").startsWith("text/html")) {
       event.preventDefault();
       toast("Holdfast could not answer. Nothing was changed.", true);
+      stillUnsaved(ctx.request.form);
     }
   });
 
+  // the save bar went with the press on Save; what was refused is unsaved still
+  const stillUnsaved = (form) => {
+    if (!form?.matches("[data-save-bar]")) return;
+    const field = form.querySelector("input:not([type=hidden]), select, textarea");
+    field?.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  // where people who do not see the page go on reading: the heading of a new page, the message of a save
+  const focus = (element) => {
+    if (!element?.checkVisibility?.()) return false;
+    element.focus();
+    return true;
+  };
   document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.request.method !== "GET") document.querySelector("#page [aria-invalid]")?.focus();
+    const { ctx } = event.detail;
+    if (isPoll(ctx) || ctx.target?.id !== "page") return;
+    if (ctx.request.method === "GET") {
+      focus(document.getElementById("heading")) || focus(document.querySelector("main"));
+      return;
+    }
+    focus(document.querySelector("#page [aria-invalid]")) ||
+      focus(document.querySelector("#page .problem.box")) ||
+      focus(document.getElementById("message"));
+    stillUnsaved(document.querySelector("form[data-refused]"));
   });
 
-  // no answer at all; a page that refreshes itself says nothing, it will try again
+  // giving up what was refused leads back to what is saved, not to what was typed
+  document.addEventListener("reset", (event) => {
+    event.target.removeAttribute("hx-morph-skip");
+    if (event.target.matches("[data-refused]")) location.reload();
+  });
+
+  // no answer at all; a page that polls says so itself
   document.addEventListener("htmx:error", (event) => {
     const { ctx } = event.detail;
-    if (ctx && ctx.sourceEvent?.type !== "every") toast("Holdfast could not be reached. Nothing was changed.", true);
+    if (!ctx || isPoll(ctx)) return;
+    const isChange = ctx.request.method !== "GET";
+    toast(isChange ? "Holdfast could not be reached. What you typed is still here; please save again." : "Holdfast could not be reached. Please try again.", true);
+    stillUnsaved(ctx.request.form);
   });
 })();

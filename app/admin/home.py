@@ -46,12 +46,16 @@ def _attention(
     if letters is None or None in told:
         text = "The database is not answering. Nothing is lost, and this list fills by itself."
         found.append(
-            Attention("critical", "What needs you cannot be read just now", text, "Status")
+            Attention("critical", "What needs you cannot be read just now", text, "Health")
         )
     if letters:
-        title = "1 event was set aside" if letters == 1 else f"{letters:,} events were set aside"
+        title = (
+            "1 message from Shopify was set aside"
+            if letters == 1
+            else f"{letters:,} messages from Shopify were set aside"
+        )
         it, them = ("It", "it") if letters == 1 else ("They", "them")
-        text = f"{it} could not be handled. See why, and replay {them}."
+        text = f"{it} could not be handled. See why, and try {them} again."
         found.append(Attention("critical", title, text, "Review"))
     found += [line for lines in told for line in lines or []]
     late = [
@@ -61,11 +65,11 @@ def _attention(
     ]
     if board.is_remembered:
         text = "New orders are kept safe and add their points when it is back."
-        found.append(Attention("warning", "The queue is not answering", text, "Status"))
+        found.append(Attention("warning", "The queue is not answering", text, "Health"))
     elif late:
-        title = f"The {_joined(late)} {'service is' if len(late) == 1 else 'services are'} behind"
+        title = f"The {_joined(late)} {'part is' if len(late) == 1 else 'parts are'} behind"
         text = "Work waits in order and is done when it is back; nothing is lost."
-        found.append(Attention("warning", title, text, "Status"))
+        found.append(Attention("warning", title, text, "Health"))
     return found
 
 

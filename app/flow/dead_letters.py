@@ -64,13 +64,15 @@ MARK_DONE = """
 UPDATE dead_letters SET state = 'done', next_attempt_at = NULL, updated_at = now()
  WHERE id = $1 AND attempts = $2
 """
-# A letter that waits already is only hurried, so asking twice is asking once.
+# A letter that waits already is only hurried, so asking twice is asking once. One that was
+# dismissed comes back when it is asked for by itself.
 REPLAY = """
 UPDATE dead_letters
-   SET attempts = CASE state WHEN 'dead' THEN 0 ELSE attempts END,
-       history = CASE state WHEN 'dead' THEN history || $3::jsonb ELSE history END,
+   SET attempts = CASE state WHEN 'waiting' THEN attempts ELSE 0 END,
+       history = CASE state WHEN 'waiting' THEN history ELSE history || $3::jsonb END,
        state = 'waiting', next_attempt_at = now(), updated_at = now()
- WHERE shop = $1 AND state IN ('waiting', 'dead') AND ($2::bigint IS NULL OR id = $2)
+ WHERE shop = $1 AND ($2::bigint IS NULL OR id = $2)
+   AND (state IN ('waiting', 'dead') OR (id = $2 AND state = 'discarded'))
 RETURNING id
 """
 
@@ -275,10 +277,8 @@ def _history(before: list[dict[str, str]], reason: str) -> str:
 
 
 async def replay(shop: str, letter_id: int) -> None:
-    """Ask for another try of one letter now; its service takes it up within a second or two.
-
-    Asking again changes nothing, nor does asking for one that was handled. Raises NotFoundError
-    when the shop has no such letter.
+    """Ask for another try of one letter now, within a second or two. Asking again changes nothing,
+    nor does asking for one that was handled. Raises NotFoundError when there is none.
     """
     is_id = 0 < letter_id <= ID_MAX
     if not is_id or (

@@ -73,6 +73,9 @@ class DeadLetter(Model):
     proof = fields.TextField(
         default=""
     )  # of an event whose signature was bad: "id timestamp signature"
+    note = fields.TextField(null=True)  # why somebody dismissed it
+    dismissed_by = fields.CharField(max_length=128, null=True)
+    dismissed_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 

@@ -240,9 +240,12 @@ class Reward(Model):
     cost = fields.BigIntField()
     amount_off = fields.DecimalField(max_digits=12, decimal_places=2)
     is_active = fields.BooleanField(default=True)
+    version = fields.IntField(default=1)  # grows with every change
+    idempotency_key = fields.CharField(max_length=128, null=True)  # of the form that made it
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
+        # and a partial unique index, made by the migration: shop and idempotency_key
         table = "rewards"
         indexes = (("shop", "cost"),)
 

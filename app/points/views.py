@@ -71,6 +71,7 @@ class RewardView:
     cost: int
     amount_off: Decimal
     is_active: bool
+    version: int = 1  # grows with every change
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,17 @@ class RedemptionView:
     title: str
     points: int
     message: str  # a plain sentence
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StuckReward:
+    """A redemption that has waited for its code longer than it should."""
+
+    id: str
+    customer_id: str
+    title: str
+    points: int
     created_at: datetime
 
 

@@ -99,6 +99,11 @@ class Breaker:
         """
         self._is_probing = False
 
+    def answers_again(self) -> None:
+        """The other side is known to answer: nobody need find out by a probe."""
+        if self.state is not State.CLOSED:
+            self._move(State.CLOSED, "it is known to answer again")
+
     def _move(self, state: State, reason: str) -> None:
         before, self.state = self.state, state
         self._is_probing = False

@@ -139,6 +139,14 @@ async def guard(
         return await fallback(error)
 
 
+def postgres_answers_again() -> None:
+    """Close every circuit before Postgres, for pages and changes to go on at once."""
+    for resource in known:
+        if resource.room is not None:
+            for circuit in (resource.breaker, *resource.shops.values()):
+                circuit.answers_again()
+
+
 def is_callers_fault(error: BaseException) -> bool:
     """True when trying again cannot help and the other side is not to blame.
 

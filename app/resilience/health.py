@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.facts import Moment
 from app.resilience import breaker, cache, reach
+from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
 from app.services import PROCESSES
 from app.telemetry import logs, metrics
@@ -170,7 +171,13 @@ def forget() -> None:
     _told.clear()
 
 
-HEALTH = Resource("health board", 0.3, tickets=4)
+# asked again every second, for pages must follow a Redis that is back at once
+HEALTH = Resource(
+    "health board",
+    0.3,
+    tickets=4,
+    breaker=Breaker("health board", open_seconds=1.0, success_threshold=1),
+)
 _reading = asyncio.Lock()
 _memo: tuple[float, Board] | None = None
 _caught_up: dict[str, datetime | None] = {}

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from app import db, rooms
-from app.resilience import deadline
+from app.resilience import deadline, guard
 from app.resilience.deadline import pause
 from app.resilience.failures import reason
 from app.telemetry import logs
@@ -39,6 +39,7 @@ async def look() -> None:
     else:
         if _away_since is not None:
             log.info("the database is reached again", seconds=round(asked_at - _away_since, 1))
+            guard.postgres_answers_again()
         _away_since = None
 
 

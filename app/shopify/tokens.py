@@ -26,6 +26,7 @@ TRY_SECONDS = 2.5
 SECONDS_MAX = 10 * 365 * 86_400
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name, no secret
+ONLINE = "urn:shopify:params:oauth:token-type:online-access-token"
 OFFLINE = "urn:shopify:params:oauth:token-type:offline-access-token"
 # what a 401 of the endpoint says, no secret
 NO_ACTIVE_TOKEN = "requires an active refresh_token"  # noqa: S105
@@ -74,6 +75,15 @@ class _Answer(msgspec.Struct):
     refresh_token_expires_in: float | None = None
 
 
+class _User(msgspec.Struct):
+    first_name: str = ""
+    last_name: str = ""
+
+
+class _OnlineAnswer(msgspec.Struct):
+    associated_user: _User
+
+
 class _Refusal(msgspec.Struct):
     error: str = ""
 
@@ -109,6 +119,26 @@ async def refresh(
     return await _ask(
         client, config, shop, {"grant_type": "refresh_token", "refresh_token": refresh_token}
     )
+
+
+async def user_name(client: httpx.AsyncClient, config: Config, shop: str, id_token: str) -> str:
+    """The name of the member of staff whose id token this is, "" where Shopify tells none: what
+    comes with an online token, which is not kept.
+
+    Raises InvalidSubjectError, GrantRefusedError, UnavailableError.
+    """
+    fields = {
+        "grant_type": EXCHANGE,
+        "subject_token": id_token,
+        "subject_token_type": ID_TOKEN,
+        "requested_token_type": ONLINE,
+    }
+    response = await _post(client, config, shop_domain(shop), fields)
+    try:
+        user = msgspec.json.decode(response.content, type=_OnlineAnswer).associated_user
+    except msgspec.DecodeError as error:
+        raise UnavailableError("Shopify's answer named nobody.") from error
+    return f"{user.first_name} {user.last_name}".strip()
 
 
 def encrypt(config: Config, token: str) -> bytes:
@@ -151,6 +181,16 @@ async def _ask_once(
     client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]
 ) -> Grant:
     asked_at = datetime.now(UTC)  # a token counts from when Shopify made it, never later than this
+    response = await _post(client, config, shop, fields)
+    try:
+        return _grant(msgspec.json.decode(response.content, type=_Answer), asked_at)
+    except msgspec.DecodeError as error:
+        raise UnavailableError("Shopify's answer was no token.") from error
+
+
+async def _post(
+    client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]
+) -> httpx.Response:
     try:
         response = await client.post(
             f"{config.shopify_url.format(shop=shop)}/admin/oauth/access_token",
@@ -162,10 +202,7 @@ async def _ask_once(
         raise UnavailableError(AWAY) from error
     if response.status_code != HTTPStatus.OK:
         raise _error(response)
-    try:
-        return _grant(msgspec.json.decode(response.content, type=_Answer), asked_at)
-    except msgspec.DecodeError as error:
-        raise UnavailableError("Shopify's answer was no token.") from error
+    return response
 
 
 def _error(response: httpx.Response) -> HoldfastError:

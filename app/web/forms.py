@@ -18,6 +18,14 @@ from app.telemetry import logs
 
 FIELDS_MAX = 40
 FIELD_LENGTH_MAX = 2_000
+# the languages of Shopify admin that write 1,5; and where some of them are written with a point
+COMMA_LANGUAGES = frozenset(
+    (
+        *("bg", "cs", "da", "de", "el", "es", "fi", "fr", "hr", "hu", "id", "it", "lt", "nb", "nl"),
+        *("no", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "tr", "uk", "vi"),
+    )
+)
+POINT_REGIONS = frozenset({"CH", "LI", "MX", "US", "PR", "GT", "HN", "NI", "PA", "SV", "DO"})
 CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\"';\s]*)", re.IGNORECASE)
 CHANGES = Resource("changes", room=rooms.CHANGES, by_shop=True)
 SAVED = 200
@@ -42,6 +50,8 @@ class Form:
     prefix: str
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    # what somebody else saved meanwhile, beside what was typed: (what, theirs, yours)
+    conflict: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -70,21 +80,24 @@ def _fields(posted: FormData) -> dict[str, str]:
     return fields
 
 
-async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
+async def change(
+    form: Form, call: Callable[[], Awaitable[object]], resource: Resource = CHANGES
+) -> int:
     """Make a change under the guard; the status to answer with, and unless it is SAVED the reason
     in `form.problems`.
 
     Raises NotFoundError.
     """
     try:
-        await guard(CHANGES, call)
+        await guard(resource, call)
     except NotFoundError:
         raise  # nothing to correct in the form: what it is about is not there
     except SlowError:
         form.problems[""] = SLOW_BUT_ONCE if form.values.get("key") else SLOW
         return 503
     except HoldfastError as error:
-        form.problems[""] = error.message if error.permanent else UNSAVED
+        is_ours = error.permanent or resource is not CHANGES  # the sentence says what was away
+        form.problems[""] = error.message if is_ours else UNSAVED
         return error.status
     except Exception as error:  # noqa: BLE001
         # whatever a store raises when it is away; what was typed must stay
@@ -94,12 +107,37 @@ async def change(form: Form, call: Callable[[], Awaitable[object]]) -> int:
     return SAVED
 
 
-def decimal(typed: str, *, places_max: int) -> Decimal | None:
+def decimal(typed: str, *, places_max: int, locale: str = "") -> Decimal | None:
     """A plain decimal number of at most `places_max` places, or None; no exponents, signs or
-    separators.
+    separators of thousands.
+
+    Where `locale` writes a comma, `1,5` is read, and `1.5` too; but not `1.500`, which is 1500
+    there.
     """
+    if writes_comma(locale):
+        if re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", typed):
+            return None
+        typed = typed.replace(",", ".")
     return (
         Decimal(typed)
         if re.fullmatch(rf"[0-9]{{1,12}}(\.[0-9]{{1,{places_max}}})?", typed)
         else None
     )
+
+
+def written(number: Decimal | str, locale: str = "") -> str:
+    """A number as a field shows it: with the comma where the locale writes one."""
+    plain = number if isinstance(number, str) else f"{number:f}"
+    return plain.replace(".", ",") if writes_comma(locale) else plain
+
+
+def writes_comma(locale: str) -> bool:
+    """Whether numbers of this locale (`de`, `pt-BR`) have a decimal comma."""
+    language, _, region = locale.replace("_", "-").partition("-")
+    return language.lower() in COMMA_LANGUAGES and region.upper() not in POINT_REGIONS
+
+
+def whole(typed: str, most: int) -> int | None:
+    """A whole number from 0 to `most`, or None."""
+    digits = typed if re.fullmatch(r"[0-9]{1,12}", typed) else ""
+    return int(digits) if digits and int(digits) <= most else None

@@ -246,9 +246,19 @@ async def http_error(request: Request, error: Exception) -> Response:
     read.
     """
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND and _is_in_app(request):
+        return await pages.lost(request)
     sentence = SENTENCES.get(error.status_code, "The request was refused.")
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return refusal(request.scope, error.status_code, code, sentence, dict(error.headers or {}))
+
+
+def _is_in_app(request: Request) -> bool:
+    """Whether somebody with admin open asks for a page of ours."""
+    path = request.scope["path"]
+    if path.startswith((*API_PATHS, "/static/")) or _wants_json(request.scope):
+        return False
+    return "authorization" in request.headers or "id_token" in request.query_params
 
 
 def sane_id(asked: bytes) -> bytes:

@@ -2,15 +2,14 @@
 
 import asyncio
 import functools
+import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
-import jinja2
 import msgspec
 import structlog
 from starlette.requests import Request
@@ -21,22 +20,18 @@ from app import cells, db, rooms
 from app import config as settings
 from app.core import installation
 from app.core import reads as core_reads
-from app.errors import HoldfastError
+from app.core import staff as core_staff
+from app.errors import HoldfastError, NotFoundError
 from app.resilience import cache, health, reading
 from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
 from app.shopify import admin_session
 from app.shopify.admin_session import Staff
-from app.web import banners, files, wording
+from app.web import banners, views
 from app.web.banners import Banner
 
 T = TypeVar("T")
-CARRIED = (
-    "shop",
-    "host",
-    "embedded",
-    "locale",
-)  # without these Shopify cannot be asked for a new id token
+ADDRESSES = {"/status": "/health"}  # of before, by what they are called now
 PAGES = Resource("page reads", room=rooms.ADMIN, by_shop=True)
 
 
@@ -57,6 +52,11 @@ class Visit:
     @property
     def shop(self) -> str:
         return self.staff.shop
+
+    @property
+    def locale(self) -> str:
+        """The language this member of staff has admin in, such as `de` or `pt-BR`; "" unknown."""
+        return self.request.query_params.get("locale", "")[:35]
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -85,7 +85,7 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         stores: db.Stores = request.state.stores
         staff = await admin_session.authenticate(request, stores.config)
         if isinstance(staff, Response):
-            return staff
+            return _unsaved(request, stores.config) if _is_plain_form(request) else staff
         cells.refuse_others(staff.shop, stores.config, "page")
         with on_behalf_of(staff.shop):
             token = admin_session.id_token(request)
@@ -96,6 +96,25 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return await _handled(handler, visit)
 
     return answer
+
+
+def _is_plain_form(request: Request) -> bool:
+    """Whether a browser sent a form by itself, without the scripts that prove who asks."""
+    headers = request.headers
+    is_scripted = "authorization" in headers or "hx-request" in headers
+    return request.method == "POST" and not is_scripted and "text/html" in headers.get("accept", "")
+
+
+def _unsaved(request: Request, config: settings.Config) -> Response:
+    """What is said to whoever pressed Save before the page's scripts were there."""
+    html = views.environment.get_template("stranger.html").render(
+        heading="Nothing was saved",
+        message="A script of the page had not loaded, so Holdfast could not tell that it was you. "
+        "Go back, where what you typed still is, reload the page, and save again.",
+        home=views.link(views.carried(request), "/"),
+    )
+    policy = " ".join(("frame-ancestors", *config.admin_origins))
+    return HTMLResponse(html, 401, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
 
 async def _handled(handler: Handler, visit: Visit) -> Response:
@@ -111,6 +130,11 @@ async def _handled(handler: Handler, visit: Visit) -> Response:
             message=error.message,
             status=error.status,
         )
+
+
+@admin_page
+async def _nowhere(_visit: Visit) -> Response:
+    raise NotFoundError("There is nothing at this address. It may have been moved.")
 
 
 TITLES = {
@@ -143,6 +167,18 @@ async def _visit(request: Request, staff: Staff, stores: db.Stores) -> Visit:
         is_described=known.name != "",
         board=board,
     )
+
+
+async def name_of(visit: Visit) -> str:
+    """What to call who asks: a name, or `Staff 42` while Shopify does not tell it."""
+    request, config = visit.request, visit.stores.config
+    token = admin_session.id_token(request)
+    return await core_staff.name(visit.staff, token, request.state.client, config)
+
+
+async def lost(request: Request) -> Response:
+    """The answer to an address in the app where nothing is: with its menu, and a way back."""
+    return await _nowhere(request)
 
 
 async def read(
@@ -197,31 +233,35 @@ def render(
     status: int = 200,
     toast: str = "",
     **context: Any,
-) -> HTMLResponse:
+) -> Response:
     """The page as HTML with the headers of an embedded document; `notes` stand below the banners
-    about its figures, and `toast` is said once, through App Bridge.
+    about its figures, and `toast` is said once, through App Bridge and above the page.
+
+    Who has this very page already (If-None-Match) gets 304 without it.
     """
     config = visit.stores.config
-    carry = {
-        name: visit.request.query_params[name]
-        for name in CARRIED
-        if name in visit.request.query_params
-    }
-    html = environment.get_template(template).render(
+    carry = views.carried(visit.request)
+    html = views.environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
         navigation=_navigation(visit.request),
-        here="/" + visit.request.url.path.split("/")[1],
-        link=functools.partial(link, carry),
+        here=ADDRESSES.get(here := "/" + visit.request.url.path.split("/")[1], here),
+        link=functools.partial(views.link, carry),
         carry=carry,
         timezone=visit.timezone,
         currency=visit.currency,
         api_key=config.api_key,
         app_bridge_url=config.app_bridge_url,
         polaris_url=config.polaris_url,
+        said=toast,
+        is_refused=status >= HTTP_ERROR,
         **context,
     )
     headers = {**admin_session.document_headers(visit.shop, config), "Cache-Control": "no-store"}
+    if status == HTTPStatus.OK and visit.request.method == "GET":
+        headers["ETag"] = tag = f'W/"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
+        if visit.request.headers.get("if-none-match") == tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if toast:
         headers["HX-Toast"] = json.dumps(
             {"message": toast, "isError": status >= HTTP_ERROR}
@@ -238,38 +278,13 @@ def _navigation(request: Request) -> list[tuple[str, str]]:
 
 def error_page(status: int, message: str) -> HTMLResponse:
     """A page for whoever could not even be recognised: no shop, no navigation, no scripts."""
-    html = environment.get_template("stranger.html").render(
-        heading=TITLES.get(status, TITLES[500]), message=message
+    html = views.environment.get_template("stranger.html").render(
+        heading=TITLES.get(status, TITLES[500]), message=message, home=""
     )
     return HTMLResponse(html, status, {"Content-Security-Policy": "frame-ancestors 'none'"})
-
-
-def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
-    """`path` with what Shopify needs to recognise the next document, and `query` without its
-    empty values.
-    """
-    pairs = {**carry, **{name: value for name, value in query.items() if value not in {None, ""}}}
-    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def page_number(request: Request) -> int:
     """The `page` of the address, 1 for anything that is no page."""
     typed = request.query_params.get("page", "1")
     return int(typed) if re.fullmatch(r"[1-9][0-9]{0,5}", typed) else 1
-
-
-environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-environment.globals.update(static=files.address, now=lambda: datetime.now(UTC))
-environment.filters.update(
-    short=wording.short,
-    local=wording.local,
-    age=wording.age,
-    money=wording.money,
-    number=lambda value: f"{value:,}",
-)

@@ -43,7 +43,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something for the merchant to look at, on the status page or at another `path`; `action` is
+    """Something for the merchant to look at, on the health page or at another `path`; `action` is
     what the button says.
     """
 
@@ -51,7 +51,7 @@ class Attention:
     title: str
     text: str
     action: str
-    path: str = "/status"
+    path: str = "/health"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ async def test_an_adjustment_of_no_sensible_number_moves_nothing(alice, points: 
 
 @pytest.mark.parametrize("letter", ["0", "9" * 19, "9" * 30, "9" * 5_000, "1x", "%00"])
 async def test_a_dead_letter_with_no_number_is_not_found(alice, letter: str) -> None:
-    answer = await alice.post(f"/status/replay/{letter}")
+    answer = await alice.post(f"/health/replay/{letter}")
     assert answer.status_code == 404
 
 

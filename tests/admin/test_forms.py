@@ -9,10 +9,10 @@ async def test_a_dead_letter_is_replayed_and_all_are(alice) -> None:
     await set_aside(ALICE, "odd", "event-1")
     await set_aside(ALICE, "odder", "event-2")
     letter = await DeadLetter.filter(shop=ALICE).order_by("id").first()
-    answer = await alice.post(f"/status/replay/{letter.id}")
+    answer = await alice.post(f"/health/replay/{letter.id}")
     assert "tried again now" in answer.headers["hx-toast"]
     assert {row.state for row in await DeadLetter.filter(shop=ALICE)} == {"waiting", "dead"}
-    await alice.post("/status/replay")
+    await alice.post("/health/replay")
     assert {row.state for row in await DeadLetter.filter(shop=ALICE)} == {"waiting"}
 
 

@@ -65,10 +65,10 @@ async def test_another_shops_reward_cannot_be_edited(alice, charlie) -> None:
 async def test_another_shops_dead_letters_are_neither_seen_nor_replayed(alice, charlie) -> None:
     await set_aside(ALICE, "order 1001 is odd")
     letter = await DeadLetter.get(shop=ALICE)
-    assert "order 1001 is odd" in text(await alice.get("/status"))
-    assert "order 1001 is odd" not in text(await charlie.get("/status"))
-    assert (await charlie.post(f"/status/replay/{letter.id}")).status_code == 404
-    await charlie.post("/status/replay")
+    assert "order 1001 is odd" in text(await alice.get("/health"))
+    assert "order 1001 is odd" not in text(await charlie.get("/health"))
+    assert (await charlie.post(f"/health/replay/{letter.id}")).status_code == 404
+    await charlie.post("/health/replay")
     assert (await DeadLetter.get(id=letter.id)).state == "dead"
 
 
@@ -92,7 +92,7 @@ async def test_names_reasons_and_searches_are_text_whatever_they_hold(alice) -> 
         "/customers?q=<script>alert(1)</script>",
         f"/customers/{BOB}",
         "/program",
-        "/status",
+        "/health",
     ):
         answer = await alice.get(path)
         assert answer.status_code == 200
@@ -112,7 +112,7 @@ async def test_home_says_what_was_earned_and_by_whom(alice) -> None:
 
 async def test_home_names_what_was_set_aside(alice) -> None:
     await set_aside(ALICE, "odd")
-    assert "1 event was set aside" in text(await alice.get("/"))
+    assert "1 message from Shopify was set aside" in text(await alice.get("/"))
 
 
 async def test_links_carry_what_shopify_needs_and_never_a_token(alice) -> None:
@@ -134,7 +134,7 @@ async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
 
 
 async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_there(alice) -> None:
-    titles = ("Home", "Customers", "Program", "Corrections", "Status")
+    titles = ("Home", "Customers", "Program", "Corrections", "Health")
     paths = ("/", "/customers", "/program", "/corrections", "/status")
     for path, title in zip(paths, titles, strict=True):
         answer = await alice.get(path)

@@ -12,7 +12,7 @@ from app.admin import home
 from app.resilience import reading
 from app.resilience.reading import Reading
 from app.services import SERVICES
-from app.web import panels
+from app.web import panels, views
 from app.web.pages import Visit
 from app.web.panels import Home, Panel
 from tests.admin.staff import buys, open_circuit, text
@@ -49,9 +49,9 @@ async def hanging(_visit: Visit) -> Reading[str]:
 @pytest.fixture
 def template(monkeypatch: pytest.MonkeyPatch) -> str:
     """A template that draws `it`."""
-    environment = panels.pages.environment
+    environment = views.environment
     templates = {"one.html": "<p>[{{ it }}]</p>"}
-    loaders = panels.pages.jinja2
+    loaders = views.jinja2
     monkeypatch.setattr(
         environment,
         "loader",
@@ -115,7 +115,7 @@ async def test_what_a_service_cannot_say_of_what_needs_the_merchant_hides_nothin
         raise ConnectionResetError
 
     async def other(_visit: Visit) -> list[panels.Attention]:
-        return [panels.Attention("warning", "Something of core", "Look at it.", "Status")]
+        return [panels.Attention("warning", "Something of core", "Look at it.", "Health")]
 
     monkeypatch.setattr(
         home,

@@ -38,7 +38,8 @@ async def test_with_the_database_away_pages_show_the_last_figures_and_say_so(ali
 async def test_with_nothing_kept_a_page_still_opens(alice) -> None:
     for resource in (pages.PAGES, *panels.RESOURCES.values()):
         open_circuit(resource)
-    for path in ("/", "/customers", "/customers?q=bob", "/program", "/corrections", "/status"):
+    paths = ("/", "/customers", "/customers?q=bob", f"/customers/{BOB}", "/program", "/health")
+    for path in (*paths, "/corrections"):
         answer = await alice.get(path)
         assert answer.status_code == 200, path
     assert "Some figures cannot be shown just now" in text(await alice.get("/"))
@@ -77,7 +78,7 @@ async def test_without_redis_pages_come_from_the_ledger_and_changes_are_saved(
     nobody = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
     async with open_app(config, replace(stores, queue=nobody, cache=nobody)) as asking:
         alice = Staff(asking, config, ALICE)
-        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/status"):
+        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/health"):
             answer = await alice.get(path)
             assert answer.status_code == 200, path
             assert "on their way" in text(answer), path
@@ -95,7 +96,7 @@ async def test_with_points_stopped_the_page_says_since_when(alice, stores) -> No
     seen = text(await alice.get("/"))
     assert "Points are catching up" in seen
     assert "on their way" in seen
-    assert "The points service is behind" in seen
+    assert "The points part is behind" in seen
 
 
 async def test_a_part_that_does_not_reach_the_database_is_shown_as_such(
@@ -104,10 +105,10 @@ async def test_a_part_that_does_not_reach_the_database_is_shown_as_such(
     monkeypatch.setattr(reach, "is_database_reached", lambda: False)
     await health.beat(stores.queue, "relay", 0.0)
     health.forget()
-    assert "Relay keeps the log of facts in order Not reaching the database unknown" in text(
-        await alice.get("/status")
+    assert "Record keeps all that happened in its order Not reaching the database unknown" in text(
+        await alice.get("/health")
     )
-    assert "The relay service is behind" in text(await alice.get("/"))
+    assert "The record part is behind" in text(await alice.get("/"))
 
 
 async def test_pages_and_changes_take_no_connection_of_the_workers(alice, stores) -> None:
@@ -122,13 +123,13 @@ async def test_pages_and_changes_take_no_connection_of_the_workers(alice, stores
     held = [asyncio.create_task(hold()) for _ in range(rooms.WORK.connections)]
     await asyncio.sleep(0.2)
     try:
-        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/status"):
+        for path in ("/", "/customers", f"/customers/{BOB}", "/program", "/health"):
             seen = text(await alice.get(path))
             assert "cannot be shown" not in seen, path
             assert "as of" not in seen, path
         answer = await alice.post(f"/customers/{BOB}/adjust", points="5", reason="room", key=key)
         assert answer.status_code == 200
-        assert (await alice.post("/status/replay")).status_code == 200
+        assert (await alice.post("/health/replay")).status_code == 200
     finally:
         release.set()
         await asyncio.gather(*held)
@@ -142,15 +143,15 @@ async def test_what_waits_in_the_shops_own_lane_and_what_redis_lost_is_said(alic
         for number in range(3000)
     ]
     await lane.admit(stores.queue, waiting, stores.config)
-    page = text(await alice.get("/status"))
-    assert "3,000 webhooks of this store are waiting" in page
+    page = text(await alice.get("/health"))
+    assert "3,000 messages from Shopify are waiting" in page
     assert "figures are as of" in page
-    assert "lost" not in page
+    assert "The queue lost" not in page
     await epoch.look(stores)
     await stores.queue.flushall()
     await epoch.look(stores)
-    page = text(await alice.get("/status"))
-    assert "The queue lost webhooks that were waiting" in page
+    page = text(await alice.get("/health"))
+    assert "The queue lost what was waiting in it" in page
     assert "may be missing until it has been compared with Shopify" in page
 
 
@@ -159,8 +160,8 @@ async def test_a_redis_that_may_lose_webhooks_is_shown(alice, stores) -> None:
     await stores.queue.config_set("appendfsync", "no")
     try:
         await durability.look(stores.queue, stores.config)
-        assert "The queue may lose webhooks" in text(await alice.get("/status"))
+        assert "The queue may lose what it holds" in text(await alice.get("/health"))
     finally:
         await stores.queue.config_set("appendfsync", before)
         durability.forget()
-    assert "may lose" not in text(await alice.get("/status"))
+    assert "may lose" not in text(await alice.get("/health"))

@@ -28,12 +28,12 @@ async def is_found(stores: db.Stores, found: Verified) -> None:
 
 
 async def test_before_the_first_run_it_says_not_yet(alice, stores) -> None:
-    assert "Last verified not yet once a day" in text(await alice.get("/status"))
+    assert "Last verified not yet once a day" in text(await alice.get("/health"))
 
 
 async def test_when_all_adds_up_it_says_when_and_of_how_many(alice, stores) -> None:
     await is_found(stores, SOUND)
-    seen = text(await alice.get("/status"))
+    seen = text(await alice.get("/health"))
     assert "1,200 members and 340 paid orders of all stores: everything adds up" in seen
     assert "Verification:" not in seen
 
@@ -43,7 +43,7 @@ async def test_what_does_not_add_up_is_said_in_numbers_and_names_nobody(alice, s
         stores,
         Verified(1_200, 9_000, drift=2, broken_chains=0, orders=340, incomplete=1, problems=3),
     )
-    seen = text(await alice.get("/status"))
+    seen = text(await alice.get("/health"))
     assert "Verification: 3 things do not add up" in seen
     assert "of all stores: wrong balances 2, incomplete orders 1" in seen
 
@@ -52,7 +52,7 @@ async def test_without_redis_it_is_unknown(http, config, stores) -> None:
     await is_found(stores, SOUND)
     nobody = db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0")
     async with open_app(config, replace(stores, queue=nobody, cache=nobody)) as asking:
-        seen = text(await Staff(asking, config, ALICE).get("/status"))
+        seen = text(await Staff(asking, config, ALICE).get("/health"))
     assert "Last verified unknown" in seen
 
 

@@ -1,16 +1,14 @@
 """The merchant's screens in Chromium, framed by the stand-in admin as Shopify frames them."""
 
-import re
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
-from tests.browser.chromium import ARGUMENTS, executable
+from tests.browser.merchant import POLARIS, chromium, open_admin, tab
 from tests.stack import Stack, wait_for
 
-POLARIS = re.compile(r"/polaris\.js")
 # a stand-in for Polaris: what matters to us is that its elements become defined and bring headings
 # of their own
 DEFINED = """
@@ -27,32 +25,14 @@ for (const name of ["s-page", "s-section", "s-banner", "s-badge"]) {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab without the CDN, which is out of reach; no script of a page may fail."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    opened.set_default_timeout(10_000)
-    failed: list[str] = []
-    opened.on("pageerror", lambda error: failed.append(str(error)))
-    opened.route(POLARIS, lambda route: route.abort())
-    yield opened
-    context.close()
-    assert failed == []
-
-
-def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
-    page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
-    app = page.frame_locator("iframe")
-    # a test is faster than any hand, and must wait for htmx
-    expect(app.locator("[data-htmx-powered]").first).to_be_attached()
-    return app
+    with tab(browser) as opened:
+        yield opened
 
 
 def heading(app: FrameLocator, text: str):
@@ -118,15 +98,15 @@ def test_the_keyboard_alone_reaches_and_edits_a_reward(page: Page, stack: Stack)
     cost.focus()
     cost.fill("0")
     page.keyboard.press("Enter")
-    expect(app.get_by_text("at least 1.")).to_be_visible()
+    expect(app.get_by_text("at least 1 and up to 10,000,000")).to_be_visible()
     expect(app.locator("#rewards details[open] input[name=cost]")).to_have_value("0")
 
 
 def test_status_refreshes_itself_and_keeps_open_what_was_opened(
     page: Page, whole_stack: Stack
 ) -> None:
-    app = open_admin(page, whole_stack, "/status")
-    core = app.locator("tr", has_text="keeps shops, their settings")
+    app = open_admin(page, whole_stack, "/health")
+    core = app.locator("tr", has_text="knows your customers")
     expect(core.get_by_text("Running")).to_be_visible(timeout=15_000)
     whole_stack.stop_long_ago("core")
     expect(core.get_by_text("Not answering")).to_be_visible(timeout=20_000)
@@ -140,7 +120,7 @@ def test_with_points_stopped_home_says_so_and_an_order_still_counts(
     wait_for("the page says so", lambda: "on their way" in whole_stack.open_admin("/").text, 20)
     app = open_admin(page, whole_stack)
     expect(app.get_by_text("Points are catching up")).to_be_visible()
-    expect(app.get_by_text("The points service is behind")).to_be_visible()
+    expect(app.get_by_text("The points part is behind")).to_be_visible()
     whole_stack.order(customer_id, "10.00")
     whole_stack.start("points")
     whole_stack.wait_for_points(customer_id, 59, 20)
@@ -180,7 +160,7 @@ def test_with_polaris_there_each_heading_is_there_once(page: Page, stack: Stack)
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-@pytest.mark.parametrize("path", ["/", "/customers", "/program", "/status"])
+@pytest.mark.parametrize("path", ["/", "/customers", "/program", "/health"])
 def test_no_page_is_wider_than_its_window(page: Page, stack: Stack, path: str, width: int) -> None:
     token = stack.control("GET", "shops/alice.myshopify.com/id-token")["id_token"]
     page.set_viewport_size({"width": width, "height": 800})

@@ -160,7 +160,7 @@ def test_a_long_transaction_of_somebody_holds_the_facts_back_and_is_named(
     held_up = "holdfast_log_held_up_seconds"
     named = seconds_until(
         "status names the holder",
-        lambda: "nightly report" in stack.open_admin("/status").text,
+        lambda: "nightly report" in stack.http.get(f"{stack.app_url}/operator").text,
         15,
     )
     wait_for("a metric says so", lambda: gauge(stack, held_up) > 2, 10)

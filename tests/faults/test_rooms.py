@@ -83,7 +83,7 @@ def test_four_tabs_with_large_letters_leave_the_pages_of_others_in_time(
     beside.execute(LETTERS, SHOP, LETTER_BYTES)
     try:
         stack.open_admin("/", other_shop)
-        tabs = [many.submit(stack.open_admin, "/status") for _ in range(4)]
+        tabs = [many.submit(stack.open_admin, "/health") for _ in range(4)]
         looked = 0
         while looked < 3 or not all(tab.done() for tab in tabs):
             page = stack.open_admin("/", other_shop)

@@ -126,7 +126,7 @@ def test_a_part_that_is_stopped_is_seen_everywhere_within_five_seconds(
         me = stack.me(bob)
         assert (me["points"]["available"], me["points"]["source"]) == (40, "cached")
         assert any("on their way" in notice for notice in me["notices"])
-        assert "Not answering" in stack.open_admin("/status").text
+        assert "Not answering" in stack.open_admin("/health").text
         assert "on their way" in stack.open_admin("/").text
     finally:
         stack.resume(part)
@@ -151,7 +151,7 @@ def test_a_part_that_is_cut_off_from_postgres_without_a_word_is_seen_within_five
     )
     assert seen < SEEN_WITHIN_SECONDS + 1, "a second for the slowness of this machine"
     assert stack.health()["services"][part]["status"] == "late"
-    assert "Not reaching the database" in stack.open_admin("/status").text
+    assert "Not reaching the database" in stack.open_admin("/health").text
     if part != "core":
         assert "on their way" in stack.open_admin("/").text
         assert stack.me(bob)["points"]["source"] == "cached"

@@ -168,7 +168,7 @@ def test_a_new_service_reads_the_log_from_its_beginning_and_is_seen_everywhere(
     wait_for("all is well", lambda: stack.health().get("status") == "ok", 10)
     assert stack.health()["services"]["toy"]["status"] == "healthy"
     assert _lag(stack) == 0
-    assert "Toy counts paid orders Running" in text(stack.open_admin("/status").text)
+    assert "Toy counts paid orders Running" in text(stack.open_admin("/health").text)
     assert f"{ORDERS + 1} orders so far." in stack.me(bob)["notices"]
     assert "Toy has counted" in text(stack.open_admin("/").text)
     assert "toy=counts paid orders" in _said_to_break_it(stack.root)

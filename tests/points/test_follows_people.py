@@ -15,7 +15,7 @@ from app.points.earning import actions as earning
 from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.rewards import actions as rewards
-from app.points.rewards import settling
+from app.points.rewards import offers, settling
 from tests.points.arrivals import come_to, sentences
 from tests.points.webhooks import Shop, Webhook, adjustment, events, line, tell
 from tests.points.world import ALICE, BOB, days_ago, figures, now, one, program
@@ -64,7 +64,7 @@ async def test_what_has_expired_is_gone_once() -> None:
 async def test_of_what_was_partly_spent_only_that_is_asked_back(stores: db.Stores) -> None:
     await program(expiry_days=30, clawback="debt")
     shop, sold = Shop(now=days_ago(40)), line("25.00", 4)
-    reward = await rewards.save_reward(ALICE, None, "A reward", 60, "1.00", True)
+    reward = await offers.save_reward(ALICE, None, "A reward", 60, "1.00")
     await tell(shop.order("orders/paid", sold))
     async with db.transaction() as conn:  # it was spent while it was there
         await conn.execute("UPDATE lots SET expires_at = NULL")
@@ -113,7 +113,7 @@ async def test_the_rule_is_that_of_the_time_the_order_was_placed() -> None:
 
 
 async def test_points_refunded_while_held_for_a_reward_do_not_come_back(stores: db.Stores) -> None:
-    reward = await rewards.save_reward(ALICE, None, "A reward", 100, "5.00", True)
+    reward = await offers.save_reward(ALICE, None, "A reward", 100, "5.00")
     shop, sold = Shop(), line("100.00")
     await tell(shop.order("orders/paid", sold))
     held = await rewards.redeem(ALICE, BOB, reward.id, "key", "r")
@@ -128,7 +128,7 @@ async def test_points_refunded_while_held_for_a_reward_do_not_come_back(stores: 
 
 
 async def test_other_points_come_back_from_a_reward(stores: db.Stores) -> None:
-    reward = await rewards.save_reward(ALICE, None, "A reward", 150, "5.00", True)
+    reward = await offers.save_reward(ALICE, None, "A reward", 150, "5.00")
     shop, sold = Shop(), line("50.00", 2)
     await tell(shop.order("orders/paid", sold))
     await tell(Shop(order_id=5002).order("orders/paid", line("60.00")))
@@ -152,7 +152,7 @@ def merge(kept: str, gone: str, status: str = "completed") -> dict[str, Any]:
 
 async def test_merged_customers_have_their_points_together(stores: db.Stores) -> None:
     await program(clawback="debt")
-    reward = await rewards.save_reward(ALICE, None, "A reward", 30, "5.00", True)
+    reward = await offers.save_reward(ALICE, None, "A reward", 30, "5.00")
     sold, other = line("100.00", 2), line("40.00")
     of_bob, of_other = Shop(), Shop(order_id=5002, customer=7002)
     await tell(of_bob.order("orders/paid", other), of_other.order("orders/paid", sold))

@@ -17,7 +17,7 @@ from app.points.ledger import actions as ledger
 from app.points.ledger import expiry, totals
 from app.points.ledger.audit import verify
 from app.points.rewards import actions as rewards
-from app.points.rewards import settling
+from app.points.rewards import offers, settling
 from tests.points import world
 from tests.points.lives import Life, lives, webhook
 from tests.points.model import Model, Rules
@@ -78,9 +78,7 @@ class Run:
         self.stores = stores
         await self.edit(Rules())
         self.rewards = {
-            cost: (
-                await rewards.save_reward(self.shop, None, f"{cost} points", cost, "1.00", True)
-            ).id
+            cost: (await offers.save_reward(self.shop, None, f"{cost} points", cost, "1.00")).id
             for cost in COSTS
         }
 

@@ -7,6 +7,8 @@ import pytest
 
 from app import rooms
 from app.resilience import health, reach
+from app.resilience.breaker import State
+from app.resilience.guard import Resource
 from tests.paused import paused
 
 
@@ -79,3 +81,22 @@ async def test_a_process_that_is_cut_off_says_so_and_is_late_whatever_its_lag(
     board = await health.board(stores.queue)
     assert health.service_notice(board, "relay") == "healthy"
     assert board["relay"].caught_up_at > before.caught_up_at
+
+
+async def test_when_the_database_is_back_no_circuit_before_it_waits_for_a_probe(
+    stores, monkeypatch
+) -> None:
+    waits = Resource("pages in this test", room=rooms.ADMIN, by_shop=True)
+    other = Resource("not the database")
+    monkeypatch.setattr(reach, "_ask", away)
+    await reach.look()
+    for resource in (waits, other):
+        for _ in range(20):
+            resource.failed("it is away", "alice.myshopify.com" if resource.by_shop else "")
+            resource.failed("it is away", "")
+    assert waits.breaker.state is other.breaker.state is State.OPEN
+    monkeypatch.undo()
+    await reach.look()
+    assert waits.breaker.state is State.CLOSED
+    assert {one.state for one in waits.shops.values()} == {State.CLOSED}
+    assert other.breaker.state is State.OPEN, "of another store nothing is known"

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from app import config as settings
 from app import main
 from app.db import Stores
-from app.web import files, pages
+from app.web import files, views
 from app.web.middleware import COMPRESSED_MIN_BYTES
 
 STYLE = "app.css"
@@ -46,7 +46,7 @@ async def test_an_address_that_names_the_contents_is_kept_for_a_year_and_no_othe
 
 
 async def test_every_address_on_a_page_names_its_contents(http) -> None:
-    html = pages.environment.get_template("stranger.html").render(heading="", message="")
+    html = views.environment.get_template("stranger.html").render(heading="", message="", home="")
     found = re.findall(r'"(/static/[^"]+)"', html)
     assert len(found) >= 2
     for address in found:

@@ -5,7 +5,7 @@ from typing import Any
 
 from app import db, text
 from app.db import Connection
-from app.errors import BadInputError, RefusedError
+from app.errors import BadInputError, ConflictError, RefusedError
 from app.points.earning import rules, terms
 from app.points.views import Program
 
@@ -22,9 +22,13 @@ INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expir
                               timezone, currency, state, edited_by, returns, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
 """
+SELECT_VERSION = """
+SELECT rate, rounding, pending_days, expiry_days, clawback, returns FROM program_versions
+ WHERE shop = $1 AND version = $2
+"""
 INSERT_REWARDS = """
-INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
-SELECT $1::text, title, cost, amount_off, TRUE, now()
+INSERT INTO rewards (shop, title, cost, amount_off, is_active, version, updated_at)
+SELECT $1::text, title, cost, amount_off, TRUE, 1, now()
   FROM unnest($2::text[], $3::bigint[], $4::numeric[]) AS fresh (title, cost, amount_off)
  WHERE NOT EXISTS (SELECT FROM rewards WHERE shop = $1::text)
 """
@@ -60,22 +64,47 @@ async def follow_shop(shop: str, currency: str, timezone: str) -> None:
             await _insert(conn, current, told, "Holdfast")
 
 
-async def edit_program(shop: str, fields: dict[str, Any], by: str) -> Program:
+class StaleRulesError(ConflictError):
+    """Somebody else saved other rules meanwhile: `current` are those."""
+
+    code = "stale"
+
+    def __init__(self, current: Program) -> None:
+        super().__init__(
+            "Somebody else changed the rules meanwhile. Nothing of yours was saved yet."
+        )
+        self.current = current
+
+
+async def edit_program(
+    shop: str, fields: dict[str, Any], by: str, seen_version: int | None = None
+) -> Program:
     """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback,
-    returns (text or typed).
+    returns (text or typed). `seen_version` is the one the editor was looking at.
 
     What stays the same makes no version. Raises BadInputError with the sentence to show beside the
-    form.
+    form, and StaleRulesError when other rules came into force after `seen_version`.
     """
     checked = _checked(fields)
     async with db.transaction() as conn:
         await conn.execute(LOCK, shop)
         current = await terms.program(conn, shop)
-        if current.version == 0 or any(
-            getattr(current, name) != value for name, value in checked.items()
-        ):
+        is_change = any(getattr(current, name) != value for name, value in checked.items())
+        if is_change and not await _is_seen(conn, current, seen_version):
+            raise StaleRulesError(current)
+        if current.version == 0 or is_change:
             await _insert(conn, current, checked, by)
         return await terms.program(conn, shop)
+
+
+async def _is_seen(conn: Connection, current: Program, seen_version: int | None) -> bool:
+    """Whether who looked at `seen_version` knows the rules that are in force: a version of ours,
+    for the shop's new zone, changed nothing an editor could revert.
+    """
+    if seen_version in {None, current.version}:
+        return True
+    seen = await conn.fetchrow(SELECT_VERSION, current.shop, seen_version)
+    return seen is not None and all(seen[name] == getattr(current, name) for name in EDITABLE)
 
 
 async def set_state(shop: str, state: str, by: str) -> Program:

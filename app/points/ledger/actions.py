@@ -22,6 +22,10 @@ from app.points.views import Balance
 REASON_LENGTH_MAX = 500
 ADJUSTMENT_MAX = 1_000_000_000
 NOBODY = "There is no such customer in this shop."
+SELECT_MEANWHILE = """
+SELECT why, sequence FROM ledger
+ WHERE member_id = $1 AND sequence > $2 AND effect = 'adjust' ORDER BY sequence DESC LIMIT 1
+"""
 SELECT_ADJUSTMENT = "SELECT why FROM ledger WHERE shop = $1 AND source = $2 AND effect = 'adjust'"
 # what the ledger says of each bucket, in double entry
 FOLD = """
@@ -33,6 +37,20 @@ SELECT bucket, sum(points)::bigint AS points
 """
 
 
+class StaleAdjustmentError(ConflictError):
+    """Somebody else adjusted this balance meanwhile; `points`, `reason` and `name` are theirs,
+    `sequence` is what has been seen with this.
+    """
+
+    code = "stale"
+
+    def __init__(self, why: dict[str, Any], sequence: int) -> None:
+        super().__init__("This balance was adjusted meanwhile. Nothing of yours was saved yet.")
+        self.points, self.reason = why["points"], why["reason"]
+        self.name = why.get("name") or "staff"
+        self.sequence = sequence
+
+
 async def adjust(
     shop: str,
     customer_id: str,
@@ -41,11 +59,16 @@ async def adjust(
     key: str,
     by: str,
     stores: Stores | None = None,
+    *,
+    name: str = "",
+    seen_sequence: int | None = None,
 ) -> Balance:
-    """Give (or with negative `points` take) points, with a reason of 1..500 characters.
+    """Give (or with negative `points` take) points, with a reason of 1..500 characters. `by` is
+    the id of the member of staff, `name` what to call them, `seen_sequence` the newest row of the
+    ledger they know of.
 
     Raises BadInputError, NotFoundError (no such member), ConflictError (key used otherwise),
-    RefusedError (more than is available), FrozenError.
+    StaleAdjustmentError, RefusedError (more than is available), FrozenError.
     """
     reason = checked_reason(reason)
     check_points(points)
@@ -53,11 +76,14 @@ async def adjust(
     request = fingerprint(customer_id, str(points), reason)
     batch = Batch(datetime.now(UTC))
     why = {"points": points, "reason": reason, "by": text.clean(by, 64), "request": request}
+    if name:
+        why["name"] = text.clean(name, 64)
     try:
         async with freezing.whoever_is_broken(), db.transaction() as conn:
             account = await _account(conn, batch, shop, customer_id)
             earlier = await conn.fetchval(SELECT_ADJUSTMENT, shop, source)
             if earlier is None:
+                await _check_seen(conn, account, seen_sequence)
                 await _adjust(conn, batch, account, points, source, why)
             elif msgspec.json.decode(earlier)["request"] != request:
                 raise ConflictError("This adjustment was already saved with other contents.")
@@ -157,6 +183,15 @@ async def _account(conn: Connection, batch: Batch, shop: str, customer_id: str) 
     if account.merged_into is not None:
         raise ConflictError("This customer was merged into another one, who has the points now.")
     return account
+
+
+async def _check_seen(conn: Connection, account: Account, seen_sequence: int | None) -> None:
+    """Two members of staff who mean the same are not to do it twice without knowing."""
+    if seen_sequence is None or seen_sequence >= account.sequence:
+        return
+    row = await conn.fetchrow(SELECT_MEANWHILE, account.id, seen_sequence)
+    if row is not None:
+        raise StaleAdjustmentError(msgspec.json.decode(row["why"]), row["sequence"])
 
 
 async def _adjust(

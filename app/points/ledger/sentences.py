@@ -136,14 +136,20 @@ def _return(_effect: str, points: int, why: dict[str, Any]) -> str:
     )
 
 
+def _cancel(_effect: str, points: int, why: dict[str, Any]) -> str:
+    return (
+        f"{_points(points)} given back, as the code of the reward “{why['reward']}” was switched "
+        f"off before it was used. {why['reason']}"
+    )
+
+
 def _expire(_effect: str, points: int, why: dict[str, Any]) -> str:
     return f"{_points(points)} from {_from(why)} were not spent by {_day(why['expires_at'])}."
 
 
 def _adjust(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return (
-        f"{'Given' if why['points'] > 0 else 'Taken'} by staff, {_points(points)}: {why['reason']}"
-    )
+    verb = "Given" if why["points"] > 0 else "Taken"
+    return f"{verb} by {why.get('name') or 'staff'}, {_points(points)}: {why['reason']}"
 
 
 def _points(points: int) -> str:
@@ -190,6 +196,7 @@ _WRITERS: dict[str, Callable[[str, int, dict[str, Any]], str]] = {
     "hold": _hold,
     "capture": _capture,
     "return": _return,
+    "cancel": _cancel,
     "expire": _expire,
     "adjust": _adjust,
     "merge": _merge,

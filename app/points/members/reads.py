@@ -28,6 +28,7 @@ from app.points.views import (
     Program,
     RedemptionView,
     RewardView,
+    StuckReward,
 )
 from app.resilience import cache
 from app.resilience.guard import Resource
@@ -41,6 +42,11 @@ NEWEST = 10
 REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
 READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
+SELECT_STUCK = """
+SELECT id::text AS id, customer_id, title, points, created_at FROM redemptions
+ WHERE shop = $1 AND state = 'held' AND created_at < now() - interval '10 seconds'
+ ORDER BY created_at LIMIT 20
+"""
 EVERYTHING = Asked()
 REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
 
@@ -95,7 +101,7 @@ async def rewards(shop: str, active_only: bool = False) -> list[RewardView]:
     """The shop's rewards, the cheapest first."""
     async with db.connection() as conn:
         rows = await conn.fetch(
-            "SELECT id, title, cost, amount_off, is_active FROM rewards "
+            "SELECT id, title, cost, amount_off, is_active, version FROM rewards "
             "WHERE shop = $1 AND (is_active OR NOT $2) ORDER BY cost, id",
             shop,
             active_only,
@@ -116,6 +122,15 @@ async def waiting_redemptions(shop: str) -> int:
             "SELECT count(*) FROM redemptions WHERE state = 'held' AND shop = $1", shop
         )
     return found
+
+
+async def stuck_rewards(shop: str) -> list[StuckReward]:
+    """Redemptions of the shop that wait for their code longer than a request takes, the oldest
+    first; 20 at most.
+    """
+    async with db.connection() as conn:
+        rows = await conn.fetch(SELECT_STUCK, shop)
+    return [StuckReward(**dict(row)) for row in rows]
 
 
 async def totals_of(shop: str) -> tuple[int, int]:

@@ -17,7 +17,16 @@ from app.errors import NotFoundError
 from app.paging import Links
 from app.points.ledger import actions
 from app.points.members import reads
-from app.points.pages import adjusting, bulk, corrections, filtering, listing, spreadsheet
+from app.points.pages import (
+    adjusting,
+    bulk,
+    conflicts,
+    corrections,
+    filtering,
+    listing,
+    redemptions,
+    spreadsheet,
+)
 from app.points.pages import program as program_pages
 from app.points.pages.filtering import EventFiltering
 from app.points.views import Balance, MemberDetail
@@ -57,6 +66,9 @@ async def _customer(
     chosen = filtering.events(visit.request.query_params, visit.timezone)
     found = await _shown(visit, customer_id, chosen)
     day, then, problem = await _then(visit, customer_id)
+    if form is None:
+        seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
+        form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
     info = found.value.info if found.value else None
     return pages.render(
         visit,
@@ -132,12 +144,28 @@ async def adjust(visit: Visit) -> Response:
     if form.problems:
         return await _customer(visit, customer_id, form, status=422)
     points, reason, key = adjusting.points(values["points"]), values["reason"], values["key"]
-    status = await forms.change(
-        form,
-        lambda: actions.adjust(
-            visit.shop, customer_id, points, reason, key, visit.staff.user_id, visit.stores
-        ),
-    )
+    name = await pages.name_of(visit)
+
+    async def save() -> None:
+        try:
+            await actions.adjust(
+                visit.shop,
+                customer_id,
+                points,
+                reason,
+                key,
+                visit.staff.user_id,
+                visit.stores,
+                name=name,
+                seen_sequence=conflicts.seen(values),
+            )
+        except actions.StaleAdjustmentError as error:
+            theirs = f"{error.points:+,} by {error.name}: {error.reason}"
+            form.conflict = [("Adjustment", theirs, f"{points:+,}: {reason}")]
+            form.values = {**values, "version": str(error.sequence)}
+            raise
+
+    status = await forms.change(form, save)
     if status != forms.SAVED:
         return await _customer(visit, customer_id, form, status=status)
     return await _customer(visit, customer_id, toast=f"{points:+,} points saved")
@@ -184,6 +212,7 @@ routes: list[BaseRoute] = [
     *bulk.routes,
     Route("/customers/{customer_id}", customer, name="customer"),
     Route("/customers/{customer_id}/adjust", adjust, methods=["POST"]),
+    *redemptions.routes(_customer_id, _customer),
     Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
     Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,

@@ -1,64 +1,25 @@
 """The merchant's page about the programme: how points are earned and kept, and what they buy."""
 
 import asyncio
-import re
-from collections.abc import Mapping
-from decimal import Decimal
+import uuid
 from typing import Any
 
 import markupsafe
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.errors import NotFoundError
 from app.points.earning import actions as earning
-from app.points.earning import rules
 from app.points.members import reads
-from app.points.pages import state
-from app.points.rewards import actions as rewards_actions
+from app.points.pages import conflicts, rule_form, state
+from app.points.rewards import offers
 from app.points.views import Program, RewardView
 from app.resilience import reading
 from app.resilience.reading import Reading
-from app.web import forms, pages, wording
+from app.web import forms, pages
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
-EXAMPLE_ORDER = Decimal("49.90")
-DAYS_MAX = 3_650
-RATE_MAX = 10_000
-COST_MAX = 10_000_000
-AMOUNT_MAX = 100_000
-TITLE_LENGTH_MAX = 120
-ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
-# explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
-# refunded
-RETURNS = {
-    "goods": "The goods: they are back, whatever was paid for them",
-    "money": "The money: what you keep, such as a restocking fee, still earns",
-}
-CLAWBACKS = {
-    "pending_only": (
-        "Only points still held back",
-        (
-            "Released points stay with the customer. Example: the 50 points were released already, "
-            "so nothing is taken."
-        ),
-    ),
-    "within_balance": (
-        "As much as the customer still has",
-        (
-            "Never below zero. Example: 10 of the 50 points are left, so 10 are taken and 40 are "
-            "forgiven."
-        ),
-    ),
-    "debt": (
-        "Everything, if need be as a debt",
-        (
-            "What is missing is owed and paid by the next points earned. Example: 10 are "
-            "taken, and 40 are owed."
-        ),
-    ),
-}
+REWARD_FIELDS = {"title": "Name", "cost": "Costs", "amount_off": "Takes off"}
 
 
 async def ready(visit: Visit) -> Reading[Program]:
@@ -112,7 +73,7 @@ async def _program(
     )
     current = rules_now.value
     if rule is None and current:
-        rule = Form("rule-", typed(current))
+        rule = Form("rule-", conflicts.written(rule_form.typed(current), visit.locale))
     return pages.render(
         visit,
         "points/program.html",
@@ -122,55 +83,59 @@ async def _program(
         toast=toast,
         program=current,
         rule=rule,
-        example=example_sentence(rule.values, visit.currency) if rule else "",
-        roundings=ROUNDINGS,
-        clawbacks=CLAWBACKS,
-        returns=RETURNS,
+        example=rule_form.example_sentence(rule.values, visit.currency, visit.locale)
+        if rule
+        else "",
+        roundings=rule_form.ROUNDINGS,
+        clawbacks=rule_form.CLAWBACKS,
+        returns=rule_form.RETURNS,
         rewards=[
-            (row, reward if reward and reward_id == row.id else _reward_form(row))
+            (row, reward if reward and reward_id == row.id else _reward_form(row, visit.locale))
             for row in rewards.value or []
         ],
         open_reward=reward_id,
-        new_reward=reward if reward and not reward_id else Form("reward-new-"),
+        new_reward=reward
+        if reward and not reward_id
+        else Form("reward-new-", {"key": str(uuid.uuid4())}),
         history=history.value or [],
     )
 
 
-def typed(program: Program) -> dict[str, str]:
-    """The rules as the form shows them."""
-    return {
-        "rate": f"{program.rate.normalize():f}",
-        "rounding": program.rounding,
-        "pending_days": str(program.pending_days),
-        "expiry_days": "" if program.expiry_days is None else str(program.expiry_days),
-        "clawback": program.clawback,
-        "returns": program.returns,
+def _reward_form(row: RewardView, locale: str) -> Form:
+    values = {
+        "title": row.title,
+        "cost": str(row.cost),
+        "amount_off": f"{row.amount_off:.2f}",
+        "version": str(row.version),
     }
-
-
-def _reward_form(row: RewardView) -> Form:
-    return Form(
-        f"reward-{row.id}-",
-        {"title": row.title, "cost": str(row.cost), "amount_off": f"{row.amount_off:.2f}"},
-    )
+    return Form(f"reward-{row.id}-", conflicts.written(values, locale))
 
 
 @admin_page
 async def edit(visit: Visit) -> Response:
     values = await forms.read_form(visit.request)
-    form = Form("rule-", values, _rule_problems(values))
+    form = Form("rule-", values, rule_form.problems(values, visit.locale))
     if form.problems:
         return await _program(visit, rule=form, status=422)
-    named = ("rate", "rounding", "clawback", "returns")
-    fields = {name: values[name] for name in named if name in values}
-    fields["pending_days"] = values["pending_days"] or "0"
     changed: dict[str, Any] = {
-        **fields,
+        "rate": forms.decimal(values["rate"], places_max=4, locale=visit.locale),
+        "rounding": values["rounding"],
+        "clawback": values["clawback"],
+        **({"returns": values["returns"]} if "returns" in values else {}),
+        "pending_days": values["pending_days"] or "0",
         "expiry_days": int(values["expiry_days"]) if values["expiry_days"] else None,
     }
-    status = await forms.change(
-        form, lambda: earning.edit_program(visit.shop, changed, visit.staff.user_id)
-    )
+    by = await pages.name_of(visit)
+
+    async def save() -> None:
+        try:
+            await earning.edit_program(visit.shop, changed, by, conflicts.seen(values))
+        except earning.StaleRulesError as error:
+            theirs = conflicts.written(rule_form.typed(error.current), visit.locale)
+            conflicts.show(form, theirs, rule_form.FIELDS)
+            raise
+
+    status = await forms.change(form, save)
     if status != forms.SAVED:
         return await _program(visit, rule=form, status=status)
     return await _program(visit, toast="Saved. It counts for orders placed from now on")
@@ -183,51 +148,15 @@ async def change_state(visit: Visit) -> Response:
     return await _program(visit, status=status, toast=said)
 
 
-def _rule_problems(values: Mapping[str, str]) -> dict[str, str]:
-    found = {}
-    rate = forms.decimal(values.get("rate", ""), places_max=4)
-    if rate is None or not 0 < rate <= RATE_MAX:
-        found["rate"] = f"Please give a number above 0 and up to {RATE_MAX:,}, such as 1 or 2.5."
-    for name in ("pending_days", "expiry_days"):
-        if (
-            not re.fullmatch(r"[0-9]{0,4}", values.get(name, "?"))
-            or int(values[name] or 0) > DAYS_MAX
-        ):
-            found[name] = f"Please give whole days, at most {DAYS_MAX:,}, or leave it empty."
-    if values.get("expiry_days") in {"0", "00"}:
-        found["expiry_days"] = (
-            "Points that expire at once would be worth nothing. Leave it empty for never."
-        )
-    if values.get("rounding") not in ROUNDINGS:
-        found["rounding"] = "Please choose how to round."
-    if values.get("clawback") not in CLAWBACKS:
-        found["clawback"] = "Please choose what happens on a refund."
-    if values.get("returns", "goods") not in RETURNS:
-        found["returns"] = "Please choose what a return counts by."
-    return found
-
-
 @admin_page
 async def example(visit: Visit) -> Response:
     """The sentence under the earn rule, while it is being typed."""
-    text = markupsafe.escape(example_sentence(visit.request.query_params, visit.currency))
+    text = markupsafe.escape(
+        rule_form.example_sentence(visit.request.query_params, visit.currency, visit.locale)
+    )
     return HTMLResponse(
         f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"}
     )
-
-
-def example_of(program: Program | None) -> str:
-    """What the example order earns under these rules; empty when they are not known."""
-    return "" if program is None else example_sentence(typed(program), program.currency)
-
-
-def example_sentence(values: Mapping[str, str], currency: str) -> str:
-    rate, rounding = forms.decimal(values.get("rate", ""), places_max=4), values.get("rounding", "")
-    if rate is None or not 0 < rate <= RATE_MAX or rounding not in ROUNDINGS:
-        return "Give a rate to see what an order would earn."
-    base = (rules.micros(str(EXAMPLE_ORDER)), 1)
-    points = rules.points_for(base, rules.rate_units(rate), rounding)
-    return f"An order of {wording.money(EXAMPLE_ORDER, currency)} earns {points:,} points."
 
 
 @admin_page
@@ -235,16 +164,28 @@ async def save_reward(visit: Visit) -> Response:
     """Make a reward, or change the one in the address."""
     reward_id = str(visit.request.path_params.get("reward_id", ""))
     values = await forms.read_form(visit.request)
-    form = Form(f"reward-{reward_id or 'new'}-", values, _reward_problems(values))
-    if form.problems:
+    cost = forms.whole(values.get("cost", ""), offers.COST_MAX)
+    amount = forms.decimal(values.get("amount_off", ""), places_max=2, locale=visit.locale)
+    problems = offers.problems(values.get("title", ""), cost, amount)
+    form = Form(f"reward-{reward_id or 'new'}-", values, problems)
+    if cost is None or amount is None or problems:
         return await _program(visit, reward=form, reward_id=reward_id, status=422)
 
     async def save() -> None:
-        is_active = (await _reward(visit, reward_id)).is_active if reward_id else True
-        cost, amount_off = int(values["cost"]), Decimal(values["amount_off"])
-        await rewards_actions.save_reward(
-            visit.shop, reward_id or None, values["title"], cost, amount_off, is_active
-        )
+        try:
+            await offers.save_reward(
+                visit.shop,
+                reward_id or None,
+                values["title"],
+                cost,
+                amount,
+                key=values.get("key") or None,
+                seen_version=conflicts.seen(values),
+            )
+        except offers.StaleRewardError as error:
+            theirs = dict(_reward_form(error.current, visit.locale).values)
+            conflicts.show(form, theirs, REWARD_FIELDS)
+            raise
 
     status = await forms.change(form, save)
     if status != forms.SAVED:
@@ -252,43 +193,18 @@ async def save_reward(visit: Visit) -> Response:
     return await _program(visit, toast="Reward saved")
 
 
-def _reward_problems(values: Mapping[str, str]) -> dict[str, str]:
-    found = {}
-    if not 1 <= len(values.get("title", "")) <= TITLE_LENGTH_MAX:
-        found["title"] = (
-            f"Please give a name of at most {TITLE_LENGTH_MAX} characters; shoppers see it."
-        )
-    cost = values.get("cost", "")
-    if not re.fullmatch(r"[0-9]{1,8}", cost) or not 1 <= int(cost) <= COST_MAX:
-        found["cost"] = "Please give a whole number of points, at least 1."
-    amount = forms.decimal(values.get("amount_off", ""), places_max=2)
-    if amount is None or not 0 < amount <= AMOUNT_MAX:
-        found["amount_off"] = "Please give an amount above 0, such as 5.00."
-    return found
-
-
 @admin_page
 async def switch_reward(visit: Visit) -> Response:
     """Take a reward out of the storefront, or put it back; codes given out stay good."""
     reward_id = str(visit.request.path_params["reward_id"])
+    values = await forms.read_form(visit.request)
     form = Form(f"reward-{reward_id}-")
-
-    async def switch() -> None:
-        row = await _reward(visit, reward_id)
-        await rewards_actions.save_reward(
-            visit.shop, row.id, row.title, row.cost, row.amount_off, not row.is_active
-        )
-
-    status = await forms.change(form, switch)
-    return await _program(visit, status=status, toast=form.problems.get("", "Switched"))
-
-
-async def _reward(visit: Visit, reward_id: str) -> RewardView:
-    """Raises NotFoundError, also for another shop's reward."""
-    for row in await reads.rewards(visit.shop):
-        if row.id == reward_id:
-            return row
-    raise NotFoundError("There is no such reward in this shop.")
+    is_active = values.get("on") == "1"
+    status = await forms.change(
+        form, lambda: offers.switch_reward(visit.shop, reward_id, is_active=is_active)
+    )
+    said = "Switched on" if is_active else "Switched off"
+    return await _program(visit, status=status, toast=form.problems.get("", said))
 
 
 routes: list[BaseRoute] = [

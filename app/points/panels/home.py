@@ -6,7 +6,7 @@ from datetime import date
 
 from app.core import reads as core_reads
 from app.points.members import reads
-from app.points.pages import chart, program
+from app.points.pages import chart, program, rule_form
 from app.points.pages.chart import Chart
 from app.points.views import Overview, Program, RewardView
 from app.resilience.reading import Reading
@@ -71,7 +71,7 @@ async def load(visit: Visit) -> Reading[Shown]:
         panels.read(visit, SERVICE, "home", lambda: _figures(shop), Figures),
         panels.read(visit, SERVICE, "rewards", lambda: reads.rewards(shop), list[RewardView]),
     )
-    example = program.example_of(current.value)
+    example = rule_form.example_of(current.value)
     return figures.map(
         lambda found: _shown(found, rewards.value or [], example, current.value, visit)
     )
@@ -164,7 +164,7 @@ async def attention(visit: Visit) -> list[Attention]:
         "Their points are held until Shopify has made the discount code; Holdfast keeps "
         "trying by itself."
     )
-    return [*found, Attention("warning", title, text, "Status")]
+    return [*found, Attention("warning", title, text, "Health")]
 
 
 HOME = Home(

@@ -1,4 +1,4 @@
-"""What shoppers and merchants do with rewards: redeem one, make or change one."""
+"""What shoppers do with rewards: redeem one."""
 
 import re
 import uuid
@@ -13,19 +13,15 @@ import msgspec
 
 from app import db, text
 from app.db import Connection, Row, Stores
-from app.errors import BadInputError, ConflictError, HoldfastError, NotFoundError, RefusedError
-from app.points.earning import rules
+from app.errors import ConflictError, HoldfastError, NotFoundError, RefusedError
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
 from app.points.members import reads
-from app.points.views import RedemptionView, RewardView
+from app.points.views import RedemptionView
 
 REQUEST_ID_LENGTH_MAX = 128
-COST_MAX = 1_000_000_000
-AMOUNT_MAX = 1_000_000
-TITLE_LENGTH_MAX = 120
 GIVE_UP_AFTER = timedelta(hours=1)  # then a held redemption is settled by what Shopify has
 SWEEP_AFTER = timedelta(seconds=10)  # the request that made the hold goes first
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -50,17 +46,6 @@ INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, poi
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 'held', '', $12, 0, 0, $13, $14, $15,
         $16, $16)
 RETURNING {reads.REDEMPTION_COLUMNS}
-"""
-_REWARD_COLUMNS = "id::text AS id, title, cost, amount_off, is_active"
-INSERT_REWARD = f"""
-INSERT INTO rewards (shop, title, cost, amount_off, is_active, updated_at)
-VALUES ($1, $2, $3, $4, $5, now())
-RETURNING {_REWARD_COLUMNS}
-"""
-UPDATE_REWARD = f"""
-UPDATE rewards SET title = $3, cost = $4, amount_off = $5, is_active = $6, updated_at = now()
- WHERE shop = $1 AND id = $2
-RETURNING {_REWARD_COLUMNS}
 """
 
 
@@ -127,39 +112,6 @@ async def redeem(
     if stores is not None and batch.moved:
         await balances.publish(stores, batch.moved.values(), batch.now)
     return reads.redemption_view(row)
-
-
-async def save_reward(
-    shop: str,
-    reward_id: str | None,
-    title: str,
-    cost: int,
-    amount_off: Decimal | str,
-    is_active: bool,
-) -> RewardView:
-    """Make (`reward_id` None) or change a reward. Raises BadInputError, NotFoundError."""
-    title = text.clean(title, TITLE_LENGTH_MAX + 1).strip()
-    if not 1 <= len(title) <= TITLE_LENGTH_MAX:
-        raise BadInputError(
-            f"Please give the reward a name of at most {TITLE_LENGTH_MAX} characters."
-        )
-    if not 1 <= cost <= COST_MAX:
-        raise BadInputError("A reward costs a whole number of points, at least 1.")
-    amount = rules.parse_decimal(amount_off, 2, "Please give an amount above 0, such as 5.00.")
-    if not 0 < amount <= AMOUNT_MAX:
-        raise BadInputError("Please give an amount above 0, such as 5.00.")
-    async with db.transaction() as conn:
-        if reward_id is None:
-            row = await conn.fetchrow(INSERT_REWARD, shop, title, cost, amount, is_active)
-        elif _NUMBER.fullmatch(reward_id):
-            row = await conn.fetchrow(
-                UPDATE_REWARD, shop, int(reward_id), title, cost, amount, is_active
-            )
-        else:
-            row = None
-    if row is None:
-        raise NotFoundError("There is no such reward in this shop.")
-    return RewardView(**row)
 
 
 def discount_code(redemption_id: uuid.UUID) -> str:

@@ -54,6 +54,7 @@ class Found(NamedTuple):
     gid: str
     is_ours: bool
     is_active: bool
+    uses: int = 0
 
 
 async def create(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Found | Refusal:
@@ -91,6 +92,7 @@ async def look_up(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Fo
         node["id"],
         str(lease.id) in details.get("title", ""),
         details.get("status", "ACTIVE") != "EXPIRED",
+        details.get("asyncUsageCount") or 0,
     )
 
 

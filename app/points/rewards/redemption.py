@@ -40,7 +40,7 @@ BATCH = 50
 AT_ONCE = 8
 log = logs.logger()
 
-_COLUMNS = (
+COLUMNS = (
     "id, shop, customer_id, title, amount_off, code, state, attempts, tries_sent, give_up_at, "
     "created_at"
 )
@@ -49,7 +49,7 @@ _COLUMNS = (
 LEASE_HELD = f"""
 UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3,
                        tries_sent = tries_sent + CASE WHEN give_up_at > $2 THEN 1 ELSE 0 END
- WHERE id = $1 AND state = 'held' AND (next_attempt_at <= $2 OR attempts = 0) RETURNING {_COLUMNS}
+ WHERE id = $1 AND state = 'held' AND (next_attempt_at <= $2 OR attempts = 0) RETURNING {COLUMNS}
 """
 UNDO = """
 UPDATE redemptions SET attempts = attempts - 1, tries_sent = tries_sent - 1, next_attempt_at = $2
@@ -57,7 +57,7 @@ UPDATE redemptions SET attempts = attempts - 1, tries_sent = tries_sent - 1, nex
 """
 LEASE_RELEASED = f"""
 UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3
- WHERE id = $1 AND state = 'released' AND next_attempt_at <= $2 RETURNING {_COLUMNS}
+ WHERE id = $1 AND state = 'released' AND next_attempt_at <= $2 RETURNING {COLUMNS}
 """
 LATER = "UPDATE redemptions SET next_attempt_at = $3 WHERE id = $1 AND state = $2"
 # the first of every shop, then the second of every shop: one shop's backlog holds up nobody else's

@@ -141,6 +141,39 @@ async def give_back(stores: Stores, redemption_id: str, reason: str) -> bool:
     return True
 
 
+async def cancel(stores: Stores, redemption_id: str, reason: str) -> bool:
+    """The code was switched off unused: its points come back into the lots they came from. False
+    when it was not (or no longer) captured. Raises FrozenError.
+    """
+    batch = Batch(datetime.now(UTC))
+    async with freezing.whoever_is_broken(), db.transaction() as conn:
+        given, account = await _lock(conn, batch, redemption_id)
+        if given.state != "captured":
+            return False
+        why = {**given.why, "reason": reason}
+        batch.move(
+            account, given.source, "cancel", "spent", "available", given.points, why, batch.now
+        )
+        restored = await _put_back(conn, given)
+        for lot in restored:
+            batch.add(lot)
+        batch.facts.append(
+            facts.made(
+                "points.returned",
+                account,
+                given.source,
+                given.points,
+                given.request_id,
+                redemption_id=redemption_id,
+            )
+        )
+        batch.repay(account, restored, given.source, given.points, batch.now)
+        await batch.write(conn)
+        await conn.execute(GIVE_BACK, given.id, reason, batch.now, batch.now + LOOK_AGAIN_AFTER)
+    await balances.publish(stores, [account], batch.now)
+    return True
+
+
 async def _lock(conn: Connection, batch: Batch, redemption_id: str) -> tuple[Redemption, Account]:
     """The redemption with its member locked, so that nobody else can settle it."""
     row = await conn.fetchrow(SELECT, redemption_id)

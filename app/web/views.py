@@ -1,0 +1,50 @@
+"""What templates draw with: their environment, and the addresses they write."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import Request
+
+from app import config as settings
+from app.web import files, wording
+
+CARRIED = (
+    "shop",
+    "host",
+    "embedded",
+    "locale",
+)  # without these Shopify cannot be asked for a new id token
+
+
+def carried(request: Request) -> dict[str, str]:
+    """What of this request's address its links must carry."""
+    query = request.query_params
+    return {name: query[name] for name in CARRIED if name in query}
+
+
+def link(carry: Mapping[str, str], path: str, **query: Any) -> str:
+    """`path` with what Shopify needs to recognise the next document, and `query` without its
+    empty values.
+    """
+    pairs = {**carry, **{name: value for name, value in query.items() if value not in {None, ""}}}
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(settings.ROOT / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.globals.update(static=files.address, now=lambda: datetime.now(UTC))
+environment.filters.update(
+    short=wording.short,
+    local=wording.local,
+    age=wording.age,
+    money=wording.money,
+    number=lambda value: f"{value:,}",
+)

@@ -1,0 +1,47 @@
+"""The merchant's browser: a tab on the app as the stand-in admin frames it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Frame, FrameLocator, Page, expect, sync_playwright
+
+from tests.browser.chromium import ARGUMENTS, executable
+from tests.stack import Stack
+
+POLARIS = re.compile(r"/polaris\.js")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@contextmanager
+def tab(browser: Browser) -> Iterator[Page]:
+    """A tab without the CDN, which is out of reach; no script of a page may fail."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(10_000)
+    failed: list[str] = []
+    opened.on("pageerror", lambda error: failed.append(str(error)))
+    opened.route(POLARIS, lambda route: route.abort())
+    yield opened
+    context.close()
+    assert failed == [], f"scripts failed: {failed}"
+
+
+def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
+    page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
+    app = page.frame_locator("iframe")
+    # a test is faster than any hand, and must wait for htmx
+    expect(app.locator("[data-htmx-powered]").first).to_be_attached()
+    return app
+
+
+def frame_of(page: Page, stack: Stack) -> Frame:
+    """The app's own document in the tab."""
+    return next(frame for frame in page.frames if frame.url.startswith(stack.app_url))

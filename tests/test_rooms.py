@@ -23,7 +23,7 @@ POSTGRES_KEEPS_FOR_SUPERUSERS = 3
 WEBS, WORKERS = 2, 9  # services of the finished house, two webs
 ON_QUEUE = {"health board", "lanes", "health of redis", "scrape of redis"}
 ON_CACHE = {"cache", "cache batches", "limits"}
-ELSEWHERE = {"shopify"}
+ELSEWHERE = {"shopify", "staff names"}
 
 
 def resources() -> list[Resource]:

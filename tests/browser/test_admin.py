@@ -54,7 +54,7 @@ def test_a_merchant_finds_a_customer_sees_why_and_adjusts(page: Page, stack: Sta
     app.get_by_role("link", name="Findme Buyer").click()
     expect(heading(app, "What happened")).to_be_visible()
     app.locator("details.why summary").first.click()
-    expect(app.get_by_text("49.90 USD")).to_be_visible()
+    expect(app.get_by_text("$49.90 of merchandise")).to_be_visible()
     app.get_by_label("Points", exact=True).fill("50")
     app.get_by_label("Reason").fill("late parcel")
     app.get_by_role("button", name="Save points").click()

@@ -12,7 +12,7 @@ from app.points.views import Program
 DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
 _COLUMNS = """
 version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days, clawback,
-timezone, returns, date_trunc('second', created_at) AS since, state
+timezone, returns, created_at AS since, state
 """
 # the newest version of `wanted.shop`; columns without values for a shop that never had any
 SELECT_TERMS = f"""
@@ -22,16 +22,14 @@ SELECT wanted.shop, terms.*
                       WHERE program_versions.shop = wanted.shop
                       ORDER BY version DESC LIMIT 1) AS terms ON TRUE
 """
-# the version in force at a moment, which Shopify tells by the second; the first one also was
-# before there was any
+# the version in force at a moment; the first one also was before there was any
 SELECT_EARLIER = f"""
 SELECT wanted.shop, wanted.number, terms.*
   FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted (shop, at, number)
  CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM program_versions
                       WHERE program_versions.shop = wanted.shop
-                      ORDER BY date_trunc('second', created_at) <= wanted.at DESC,
-                               CASE WHEN date_trunc('second', created_at) <= wanted.at
-                                    THEN -version ELSE version END
+                      ORDER BY created_at <= wanted.at DESC,
+                               CASE WHEN created_at <= wanted.at THEN -version ELSE version END
                       LIMIT 1) AS terms
 """
 SELECT_PROGRAM = """
@@ -54,8 +52,11 @@ async def at(
     of their shop: nearly always none, and then nothing is asked.
     """
     before = []
-    for key, moment in wanted.items():
+    for key, told in wanted.items():
         latest = newest[key[0]]
+        # Shopify tells moments by the second, and a version of that second counts
+        is_whole = told is not None and not told.microsecond
+        moment = told.replace(microsecond=999_999) if told and is_whole else told
         if moment and latest.version > 1 and latest.since and moment < latest.since:
             before.append((key, moment))
     if not before:

@@ -14,6 +14,8 @@ from tests.browser.test_admin import (
 )
 from tests.stack import SHOP, Stack
 
+pytestmark = pytest.mark.long
+
 __all__ = ["browser", "page"]
 NAMES = ("W" * 255, "محمد عبد الله " * 18, "👩‍👩‍👧‍👦" * 23, "Zoë O'Neil")
 LARGE = "1234567.00"

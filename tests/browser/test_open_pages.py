@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from tests.browser.merchant import chromium, frame_of, open_admin, tab
 from tests.stack import Stack, wait_for
 
+pytestmark = pytest.mark.long
+
 HTMX = re.compile(r"/vendor/htmx")
 
 

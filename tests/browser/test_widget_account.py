@@ -8,6 +8,8 @@ from playwright.async_api import expect
 
 from tests.browser.fake_shop import FakeShop
 
+pytestmark = pytest.mark.long
+
 
 def a_code(number: int) -> dict[str, Any]:
     return {

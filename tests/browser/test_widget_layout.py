@@ -7,6 +7,8 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.fake_shop import FakeShop
 
+pytestmark = pytest.mark.long
+
 TITLES = {
     "words": ("Earl Grey by the pot " * 13)[:255],
     "one word": "W" * 255,

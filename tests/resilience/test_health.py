@@ -30,6 +30,7 @@ async def write(redis, service: str, *, seconds_ago: float = 0, lag_seconds: flo
 
 
 async def test_a_service_that_never_beat_is_down(stores) -> None:
+    health.forget()
     board = await health.board(stores.queue)
     assert set(board) == set(health.PROCESSES)
     assert not board["points"].alive

@@ -158,6 +158,7 @@ async def test_a_wrong_month_is_shown_repaired_exactly_and_once(stores: db.Store
     assert await one("SELECT count(*) FROM ledger") == rows
 
 
+@pytest.mark.long
 async def test_killed_in_the_middle_it_goes_on_and_tells_everything_once(
     stores: db.Stores, tmp_path: Path
 ) -> None:
@@ -216,6 +217,7 @@ async def test_it_waits_while_points_is_behind(stores: db.Stores) -> None:
     assert "waiting until points has read what came before" in errors.decode()
 
 
+@pytest.mark.long
 async def test_a_dry_run_that_was_stopped_says_how_it_goes_on(stores: db.Stores) -> None:
     await install(ALICE, DORA)
     for shop in (ALICE, DORA):

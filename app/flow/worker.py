@@ -24,6 +24,7 @@ TRIES_MAX = 5
 JOBS_AT_ONCE_MAX = 10
 HEALTH_SECONDS = 10
 STOP_SECONDS = 5.0
+CANCEL_AGAIN_SECONDS = 1.0
 RECONNECT_SECONDS_MAX = 5.0
 MINUTE_SECONDS = 60
 
@@ -130,9 +131,13 @@ async def _work(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _close(worker: Worker, main: asyncio.Task[None]) -> None:
-    for task in (*worker.tasks.values(), main):
-        task.cancel()
-    await asyncio.gather(*worker.tasks.values(), main, return_exceptions=True)
+    pending: set[asyncio.Task[Any]] = {*worker.tasks.values(), main}
+    while pending:
+        for task in pending:
+            task.cancel()
+        # a cancellation that meets the end of a call to Redis can be lost: then it is asked again
+        done, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+        await asyncio.gather(*done, return_exceptions=True)
     # arq's own close() calls what redis-py has deprecated
     if worker.on_shutdown:
         await worker.on_shutdown(worker.ctx)

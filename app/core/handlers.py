@@ -2,7 +2,6 @@
 data.
 """
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from app.core import actions, customers, leaving
 from app.core.actions import Asked
 from app.facts import ShopUpdated
-from app.flow.event import Event
+from app.flow.event import Event, occurred_at
 from app.services import topics
 from app.telemetry import logs
 
@@ -43,11 +42,7 @@ class ComplianceFact(msgspec.Struct, frozen=True):
 
 async def handle(connection: Any, events: list[Event]) -> None:
     """Write the effect of all `events` in a handful of statements, however many there are."""
-    left = [
-        (event.shop, datetime.fromisoformat(event.occurred_at))
-        for event in events
-        if event.topic == LEFT
-    ]
+    left = [(event.shop, occurred_at(event)) for event in events if event.topic == LEFT]
     if left:
         for shop in await leaving.told(connection, left):
             log.info("shop is said to be uninstalled; Shopify will be asked", shop=shop)

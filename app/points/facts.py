@@ -120,12 +120,7 @@ def moment(told: datetime | None, event: Event, now: datetime) -> datetime:
     never absurdly early.
     """
     if told is None:
-        try:
-            told = datetime.fromisoformat(event.occurred_at)
-        except ValueError as error:
-            raise BadInputError("The event does not say when it occurred.") from error
-        if told.tzinfo is None:
-            told = told.replace(tzinfo=UTC)
+        told = envelope.occurred_at(event)
     if told > now:
         return now
     return max(EARLIEST, told)

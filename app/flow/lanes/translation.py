@@ -128,8 +128,10 @@ async def bound_unopened(translations: Sequence[Translation]) -> None:
 
 
 async def set_foreign_aside(stores: db.Stores, translations: Sequence[Translation]) -> None:
-    """Of what would become facts: a body that came for another shop before is not this one's."""
-    asked = [one for one in translations if one.facts]
+    """Of what would become facts, now or once the app is opened: a body that came for another shop
+    before is not this one's.
+    """
+    asked = [one for one in translations if one.facts or isinstance(one.error, UnopenedError)]
     said = await bodies.foreign(stores.cache, [one.item for one in asked])
     for one, is_foreign in zip(asked, said, strict=True):
         if is_foreign:

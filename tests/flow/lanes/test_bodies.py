@@ -6,7 +6,7 @@ from app import db
 from app.flow import dead_letters
 from app.flow.lanes import bodies, ingest
 from tests.flow.helpers import letters, make_letters_due
-from tests.flow.lanes.drains import BOB, admit, drain_once, fact_ids, item, known, translate
+from tests.flow.lanes.drains import BOB, STRANGER, admit, drain_once, fact_ids, item, known, translate
 
 BODY = b'{"order": 1001, "of": "Alice", "padding": "' + b"x" * 64 + b'"}'
 
@@ -69,3 +69,14 @@ async def test_the_memory_has_one_size(stores: db.Stores) -> None:
     assert await stores.cache.strlen(bodies.KEY) <= bodies.PLACES * bodies.ENTRY_BYTES
     again = [item(one.webhook_id, BOB, body=one.body) for one in many]
     assert sum(await bodies.foreign(stores.cache, again)) > 1_900
+
+
+async def test_a_body_of_another_shop_does_not_wait_for_the_opening_of_one_it_is_not_of(
+    stores: db.Stores,
+) -> None:
+    await admit(stores, item("w1", body=BODY))
+    await drain_once(stores)
+    await admit(stores, item("w2", STRANGER, body=BODY), item("w3", STRANGER, body=BODY + b" "))
+    await drain_once(stores)
+    states = {one["reference"]: one["state"] for one in await letters()}
+    assert states == {"w2": "dead", "w3": "waiting"}

@@ -6,7 +6,16 @@ from app import db
 from app.flow import dead_letters
 from app.flow.lanes import bodies, ingest
 from tests.flow.helpers import letters, make_letters_due
-from tests.flow.lanes.drains import BOB, STRANGER, admit, drain_once, fact_ids, item, known, translate
+from tests.flow.lanes.drains import (
+    BOB,
+    STRANGER,
+    admit,
+    drain_once,
+    fact_ids,
+    item,
+    known,
+    translate,
+)
 
 BODY = b'{"order": 1001, "of": "Alice", "padding": "' + b"x" * 64 + b'"}'
 

@@ -16,34 +16,19 @@ from app.flow.bus import consumer, places
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import ingest, translation
 from app.points import handlers
-from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
 from app.shopify import payloads
 from tests.admin.staff import Staff
 from tests.conftest import SECRET
 from tests.points.world import ALICE, BOB, figures, one
-from tests.web_app import all_beat, fresh_process, install, open_app
-from tests.webhook import signed_headers
+from tests.web_app import fresh_process, install, running_programs
+from tests.webhook import ORDER, signed_headers
 
 CHARLIES = "charlie.myshopify.com"
 ODD = (
     '"O\'Brien" <script>alert(1)</script> '
     "\u202e\u0645\u0631\u062d\u0628\u0627\u202c 𝄞🛍 {{7*7}} %s \\"
 )
-GOOD: dict[str, Any] = {
-    "id": 1001,
-    "name": "#1001",
-    "currency": "USD",
-    "financial_status": "paid",
-    "processed_at": "2026-07-01T10:00:00Z",
-    "customer": {
-        "id": int(BOB),
-        "first_name": "Bob",
-        "last_name": "Buyer",
-        "email": "bob@example.com",
-    },
-    "line_items": [{"id": 1, "quantity": 1, "price": "49.90"}],
-}
 
 
 @pytest.fixture(autouse=True)
@@ -54,20 +39,16 @@ def _fresh_process() -> None:
 @pytest.fixture
 async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
     """The app with real stores, two installed shops with their rewards, and every service alive."""
-    await install(ALICE, CHARLIES)
-    for shop in (ALICE, CHARLIES):
-        await earning.ensure_program(shop, "USD", "UTC")
-    await all_beat(stores)
-    async with open_app(stores.config, stores) as asking:
+    async with running_programs(stores, ALICE, CHARLIES) as asking:
         yield asking
 
 
 def order(**changed: Any) -> bytes:
-    return json.dumps({**GOOD, **changed}).encode()
+    return json.dumps({**ORDER, **changed}).encode()
 
 
 def line(**changed: Any) -> list[dict[str, Any]]:
-    return [{**GOOD["line_items"][0], **changed}]
+    return [{**ORDER["line_items"][0], **changed}]
 
 
 async def deliver(

@@ -13,6 +13,7 @@ from app import config as settings
 from app import db, main
 from app.core.models import Shop
 from app.flow.lanes import backlog
+from app.points.earning import actions as earning
 from app.points.panels import shopper
 from app.resilience import breaker, cache, health, reach
 from app.shopify.client import outgoing
@@ -50,6 +51,17 @@ async def open_app(config: settings.Config, stores: db.Stores) -> AsyncIterator[
         state = main.state(config, stores, client)
         async with talking_to(main.create_app(config), state) as asking:
             yield asking
+
+
+@asynccontextmanager
+async def running_programs(stores: db.Stores, *shops: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """The same, with these shops installed, their rewards, and every service alive."""
+    await install(*shops)
+    for shop in shops:
+        await earning.ensure_program(shop, "USD", "UTC")
+    await all_beat(stores)
+    async with open_app(stores.config, stores) as asking:
+        yield asking
 
 
 def talking_to(

@@ -5,6 +5,23 @@ import hashlib
 import hmac
 import uuid
 from datetime import UTC, datetime
+from typing import Any
+
+# an order of 49.90 as Shopify tells it, as far as anybody here reads it
+ORDER: dict[str, Any] = {
+    "id": 1001,
+    "name": "#1001",
+    "currency": "USD",
+    "financial_status": "paid",
+    "processed_at": "2026-07-01T10:00:00Z",
+    "customer": {
+        "id": 7001,
+        "first_name": "Bob",
+        "last_name": "Buyer",
+        "email": "bob@example.com",
+    },
+    "line_items": [{"id": 1, "quantity": 1, "price": "49.90"}],
+}
 
 
 def signed_headers(

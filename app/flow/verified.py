@@ -33,6 +33,7 @@ END = """
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
 redis.call('HDEL', KEYS[1], 'holder', 'until', 'progress')
+if ARGV[2] == '' then return 0 end
 local ended = time[1] * 1000 + math.floor(time[2] / 1000)
 return redis.call('HSET', KEYS[1], 'ended', ended, 'result', ARGV[2])
 """
@@ -87,5 +88,9 @@ class Turn:
         return found
 
     async def end(self, found: Verified) -> None:
-        """The run is over: the next one is due in a day. Nothing happens when the turn was lost."""
-        await self.client.eval(END, 1, KEY, self.name, msgspec.json.encode(found))
+        """The run is over: the next one is due in a day, or soon where there was nothing yet.
+        Nothing happens when the turn was lost.
+        """
+        is_nothing = not (found.members or found.rows or found.orders or found.problems)
+        result = b"" if is_nothing else msgspec.json.encode(found)
+        await self.client.eval(END, 1, KEY, self.name, result)

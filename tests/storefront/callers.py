@@ -14,6 +14,23 @@ import jwt
 from tests.conftest import SECRET
 from tests.points.world import ALICE, BOB, handle, line, paid
 
+# what `me` always has, in its order
+FIELDS = [
+    "customer_id",
+    "points",
+    "tier",
+    "rewards",
+    "ways_to_earn",
+    "referral",
+    "notices",
+    "redemptions",
+    "codes",
+    "codes_next",
+    "coming",
+    "ending",
+    "time_zone",
+]
+
 CHARLIE = "7003"
 
 

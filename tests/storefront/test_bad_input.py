@@ -12,7 +12,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from app import db
-from app.points.earning import actions as earning
 from app.points.ledger.audit import verify
 from app.points.members import reads
 from app.points.rewards import actions
@@ -21,24 +20,10 @@ from tests.admin.staff import Staff
 from tests.conftest import SECRET
 from tests.points.world import ALICE, BOB, figures, one
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
-from tests.web_app import all_beat, fresh_process, install, open_app
-from tests.webhook import signed_headers
+from tests.web_app import fresh_process, running_programs
+from tests.webhook import ORDER, signed_headers
 
 CHARLIES = "charlie.myshopify.com"
-GOOD: dict[str, Any] = {
-    "id": 1001,
-    "name": "#1001",
-    "currency": "USD",
-    "financial_status": "paid",
-    "processed_at": "2026-07-01T10:00:00Z",
-    "customer": {
-        "id": int(BOB),
-        "first_name": "Bob",
-        "last_name": "Buyer",
-        "email": "bob@example.com",
-    },
-    "line_items": [{"id": 1, "quantity": 1, "price": "49.90"}],
-}
 Lines = Sequence[MutableMapping[str, Any]]
 
 
@@ -50,16 +35,12 @@ def _fresh_process() -> None:
 @pytest.fixture
 async def http(stores: db.Stores) -> AsyncIterator[httpx2.AsyncClient]:
     """The app with real stores, two installed shops with their rewards, and every service alive."""
-    await install(ALICE, CHARLIES)
-    for shop in (ALICE, CHARLIES):
-        await earning.ensure_program(shop, "USD", "UTC")
-    await all_beat(stores)
-    async with open_app(stores.config, stores) as asking:
+    async with running_programs(stores, ALICE, CHARLIES) as asking:
         yield asking
 
 
 def line(**changed: Any) -> list[dict[str, Any]]:
-    return [{**GOOD["line_items"][0], **changed}]
+    return [{**ORDER["line_items"][0], **changed}]
 
 
 def only(lines: Lines, status: int) -> MutableMapping[str, Any]:

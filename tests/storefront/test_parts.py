@@ -13,23 +13,8 @@ from app.storefront import routes
 from app.web import shopper
 from app.web.api import Caller
 from app.web.shopper import Part
-from tests.storefront.callers import earn, proxied
+from tests.storefront.callers import FIELDS, earn, proxied
 
-FIELDS = [
-    "customer_id",
-    "points",
-    "tier",
-    "rewards",
-    "ways_to_earn",
-    "referral",
-    "notices",
-    "redemptions",
-    "codes",
-    "codes_next",
-    "coming",
-    "ending",
-    "time_zone",
-]
 UNKNOWN = {"tier": "unknown", "notices": ["Tiers are on their way."]}
 
 

@@ -62,6 +62,17 @@ async def test_what_was_found_is_kept_and_nothing_is_due_for_a_day(stores: db.St
     assert await found(stores) == verified.Verified(1, 3, 1, 0, 3, 1, 3)
 
 
+async def test_while_there_is_nothing_to_verify_the_next_look_looks_again(
+    stores: db.Stores,
+) -> None:
+    await look(stores)
+    assert await verified.last(stores.queue) is None
+    await program()
+    await handle(paid("1", line("10.00")))
+    await look(stores)
+    assert (await found(stores)).members == 1
+
+
 async def test_of_two_processes_one_verifies(stores: db.Stores, monkeypatch) -> None:
     at_once = most = walks = 0
     walk = verify.walk

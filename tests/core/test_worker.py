@@ -17,9 +17,17 @@ from app.flow import event as envelope
 from app.flow import verified
 from app.resilience import health
 from tests.flow.helpers import emit, until
+from tests.points import world
 from tests.workers.started import Processes, said, started
 
 ALICE = "alice.myshopify.com"
+
+
+@pytest.fixture
+async def member(stores: db.Stores) -> None:
+    """There is something to verify: where there is nothing, no verification is noted."""
+    await world.program()
+    await world.handle(world.paid("5001", world.line("60.00")))
 
 
 @pytest.fixture
@@ -67,7 +75,7 @@ async def test_an_uninstall_goes_from_the_log_to_the_shop(
 
 
 async def test_the_relay_verifies_when_nobody_has_for_a_day(
-    stores: db.Stores, processes: Processes, tmp_path: Path
+    stores: db.Stores, member: None, processes: Processes, tmp_path: Path
 ) -> None:
     async def is_verified() -> bool:
         return await verified.last(stores.queue) is not None

@@ -33,8 +33,10 @@ ON CONFLICT (shop, topic, reference) DO NOTHING
 FOLLOW_SHOP = """
 UPDATE shops SET name = COALESCE(NULLIF($2, ''), name),
                  currency = COALESCE(NULLIF($3, ''), currency),
-                 timezone = COALESCE(NULLIF($4, ''), timezone)
+                 timezone = COALESCE(NULLIF($4, ''), timezone),
+                 said_at = $5::timestamptz
  WHERE domain = $1 AND name <> '' AND status <> 'uninstalled'
+   AND (said_at IS NULL OR said_at <= $5::timestamptz)
 """
 
 

@@ -53,7 +53,12 @@ async def handle(connection: Any, events: list[Event]) -> None:
         if event.topic == UPDATED:
             said = msgspec.json.decode(event.data, type=ShopUpdated)
             await connection.execute(
-                actions.FOLLOW_SHOP, event.shop, said.name, said.currency, said.timezone
+                actions.FOLLOW_SHOP,
+                event.shop,
+                said.name,
+                said.currency,
+                said.timezone,
+                occurred_at(event),
             )
     await customers.keep(connection, events)
 

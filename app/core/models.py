@@ -15,6 +15,7 @@ class Shop(Model):
     name = fields.CharField(max_length=255, default="")
     currency = fields.CharField(max_length=3, default="USD")
     timezone = fields.CharField(max_length=64, default="UTC")
+    said_at = fields.DatetimeField(null=True)  # when it said the three above of itself
     status = fields.CharField(
         max_length=16, default="active"
     )  # active | needs_reopen | uninstalled

@@ -7,7 +7,7 @@ import msgspec
 
 from app.db import Connection, Stores
 from app.facts import ShopUpdated
-from app.flow.event import Event
+from app.flow.event import Event, occurred_at
 from app.points import facts
 from app.points.corrections import actions as corrections
 from app.points.earning import actions
@@ -93,7 +93,7 @@ async def _welcome(events: Sequence[Event], state: str) -> None:
             await actions.ensure_program(event.shop, told.currency, told.timezone, state)
         else:
             said = msgspec.json.decode(event.data, type=ShopUpdated)
-            await actions.follow_shop(event.shop, said.currency, said.timezone)
+            await actions.follow_shop(event.shop, said.currency, said.timezone, occurred_at(event))
 
 
 def _publish(stores: Stores, moved: Iterable[Account], now: datetime) -> AfterCommit:

@@ -194,6 +194,7 @@ class ProgramVersion(Model):
     returns = fields.CharField(max_length=8, db_default="goods")  # goods | money
     timezone = fields.CharField(max_length=64, default="UTC")
     currency = fields.CharField(max_length=3, default="USD")
+    shop_said_at = fields.DatetimeField(null=True)  # when the shop said these two of itself
     state = fields.CharField(max_length=8, db_default="live")  # draft | live | paused
     edited_by = fields.CharField(max_length=64, default="")
     created_at = fields.DatetimeField(auto_now_add=True)  # in force from then on

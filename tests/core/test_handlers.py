@@ -129,6 +129,19 @@ async def test_a_request_of_another_shape_is_set_aside_with_its_payload(stores: 
     assert json.loads(letter["payload"])["data"]["payload"] == {"customer": "Bob"}
 
 
+async def test_an_older_word_of_a_shop_that_comes_late_changes_nothing(stores: db.Stores) -> None:
+    await alices_shop(name="Alice")
+    newer, older = {"name": "New", "currency": "JPY"}, {"name": "Old", "currency": "EUR"}
+    for said, day in ((newer, 2), (older, 1), ({**newer, "name": ""}, 3)):
+        told = {"timezone": "", **said}
+        at = f"2026-11-0{day}T10:00:00+00:00"
+        await deliver(
+            stores, envelope.new("shop.updated", ALICE, ALICE, told, trace="1", occurred_at=at)
+        )
+    shop = await Shop.get(domain=ALICE)
+    assert (shop.name, shop.currency, shop.timezone) == ("New", "JPY", "UTC")
+
+
 async def test_known_shops_are_those_that_ever_installed(stores: db.Stores) -> None:
     await alices_shop(status="uninstalled")
     assert await reads.known_shops([ALICE, "charlie.myshopify.com"]) == {ALICE}

@@ -222,11 +222,17 @@ async def test_a_deleted_order_gives_nothing_and_an_edit_takes_out_what_it_says(
 async def test_a_programme_follows_the_currency_and_the_zone_of_its_shop() -> None:
     await earning.ensure_program(ALICE, "USD", "UTC")
     told = {"id": 1, "plan_name": "basic", "myshopify_domain": ALICE, "name": "Alice"}
-    update = {**told, "currency": "JPY", "iana_timezone": "Asia/Tokyo"}
+    update = {
+        **told,
+        "currency": "JPY",
+        "iana_timezone": "Asia/Tokyo",
+        "updated_at": days_ago(1).isoformat(),
+    }
     await tell(Shop().told("shop/update", update), Shop().told("shop/update", update))
     assert await one("SELECT max(version) FROM program_versions") == 2
     silent = {**told, "currency": "nonsense", "iana_timezone": None}
-    await tell(Shop().told("shop/update", silent))
+    late = {**update, "currency": "EUR", "updated_at": days_ago(2).isoformat()}
+    await tell(Shop().told("shop/update", silent), Shop().told("shop/update", late))
     async with db.connection() as conn:
         row = await conn.fetchrow("SELECT * FROM program_versions ORDER BY version DESC LIMIT 1")
     assert (row["version"], row["currency"], row["timezone"]) == (2, "JPY", "Asia/Tokyo")

@@ -1,5 +1,6 @@
 """A shop's programme as its merchant edits it: every edit of the rules is a new version."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
 SELECT_VERSION = """
 SELECT rate, rounding, pending_days, expiry_days, clawback, returns FROM program_versions
  WHERE shop = $1 AND version = $2
+"""
+SELECT_IS_OLDER = """
+SELECT max(shop_said_at) > $2::timestamptz FROM program_versions WHERE shop = $1
+"""
+UPDATE_SAID_AT = """
+UPDATE program_versions SET shop_said_at = $2::timestamptz
+ WHERE shop = $1 AND version = (SELECT max(version) FROM program_versions WHERE shop = $1)
 """
 INSERT_REWARDS = """
 INSERT INTO rewards (shop, title, cost, amount_off, is_active, version, updated_at)
@@ -52,16 +60,20 @@ async def ensure_program(shop: str, currency: str, timezone: str, state: str = "
         return await terms.program(conn, shop)
 
 
-async def follow_shop(shop: str, currency: str, timezone: str) -> None:
-    """What a shop says of itself now, empty where it does not: a new version of its programme where
-    that has another currency or zone; a shop that has none yet gets it with its installation.
+async def follow_shop(shop: str, currency: str, timezone: str, said_at: datetime) -> None:
+    """What a shop said of itself at `said_at`, empty where it did not: a new version of its
+    programme where that has another currency or zone. What is older than what is known changes
+    nothing; a shop that has no programme yet gets it with its installation.
     """
     async with db.transaction() as conn:
         await conn.execute(LOCK, shop)
         current = await terms.program(conn, shop)
         told = {"currency": currency or current.currency, "timezone": timezone or current.timezone}
-        if current.version and (current.currency, current.timezone) != (*told.values(),):
+        if not current.version or await conn.fetchval(SELECT_IS_OLDER, shop, said_at):
+            return
+        if (current.currency, current.timezone) != (*told.values(),):
             await _insert(conn, current, told, "Holdfast")
+        await conn.execute(UPDATE_SAID_AT, shop, said_at)
 
 
 class StaleRulesError(ConflictError):

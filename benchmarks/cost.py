@@ -2,6 +2,8 @@
 
 import asyncio
 import statistics
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.stack import Stack
 CONNECTIONS = 128
 WRITTEN = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
 FULL_ROWS, ROWS_A_MEMBER = 10_000_000, 5
+EARNING_A_SECOND = 200
 ROAD = ("web", "ingest", "relay", "points")
 TWICE = ("web", "web2", "ingest", "ingest2", "relay", "points", "points2")
 Row = tuple[str, str, str]
@@ -58,6 +61,52 @@ def cost_of_growth(count: int, rounds: int) -> list[Row]:
             measured += _rows(what, found[1:])
             stack.start("relay")
     return [*empty, *measured]
+
+
+def retranslation(count: int, _rounds: int) -> list[Row]:
+    """How fast webhooks that are kept are translated again while others earn beside it."""
+    with sides.holdfast(*ROAD, **sides.LIFTED) as stack:
+        database = stack.environment["DATABASE_URL"]
+        job = {"shops": sides.SHOPS, "port": stack.ports["web"], "connections": CONNECTIONS}
+        sides.load({**job, "count": count, "first_id": 7 * 10**9})
+        sides.wait_for_rows(database, "ledger", count)
+        seconds = max(5, count // 5_000)
+        beside = int(EARNING_A_SECOND * seconds)
+        generator = sides.start_load(
+            {**job, "count": beside, "first_id": 8 * 10**9, "rate": EARNING_A_SECOND}
+        )
+        began = time.monotonic()
+        said = _retranslate(stack)
+        took = time.monotonic() - began
+        ended_at = sides.finish_load(generator)["started_at"] + seconds
+        waited = sides.wait_for_rows(database, "ledger", count + beside) - ended_at
+        stack.verify()
+    print(said, flush=True)
+    return [
+        (
+            f"Kept webhooks translated again beside {EARNING_A_SECOND} earning a second",
+            f"{count / took:,.0f}/s",
+            f"{count:,} kept; the last of those beside counted {max(0.0, waited):.1f} s later",
+        )
+    ]
+
+
+def _retranslate(stack: Stack) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "workers.retranslate",
+        "--since",
+        "2000-01-01",
+        "--why",
+        "A benchmark.",
+    ]
+    done = subprocess.run(
+        command, env=stack.environment, cwd=stack.root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return done.stdout
 
 
 def _table(

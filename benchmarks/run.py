@@ -111,6 +111,7 @@ MEASUREMENTS = {
     "cost2": cost.cost_of_two,
     "shops": cost.cost_by_shops,
     "cost10m": cost.cost_of_growth,
+    "retranslation": cost.retranslation,
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,
     "me": latency.me_warm,

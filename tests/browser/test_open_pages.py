@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.merchant import chromium, frame_of, open_admin, tab
-from tests.stack import Stack, wait_for
+from tests.stack import Stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -20,7 +20,8 @@ from tests.faults.test_pauses import (
     in_the_middle,
 )
 from tests.proofs.story import order
-from tests.stack import SECRET, SHOP, Stack, seconds_until, wait_for
+from tests.stack import SECRET, SHOP, Stack
+from tests.waiting import seconds_until, wait_for
 from tests.webhook import signed_headers
 
 pytestmark = pytest.mark.long

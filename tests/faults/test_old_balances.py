@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.beside import Beside
 from tests.faults.shoppers import bob_with
-from tests.stack import Stack, wait_for
+from tests.stack import Stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 SLOWNESS_SECONDS = 1.0  # of a machine that does other work as well

@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from tests.faults.shoppers import bob_with, gauge, redeem
-from tests.stack import SHOP, Stack, wait_for
+from tests.stack import SHOP, Stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -11,7 +11,8 @@ import pytest
 from tests.faults.beside import Beside
 from tests.faults.shoppers import bob_with
 from tests.proofs.story import order
-from tests.stack import SECRET, SHOP, Stack, wait_for
+from tests.stack import SECRET, SHOP, Stack
+from tests.waiting import wait_for
 from tests.webhook import signed_headers
 
 pytestmark = pytest.mark.long

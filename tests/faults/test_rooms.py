@@ -15,7 +15,8 @@ import pytest
 
 from tests.faults.beside import Beside
 from tests.faults.shoppers import bob_with, redeem
-from tests.stack import SHOP, Stack, wait_for
+from tests.stack import SHOP, Stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 

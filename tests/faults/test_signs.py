@@ -24,8 +24,9 @@ from local import servers
 from tests.conftest import ROOT
 from tests.flow.helpers import until
 from tests.flow.lanes.drains import ALICE, emitted
-from tests.stack import Stack, seconds_until, wait_for
+from tests.stack import Stack
 from tests.template import wait_for_port
+from tests.waiting import seconds_until, wait_for
 from tests.workers.test_ingest import item
 from workers import ingest, service
 

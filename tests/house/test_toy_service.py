@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from app.config import ROOT
-from tests.stack import Stack, wait_for
+from tests.stack import Stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from local import run, supervisor
-from tests.stack import wait_for
+from tests.waiting import wait_for
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -17,7 +17,8 @@ from app.flow.event import Event
 from app.points import handlers
 from app.points.ledger.audit import verify
 from tests.points import world
-from tests.points.lives import Life, lives, webhook
+from tests.points.lives import Life, lives
+from tests.points.told import webhook
 from tests.points.webhooks import events
 from tests.points.world import figures
 

@@ -19,8 +19,9 @@ from app.points.ledger.audit import verify
 from app.points.rewards import actions as rewards
 from app.points.rewards import offers, settling
 from tests.points import world
-from tests.points.lives import Life, lives, webhook
+from tests.points.lives import Life, lives
 from tests.points.model import Model, Rules
+from tests.points.told import webhook
 from tests.points.webhooks import tell
 from tests.points.world import now
 

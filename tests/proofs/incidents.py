@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import redis
 
 from tests.silence import Silence
-from tests.stack import Stack, wait_for
+from tests.stack import Stack
+from tests.waiting import wait_for
 
 # how often each part is the one to be killed, after each of them was once
 VICTIMS = {"ingest": 4, "relay": 4, "points": 4, "redis": 4, "web": 2, "core": 1, "postgres": 1}

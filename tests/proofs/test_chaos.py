@@ -27,7 +27,8 @@ from tests.proofs import judging
 from tests.proofs.incidents import Incidents, dig_holes
 from tests.proofs.judging import Answers, fetch
 from tests.proofs.story import Story, Webhook, Wish, tell
-from tests.stack import SECRET, Stack, wait_for
+from tests.stack import SECRET, Stack
+from tests.waiting import wait_for
 from tests.webhook import signed_headers
 
 WEBHOOKS = int(os.environ.get("CHAOS_WEBHOOKS", "5000"))

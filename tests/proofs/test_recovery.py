@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from tests.proofs.story import order
-from tests.stack import SECRET, Stack, wait_for
+from tests.stack import SECRET, Stack
+from tests.waiting import wait_for
 from tests.webhook import signed_headers
 
 SEED = int(os.environ.get("CHAOS_SEED", str(int(time.time()))))

@@ -6,32 +6,9 @@ import time
 import pytest
 
 from app.errors import NotFoundError
-from app.resilience.breaker import Breaker, State
-from app.resilience.guard import (
-    BusyError,
-    RefusedByCircuitError,
-    Resource,
-    SlowError,
-    guard,
-    on_behalf_of,
-)
-
-
-def resource(*, deadline_seconds: float = 0.05, tickets: int = 4, calls_min: int = 3) -> Resource:
-    return Resource("a test", deadline_seconds, tickets, Breaker("a test", calls_min=calls_min))
-
-
-async def answer() -> str:
-    return "here"
-
-
-async def never() -> str:
-    await asyncio.sleep(30)
-    return "too late"
-
-
-async def broken() -> str:
-    raise ConnectionError("gone")
+from app.resilience.breaker import State
+from app.resilience.guard import BusyError, RefusedByCircuitError, SlowError, guard, on_behalf_of
+from tests.resilience.calls import ALICE, BOBS, CHARLIES, answer, broken, for_shops, never, resource
 
 
 async def test_an_answer_in_time_comes_through() -> None:
@@ -164,13 +141,6 @@ async def test_a_driver_that_will_not_be_cancelled_keeps_its_ticket_but_not_the_
     assert await guard(stubborn, answer) == "here"
 
 
-ALICE, BOBS, CHARLIES = "alice.myshopify.com", "bob.myshopify.com", "charlie.myshopify.com"
-
-
-def for_shops(**options: object) -> Resource:
-    return Resource("a test", 0.05, 8, by_shop=True, **options)
-
-
 async def test_a_slow_shop_opens_its_own_circuit_and_nobody_elses() -> None:
     shared = for_shops()
     for _ in range(5):
@@ -241,72 +211,3 @@ async def test_circuits_of_shops_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     for number in range(10):
         shared.failed("SlowError", f"shop-{number}")
     assert list(shared.shops) == ["shop-7", "shop-8", "shop-9"]
-
-
-async def test_a_shop_gets_half_of_the_tickets_at_most() -> None:
-    shared = Resource("a test", 5, 4, by_shop=True)
-    release = asyncio.Event()
-
-    async def hold() -> str:
-        await release.wait()
-        return "held"
-
-    held = [asyncio.create_task(guard(shared, hold, shop=ALICE)) for _ in range(2)]
-    await asyncio.sleep(0)
-    with pytest.raises(BusyError):
-        await guard(shared, answer, shop=ALICE)
-    assert await guard(shared, answer, shop=BOBS) == "here"
-    release.set()
-    assert await asyncio.gather(*held) == ["held", "held"]
-    assert not shared.bulkhead.crowds, "nothing is kept of shops that ask nothing"
-    assert await guard(shared, answer, shop=ALICE) == "here"
-
-
-async def test_of_one_shopper_one_call_is_made_at_a_time() -> None:
-    shared = Resource("a test", 5, 8, by_shop=True)
-    release = asyncio.Event()
-
-    async def hold() -> str:
-        await release.wait()
-        return "held"
-
-    held = asyncio.create_task(guard(shared, hold, shop=ALICE, subject="bob"))
-    await asyncio.sleep(0)
-    with pytest.raises(BusyError):
-        await guard(shared, answer, shop=ALICE, subject="bob")
-    assert await guard(shared, answer, shop=ALICE, subject="charlie") == "here"
-    assert await guard(shared, answer, shop=BOBS, subject="bob") == "here"
-    release.set()
-    assert await held == "held"
-    assert await guard(shared, answer, shop=ALICE, subject="bob") == "here"
-
-
-async def test_who_leaves_while_waiting_for_a_ticket_takes_none_along() -> None:
-    shared = Resource("a test", 5, 2, by_shop=True)
-    shared.bulkhead.wait_seconds = 5.0
-    release = asyncio.Event()
-    held = [asyncio.create_task(guard(shared, release.wait, shop=ALICE)) for _ in range(3)]
-    await asyncio.sleep(0.01)
-    held[2].cancel()
-    release.set()
-    await asyncio.gather(*held, return_exceptions=True)
-    assert shared.bulkhead.tickets._value == 2
-    assert not shared.bulkhead.crowds
-    assert shared.bulkhead.waiting == 0
-
-
-async def test_a_crowd_beyond_the_limit_does_not_even_wait(monkeypatch) -> None:
-    from app.resilience import bulkhead
-
-    monkeypatch.setattr(bulkhead, "WAITING_MAX", 2)
-    single = Resource("a test", 5, 1)
-    single.bulkhead.wait_seconds = 5.0
-    release = asyncio.Event()
-    waiting = [asyncio.create_task(guard(single, release.wait)) for _ in range(3)]
-    await asyncio.sleep(0.01)
-    began = time.monotonic()
-    with pytest.raises(BusyError):
-        await guard(single, answer)
-    assert time.monotonic() - began < 1
-    release.set()
-    await asyncio.gather(*waiting)

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.stack import SHOP, Stack, wait_for
+from tests.stack import SHOP, Stack
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.stack import SECRET, SHOP, Stack, wait_for
+from tests.stack import SECRET, SHOP, Stack
+from tests.waiting import wait_for
 from tests.webhook import signed_headers
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,8 +22,11 @@ ALICE = "alice.myshopify.com"
 SOON_SECONDS = 5.0
 
 
-@pytest.fixture
-def web(embedded: Servers, stores: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+pytestmark = pytest.mark.usefixtures("stores")
+
+
+@contextmanager
+def started(embedded: Servers) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "workers.web"],
@@ -37,6 +41,13 @@ def web(embedded: Servers, stores: object) -> Iterator[tuple[subprocess.Popen[by
     finally:
         process.kill()
         process.wait(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def web(embedded: Servers) -> Iterator[int]:
+    """The port of one web process for all tests; who ends one starts one."""
+    with started(embedded) as (_, port):
+        yield port
 
 
 def request(number: int, body: bytes = b'{"id": 1}', **changed: str | None) -> bytes:
@@ -85,12 +96,11 @@ def answered(connection: socket.socket, answers: int = 1) -> list[str]:
     ],
 )
 def test_in_one_piece_or_in_two_a_webhook_gets_the_same_answer(web, changed, status) -> None:
-    _, port = web
     whole, halves = request(1, **changed), request(1, **changed)
-    with connected(port) as one:
+    with connected(web) as one:
         one.sendall(whole)
         short = answered(one)
-    with connected(port) as other:
+    with connected(web) as other:
         other.sendall(halves[:-4])
         time.sleep(0.05)
         other.sendall(halves[-4:])
@@ -100,10 +110,9 @@ def test_in_one_piece_or_in_two_a_webhook_gets_the_same_answer(web, changed, sta
 
 
 def test_a_webhook_may_be_cut_anywhere(web) -> None:
-    _, port = web
     sent = request(1)
     for cut in range(1, len(sent), 7):
-        with connected(port) as connection:
+        with connected(web) as connection:
             connection.sendall(sent[:cut])
             time.sleep(0.002)
             connection.sendall(sent[cut:])
@@ -111,10 +120,9 @@ def test_a_webhook_may_be_cut_anywhere(web) -> None:
 
 
 def test_pipelined_requests_are_answered_in_their_order(web) -> None:
-    _, port = web
     healthy = b"GET /healthz HTTP/1.1\r\nHost: holdfast\r\n\r\n"
     bad = request(3, X_Shopify_Hmac_Sha256="bm90IHRoZSBkaWdlc3Q=")
-    with connected(port) as connection:
+    with connected(web) as connection:
         connection.sendall(request(1) + request(2) + healthy + bad + request(4))
         found = answered(connection, 5)
     assert [one.split(" ")[1] for one in found] == ["200", "200", "200", "401", "200"]
@@ -128,10 +136,9 @@ def test_pipelined_requests_are_answered_in_their_order(web) -> None:
 
 
 def test_who_expects_to_be_told_to_go_on_is_told(web) -> None:
-    _, port = web
     sent = request(1, Expect="100-continue")
     head, _, body = sent.partition(b"\r\n\r\n")
-    with connected(port) as connection:
+    with connected(web) as connection:
         connection.sendall(head + b"\r\n\r\n")
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
@@ -139,30 +146,27 @@ def test_who_expects_to_be_told_to_go_on_is_told(web) -> None:
 
 
 async def test_who_hangs_up_before_the_answer_disturbs_nobody_and_is_stored(web, stores) -> None:
-    _, port = web
     for number in range(20):
-        with connected(port) as connection:
+        with connected(web) as connection:
             connection.sendall(request(number))
     deadline = time.monotonic() + SOON_SECONDS
     while await stores.queue.llen(f"lane:{ALICE}") < 20:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
-    with connected(port) as connection:
+    with connected(web) as connection:
         connection.sendall(request(99))
         assert answered(connection)[0].startswith("HTTP/1.1 200 OK")
 
 
-def test_a_webhook_on_its_way_to_the_store_is_answered_before_the_process_ends(
-    web, embedded
-) -> None:
-    process, port = web
-    with connected(port) as connection:
-        with paused(embedded.redis_port):
-            connection.sendall(request(1))
-            time.sleep(0.3)
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-        found = answered(connection)
-    assert found[0].startswith("HTTP/1.1 200 OK")
-    assert "connection: close" in found[0]
-    assert process.wait(timeout=8) == 0
+def test_a_webhook_on_its_way_to_the_store_is_answered_before_the_process_ends(embedded) -> None:
+    with started(embedded) as (process, port):
+        with connected(port) as connection:
+            with paused(embedded.redis_port):
+                connection.sendall(request(1))
+                time.sleep(0.3)
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.3)
+            found = answered(connection)
+        assert found[0].startswith("HTTP/1.1 200 OK")
+        assert "connection: close" in found[0]
+        assert process.wait(timeout=8) == 0

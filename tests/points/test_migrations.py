@@ -1,15 +1,13 @@
 """What an earlier release wrote is still right after the migration of points."""
 
-import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import asyncpg
 import msgspec
-import pytest
+import pytest_asyncio
 
 from app import config as settings
 from app.points.earning import rules
@@ -17,6 +15,7 @@ from app.points.earning.grants import from_row
 from app.points.earning.rules import Back, Frozen, Known, Line
 from app.points.ledger.accounts import GENESIS
 from app.points.ledger.posting import canonical
+from tests.databases import make_empty, migrate, release, run
 
 BEFORE = "0002_claims_and_reversals"
 EARLIER = """
@@ -84,38 +83,21 @@ async def write_ledger(conn: asyncpg.Connection) -> None:
     await conn.execute("UPDATE members SET last_hash = $1", digest)
 
 
-@pytest.fixture
-async def earlier(stores: object, config: settings.Config) -> AsyncIterator[asyncpg.Connection]:
-    """A database of its own, with the tables and rows of the release before."""
-    admin = await asyncpg.connect(config.database_url)
-    await admin.execute("DROP DATABASE IF EXISTS earlier")
-    await admin.execute("CREATE DATABASE earlier")
-    url = config.database_url.rsplit("/", 1)[0] + "/earlier"
-    await run("-m", "tortoise", "-c", "app.db.TORTOISE", "migrate", "app", BEFORE, url=url)
+@pytest_asyncio.fixture(scope="module")
+async def earlier(
+    open_session: object, config: settings.Config
+) -> AsyncIterator[asyncpg.Connection]:
+    """A database of its own, with the tables and rows of the release before, which tests read."""
+    url = await make_empty(config, "earlier")
+    await migrate(url, BEFORE)
     conn = await asyncpg.connect(url)
     try:
         await conn.execute(EARLIER)
         await write_ledger(conn)
-        await run("-m", "workers.release", url=url)
+        await release(url)
         yield conn
     finally:
         await conn.close()
-        await admin.execute("DROP DATABASE earlier")
-        await admin.close()
-
-
-async def run(*arguments: str, url: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        cwd=settings.ROOT,
-        env={**os.environ, "DATABASE_URL": url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output.decode()
 
 
 async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_they_were(
@@ -152,7 +134,7 @@ async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_
     assert (member["frozen_at"], member["frozen_reason"]) == (None, "")
     assert member["merged_into"] is None
     url = f"{os.environ['DATABASE_URL'].rsplit('/', 1)[0]}/earlier"
-    assert "drift 0, broken chains 0, 0 problems" in await run("-m", "workers.verify", url=url)
+    assert "drift 0, broken chains 0, 0 problems" in await run(url, "-m", "workers.verify")
 
 
 async def test_a_programme_that_was_there_is_live_and_the_last_orders_are_known(

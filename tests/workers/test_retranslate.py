@@ -3,21 +3,24 @@ time there is nothing.
 """
 
 import asyncio
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from app import db
 from app.config import ROOT
 from app.core.models import Shop as CoreShop
+from app.errors import HoldfastError
 from app.flow import event
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
@@ -29,6 +32,7 @@ from tests.flow.helpers import until
 from tests.flow.kept.kept import item, take_in, with_tax_counted
 from tests.points.webhooks import Shop, Webhook, line
 from tests.points.world import ALICE, figures, one, program
+from workers import retranslate
 
 DORA = "dora.myshopify.com"
 WHY = "Tax inside prices was counted."
@@ -46,6 +50,15 @@ async def run(*arguments: str) -> tuple[int, str]:
     )
     said, _ = await asyncio.wait_for(done.communicate(), 60)
     return done.returncode or 0, said.decode()
+
+
+async def here(*arguments: str) -> tuple[int, str]:
+    """The same in this process, which has the stores open already; a refusal is its own error."""
+    said = io.StringIO()
+    with patch.object(sys, "argv", ["retranslate", *arguments]), redirect_stdout(said):
+        pace = retranslate.Pace(0, asyncio.Event())
+        code = await retranslate._main(retranslate._arguments(), pace)
+    return code, said.getvalue()
 
 
 def since(days: float = 40) -> str:
@@ -147,13 +160,14 @@ async def test_a_wrong_month_is_shown_repaired_exactly_and_once(stores: db.Store
     assert await one("SELECT count(*) FROM corrections") == 60
 
     rows = await one("SELECT count(*) FROM ledger")
-    again, said = await look()
+    _, said = await here("--since", since(), "--why", WHY)
     assert "0 of them are told otherwise today" in said
     assert "Nothing would change." in said
     assert "--apply" not in said
-    assert (await run("--apply", str(again)))[0] == 0
-    code, said = await run("--apply", str(number))
-    assert (code, "cannot be applied" in said) == (1, True)
+    again = said.removeprefix("Run ").split(":")[0]
+    assert (await here("--apply", again))[0] == 0
+    with pytest.raises(SystemExit, match="cannot be applied"):
+        await here("--apply", str(number))
     await read_on(stores)
     assert await one("SELECT count(*) FROM ledger") == rows
 
@@ -208,13 +222,15 @@ async def test_it_waits_while_points_is_behind(stores: db.Stores) -> None:
     process = await asyncio.create_subprocess_exec(
         *command("--apply", str(number)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    assert process.stderr
+    told = await asyncio.wait_for(process.stderr.readline(), 60)
+    assert "waiting until points has read what came before" in told.decode()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(process.wait(), 3)
+        await asyncio.wait_for(process.wait(), 1)
     assert (await runs.load(number)).told == 0
     async with reading(stores):
-        said, errors = await asyncio.wait_for(process.communicate(), 30)
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
     assert "30 facts told again" in said.decode()
-    assert "waiting until points has read what came before" in errors.decode()
 
 
 @pytest.mark.long
@@ -254,21 +270,26 @@ async def test_a_dry_run_that_was_stopped_says_how_it_goes_on(stores: db.Stores)
     [
         (("--since", "2026-01-01"), "merchants are told"),
         ((), "give --since"),
-        (("--apply", "7"), "no run 7"),
-        (("--go-on", "7"), "no run 7"),
         (("--since", "2026-01-01", "--why", " "), "say why"),
     ],
 )
 async def test_what_is_asked_wrongly_is_refused_in_a_sentence(
-    arguments: tuple[str, ...], said: str
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, answer = await run(*arguments)
-    assert code != 0
-    assert said in answer
-    assert "Traceback" not in answer
+    with pytest.raises(SystemExit) as refused:
+        await here(*arguments)
+    assert refused.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+async def test_a_run_that_is_none_is_refused_in_a_sentence() -> None:
+    with pytest.raises(HoldfastError, match="no run 7"):
+        await here("--go-on", "7")
+    code, answer = await run("--apply", "7")
+    assert (code, "no run 7" in answer, "Traceback" in answer) == (1, True, False)
 
 
 async def test_what_is_kept_is_told_by_day() -> None:
     await take_in(item(taxed(1)))
-    code, said = await run("--sizes")
+    code, said = await here("--sizes")
     assert (code, "1 webhooks, 0.0 MB" in said) == (0, True)

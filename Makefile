@@ -38,7 +38,7 @@ run: .venv/run
 	@exec $(RUN) local.run
 
 test: .venv/dev
-	$(RUN) pytest -n 4 --dist loadfile
+	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	$(RUN) ruff check .

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 POSTGRES_SETTINGS = {
-    "fsync": "on",
+    "fsync": os.environ.get("EMBEDDED_FSYNC", "on"),
     "synchronous_commit": "on",
     "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 211 at most
     "shared_buffers": "256MB",

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import structlog
+from playwright import async_api, sync_api
+from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadFileScheduling
 
 from app import config as settings
@@ -22,6 +25,7 @@ from app.flow.kept import packing
 from app.resilience import guard
 from local import processes, servers
 from tests import template
+from tests.browser.chromium import ARGUMENTS, executable
 from tests.stack import Stack
 from tests.template import wait_for_port
 
@@ -35,6 +39,17 @@ structlog.configure(
 )
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = (
+    "stack",
+    "browser",
+    "tests/points/test_histories.py",
+    "tests/test_release.py",
+    "tests/workers/test_ingest.py",
+    "tests/workers/test_retranslate.py",
+    "tests/points/test_migrations.py",
+    "tests/core/test_worker.py",
+    "tests/points/test_worker.py",
+)
 SECRET = "test-secret-test-secret-test-secret-1"
 # not TRUNCATE: on tables this small it takes fifty times as long, before every test
 EMPTYING = """
@@ -71,6 +86,10 @@ class Servers:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Processes of one run share what each would have to make."""
+    # tests kill processes, never the machine: what was written is kept by the system
+    os.environ |= {"EMBEDDED_FSYNC": "off", "EMBEDDED_APPENDFSYNC": "everysec"}
+    for expecting in (async_api.expect, sync_api.expect):
+        expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
     shared = template.folder()
     shared.__enter__()
     config.add_cleanup(lambda: shared.__exit__(None, None, None))
@@ -82,18 +101,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 class Together(LoadFileScheduling):
-    """A file's tests stay in one process, and so do all that need the whole stack: starting one
-    takes as long as all of its tests.
+    """A file's tests stay in one process, and so do all that need the whole stack, or a browser:
+    starting one takes as long as many of its tests.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "stack" if _needs_stack(file) else file
+        return _scope(super()._split_scope(nodeid))
 
 
 @functools.cache
-def _needs_stack(file: str) -> bool:
-    return "stack: Stack" in (ROOT / file).read_text(encoding="utf-8")
+def _scope(file: str) -> str:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if "stack: Stack" in text:
+        return "stack"
+    return "browser" if "shop: FakeShop" in text or "chromium: Browser" in text else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, or one process is left with it at the end; then files with
+    many tests.
+    """
+    scopes = [_scope(item.nodeid.split("::", maxsplit=1)[0]) for item in items]
+    counts = Counter(scopes)
+    places = {one: place for place, one in enumerate(LONGEST)}
+
+    def place(pair: tuple[str, pytest.Item]) -> tuple[int, int, str]:
+        return places.get(pair[0], len(places)), -counts[pair[0]], pair[0]
+
+    items[:] = [item for _, item in sorted(zip(scopes, items, strict=True), key=place)]
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +163,7 @@ def embedded() -> Iterator[Servers]:
             for process in started:
                 process.terminate()
             for process in started:
-                process.wait(timeout=10)
+                process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -164,6 +199,14 @@ async def stores(open_session: db.Stores, emptying: str) -> db.Stores:
 def _no_shop_has_a_circuit() -> None:
     for resource in guard.known:
         resource.shops.clear()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
+        yield started
+        await started.close()
 
 
 @pytest.fixture(scope="session")

@@ -65,10 +65,10 @@ def _make(directory: Path, environment: dict[str, str]) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     finally:
         running.send_signal(signal.SIGINT)
-        running.wait(timeout=10)
+        running.wait(timeout=60)
 
 
-def wait_for_port(port: int, seconds: float = 20.0) -> None:
+def wait_for_port(port: int, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not servers.is_listening(port):
         assert time.monotonic() < deadline, f"nothing listens on {port} after {seconds} s"

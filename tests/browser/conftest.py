@@ -1,25 +1,24 @@
-"""Chromium for the widget's tests, and a shop whose app answers what a test says."""
+"""A shop whose app answers what a test says, and the browser context most of its pages share."""
 
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, BrowserContext
 
-from tests.browser.chromium import ARGUMENTS, executable
-from tests.browser.fake_shop import FakeShop
+from tests.browser.fake_shop import FakeShop, context_of
 
 
-@pytest_asyncio.fixture(scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
-        yield started
-        await started.close()
+@pytest_asyncio.fixture(scope="module")
+async def usual(chromium: Browser) -> AsyncIterator[BrowserContext]:
+    """Opening one costs as much as a page; a shop leaves nothing in it."""
+    context = await context_of(chromium)
+    yield context
+    await context.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(chromium: Browser) -> AsyncIterator[FakeShop]:
-    shop = FakeShop(chromium)
+async def shop(chromium: Browser, usual: BrowserContext) -> AsyncIterator[FakeShop]:
+    shop = FakeShop(chromium, usual)
     yield shop
     await shop.leave()
     assert shop.page_errors == []

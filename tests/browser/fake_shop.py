@@ -42,11 +42,17 @@ ME: dict[str, Any] = {
 CODE = "HF-7K2M-Q9XD"
 
 
+async def context_of(browser: Browser, **options: Any) -> BrowserContext:
+    context = await browser.new_context(**{"locale": "en-US", "timezone_id": "UTC", **options})
+    await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=ORIGIN)
+    return context
+
+
 class FakeShop:
     """Alice's shop; `me`, `redemption`: (status, body), or None for a broken connection."""
 
-    def __init__(self, browser: Browser) -> None:
-        self.browser = browser
+    def __init__(self, browser: Browser, usual: BrowserContext) -> None:
+        self.browser, self.usual = browser, usual
         self.me: tuple[int, Any] | None = (200, copy.deepcopy(ME))
         self.redemption: tuple[int, Any] | None = None
         self.redemption_seconds = 0.0
@@ -81,13 +87,12 @@ class FakeShop:
 
     async def visit(self, **context_options: Any) -> Page:
         """The page, loaded; the widget is there when `launcher` appears."""
-        context = await self.browser.new_context(
-            **{"locale": "en-US", "timezone_id": "UTC", **context_options}
-        )
-        self.contexts.append(context)
-        await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=ORIGIN)
+        context = self.usual
+        if context_options:
+            context = await context_of(self.browser, **context_options)
+            self.contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(4000)
+        page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         await page.route(f"{ORIGIN}/**", self._answer)
         await page.goto(f"{ORIGIN}/")
@@ -103,6 +108,11 @@ class FakeShop:
     async def leave(self) -> None:
         for context in self.contexts:
             await context.close()
+        for page in self.usual.pages:
+            if page.url.startswith(ORIGIN):
+                await page.evaluate("localStorage.clear(), sessionStorage.clear()")
+            await page.close()
+        await self.usual.clear_cookies()
 
     async def _answer(self, route: Route) -> None:
         path = route.request.url.removeprefix(ORIGIN).split("?")[0]

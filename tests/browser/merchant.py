@@ -25,7 +25,7 @@ def tab(browser: Browser) -> Iterator[Page]:
     """A tab without the CDN, which is out of reach; no script of a page may fail."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(20_000)
     failed: list[str] = []
     opened.on("pageerror", lambda error: failed.append(str(error)))
     opened.route(POLARIS, lambda route: route.abort())

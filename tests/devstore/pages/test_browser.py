@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest_asyncio
 import uvicorn
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from devstore import main
 from local import servers
-from tests.browser.chromium import ARGUMENTS, executable
 from tests.devstore.conftest import settings_for
 from tests.devstore.test_processes import state_becomes
 
@@ -67,7 +66,7 @@ async def serving(app: Starlette, port: int) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture
-async def page(tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
+async def page(chromium: Browser, tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
     store_port, app_port = servers.free_port(), servers.free_port()
     app = App(f"http://127.0.0.1:{store_port}/app-bridge.js")
     routes = [Route("/api", app.api), Route("/{path:path}", app.page)]
@@ -77,14 +76,12 @@ async def page(tmp_path: Path, socket_path: Path) -> AsyncIterator[Page]:
     async with (
         serving(Starlette(routes=routes), app_port),
         serving(main.make_app(settings), store_port),
-        async_playwright() as playwright,
     ):
-        browser = await playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
-        context = await browser.new_context(base_url=f"http://127.0.0.1:{store_port}")
+        context = await chromium.new_context(base_url=f"http://127.0.0.1:{store_port}")
         made = await context.new_page()
-        made.set_default_timeout(10_000)
+        made.set_default_timeout(20_000)
         yield made
-        await browser.close()
+        await context.close()
 
 
 async def test_the_app_in_its_frame_gets_tokens_a_menu_toasts_and_an_address_that_survives_reload(

@@ -81,7 +81,7 @@ class Store:
         )
         return made
 
-    async def until(self, ready: Callable[[], object], seconds: float = 5) -> None:
+    async def until(self, ready: Callable[[], object], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while not ready():  # noqa: ASYNC110 - what is awaited knows of no event
                 await asyncio.sleep(0.01)

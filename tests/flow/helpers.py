@@ -123,7 +123,7 @@ async def left_over(service: Service) -> int:
     return (await service.bus.lag(service.name, service.topics)).count
 
 
-async def until(found: Callable[[], Any], seconds: float = 5.0) -> Any:
+async def until(found: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Ask again until the answer (awaited when it must be) is true, and give it back."""
     deadline = time.monotonic() + seconds
     while True:

@@ -15,7 +15,7 @@ from app.flow import jobs, worker
 QUEUE = "arq:test"
 
 
-async def run_until(settings, condition, seconds=5.0):
+async def run_until(settings, condition, seconds=30.0):
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run_worker(settings, stop))
     deadline = time.monotonic() + seconds

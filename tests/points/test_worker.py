@@ -37,7 +37,7 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
     async def posted() -> bool:
         return await figures() == {"available": 150}
 
-    assert await until(posted, 15), said(tmp_path)
+    assert await until(posted), said(tmp_path)
     assert await stores.cache.get(balances.cache_key(ALICE, BOB))
     assert await until(lambda: "trace-1" in said(tmp_path)), (
         "the request id is followed into the log"
@@ -52,12 +52,12 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
     async def tried_twice() -> bool:
         return await one("SELECT attempts FROM redemptions") >= 2
 
-    assert await until(tried_twice, 15), said(tmp_path)
+    assert await until(tried_twice), said(tmp_path)
     assert await figures() == {"available": 50, "held": 100}
 
     health.forget()
     assert (await health.board(stores.queue))["points"].alive
     asked_at = time.monotonic()
     processes["points"].terminate()
-    assert processes["points"].wait(10) == 0, said(tmp_path)
+    assert processes["points"].wait(30) == 0, said(tmp_path)
     assert time.monotonic() - asked_at < 5

@@ -158,7 +158,7 @@ async def test_a_dead_letter_is_tried_again_when_a_replay_is_asked_for(
             (found,) = await letters()
             return found["state"] == "dead" and len(found["history"]) > len(letter["history"])
 
-        assert await until(tried_again, 8.0)
+        assert await until(tried_again)
 
 
 async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(
@@ -171,11 +171,11 @@ async def test_kill_9_in_the_middle_of_draining_loses_and_doubles_nothing(
             await asyncio.gather(
                 *(admission.admit(item(f"w{burst}-{number}")) for number in range(1500))
             )
-            assert await until(emitted, 10.0), said(tmp_path)
+            assert await until(emitted), said(tmp_path)
             running["ingest"].send_signal(signal.SIGKILL)
             running["ingest"].wait()
             running["ingest"] = start("ingest", tmp_path)
-        assert await facts_are(4500, 20.0), f"{len(await emitted())} facts of 4500"
+        assert await facts_are(4500, 60.0), f"{len(await emitted())} facts of 4500"
         assert len(await receipts()) == 4500
         assert (await backlog.depth(stores.queue, stores.config)).waiting == 0
         running["ingest"].send_signal(signal.SIGTERM)

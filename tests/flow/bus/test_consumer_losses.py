@@ -103,7 +103,7 @@ async def test_an_event_that_always_breaks_its_connection_is_found_out(
     async def both() -> bool:
         return await service.effects() == [1, 3]
 
-    assert await until(both, 15)
+    assert await until(both)
     await emit(order(4))
 
     async def the_next() -> bool:

@@ -88,7 +88,7 @@ class FakeShop:
     async def visit(self, **context_options: Any) -> Page:
         """The page, loaded; the widget is there when `launcher` appears."""
         context = self.usual
-        if context_options:
+        if context_options or context.pages:  # a second one is in another window, not a tab behind
             context = await context_of(self.browser, **context_options)
             self.contexts.append(context)
         page = await context.new_page()

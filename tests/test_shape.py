@@ -12,7 +12,6 @@ from app.config import ROOT
 from app.services import PROCESSES, SERVICES
 
 LINES_MAX = 300
-TEST_LINES_MAX = 340  # a file of tests is read one test at a time
 FOLDERS = ("app", "workers", "devstore", "local", "templates", "static", "benchmarks", "tests")
 CODE = {".py", ".js", ".css", ".html", ".lua", ".graphql", ".sql"}
 TEXT = CODE | {".md", ".toml", ".lock", ".json", ".yml", ".yaml", ""}
@@ -55,9 +54,7 @@ def test_no_file_is_too_long_to_read_at_once() -> None:
     files = ours(*FOLDERS)
     assert len(files) > 200, "it must have found the house for this test to mean anything"
     lengths = {path: path.read_text(encoding="utf-8").count("\n") for path in files}
-    tests = ROOT / "tests"
-    allowed = {path: TEST_LINES_MAX if tests in path.parents else LINES_MAX for path in files}
-    assert names([path for path in files if lengths[path] > allowed[path]]) == []
+    assert names([path for path in files if lengths[path] > LINES_MAX]) == []
 
 
 def test_every_module_opens_with_one_sentence() -> None:

@@ -3,6 +3,7 @@ nothing but `app/services.py` lists them.
 """
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -38,11 +39,16 @@ CATALOGUE = re.compile(r"pg_\w+")
 KEYWORDS = {"select", "set", "of", "only", "lateral", "unnest", "skip", "share", "nothing"}
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield name.removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
+            yield name.removesuffix(".__init__"), parsed(path)
 
 
 def imports(name: str, tree: ast.Module) -> Iterator[str]:

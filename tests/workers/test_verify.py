@@ -1,5 +1,6 @@
 """The verify command: paid orders followed from webhook to award, and what it prints."""
 
+import argparse
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -141,6 +142,11 @@ def test_what_an_interrupted_run_prints_is_what_it_goes_on_with(place: Place) ->
     assert verify.place_of(verify.go_on(place).split()[-1]) == place
 
 
+def test_a_place_that_was_never_printed_is_refused() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="printed"):
+        verify.place_of("nowhere:7")
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "workers.verify", *arguments],
@@ -166,4 +172,3 @@ async def test_the_command_says_it_in_one_line_or_names_what_is_wrong(stores: db
     done = command(ALICE, "--days", "0")
     assert done.returncode == 1
     assert f"{ALICE} customer 7001: the balance is not the sum" in done.stdout
-    assert "printed" in command("--from", "nowhere:7").stderr

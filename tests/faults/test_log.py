@@ -127,6 +127,33 @@ def test_a_process_whose_clock_is_hours_wrong_and_then_right_stalls_and_doubles_
     stack.verify()
 
 
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_core_whose_clock_is_hours_wrong_follows_people_and_lets_no_shop_go(
+    whole_stack: Stack, beside: Beside, tmp_path: Path, hours: int
+) -> None:
+    stack = whole_stack
+    said = tmp_path / "shift"
+    said.write_text(str(hours * 3600))
+    bob = bob_with(stack, 10)
+    with customised(stack, "core", tmp_path, WRONG_CLOCK.format(file=str(said))):
+        wait_for("core says something", lambda: round(hours_off(stack, "core")) == hours, 10)
+        for shift, name in ((hours, "Ahead"), (0, "Right"), (hours, "Again")):
+            said.write_text(str(shift * 3600))
+            time.sleep(1.5)
+            stack.control("PATCH", f"shops/{SHOP}/customers/{bob}", {"first_name": name})
+            wait_for(
+                f"{name} is what he is called",
+                lambda name=name: name in stack.open_admin(f"/customers/{bob}").text,
+                10,
+            )
+        wait_for("all is well", lambda: stack.health().get("status") == "ok", 20)
+        assert beside.fetchval("SELECT status FROM shops WHERE domain = $1", SHOP) == "active"
+    stack.order(bob, "10.00")
+    stack.wait_for_points(bob, 20, 20)
+    wait_for("all is well", lambda: stack.health().get("status") == "ok", 20)
+    stack.verify()
+
+
 @pytest.mark.parametrize("every", [1_000, 10])
 def test_poisoned_events_are_set_aside_and_all_others_count(
     whole_stack: Stack, beside: Beside, every: int

@@ -21,9 +21,8 @@
   document.addEventListener("htmx:confirm", (event) => {
     const { ctx, issueRequest, dropRequest } = event.detail;
     event.preventDefault();
-    const dialog = document.getElementById("confirm");
     const form = ctx.sourceElement.closest("form");
-    if (form && !form.checkValidity()) {
+    if (form && !isComplete(form)) {
       issueRequest(); // nothing to confirm yet: the answer says what is wrong, beside the field
       return;
     }
@@ -31,9 +30,52 @@
       /\{(\w+)\}/g,
       (_, name) => form?.elements[name]?.value.trim() || "…",
     );
-    dialog.returnValue = "no";
-    dialog.addEventListener("close", () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest()), { once: true });
-    dialog.showModal();
+    ask((isAgreed) => {
+      if (isAgreed) {
+        issueRequest();
+        return;
+      }
+      dropRequest();
+      stillUnsaved(form);
+    });
+  });
+  // fields of Polaris know no patterns; the server looks at all of it again
+  const isComplete = (form) =>
+    form.checkValidity() && [...form.querySelectorAll("[data-pattern]")].every((one) => new RegExp(`^(?:${one.dataset.pattern})$`).test(one.value.trim()));
+  const ask = (answered) => {
+    const dialog = document.getElementById("confirm");
+    if (dialog.matches("dialog")) {
+      dialog.returnValue = "no";
+      dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true });
+      dialog.showModal();
+      return;
+    }
+    let isAgreed = false;
+    const agree = () => {
+      isAgreed = true;
+      dialog.hideOverlay();
+    };
+    const yes = document.getElementById("confirm-yes");
+    yes.addEventListener("click", agree);
+    dialog.addEventListener(
+      "hide",
+      () => {
+        yes.removeEventListener("click", agree);
+        answered(isAgreed);
+      },
+      { once: true },
+    );
+    dialog.showOverlay();
+  };
+
+  // links and buttons of Polaris hold their anchor inside, where hx-boost does not look
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("s-link[href], s-button[href]");
+    const isPlain = link && !event.defaultPrevented && !event.button && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    if (!isPlain || !window.htmx || link.matches("[target], [download], [data-document], s-app-nav *")) return;
+    event.preventDefault();
+    const href = link.getAttribute("href");
+    htmx.ajax("GET", href, { source: link, event, target: "#page", select: "#page", swap: "outerHTML", push: href });
   });
 
   document.addEventListener("htmx:before:response", (event) => {
@@ -63,7 +105,7 @@
   // the save bar went with the press on Save; what was refused is unsaved still
   const stillUnsaved = (form) => {
     if (!form?.matches("[data-save-bar]")) return;
-    const field = form.querySelector("input:not([type=hidden]), select, textarea");
+    const field = form.querySelector("[name]:not([type=hidden])");
     field?.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
@@ -80,7 +122,7 @@
       focus(document.getElementById("heading")) || focus(document.querySelector("main"));
       return;
     }
-    focus(document.querySelector("#page [aria-invalid]")) ||
+    focus(document.querySelector("#page :is([aria-invalid], [error])")) ||
       focus(document.querySelector("#page .problem.box")) ||
       focus(document.getElementById("message"));
     stillUnsaved(document.querySelector("form[data-refused]"));

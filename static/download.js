@@ -5,20 +5,20 @@
   const KEPT_MILLISECONDS = 60000;
 
   const save = async (link) => {
-    const answer = await fetch(link.href);
+    const answer = await fetch(link.getAttribute("href"));
     const type = answer.headers.get("content-type") || "";
     if (!answer.ok || type.startsWith("text/html")) throw new Error(`answered ${answer.status}`);
     const address = URL.createObjectURL(await answer.blob());
     const made = document.createElement("a");
     made.href = address;
-    made.download = link.download;
+    made.download = link.getAttribute("download");
     made.click();
     setTimeout(() => URL.revokeObjectURL(address), KEPT_MILLISECONDS);
   };
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("a[download]");
-    if (!link || link.href.startsWith("blob:")) return;
+    const link = event.target.closest?.("[download]");
+    if (!link || link.href?.startsWith("blob:")) return;
     event.preventDefault();
     save(link).catch((error) => {
       console.debug("holdfast:", error);

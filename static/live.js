@@ -40,15 +40,10 @@
   const say = (heading, text) => {
     const box = document.getElementById("away");
     if (!box || box.dataset.says === heading + text) return; // said already: nobody is told twice
-    const banner = document.createElement("s-banner");
-    banner.setAttribute("tone", "critical");
-    banner.setAttribute("heading", heading);
-    const strong = document.createElement("strong");
-    strong.className = "own-heading";
-    strong.textContent = heading;
-    const sentence = document.createElement("p");
-    sentence.textContent = text;
-    banner.append(strong, sentence);
+    const banner = document.getElementById("away-banner").content.firstElementChild.cloneNode(true);
+    if (banner.hasAttribute("heading")) banner.setAttribute("heading", heading);
+    else banner.firstElementChild.textContent = heading;
+    banner.lastElementChild.textContent = text;
     box.dataset.says = heading + text;
     box.replaceChildren(banner);
   };

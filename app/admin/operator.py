@@ -64,6 +64,7 @@ async def page(request: Request) -> Response:
         holder=holder[0] if holder else None,
         problems=known.problems if known else (),
         timezone="UTC",
+        rendering="native",
     )
     return HTMLResponse(html, headers=HEADERS)
 

@@ -253,6 +253,7 @@ def render(
         api_key=config.api_key,
         app_bridge_url=config.app_bridge_url,
         polaris_url=config.polaris_url,
+        rendering=views.rendering(visit.request, config),
         said=toast,
         is_refused=status >= HTTP_ERROR,
         **context,

@@ -11,18 +11,22 @@ from starlette.requests import Request
 from app import config as settings
 from app.web import files, wording
 
-CARRIED = (
-    "shop",
-    "host",
-    "embedded",
-    "locale",
-)  # without these Shopify cannot be asked for a new id token
+# without the first four Shopify cannot be asked for a new id token
+CARRIED = ("shop", "host", "embedded", "locale", "rendering")
 
 
 def carried(request: Request) -> dict[str, str]:
     """What of this request's address its links must carry."""
     query = request.query_params
     return {name: query[name] for name in CARRIED if name in query}
+
+
+def rendering(request: Request, config: settings.Config) -> str:
+    """In what a page is drawn: `native` where the browser has found out that Polaris does not
+    come, or there is none.
+    """
+    asked = request.query_params.get("rendering", "")
+    return "native" if asked == "native" or not config.polaris_url else "polaris"
 
 
 def link(carry: Mapping[str, str], path: str, **query: Any) -> str:

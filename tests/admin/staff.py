@@ -70,9 +70,16 @@ async def buys(
     await world.handle(world.fact("order.paid", order, shop))
 
 
+# what elements of Polaris show of their attributes
+SHOWN = re.compile(r'\s(?:heading|label|details|error|suffix)="([^"]*)"')
+
+
 def text(response: httpx2.Response) -> str:
-    """What a reader sees: no tags, entities resolved, white space single."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", response.text)).split())
+    """What a reader sees: no tags but what they show themselves, entities resolved, white space
+    single.
+    """
+    bare = re.sub(r"<[^>]*>", lambda tag: f" {' '.join(SHOWN.findall(tag[0]))} ", response.text)
+    return " ".join(html.unescape(bare).split())
 
 
 def value(response: httpx2.Response, name: str) -> str:

@@ -65,7 +65,7 @@ async def _customer(
 ) -> Response:
     chosen = filtering.events(visit.request.query_params, visit.timezone)
     found = await _shown(visit, customer_id, chosen)
-    day, then, problem = await _then(visit, customer_id)
+    day, then = await _then(visit, customer_id)
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
         form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
@@ -87,7 +87,6 @@ async def _customer(
         note=note or Form("note-", {"key": str(uuid.uuid4())}),
         day=day,
         then=then,
-        then_problem=problem,
         today=datetime.now(calendar.zone(visit.timezone)).date(),
     )
 
@@ -116,24 +115,25 @@ async def _shown(visit: Visit, customer_id: str, chosen: EventFiltering) -> Read
     return await pages.read(visit.stores, f"customer:{shop}:{customer_id}", load, Shown)
 
 
-async def _then(visit: Visit, customer_id: str) -> tuple[str, Balance | None, str]:
-    """What the date picker asked for: the day as typed, the balance at its end in the shop's
-    zone, what is wrong.
+async def _then(visit: Visit, customer_id: str) -> tuple[Form, Balance | None]:
+    """What the date field asked for: the day as typed, and the balance at its end in the shop's
+    zone.
     """
     typed = visit.request.query_params.get("at", "").strip()[:10]
     if not typed:
-        return "", None, ""
+        return Form(""), None
     try:
         day = date.fromisoformat(typed)
         end = datetime.combine(
             day + timedelta(days=1), time.min, calendar.zone(visit.timezone)
         ).astimezone(UTC)
     except (ValueError, OverflowError):
-        return typed, None, "Please give a date, such as 2026-03-31."
+        return Form("", {"at": typed}, {"at": "Please give a date, such as 2026-03-31."}), None
     balance = await pages.attempt(
         lambda: reads.balance_as_of(visit.shop, customer_id, end, "effective")
     )
-    return typed, balance, "" if balance else "The ledger cannot be read just now."
+    problems = {} if balance else {"at": "The ledger cannot be read just now."}
+    return Form("", {"at": typed}, problems), balance
 
 
 @admin_page

@@ -16,6 +16,7 @@ from app.resilience.breaker import State
 from app.resilience.guard import Resource
 from tests.points import world
 from tests.points.world import ALICE, BOB
+from tests.polaris import check
 
 
 class Staff:
@@ -42,14 +43,25 @@ class Staff:
 
     async def get(self, path: str, **query: str) -> httpx2.Response:
         """A page as App Bridge's fetch asks for it."""
-        return await self.http.get(
-            path, params=query or None, headers={"Authorization": f"Bearer {self.token()}"}
+        return looked_at(
+            await self.http.get(
+                path, params=query or None, headers={"Authorization": f"Bearer {self.token()}"}
+            )
         )
 
     async def post(self, path: str, **fields: str) -> httpx2.Response:
-        return await self.http.post(
-            path, data=fields, headers={"Authorization": f"Bearer {self.token()}"}
+        return looked_at(
+            await self.http.post(
+                path, data=fields, headers={"Authorization": f"Bearer {self.token()}"}
+            )
         )
+
+
+def looked_at(answer: httpx2.Response) -> httpx2.Response:
+    """The answer, in which Polaris takes everything that is meant for it."""
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        assert check.wrong(answer.text) == [], answer.url
+    return answer
 
 
 async def buys(

@@ -78,6 +78,19 @@
     htmx.ajax("GET", href, { source: link, event, target: "#page", select: "#page", swap: "outerHTML", push: href });
   });
 
+  // Enter in a field sends its form; fields of Polaris have their inputs inside, where the browser sees no form
+  document.addEventListener("keydown", (event) => {
+    const form = event.target.closest?.("s-text-field, s-number-field, s-date-field, s-search-field")?.closest("form");
+    if (event.key !== "Enter" || event.isComposing || event.defaultPrevented || !form) return;
+    let isSent = false;
+    const sent = () => (isSent = true);
+    form.addEventListener("submit", sent);
+    setTimeout(() => {
+      form.removeEventListener("submit", sent);
+      if (!isSent) form.requestSubmit();
+    });
+  });
+
   document.addEventListener("htmx:before:response", (event) => {
     const { ctx } = event.detail;
     if (isPoll(ctx)) return;

@@ -4,12 +4,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Frame, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Frame, FrameLocator, Page, Route, expect, sync_playwright
 
+from tests import polaris
 from tests.browser.chromium import ARGUMENTS, executable
 from tests.stack import Stack
 
 POLARIS = re.compile(r"/polaris\.js")
+RENDERINGS = ("polaris", "native")
+# in both renderings
+ROW = ":is(tbody tr, s-table-body s-table-row)"
+DRAWN = ":is(s-page:defined, .page)"
 
 
 @contextmanager
@@ -21,22 +26,29 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def tab(browser: Browser) -> Iterator[Page]:
-    """A tab without the CDN, which is out of reach; no script of a page may fail."""
+def tab(browser: Browser, rendering: str = "polaris") -> Iterator[Page]:
+    """A tab in which the stand-in for Polaris comes at once, or Polaris is refused; no script of a
+    page may fail.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(20_000)
     failed: list[str] = []
     opened.on("pageerror", lambda error: failed.append(str(error)))
-    opened.route(POLARIS, lambda route: route.abort())
+    opened.route(POLARIS, come if rendering == "polaris" else lambda route: route.abort())
     yield opened
     context.close()
     assert failed == [], f"scripts failed: {failed}"
 
 
+def come(route: Route) -> None:
+    route.fulfill(content_type="text/javascript", body=polaris.stand_in())
+
+
 def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
     page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
     app = page.frame_locator("iframe")
+    expect(app.locator(DRAWN)).to_be_attached()
     # a test is faster than any hand, and must wait for htmx
     expect(app.locator("[data-htmx-powered]").first).to_be_attached()
     return app

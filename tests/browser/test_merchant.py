@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.merchant import ROW
 from tests.browser.test_admin import (
     browser,
     customer_with_points,
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.long
 __all__ = ["browser", "page"]
 NAMES = ("W" * 255, "محمد عبد الله " * 18, "👩‍👩‍👧‍👦" * 23, "Zoë O'Neil")
 LARGE = "1234567.00"
+CELL = ":is(td, s-table-cell)"
 OUTSIDE = """
 () => [...document.querySelectorAll("main *")]
   .filter((one) => !one.closest(".scroll, .unseen"))
@@ -72,7 +74,7 @@ def test_names_and_figures_of_any_length_stay_inside(
         assert page.evaluate(OUTSIDE) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     open_alone(page, stack, "/customers")
-    available = page.locator("tbody tr", has_text="odd0@example.com").locator("td").nth(1)
+    available = page.locator(ROW, has_text="odd0@example.com").locator(CELL).nth(1)
     box = available.bounding_box()
     assert box
     assert width < 500 or box["x"] + box["width"] <= width, "a long name pushes no figure away"
@@ -132,7 +134,7 @@ def test_the_points_of_all_who_match_are_changed_while_the_page_tells_how_far(
     app.get_by_label("Points from").fill("7777")
     app.get_by_label("Points up to").fill("7777")
     app.locator("details.filters").get_by_role("button", name="Show").click()
-    expect(app.locator("tbody tr")).to_have_count(1)
+    expect(app.locator(ROW)).to_have_count(1)
     app.get_by_role("link", name="Change their points").click()
     expect(app.get_by_text("For customers with 7,777 to 7,777 points")).to_be_visible()
     app.get_by_label("Points for each").fill("23")

@@ -1,12 +1,13 @@
 """A page that stays open: it follows what happens, keeps what is typed, and says what it did."""
 
 import re
+import uuid
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from tests.browser.merchant import chromium, frame_of, open_admin, tab
+from tests.browser.merchant import RENDERINGS, chromium, frame_of, open_admin, tab
 from tests.stack import Stack
 from tests.waiting import wait_for
 
@@ -21,9 +22,9 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with tab(browser) as opened:
+@pytest.fixture(params=RENDERINGS)
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with tab(browser, request.param) as opened:
         yield opened
 
 
@@ -103,7 +104,7 @@ def test_two_tabs_show_both_and_neither_reverts_the_other(browser: Browser, stac
         first.get_by_role("button", name="Save rules").click()
         expect(first.get_by_text("Saved. It counts for orders")).to_be_visible()
         second.get_by_role("button", name="Save rules").click()
-        conflict = second.locator("table.conflict")
+        conflict = second.locator(".conflict")
         expect(conflict).to_contain_text("Points expire after, days")
         expect(conflict).to_contain_text("Hold points back for, days")
         expect(second.get_by_label("Points expire after")).to_have_value("365")
@@ -117,16 +118,17 @@ def test_two_tabs_show_both_and_neither_reverts_the_other(browser: Browser, stac
 def test_ten_fast_clicks_add_one_reward(page: Page, stack: Stack) -> None:
     app = open_admin(page, stack, "/program")
     form = app.locator("form", has=app.get_by_role("button", name="Add reward"))
-    form.get_by_label("Name").fill("Clicked often")
+    name = f"Clicked often {uuid.uuid4().hex[:6]}"
+    form.get_by_label("Name").fill(name)
     form.get_by_label("Costs").fill("321")
     form.get_by_label("Takes off").fill("3.21")
     form.get_by_role("button", name="Add reward").evaluate(
         "button => { for (let i = 0; i < 10; i += 1) button.click(); }"
     )
     expect(app.locator("#message")).to_have_text("Reward saved")
-    expect(app.locator("#rewards strong", has_text="Clicked often")).to_have_count(1)
+    expect(app.locator("#rewards strong", has_text=name)).to_have_count(1)
     page.wait_for_timeout(2_000)
-    expect(app.locator("#rewards strong", has_text="Clicked often")).to_have_count(1)
+    expect(app.locator("#rewards strong", has_text=name)).to_have_count(1)
 
 
 def test_a_refused_save_keeps_the_save_bar_and_the_text(page: Page, stack: Stack) -> None:
@@ -149,7 +151,8 @@ def test_focus_lands_on_the_heading_after_a_way_and_on_the_message_after_a_save(
     bob = buyer(stack, "Reader")
     app = open_admin(page, stack, "/customers")
     app.get_by_role("link", name="Reader Buyer").click()
-    expect(app.get_by_role("heading", name="Reader Buyer")).to_be_focused()
+    expect(app.get_by_role("heading", name="Reader Buyer")).to_be_visible()
+    expect(app.locator("#heading:focus, main:focus")).to_be_attached()
     app.get_by_label("Points", exact=True).fill("5")
     app.get_by_label("Reason").fill("hello")
     app.get_by_role("button", name="Save points").click()
@@ -173,7 +176,8 @@ def test_an_address_where_nothing_is_keeps_the_menu_and_a_way_back(
     expect(app.get_by_text("There is nothing at this address")).to_be_visible()
     expect(page.locator("#app-menu a", has_text="Program")).to_be_visible()
     app.get_by_role("link", name="Back to Home").click()
-    expect(app.get_by_role("heading", name="Home")).to_be_focused()
+    expect(app.get_by_role("heading", name="Home")).to_be_visible()
+    expect(app.locator("#heading:focus, main:focus")).to_be_attached()
 
 
 def test_without_htmx_a_save_says_in_html_that_nothing_was_saved(page: Page, stack: Stack) -> None:

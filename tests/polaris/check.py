@@ -1,4 +1,4 @@
-"""Whether the Polaris in a page is what Polaris takes: its elements, attributes, values and slots."""
+"""Whether the Polaris in a page is what Polaris takes: elements, attributes, values and slots."""
 
 import json
 from html.parser import HTMLParser
@@ -70,7 +70,9 @@ class Checking(HTMLParser):
             if name in taken:
                 if not fits(value or "", taken[name]):
                     self.wrong.append(f"<{tag} {name}> takes no {value!r}")
-            elif not (name in GLOBAL or name.startswith(OURS) or (parent == MENU and name == "rel")):
+            elif not (
+                name in GLOBAL or name.startswith(OURS) or (parent == MENU and name == "rel")
+            ):
                 self.wrong.append(f"<{tag}> takes no {name}")
 
 

@@ -1,4 +1,4 @@
-"""What Polaris' elements take, as a small table of our own: `python -m tests.polaris.facts MANIFEST`
+"""What Polaris' elements take, as a table of our own: `python -m tests.polaris.facts MANIFEST`
 writes it anew from `custom-elements.json` of npm's @shopify/polaris-types.
 """
 
@@ -43,7 +43,9 @@ def element(declared: dict[str, Any]) -> dict[str, Any]:
 
 def table(manifest: dict[str, Any]) -> dict[str, Any]:
     declared = [one for module in manifest["modules"] for one in module["declarations"]]
-    return {one["tagName"]: element(one) for one in sorted(declared, key=lambda one: one["tagName"])}
+    return {
+        one["tagName"]: element(one) for one in sorted(declared, key=lambda one: one["tagName"])
+    }
 
 
 def main() -> None:

@@ -32,13 +32,14 @@
   const timer = setTimeout(giveUp, PATIENCE_MILLISECONDS);
   document.addEventListener("error", (event) => event.target.id === "polaris" && giveUp(), true);
 
-  // Polaris draws in sizes of its own. A page that is read already is exchanged as a whole, in one frame without it,
-  // instead of moving under the reader's eyes.
+  // Polaris draws in sizes of its own: a page that is read already is exchanged as a whole, in a frame without it,
+  // instead of moving under the reader's eyes, and one that is still being read in appears when it is whole.
   customElements.whenDefined("s-page").then(() => {
     clearTimeout(timer);
-    if (!performance.getEntriesByName("first-contentful-paint").length) return;
     const { classList } = document.documentElement;
+    const show = () => requestAnimationFrame(() => requestAnimationFrame(() => classList.remove("exchanged")));
     classList.add("exchanged");
-    requestAnimationFrame(() => requestAnimationFrame(() => classList.remove("exchanged")));
+    if (document.readyState === "loading") document.addEventListener("readystatechange", show, { once: true });
+    else show();
   });
 })();

@@ -23,7 +23,7 @@ LARGE = "1234567.00"
 CELL = ":is(td, s-table-cell)"
 OUTSIDE = """
 () => [...document.querySelectorAll("main *")]
-  .filter((one) => !one.closest(".scroll, .unseen"))
+  .filter((one) => !one.closest(".scroll, .unseen, s-table *"))
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
   .map((one) => `${one.tagName}.${one.className}`)
 """

@@ -148,10 +148,11 @@ def test_a_refused_save_keeps_the_save_bar_and_the_text(page: Page, stack: Stack
 def test_focus_lands_on_the_heading_after_a_way_and_on_the_message_after_a_save(
     page: Page, stack: Stack
 ) -> None:
-    bob = buyer(stack, "Reader")
+    name = f"Reader{uuid.uuid4().hex[:6]}"
+    bob = buyer(stack, name)
     app = open_admin(page, stack, "/customers")
-    app.get_by_role("link", name="Reader Buyer").click()
-    expect(app.get_by_role("heading", name="Reader Buyer")).to_be_visible()
+    app.get_by_role("link", name=f"{name} Buyer").click()
+    expect(app.get_by_role("heading", name=f"{name} Buyer")).to_be_visible()
     expect(app.locator("#heading:focus, main:focus")).to_be_attached()
     app.get_by_label("Points", exact=True).fill("5")
     app.get_by_label("Reason").fill("hello")

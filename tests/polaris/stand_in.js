@@ -112,12 +112,16 @@
 
   const narrow = (rules) => `@media (max-width: 560px) { ${rules} }`;
   const tableParts = {
-    "s-table": ["table", "display: table; width: 100%; border-collapse: collapse;", "display: block;"],
     "s-table-header-row": ["row", "display: table-row;", "display: none;"],
     "s-table-header": ["columnheader", "display: table-cell; padding: 8px 16px; background: #f7f7f7; border-block: 1px solid #e3e3e3; color: #616161; font-weight: 550; white-space: nowrap;", ""],
     "s-table-body": ["rowgroup", "display: table-row-group;", "display: block;"],
     "s-table-row": ["row", "display: table-row;", "display: block; padding: 10px 16px; border-bottom: 1px solid #ebebeb;"],
   };
+  define(
+    "s-table",
+    `<div role="table"><slot></slot></div>`,
+    `:host { display: block; overflow-x: auto; } div { display: table; width: 100%; border-collapse: collapse; } ${narrow("div { display: block; }")}`,
+  );
   for (const [name, [role, wide, phone]] of Object.entries(tableParts)) {
     define(name, `<slot></slot>`, `:host { ${wide} } :host([format="numeric"]) { text-align: end; } ${narrow(`:host { ${phone} }`)}`, class extends Polaris {
       show() {

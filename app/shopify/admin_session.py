@@ -107,7 +107,7 @@ def redirect(request: Request, address: str, config: Config) -> Response:
     )
 
 
-def document_headers(shop: str, config: Config) -> dict[str, str]:
+def document_headers(shop: str, config: Config, *, has_polaris: bool = True) -> dict[str, str]:
     """Headers of every HTML document for this shop: who may frame it, and what the browser can
     fetch ahead.
 
@@ -116,7 +116,8 @@ def document_headers(shop: str, config: Config) -> dict[str, str]:
     ancestors = dict.fromkeys(
         (f"https://{shop_domain(shop)}", f"https://{ADMIN_HOST}", *config.admin_origins)
     )
-    scripts = [url for url in (config.app_bridge_url, config.polaris_url) if url]
+    polaris_url = config.polaris_url if has_polaris else ""
+    scripts = [url for url in (config.app_bridge_url, polaris_url) if url]
     origins = dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in scripts)
     links = [f"<{origin}>; rel=preconnect" for origin in origins]
     links += [f"<{url}>; rel=preload; as=script" for url in scripts]

@@ -241,6 +241,7 @@ def render(
     """
     config = visit.stores.config
     carry = views.carried(visit.request)
+    rendering = views.rendering(visit.request, config)
     html = views.environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],
@@ -253,12 +254,13 @@ def render(
         api_key=config.api_key,
         app_bridge_url=config.app_bridge_url,
         polaris_url=config.polaris_url,
-        rendering=views.rendering(visit.request, config),
+        rendering=rendering,
         said=toast,
         is_refused=status >= HTTP_ERROR,
         **context,
     )
-    headers = {**admin_session.document_headers(visit.shop, config), "Cache-Control": "no-store"}
+    headers = admin_session.document_headers(visit.shop, config, has_polaris=rendering == "polaris")
+    headers["Cache-Control"] = "no-store"
     if status == HTTPStatus.OK and visit.request.method == "GET":
         headers["ETag"] = tag = f'W/"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
         if visit.request.headers.get("if-none-match") == tag:

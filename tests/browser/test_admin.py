@@ -50,6 +50,7 @@ def test_a_merchant_finds_a_customer_sees_why_and_adjusts(page: Page, stack: Sta
     app.get_by_role("button", name="Save points").click()
     expect(app.get_by_text("Change this balance by 50 points?")).to_be_visible()
     app.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#save-bar")).to_be_visible()
     app.get_by_role("button", name="Save points").click()
     app.get_by_role("button", name="Yes, go on").click()
     expect(app.locator(".figure", has_text="Available").locator("dd")).to_contain_text("99")

@@ -53,10 +53,13 @@ def test_nothing_moves_whenever_polaris_comes(
     browser: Browser, stack: Stack, arrives: str, width: int
 ) -> None:
     held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     with tab(browser) as page:
         page.unroute(POLARIS)
-        answers = {"at once": come, "late": lambda route: held.append(route), "refused": refused}
-        page.route(POLARIS, answers[arrives])
+        page.route(POLARIS, {"at once": come, "late": hold, "refused": refused}[arrives])
         page.set_viewport_size({"width": width, "height": 900})
         page.add_init_script(WATCH)
         for path in PATHS:
@@ -111,3 +114,14 @@ def test_a_form_sends_each_field_once_in_both(browser: Browser, stack: Stack) ->
     assert names[0] == names[1]
     assert len(names[0]) == len({*names[0]})
     assert {"rate", "rounding", "pending_days", "expiry_days", "clawback", "returns"} <= {*names[0]}
+
+
+def test_without_scripts_a_page_can_be_read_and_says_that_nothing_can_be_saved(
+    browser: Browser, stack: Stack
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    open_alone(page, stack, "/program")
+    expect(page.get_by_text("You can read this page, and nothing can be saved.")).to_be_visible()
+    expect(page.get_by_text("As much as the customer still has")).to_be_visible()
+    context.close()

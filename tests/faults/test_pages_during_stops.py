@@ -32,15 +32,16 @@ PARTS = {
     "core": ("Health",),
     "web": ROAD,
 }
-BANNERS = """() => [...document.querySelectorAll("#away s-banner, #banners s-banner")]
-    .map((banner) => banner.getAttribute("heading")).join(" · ") || "as always" """
+# the pages are native here, for Polaris is refused; both renderings are of the same parts
+BANNERS = """() => [...document.querySelectorAll(":is(#away, #banners) .banner strong")]
+    .map((heading) => heading.textContent).join(" · ") || "as always" """
 HEALTH = """() => [
-    ...[...document.querySelectorAll("#away s-banner")].map((one) => one.getAttribute("heading")),
+    ...[...document.querySelectorAll("#away .banner strong")].map((one) => one.textContent),
     document.querySelector("#sentence strong")?.textContent ?? "nothing",
     ...[...document.querySelectorAll("tbody tr")]
-        .filter((row) => row.querySelector("s-badge:not([tone=success])"))
+        .filter((row) => row.querySelector(".badge:not(.success)"))
         .map((row) => `${row.querySelector("strong")?.textContent}: `
-            + row.querySelector("s-badge")?.textContent),
+            + row.querySelector(".badge")?.textContent),
 ].join(" · ")"""
 WIDGET = """() => {
     const inside = document.querySelector("holdfast-widget").shadowRoot;

@@ -133,14 +133,16 @@
     "s-table-cell",
     `<span id="label" aria-hidden="true"></span><slot></slot>`,
     `:host { display: table-cell; padding: 10px 16px; border-bottom: 1px solid #ebebeb; vertical-align: top; } #label { display: none; }
-     ${narrow(":host { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 4px 16px; padding: 2px 0; border: 0; } #label { display: inline; color: #616161; } #label[hidden] { display: none; }")}`,
+     ${narrow(":host { display: block; padding: 2px 0; border: 0; } :host(:state(labeled)) { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 4px 16px; } #label { display: inline; color: #616161; } #label[hidden] { display: none; }")}`,
     Polaris,
     (cell) => {
       cell.setRole("cell");
       const place = [...cell.parentElement.children].indexOf(cell);
       const header = cell.closest("s-table")?.querySelectorAll("s-table-header")[place];
       if (header?.getAttribute("format") === "numeric") cell.style.textAlign = "end";
-      cell.say("label", header?.getAttribute("listSlot") === "labeled" ? header.textContent.trim() : "");
+      const isLabeled = header?.getAttribute("listSlot") === "labeled";
+      cell.internals.states[isLabeled ? "add" : "delete"]("labeled");
+      cell.say("label", isLabeled ? header.textContent.trim() : "");
     },
   );
 
@@ -153,6 +155,7 @@
     Polaris,
     (link) => {
       link.inner("a").setAttribute("href", link.attr("href"));
+      if (link.attr("accessibilityLabel")) link.inner("a").setAttribute("aria-label", link.attr("accessibilityLabel"));
       if (link.attr("target")) link.inner("a").setAttribute("target", link.attr("target"));
     },
   );

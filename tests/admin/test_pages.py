@@ -3,6 +3,8 @@
 import re
 import uuid
 
+import pytest
+
 from app.flow.models import DeadLetter
 from tests.admin.staff import buys, set_aside, text
 from tests.points import world
@@ -141,3 +143,24 @@ async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_ther
         assert f"Holdfast {' '.join(titles)}" in text(answer)
         marked = re.findall(r'aria-current="page"[^>]*>([^<]*)<', answer.text)
         assert marked == [title]
+
+
+@pytest.mark.parametrize("rendering", ["", "native"])
+async def test_without_scripts_it_says_that_nothing_can_be_saved(alice, rendering: str) -> None:
+    answer = await alice.get("/program", rendering=rendering)
+    [noscript] = re.findall(r"<noscript>(.*?)</noscript>", answer.text, re.DOTALL)
+    assert "nothing can be saved" in noscript
+
+
+async def test_a_native_page_leads_to_native_pages_and_has_nothing_of_polaris(alice) -> None:
+    for path in ("/", "/customers", "/program", "/health", "/nowhere"):
+        answer = await alice.get(path, rendering="native")
+        _, _, page = answer.text.partition("</s-app-nav>")
+        assert "<s-" not in page, path
+        assert "polaris" not in answer.headers["link"]
+        leading = re.findall(r'(?:href|action|hx-get|hx-post)="(/[^"]*)"', page)
+        assert leading
+        assert all("rendering=native" in one for one in leading if "/static/" not in one), path
+    odd = await alice.get("/", rendering="<b>")
+    assert "<s-page" in odd.text
+    assert "<b>" not in odd.text

@@ -48,7 +48,7 @@ def come(route: Route) -> None:
 def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
     page.goto(f"{stack.store_url}/store/alice?path={path}", wait_until="domcontentloaded")
     app = page.frame_locator("iframe")
-    expect(app.locator(DRAWN)).to_be_attached()
+    expect(app.locator(DRAWN)).to_be_attached(timeout=10_000)
     # a test is faster than any hand, and must wait for htmx
     expect(app.locator("[data-htmx-powered]").first).to_be_attached()
     return app

@@ -136,7 +136,7 @@ def test_a_hanging_cdn_delays_neither_the_page_nor_its_forms(page: Page, stack: 
     app = open_admin(page, stack, "/program")
     app.get_by_label("Points for each USD spent").fill("2")
     expect(app.get_by_text("earns 99 points")).to_be_visible()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 10
     assert held
     for route in held:
         route.abort()

@@ -33,13 +33,11 @@
   document.addEventListener("error", (event) => event.target.id === "polaris" && giveUp(), true);
 
   // Polaris draws in sizes of its own: a page that is read already is exchanged as a whole, in a frame without it,
-  // instead of moving under the reader's eyes, and one that is still being read in appears when it is whole.
+  // instead of moving under the reader's eyes
   customElements.whenDefined("s-page").then(() => {
     clearTimeout(timer);
     const { classList } = document.documentElement;
-    const show = () => requestAnimationFrame(() => requestAnimationFrame(() => classList.remove("exchanged")));
     classList.add("exchanged");
-    if (document.readyState === "loading") document.addEventListener("readystatechange", show, { once: true });
-    else show();
+    requestAnimationFrame(() => requestAnimationFrame(() => classList.remove("exchanged")));
   });
 })();

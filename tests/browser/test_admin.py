@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
-from tests.browser.merchant import POLARIS, ROW, chromium, open_admin, tab
+from tests.browser.merchant import DRAWN, POLARIS, ROW, chromium, open_admin, tab
 from tests.stack import Stack
 from tests.waiting import wait_for
 
@@ -149,6 +149,7 @@ def test_no_page_is_wider_than_its_window(page: Page, stack: Stack, path: str) -
         f"{stack.app_url}{path}?id_token={token}&shop=alice.myshopify.com&embedded=1",
         wait_until="domcontentloaded",
     )
+    expect(page.locator(DRAWN)).to_be_visible(timeout=10_000)
     for width in (360, 768, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]

@@ -232,7 +232,9 @@ async def refunded_while_held(door: Door) -> str:
         rewards: list[dict[str, Any]] = (await door.me(bob))["rewards"]
         return rewards
 
-    reward = next(one["id"] for one in await until(offered) if one["cost"] == 100)
+    reward = next(
+        one["id"] for one in await until(offered, lambda: door.shop) if one["cost"] == 100
+    )
     await door.control("POST", "shopify", {"mode": "gone", "shop": door.shop})
     wish = {"reward_id": reward, "idempotency_key": str(uuid.uuid4())}
     answer = await door.proxy("POST", "/storefront/redemptions", bob, json=wish)

@@ -67,7 +67,8 @@ INPUTS = (
         "an even swap by an edit",
         acts.swapped_evenly,
         100,
-        "100 points for order",
+        "1 piece of Mug, blue was added and paid",
+        needs=("orders/updated",),
     ),
     Input(
         "g1",

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.road import ways
-from tests.road.door import Door, Way
+from tests.road.door import OPENINGS, Door, Way
 from tests.road.inputs import INPUTS, Input
 from tests.road.test_orders_through_the_door import come_true, is_said, opened
 from tests.stack import Stack
@@ -46,7 +46,7 @@ class Trial:
 
     def __init__(self, stack: Stack, http: httpx.AsyncClient, database: asyncpg.Pool) -> None:
         self.stack, self.http, self.database = stack, http, database
-        self.seats = asyncio.Semaphore(AT_ONCE)
+        self.seats, self.openings = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(OPENINGS)
         self.shops = 0
 
     async def once(self, one: Input, kind: str, way: Way = list) -> tuple[Door, str]:
@@ -54,7 +54,7 @@ class Trial:
         async with self.seats:
             self.shops += 1
             shop = f"row-{one.name}-{kind}-{self.shops}.myshopify.com"
-            door = Door(self.stack, self.http, self.database, shop, way)
+            door = Door(self.stack, self.http, self.database, self.openings, shop, way)
             customer = await come_true(door, one)
             if kind == "told":
                 await is_said(door, one, customer)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx
 
-from tests.road.door import Door
+from tests.road.door import OPENINGS, Door
 from tests.road.inputs import INPUTS, Input
 from tests.stack import Stack
 
@@ -48,9 +48,10 @@ async def is_said(door: Door, one: Input, customer: str) -> None:
 def test_each_input_comes_to_what_is_right_and_the_merchant_reads_why(holding: Stack) -> None:
     async def all_of_them() -> None:
         async with opened(holding) as (http, database):
+            openings = asyncio.Semaphore(OPENINGS)
 
             async def right(one: Input) -> None:
-                door = Door(holding, http, database, f"row-{one.name}.myshopify.com")
+                door = Door(holding, http, database, openings, f"row-{one.name}.myshopify.com")
                 await is_said(door, one, await come_true(door, one))
 
             done = await asyncio.gather(*map(right, INPUTS), return_exceptions=True)

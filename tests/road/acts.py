@@ -35,9 +35,6 @@ def bought(*lines: dict[str, Any], **fields: Any) -> Make:
     return make
 
 
-# a
-
-
 async def partly_sent(door: Door) -> str:
     bob = await door.customer()
     order = await door.order(bob, line("10.00", 2))
@@ -50,9 +47,6 @@ async def partly_sent(door: Door) -> str:
 async def recorded(door: Door, bob: str) -> None:
     for topic in LONG_TOPICS:
         assert set(await door.outcomes(topic)) == {"unknown"}, topic
-
-
-# b
 
 
 async def taxed_on_the_first_line(door: Door) -> str:

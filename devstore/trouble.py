@@ -1,14 +1,14 @@
-"""How Shopify's APIs misbehave when asked: slow, throttled, failing, gone, or late."""
+"""How Shopify's APIs misbehave when asked: slow, throttled, failing, gone, late, or refusing."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from devstore.errors import RefusedError
 
-Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late"]
+Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late", "refuse"]
 MODES: tuple[str, ...] = get_args(Mode)
 SECONDS_LIMIT = 120.0
 EXPLANATIONS = {
@@ -18,34 +18,48 @@ EXPLANATIONS = {
     "fail": "Answers 500 to everything.",
     "gone": "Answers 503 with an empty page, as if it were not there.",
     "late": "Does the work, but the answer comes after the caller has given up.",
+    "refuse": "Says no to every new discount.",
 }
 
 
 @dataclass
 class Trouble:
+    """`mode` is everybody's, but for the shops that have one of their own."""
+
     mode: str = "normal"
     seconds: float = 10.0
+    modes: dict[str, str] = field(default_factory=dict)  # by shop
 
-    def change(self, mode: str, seconds: float | None = None) -> None:
-        """Raises RefusedError for an unknown mode or a wait outside 0 to 120 seconds."""
+    def change(self, mode: str, seconds: float | None = None, shop: str = "") -> None:
+        """For everybody, or for one shop alone.
+
+        Raises RefusedError for an unknown mode or a wait outside 0 to 120 seconds.
+        """
         if mode not in MODES:
             raise RefusedError(f"The mode is one of {', '.join(MODES)}.")
         if seconds is not None and not 0 <= seconds <= SECONDS_LIMIT:
             raise RefusedError(f"The wait is between 0 and {SECONDS_LIMIT:.0f} seconds.")
-        self.mode = mode
+        if shop:
+            self.modes[shop] = mode
+        else:
+            self.mode, self.modes = mode, {}
         if seconds is not None:
             self.seconds = seconds
 
-    async def before(self) -> Response | None:
+    def of(self, shop: str) -> str:
+        return self.modes.get(shop, self.mode)
+
+    async def before(self, shop: str) -> Response | None:
         """The answer instead of doing the work, or None to go on."""
-        if self.mode == "slow":
+        mode = self.of(shop)
+        if mode == "slow":
             await asyncio.sleep(self.seconds)
-        if self.mode == "fail":
+        if mode == "fail":
             return JSONResponse({"errors": "Internal Server Error"}, status_code=500)
-        if self.mode == "gone":
+        if mode == "gone":
             return PlainTextResponse("", status_code=503)
         return None
 
-    async def after(self) -> None:
-        if self.mode == "late":
+    async def after(self, shop: str) -> None:
+        if self.of(shop) == "late":
             await asyncio.sleep(self.seconds)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from app.points.ledger.accounts import Account, Key
 
 ORDER_NAME_LENGTH = 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)  # so far Shopify's clock may be ahead of ours
 
 
 class Told(msgspec.Struct):
@@ -34,7 +35,8 @@ class Told(msgspec.Struct):
 
     order: OrderTold
     event: Event
-    at: datetime  # as of when
+    at: datetime  # as of when, by Shopify's clock: it says which of two words is the newer one
+    since: datetime  # the same, but never in our future
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -146,7 +148,8 @@ def _read_order(incoming: Incoming, event: Event, now: datetime) -> None:
     order = _order.decode(event.data)
     if not order.lines and event.topic != "order.paid":
         return  # it says nothing of them
-    told = Told(order, event, moment(order.updated_at, event, now))
+    since = moment(order.updated_at, event, now)
+    told = Told(order, event, max(since, min(order.updated_at or since, now + AHEAD)), since)
     key = (event.shop, order.order_id)
     if (news := incoming.orders.get(key)) is not None:
         news.told.append(told)

@@ -22,6 +22,11 @@ def error(field: list[str], code: str, message: str) -> dict[str, Any]:
     }
 
 
+def refusal() -> dict[str, Any]:
+    """What is said of a discount when no new one is wanted, whatever it is."""
+    return error([ROOT], "INVALID", "This store takes no new discounts.")
+
+
 class _Errors(list[dict[str, Any]]):
     def note(self, path: str, code: str, message: str) -> None:
         self.append(error([ROOT, *path.split(".")], code, message))

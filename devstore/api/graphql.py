@@ -47,9 +47,9 @@ class Budgets:
 async def endpoint(request: Request) -> Response:
     """`POST /shops/{shop}/admin/api/{version}/graphql.json`."""
     world = world_of(request)
-    if refused := await world.trouble.before():
-        return refused
     shop = world.state.shop(request.path_params["shop"])
+    if refused := await world.trouble.before(shop.domain):
+        return refused
     if not tokens.is_valid(world.state, shop, request.headers.get("x-shopify-access-token", "")):
         sentence = "[API] Invalid API key or access token (unrecognized login or wrong password)"
         return JSONResponse({"errors": sentence}, status_code=401)
@@ -65,7 +65,7 @@ async def endpoint(request: Request) -> Response:
         )
     answer = await _answer(request, shop, version, asked)
     await world.state.saved()
-    await world.trouble.after()
+    await world.trouble.after(shop.domain)
     return JSONResponse(
         answer, headers={"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
     )
@@ -127,7 +127,7 @@ def _execute(
                 {"message": message, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": cost}}
             ]
         }
-    is_forced = world.trouble.mode == "throttle"
+    is_forced = world.trouble.of(shop.domain) == "throttle"
     available = 0.0 if is_forced else budgets.available(shop.domain)
     if cost > available:
         throttled = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}

@@ -115,6 +115,8 @@ def _matches(order: sold.Order, query: object) -> bool:
 class Mutations(Root):
     def field_discount_code_basic_create(self, arguments: dict[str, Any]) -> Any:
         made, errors = discount_input.read(self.state, self.shop, arguments["basicCodeDiscount"])
+        if self.world.trouble.of(self.shop.domain) == "refuse":
+            made, errors = None, [discount_input.refusal()]
         if made:
             self.state.put("discount", made.id, made)
         return {

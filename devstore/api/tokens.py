@@ -34,15 +34,15 @@ class OAuthError(Exception):
 async def endpoint(request: Request) -> Response:
     """Answers a token to JSON or a form; every refusal is 400 `{"error": ...}`."""
     world = world_of(request)
-    if refused := await world.trouble.before():
-        return refused
     shop = world.state.shop(request.path_params["shop"])
+    if refused := await world.trouble.before(shop.domain):
+        return refused
     try:
         answer = grant(world, shop, await _fields(request))
     except OAuthError as error:
         return JSONResponse({"error": str(error)}, status_code=400)
     await world.state.saved()
-    await world.trouble.after()
+    await world.trouble.after(shop.domain)
     return JSONResponse(answer)
 
 

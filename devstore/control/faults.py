@@ -14,6 +14,7 @@ from devstore.world import world_of
 class Trouble(msgspec.Struct):
     mode: str = "normal"
     seconds: float | None = None
+    shop: str = ""  # of that shop alone
 
 
 class Action(msgspec.Struct):
@@ -23,8 +24,8 @@ class Action(msgspec.Struct):
 
 async def change_shopify(request: Request) -> Response:
     world, asked = world_of(request), await read(request, Trouble)
-    world.trouble.change(asked.mode, asked.seconds)
-    return JSONResponse({"mode": world.trouble.mode, "seconds": world.trouble.seconds})
+    world.trouble.change(asked.mode, asked.seconds, asked.shop)
+    return JSONResponse({"mode": asked.mode, "seconds": world.trouble.seconds})
 
 
 async def change_webhooks(request: Request) -> Response:

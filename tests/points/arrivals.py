@@ -7,7 +7,7 @@ from app import db
 from app.points.ledger.audit import verify
 from app.points.ledger.sentences import sentence
 from tests.points.webhooks import Shop, Webhook, tell
-from tests.points.world import BOB, figures
+from tests.points.world import ALICE, BOB, figures
 
 shops = (f"shop-{number}.myshopify.com" for number in itertools.count())
 Make = Callable[[Shop], Sequence[Webhook]]
@@ -32,7 +32,9 @@ async def come_to(
     assert report.is_sound, report.problems
 
 
-async def sentences() -> str:
+async def sentences(shop: str = ALICE) -> str:
     async with db.connection() as conn:
-        rows = await conn.fetch("SELECT effect, points, why FROM ledger ORDER BY id")
+        rows = await conn.fetch(
+            "SELECT effect, points, why FROM ledger WHERE shop = $1 ORDER BY id", shop
+        )
     return "\n".join(sentence(*row) for row in rows)

@@ -99,12 +99,17 @@ class Model:
         if order.was_cancelled:
             return
         counted = dict(order.counted)
-        self.to(source, order, order.target(counted), at, person, fresh)
+        gone = order.gone(order.refunds)
+        # a refund of pieces that were known to be gone changes nothing about them
+        least = {name: min(order.was_gone.get(name, 0), gone[name]) for name in gone}
+        order.was_gone = gone
+        self.to(source, order, order.target(counted, least), at, person, fresh)
         for name in sorted(order.refunds):
             if name not in counted:
                 counted[name] = order.refunds[name]
-                self.to(source, order, order.target(counted), at, person, fresh)
+                self.to(source, order, order.target(counted, least), at, person, fresh)
         order.counted = counted
+        order.was_owing = max(0, order.newest.outstanding)
         if order.is_cancelled:
             order.was_cancelled = True
             self.to(source, order, 0, at, person, fresh)
@@ -143,7 +148,8 @@ class Model:
         if order.given:
             order.revision = order.revision + 1
             name = f"{source}:{order.revision}"
-        since = at if order.given else order.paid_at() or at
+        is_again = points <= order.asked and not order.was_owing
+        since = order.paid_at() or at if is_again or not order.given else at
         order.given += points
         available_at = since + timedelta(days=order.rules.pending_days)
         is_pending = order.rules.pending_days > 0

@@ -41,11 +41,18 @@ class Order:
         self.owner: str | None = None
         self.counted: dict[str, Refund] = {}
         self.was_cancelled = False
+        # when it was last looked at: pieces that no longer stood, and what was to be paid
+        self.was_gone: dict[str, int] = {}
+        self.was_owing = 0
         self.given = self.asked = self.forgiven = self.unmet = self.lapsed = self.revision = 0
 
     @property
     def net(self) -> int:
         return self.given - self.asked
+
+    @property
+    def newest(self) -> Snapshot:
+        return max(self.snapshots, key=lambda one: one.at)
 
     def hear(self, message: Message) -> None:
         if message.refund is not None:
@@ -65,8 +72,8 @@ class Order:
         named = [one for one in self.snapshots if one.customer]
         return max(named, key=lambda one: one.at).customer if named else None
 
-    def target(self, refunds: dict[str, Refund]) -> int:
-        exact = self.worth(refunds) * Fraction(self.rules.rate) / 100
+    def target(self, refunds: dict[str, Refund], gone: dict[str, int]) -> int:
+        exact = self.worth(refunds, gone) * Fraction(self.rules.rate) / 100
         rounding = ROUNDINGS[self.rules.rounding]
         # a fraction is no decimal: only whether it is whole, and on which side of a half
         whole, rest = (
@@ -77,18 +84,27 @@ class Order:
             return whole + (rest > 0)
         return whole + (rounding == ROUND_HALF_UP and rest >= Fraction(1, 2))
 
-    def worth(self, refunds: dict[str, Refund]) -> Fraction:
-        """Cents of merchandise that stand and are paid, if of its refunds these alone had been."""
-        newest = max(self.snapshots, key=lambda one: one.at)
+    def gone(self, refunds: dict[str, Refund]) -> dict[str, int]:
+        """Pieces that no longer stand, if of its refunds these alone had been."""
+        found = {}
+        for line in self.newest.lines:
+            recorded = sum(one.pieces.get(line.name, 0) for one in self.refunds.values())
+            back = sum(one.pieces.get(line.name, 0) for one in refunds.values())
+            found[line.name] = back + max(0, line.quantity - line.kept - recorded)
+        return found
+
+    def worth(self, refunds: dict[str, Refund], least: dict[str, int]) -> Fraction:
+        """Cents of merchandise that stand and are paid, if of its refunds these alone had been,
+        and so many pieces were gone at least.
+        """
+        newest, gone = self.newest, self.gone(refunds)
         unpaid = Fraction(max(0, newest.outstanding))
         owed = max(0, *(-one.outstanding for one in self.snapshots), 0)
         net = gross = Fraction(0)
         for line in reversed(newest.lines):
             if line.kind != "goods":
                 continue
-            recorded = sum(one.pieces.get(line.name, 0) for one in self.refunds.values())
-            back = sum(one.pieces.get(line.name, 0) for one in refunds.values())
-            back += max(0, line.quantity - line.kept - recorded)
+            back = max(gone[line.name], least.get(line.name, 0))
             part = Fraction(max(0, line.quantity - back), line.quantity)
             without = line.net(is_included=newest.is_included)
             costs = (without + line.tax) * part

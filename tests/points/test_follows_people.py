@@ -94,6 +94,21 @@ async def test_hold_back_and_expiry_count_from_payment() -> None:
     assert await figures() == {"expired": 80}
 
 
+async def test_a_clock_that_is_ahead_of_ours_changes_nothing_about_what_was_said_last() -> None:
+    def make(shop: Shop) -> Sequence[Webhook]:
+        shop.now, sold = now() + timedelta(seconds=30), line("50.00", 3, 77)
+        less = {**sold, "current_quantity": 2}
+        return [
+            shop.order("orders/create", sold, status="pending", outstanding="150.00"),
+            shop.order("orders/updated", less, status="pending", outstanding="100.00"),
+            shop.order("orders/paid", less),
+        ]
+
+    await come_to(make, 100, may_miss=[0, 1])
+    latest = await one("SELECT max(effective_at) FROM ledger")
+    assert latest <= now(), "nothing has happened in our future"
+
+
 async def test_the_rule_is_that_of_the_time_the_order_was_placed() -> None:
     await program(rate=5)
     async with db.transaction() as conn:

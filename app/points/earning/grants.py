@@ -65,10 +65,12 @@ class Grant(msgspec.Struct):
             self.frozen = _freeze(terms)
             self.rate_units = rules.rate_units(Decimal(self.frozen.rate))
 
-    def worth(self, known: Known, refunds: Mapping[str, Back]) -> tuple[int, Amount]:
+    def worth(
+        self, known: Known, refunds: Mapping[str, Back], gone: Mapping[str, int]
+    ) -> tuple[int, Amount]:
         """What the order is to have given, and the merchandise that is the reason."""
         assert self.frozen is not None, "a rule is taken before anything is computed"
-        base = rules.worth(known, refunds, self.frozen.returns)
+        base = rules.worth(known, refunds, self.frozen.returns, gone)
         return rules.points_for(base, self.rate_units, self.frozen.rounding), base
 
     def is_counting(self) -> bool:
@@ -109,6 +111,7 @@ class Hand(msgspec.Struct):
     policy: str
     stage: Stage
     own: list[Lot] | None  # of an order that gives for the first time: nobody could spend them
+    is_settled: bool = True  # nothing was to be paid before
 
 
 def follow(
@@ -133,7 +136,7 @@ def follow(
             before = NOTHING
         former = account
         grant.member_id = account.id
-        _step(Hand(batch, grant, account, policy, stage, own), before)
+        _step(Hand(batch, grant, account, policy, stage, own, not before.outstanding), before)
     for lot in own or ():
         if account is not None and not lot.is_pending and lot.remaining:
             at = grant.stages[-1].cause.at
@@ -163,18 +166,23 @@ def _step(hand: Hand, before: Known) -> None:
     is_again = before is NOTHING and grant.points > 0
     if is_again and known.ended:
         return
-    counted, new = before.refunds, {}
+    counted, new, gone = before.refunds, {}, rules.NONE
     if known.refunds:
         counted = dict(counted)
         new = {name: back for name, back in known.refunds.items() if counted.get(name) != back}
     if len(new) > REFUNDS_APART_MAX:
         counted, new = dict(known.refunds), {}
-    points, base = grant.worth(known, counted)
-    _to(hand, points, base, "", {} if before is NOTHING else whys.changes(before, stage))
+    if new:  # of pieces, perhaps, that were known to be gone before their refund was
+        were = rules.pieces_gone(before, before.refunds)
+        are = rules.pieces_gone(known, known.refunds)
+        gone = {name: min(pieces, are.get(name, 0)) for name, pieces in were.items()}
+    points, base = grant.worth(known, counted, gone)
+    why = {} if before is NOTHING else whys.changes(before, stage, counted, gone)
+    _to(hand, points, base, "", why)
     for name, back in sorted(new.items()):
         is_new = name not in counted and not is_again
         counted[name] = back
-        points, base = grant.worth(known, counted)
+        points, base = grant.worth(known, counted, gone)
         told = stage.refunds.get(name)
         why = {"cause": "refund", **whys.brought_back(back, told.titles if told else {})}
         _to(hand, points, base, f"refund:{name}" if is_new else "", why)
@@ -204,8 +212,11 @@ def _give(hand: Hand, points: int, base: Amount, why: dict[str, Any]) -> None:
     terms, source = grant.terms, grant.next_source()
     assert terms is not None, "the rule of the order's time is loaded"
     is_first = source == grant.source
-    effective_at = (stage.known.paid_at if is_first else None) or stage.cause.at
-    available_at = effective_at + timedelta(days=terms.pending_days)
+    paid_at = stage.known.paid_at or stage.cause.at
+    effective_at = paid_at if is_first else stage.cause.at
+    # what was taken back comes again, as by a swap: its days were counted already
+    is_again = hand.is_settled and points <= grant.reversed_points
+    available_at = (paid_at if is_again else effective_at) + timedelta(days=terms.pending_days)
     is_pending = available_at > batch.now
     expires_at = rules.expires_at(available_at, terms.expiry_days, terms.timezone)
     lot = Lot(grant.shop, account.id, source, points, available_at, is_pending, expires_at)

@@ -38,10 +38,12 @@ def stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
         order, trace = told.order, told.event.trace
         refunds = {}
         if order.refunds:
-            refunds = {one.refund_id: facts.refunded(one, told.at, trace) for one in order.refunds}
+            refunds = {
+                one.refund_id: facts.refunded(one, told.since, trace) for one in order.refunds
+            }
         after = with_order(known, told, refunds)
         if known is NOTHING or order.corrected or _moves(known, after):
-            cause = Cause(f"order:{order.order_id}", told.at, trace, order.corrected)
+            cause = Cause(f"order:{order.order_id}", told.since, trace, order.corrected)
             found.append(Stage(after, cause, order.lines, refunds))
         known = after
     for refund_id, one in news.refunds.items():
@@ -75,7 +77,7 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
         if not (line.gift_card or line.tip) and line.quantity > 0
     ]
     outstanding = rules.micros(order.outstanding) if order.outstanding != "0" else 0
-    paid_at = told.at if order.is_paid and not order.is_old else None
+    paid_at = told.since if order.is_paid and not order.is_old else None
     if known is NOTHING and not refunds:
         return Known(
             told.at,

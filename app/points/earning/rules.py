@@ -1,7 +1,7 @@
 """The arithmetic of points, pure and exact: what an order is worth, clawback and expiry."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -20,6 +20,7 @@ QUANTITY_MAX = 1_000_000_000
 ROUNDINGS = ("down", "nearest", "up")
 POLICIES = ("pending_only", "within_balance", "debt")
 RETURNS = ("goods", "money")
+NONE: Mapping[str, int] = {}
 _SCALES = (1_000_000, 100_000, 10_000, 1_000, 100, 10, 1)  # by the number of decimals given
 _PLAIN_AMOUNT = re.compile(r"(-?\d{1,15})(?:\.(\d{1,6}))?", re.ASCII)
 
@@ -166,10 +167,13 @@ def points_for(base: Amount, rate: int, rounding: str) -> int:
 
 
 def worth(
-    order: Known, refunds: Mapping[str, Back] | None = None, returns: str = "goods"
+    order: Known,
+    refunds: Mapping[str, Back] | None = None,
+    returns: str = "goods",
+    gone: Mapping[str, int] = NONE,
 ) -> Amount:
     """The net merchandise of an order that stands and is paid, exactly; with `refunds`, as if of
-    its refunds these alone had been.
+    its refunds these alone had been, and these pieces `gone` at least.
 
     Depends on what is known alone, never on the order it came in. Pieces count that are neither
     back nor taken out. What is outstanding is that of the lines added last. Money given back
@@ -187,7 +191,13 @@ def worth(
             whole += line.net
         else:
             return whole, 1
-    nets, grosses = _standing(order, _pieces_back(order, refunds))
+    nets: list[Amount] = []
+    grosses: list[Amount] = []
+    for line, pieces, paid, costs in standing(order, refunds, gone):
+        whole, of = line.net * pieces, line.quantity
+        is_part = paid < costs
+        nets.append((whole * paid, of * costs) if is_part else (whole, of))
+        grosses.append((paid, 1) if is_part else ((line.net + line.tax) * pieces, of))
     net = _sum(nets)
     adjustment = sum(back.adjustment for back in refunds.values())
     given = -adjustment - order.owed
@@ -202,32 +212,22 @@ def worth(
     return net
 
 
-def _standing(order: Known, back: Mapping[str, int]) -> tuple[list[Amount], list[Amount]]:
-    """What of each line stands and is paid: without tax, and with it."""
-    nets, grosses = [], []
-    outstanding = max(0, order.outstanding)
+def standing(
+    order: Known, refunds: Mapping[str, Back], gone: Mapping[str, int] = NONE
+) -> Iterator[tuple[Line, int, int, int]]:
+    """What stands and is paid, the last lines first: a line, its pieces, what is paid and costs."""
+    back, outstanding = pieces_gone(order, refunds), max(0, order.outstanding)
     for line in reversed(order.lines):
-        pieces = line.quantity - back.get(line.line_id, 0)
-        if pieces <= 0:
-            continue
-        net, gross = line.net * pieces, (line.net + line.tax) * pieces
-        of = line.quantity
-        if outstanding:
-            costs = -(-gross // of)
-            paid = max(0, costs - outstanding)
-            outstanding -= costs - paid
-            if not paid:
-                continue
-            if paid < costs:
-                nets.append((net * paid, of * costs))
-                grosses.append((paid, 1))
-                continue
-        nets.append((net, of))
-        grosses.append((gross, of))
-    return nets, grosses
+        off = max(back.get(line.line_id, 0), gone.get(line.line_id, 0))
+        pieces = max(0, line.quantity - off)
+        costs = -(-(line.net + line.tax) * pieces // line.quantity)
+        paid = max(0, costs - outstanding)
+        outstanding -= costs - paid
+        if paid:
+            yield line, pieces, paid, costs
 
 
-def _pieces_back(order: Known, refunds: Mapping[str, Back]) -> dict[str, int]:
+def pieces_gone(order: Known, refunds: Mapping[str, Back]) -> dict[str, int]:
     """Pieces that are no more, by line.
 
     Shopify keeps a record of a refund for pieces that an edit takes out, too; what the order itself

@@ -62,19 +62,31 @@ def reversed_(
     }
 
 
-def changes(before: Known, stage: Stage) -> dict[str, Any]:
-    """Pieces that an order has gained and lost since it last moved points, with their names."""
-    kept = {line.line_id: line.kept for line in before.lines}
+def changes(
+    before: Known, stage: Stage, refunds: Mapping[str, Back], gone: Mapping[str, int]
+) -> dict[str, Any]:
+    """Pieces that count of an order since a fact and did not before, or no longer, with their
+    names; with these refunds, the others are reasons of their own, and with these pieces gone.
+    """
+    had, has = _pieces(before, refunds, gone), _pieces(stage.known, refunds, gone)
     titles = {line.line_id: line.title for line in stage.lines}
     added, removed = [], []
-    for line in stage.known.lines:
-        more = line.kept - kept.get(line.line_id, 0)
-        title = titles.get(line.line_id, "")
+    for name in {**had, **has}:
+        more = has.get(name, 0) - had.get(name, 0)
         if more > 0:
-            added.append([more, title])
+            added.append([more, titles.get(name, "")])
         elif more < 0:
-            removed.append([-more, title])
+            removed.append([-more, titles.get(name, "")])
     return {"cause": "order", "added": added[:NAMED_MAX], "removed": removed[:NAMED_MAX]}
+
+
+def _pieces(known: Known, refunds: Mapping[str, Back], gone: Mapping[str, int]) -> dict[str, int]:
+    """Whole pieces that stand and are paid, by line in the order's order."""
+    found = {
+        line.line_id: pieces * paid // costs
+        for line, pieces, paid, costs in rules.standing(known, refunds, gone)
+    }
+    return dict(reversed(found.items()))
 
 
 def corrected(cause: Cause) -> dict[str, Any]:

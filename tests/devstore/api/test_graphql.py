@@ -205,6 +205,22 @@ async def test_shopify_can_fail_be_gone_be_throttled_and_be_slow(store: Store) -
     assert (await store.http.post("/control/shopify", json={"mode": "broken"})).status_code == 422
 
 
+async def test_shopify_can_refuse_new_discounts_and_be_in_trouble_for_one_shop_alone(
+    store: Store,
+) -> None:
+    bob, other = await store.customer(), "charlie.myshopify.com"
+    await store.control("POST", "shopify", {"mode": "gone", "shop": other})
+    await store.control("POST", "shopify", {"mode": "refuse", "shop": SHOP})
+    made = (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"]
+    assert [one["message"] for one in made["userErrors"]] == ["This store takes no new discounts."]
+    assert await store.control("GET", f"shops/{SHOP}/discounts") == []
+    address = f"/shops/{other}/admin/api/2026-07/graphql.json"
+    assert (await store.http.post(address, json={})).status_code == 503
+    await store.control("POST", "shopify", {"mode": "normal"})
+    made = (await ask(store, CREATE, {"input": five_off(bob)})).json()["data"]["made"]
+    assert made["userErrors"] == []
+
+
 async def test_late_shopify_does_the_work_before_it_answers(store: Store) -> None:
     bob = await store.customer()
     await ask(store, "{ shop { name } }")

@@ -23,7 +23,7 @@ h3 { font-size: 13px; font-weight: 600; color: var(--muted); margin-block-end: 8
 .total { margin-block-start: 2px; font-size: 15px; }
 .total strong { font-size: 40px; line-height: 1.15; font-weight: 700; letter-spacing: -.02em; font-variant-numeric: tabular-nums; margin-inline-end: 2px; }
 .welcome { margin-block: 6px 14px; font-size: 18px; line-height: 1.35; font-weight: 600; text-wrap: balance; }
-.side { font-size: 13px; opacity: .88; }
+.side { font-size: 13px; }
 .next { margin-block-start: 14px; font-size: 13px; }
 .track { display: block; block-size: 6px; margin-block-start: 6px; border-radius: 3px; background: color-mix(in srgb, currentColor 22%, transparent); overflow: hidden; }
 .track i { display: block; block-size: 100%; border-radius: 3px; background: var(--highlight); }

@@ -1,0 +1,93 @@
+"""What axe finds in forty states of the pages and in the widget's: nothing, of any level."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Frame, Page
+
+from tests.browser import states
+from tests.browser.merchant import chromium, frame_of, tab
+from tests.browser.states import AWAY, NOTHING_YET, WELL, State, Town, show
+from tests.stack import SHOP, Stack, wait_for
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def new_shop() -> Iterator[Stack]:
+    """A stack whose shop has just installed the app: its programme is a draft."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-axe-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        started = Stack(Path(name), PROGRAM_STARTS_AS="draft")
+        try:
+            started.start_everything()
+            started.install()
+            yield started
+        finally:
+            started.stop_everything()
+
+
+def violations(frame: Frame | Page) -> list[str]:
+    """What is wrong and where, in a line each."""
+    found = Axe().run(frame).response["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {node['html'][:200]}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+def found_in(browser: Browser, town: Town, seen: tuple[State, ...]) -> dict[str, list[str]]:
+    """The violations by state, those without any left out; each state in a tab of its own."""
+    found = {}
+    for state in seen:
+        with tab(browser) as page:
+            show(page, town, state)
+            page.wait_for_timeout(700)  # a fade is no contrast
+            if wrong := violations(frame_of(page, town.stack)):
+                found[state.name] = wrong
+    return found
+
+
+def test_no_state_of_the_pages_has_a_violation(browser: Browser, new_shop: Stack) -> None:
+    stack = new_shop
+    found = {"new": found_in(browser, Town(stack, ""), NOTHING_YET)}
+    states.post(stack, "/program/state", {"state": "live"})
+    town = states.settle(stack)
+    found["well"] = found_in(browser, town, WELL)
+    for part in ("points", "postgres"):
+        stack.stop_long_ago(part) if part == "points" else stack.stop(part)
+        wait_for(
+            f"{part} is seen to be away",
+            lambda: "Everything works" not in stack.open_admin("/health").text,
+            20,
+        )
+        found[part] = found_in(browser, town, AWAY)
+        stack.start(part)
+        wait_for("all is well", lambda: stack.health().get("status") == "ok", 30)
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    assert len(NOTHING_YET) + len(WELL) + 2 * len(AWAY) >= 40
+
+
+def test_no_page_outside_of_admin_has_a_violation(browser: Browser, stack: Stack) -> None:
+    found = {}
+    for name, path in {
+        "a stranger": "/",
+        "operators": "/operator",
+        "nothing here": "/storefront/nowhere",
+        "the shop": "",
+    }.items():
+        with tab(browser) as page:
+            page.goto(f"{stack.app_url}{path}" if path else f"{stack.store_url}/shops/{SHOP}/")
+            if wrong := violations(page):
+                found[name] = wrong
+    assert found == {}

@@ -108,6 +108,7 @@ def visit(url: str, more: Sequence[str]) -> tuple[list[int], list[str]]:
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr)

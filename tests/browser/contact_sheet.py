@@ -1,0 +1,117 @@
+"""`python -m tests.browser.contact_sheet`: pictures of every page in both renderings and two widths,
+well and with Postgres stopped, on a sheet each under docs/.
+"""
+
+import base64
+import html
+import re
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from app.config import ROOT
+from tests import template
+from tests.browser import states
+from tests.browser.merchant import DRAWN, RENDERINGS, chromium, open_alone, tab
+from tests.browser.states import Town
+from tests.stack import Stack, wait_for
+
+WIDTHS = {1280: 900, 390: 844}  # pixels, and how much of its height is shown
+SHRUNK = 0.34
+PAGES = {
+    "Home": "/",
+    "Customers": "/customers",
+    "A customer": "/customers/BOB",
+    "Change for many": "/customers/bulk",
+    "Program": "/program",
+    "Preview": "/program/preview",
+    "Corrections": "/corrections",
+    "Health": "/health",
+    "Set aside": "/health/set-aside/LETTER",
+    "Nowhere": "/nowhere",
+}
+STYLE = """
+body { margin: 24px; font: 15px system-ui, sans-serif; background: #fff; width: max-content; }
+table { border-collapse: collapse; }
+th { text-align: start; padding: 6px 10px 6px 0; vertical-align: top; font-weight: 600; }
+td { padding: 4px 10px 10px 0; vertical-align: top; }
+img { display: block; border: 1px solid #bbb; border-radius: 4px; }
+"""
+
+
+def main() -> None:
+    with (
+        template.folder(),
+        tempfile.TemporaryDirectory(prefix="holdfast-sheet-", ignore_cleanup_errors=True) as name,
+        chromium() as browser,
+    ):
+        Path(name).chmod(0o755)
+        stack = Stack(Path(name))
+        try:
+            stack.start_everything()
+            stack.install()
+            town = states.settle(stack)
+            found = re.search(r"/health/set-aside/(\d+)", stack.open_admin("/health").text)
+            assert found
+            letter = found[1]
+            seen = pictures(browser, town, letter)  # what is seen once can be shown later
+            save(browser, "well", "Everything works", seen)
+            stack.stop("postgres")
+            wait_for(
+                "health says so",
+                lambda: "Everything works" not in stack.open_admin("/health").text,
+                20,
+            )
+            save(browser, "postgres-stopped", "Postgres stopped", pictures(browser, town, letter))
+        finally:
+            stack.stop_everything()
+
+
+def pictures(browser: Browser, town: Town, letter: str) -> dict[tuple[str, str, int], bytes]:
+    """PNG files by page, rendering and width."""
+    found = {}
+    for rendering in RENDERINGS:
+        with tab(browser, rendering) as page:
+            for width, height in WIDTHS.items():
+                page.set_viewport_size({"width": width, "height": height})
+                for name, path in PAGES.items():
+                    at = states.at(town, path).replace("LETTER", letter)
+                    found[name, rendering, width] = picture(page, town.stack, at)
+    return found
+
+
+def picture(page: Page, stack: Stack, path: str) -> bytes:
+    open_alone(page, stack, path)
+    expect(page.locator(DRAWN)).to_be_visible()
+    page.wait_for_timeout(400)
+    return page.screenshot()
+
+
+def save(browser: Browser, name: str, title: str, seen: dict[tuple[str, str, int], bytes]) -> None:
+    columns = [(rendering, width) for rendering in RENDERINGS for width in WIDTHS]
+    head = "".join(f"<th>{rendering}, {width} wide</th>" for rendering, width in columns)
+    rows = "".join(
+        f"<tr><th>{html.escape(page)}</th>"
+        + "".join(f"<td>{image(seen[page, *column], column[1])}</td>" for column in columns)
+        + "</tr>"
+        for page in PAGES
+    )
+    with tab(browser) as sheet:
+        sheet.set_viewport_size({"width": 1400, "height": 800})
+        sheet.set_content(
+            f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>"
+            f"<table><tr><th></th>{head}</tr>{rows}</table>"
+        )
+        sheet.screenshot(
+            path=ROOT / "docs" / f"pages-{name}.jpg", type="jpeg", quality=80, full_page=True
+        )
+
+
+def image(png: bytes, width: int) -> str:
+    source = base64.b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{source}" alt="" width="{round(width * SHRUNK)}">'
+
+
+if __name__ == "__main__":
+    main()

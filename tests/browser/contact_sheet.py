@@ -1,5 +1,5 @@
-"""`python -m tests.browser.contact_sheet`: pictures of every page in both renderings and two widths,
-well and with Postgres stopped, on a sheet each under docs/.
+"""`python -m tests.browser.contact_sheet`: pictures of every page in both renderings, wide and
+narrow, well and with Postgres stopped, on a sheet each under docs/.
 """
 
 import base64
@@ -55,8 +55,8 @@ def main() -> None:
             found = re.search(r"/health/set-aside/(\d+)", stack.open_admin("/health").text)
             assert found
             letter = found[1]
-            seen = pictures(browser, town, letter)  # what is seen once can be shown later
-            save(browser, "well", "Everything works", seen)
+            # what is seen once can be shown while Postgres is away
+            save(browser, "well", "Everything works", pictures(browser, town, letter))
             stack.stop("postgres")
             wait_for(
                 "health says so",

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Frame, FrameLocator, Page, Route, expect, sync_playwright
 
 from tests import polaris
 from tests.browser.chromium import ARGUMENTS, executable
-from tests.stack import Stack
+from tests.stack import SHOP, Stack
 
 POLARIS = re.compile(r"/polaris\.js")
 RENDERINGS = ("polaris", "native")
@@ -52,6 +53,14 @@ def open_admin(page: Page, stack: Stack, path: str = "/") -> FrameLocator:
     # a test is faster than any hand, and must wait for htmx
     expect(app.locator("[data-htmx-powered]").first).to_be_attached()
     return app
+
+
+def open_alone(page: Page, stack: Stack, path: str) -> None:
+    """A page without the admin around it, so that the window is its own."""
+    token = stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
+    query = urlencode({"id_token": token, "shop": SHOP, "embedded": "1"})
+    between = "&" if "?" in path else "?"
+    page.goto(f"{stack.app_url}{path}{between}{query}", wait_until="domcontentloaded")
 
 
 def frame_of(page: Page, stack: Stack) -> Frame:

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, Page
 
 from tests.browser import states
-from tests.browser.merchant import chromium, frame_of, tab
+from tests.browser.merchant import RENDERINGS, chromium, frame_of, tab
 from tests.browser.states import AWAY, NOTHING_YET, WELL, State, Town, show
 from tests.stack import SHOP, Stack, wait_for
 
@@ -22,7 +22,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def new_shop() -> Iterator[Stack]:
     """A stack whose shop has just installed the app: its programme is a draft."""
     with tempfile.TemporaryDirectory(prefix="holdfast-axe-", ignore_cleanup_errors=True) as name:
@@ -46,11 +46,13 @@ def violations(frame: Frame | Page) -> list[str]:
     ]
 
 
-def found_in(browser: Browser, town: Town, seen: tuple[State, ...]) -> dict[str, list[str]]:
+def found_in(
+    browser: Browser, town: Town, seen: tuple[State, ...], rendering: str
+) -> dict[str, list[str]]:
     """The violations by state, those without any left out; each state in a tab of its own."""
     found = {}
     for state in seen:
-        with tab(browser) as page:
+        with tab(browser, rendering) as page:
             show(page, town, state)
             page.wait_for_timeout(700)  # a fade is no contrast
             if wrong := violations(frame_of(page, town.stack)):
@@ -58,20 +60,23 @@ def found_in(browser: Browser, town: Town, seen: tuple[State, ...]) -> dict[str,
     return found
 
 
-def test_no_state_of_the_pages_has_a_violation(browser: Browser, new_shop: Stack) -> None:
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_no_state_of_the_pages_has_a_violation(
+    browser: Browser, new_shop: Stack, rendering: str
+) -> None:
     stack = new_shop
-    found = {"new": found_in(browser, Town(stack, ""), NOTHING_YET)}
+    found = {"new": found_in(browser, Town(stack, ""), NOTHING_YET, rendering)}
     states.post(stack, "/program/state", {"state": "live"})
     town = states.settle(stack)
-    found["well"] = found_in(browser, town, WELL)
-    for part in ("points", "postgres"):
-        stack.stop_long_ago(part) if part == "points" else stack.stop(part)
+    found["well"] = found_in(browser, town, WELL, rendering)
+    for part, stop in (("points", stack.stop_long_ago), ("postgres", stack.stop)):
+        stop(part)
         wait_for(
             f"{part} is seen to be away",
             lambda: "Everything works" not in stack.open_admin("/health").text,
             20,
         )
-        found[part] = found_in(browser, town, AWAY)
+        found[part] = found_in(browser, town, AWAY, rendering)
         stack.start(part)
         wait_for("all is well", lambda: stack.health().get("status") == "ok", 30)
     assert {name: wrong for name, wrong in found.items() if wrong} == {}

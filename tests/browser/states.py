@@ -10,7 +10,6 @@ from tests.faults.shoppers import redeem
 from tests.stack import SECRET, SHOP, Stack, wait_for
 from tests.webhook import signed_headers
 
-
 # a field that says what is wrong with it, in both renderings
 REFUSED = ":is(.problem, [error]:not([error='']))"
 

@@ -119,8 +119,10 @@
   };
   define(
     "s-table",
-    `<div role="table"><slot></slot></div>`,
+    `<div><slot></slot></div>`,
     `:host { display: block; overflow-x: auto; } div { display: table; width: 100%; border-collapse: collapse; } ${narrow("div { display: block; }")}`,
+    Polaris,
+    (table) => table.setRole("table"),
   );
   for (const [name, [role, wide, phone]] of Object.entries(tableParts)) {
     define(name, `<slot></slot>`, `:host { ${wide} } :host([format="numeric"]) { text-align: end; } ${narrow(`:host { ${phone} }`)}`, class extends Polaris {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.merchant import ROW
+from tests.browser.merchant import ROW, open_alone
 from tests.browser.test_admin import (
     browser,
     customer_with_points,
@@ -40,16 +40,6 @@ def people(stack: Stack) -> list[str]:
     for customer_id in made:
         stack.wait_for_points(customer_id, 1_234_567)
     return made
-
-
-def open_alone(page: Page, stack: Stack, path: str) -> None:
-    """A page without the admin around it, so that the window is its own."""
-    token = stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
-    between = "&" if "?" in path else "?"
-    page.goto(
-        f"{stack.app_url}{path}{between}id_token={token}&shop={SHOP}&embedded=1",
-        wait_until="domcontentloaded",
-    )
 
 
 # 320 is also what 640 is at a zoom of 200 %

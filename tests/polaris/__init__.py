@@ -7,5 +7,7 @@ HERE = Path(__file__).parent
 
 def stand_in() -> str:
     """The script that stands where Polaris' own would."""
-    facts, script = HERE / "facts.json", HERE / "stand_in.js"
-    return f"const FACTS = {facts.read_text()};\n{script.read_text()}"
+    names = ("stand_in.js", "stand_in_fields.js")
+    scripts = "".join((HERE / name).read_text(encoding="utf-8") for name in names)
+    facts = (HERE / "facts.json").read_text(encoding="utf-8")
+    return f'"use strict"; (() => {{ const FACTS = {facts};\n{scripts}}})();'

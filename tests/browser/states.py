@@ -161,7 +161,7 @@ def _conflicting_rule(app: FrameLocator, town: Town) -> None:
     }
     post(town.stack, "/program/edit", rule)
     app.get_by_role("button", name="Save rules").click()
-    expect(app.locator("table.conflict, s-table").first).to_be_visible()
+    expect(app.locator(".conflict")).to_be_visible()
 
 
 def _editing_a_reward(app: FrameLocator, _town: Town) -> None:

@@ -88,7 +88,6 @@ def test_no_page_outside_of_admin_has_a_violation(browser: Browser, stack: Stack
     for name, path in {
         "a stranger": "/",
         "operators": "/operator",
-        "nothing here": "/storefront/nowhere",
         "the shop": "",
     }.items():
         with tab(browser) as page:

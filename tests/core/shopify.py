@@ -20,7 +20,9 @@ DETAILS = {"name": "Alice's", "currencyCode": "EUR", "ianaTimezone": "Europe/Ber
 
 
 class Shopify:
-    """`trouble(request)` may answer or raise instead; `pause_seconds` passes before each answer."""
+    """`trouble(request)` may answer or raise instead; `pause_seconds` passes before each answer, and
+    none is given before `may_answer` is set.
+    """
 
     def __init__(self) -> None:
         self.exchanges = 0
@@ -29,10 +31,13 @@ class Shopify:
         self.good_access: set[str] = set()
         self.good_refresh: set[str] = set()
         self.pause_seconds = 0.0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.trouble: Callable[[httpx.Request], httpx.Response | None] = lambda _request: None
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(self.pause_seconds)
+        await self.may_answer.wait()
         asked = json.loads(request.content)
         if request.url.path.endswith("/access_token"):
             is_refresh = asked["grant_type"] == "refresh_token"

@@ -116,10 +116,11 @@ async def test_a_killed_renewer_blocks_nobody_for_long(config, shopify, token):
 
 async def test_what_a_renewer_brings_too_late_is_thrown_away(config, shopify, token):
     await has_tokens(config, shopify, minutes_left=-1)
-    shopify.pause_seconds = 0.3
+    shopify.may_answer.clear()
     renewing = asyncio.ensure_future(token())
     await asyncio.sleep(0.1)
     await leaves(datetime.now(UTC))
+    shopify.may_answer.set()
     with pytest.raises(NotFoundError):
         await renewing
     row = await stored()

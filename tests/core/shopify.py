@@ -20,8 +20,8 @@ DETAILS = {"name": "Alice's", "currencyCode": "EUR", "ianaTimezone": "Europe/Ber
 
 
 class Shopify:
-    """`trouble(request)` may answer or raise instead; `pause_seconds` passes before each answer, and
-    none is given before `may_answer` is set.
+    """`trouble(request)` may answer or raise instead; `pause_seconds` passes before each answer,
+    and none is given before `may_answer` is set.
     """
 
     def __init__(self) -> None:

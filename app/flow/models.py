@@ -17,7 +17,7 @@ class SpilledWebhook(Model):
     webhook_id = fields.CharField(max_length=128)
     item = fields.BinaryField()  # exactly what the lane would hold
     spilled_at = fields.DatetimeField(auto_now_add=True)
-    moved_at = fields.DatetimeField(null=True)  # into a lane that no replica has confirmed yet
+    moved_at = fields.DatetimeField(null=True)  # into its lane, which may forget it yet
 
     class Meta:
         table = "spilled_webhooks"

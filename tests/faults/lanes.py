@@ -45,6 +45,15 @@ async def noticed(stores: db.Stores) -> epoch.Loss | None:
 
 async def spilled() -> int:
     async with db.connection() as connection:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL"
+        )
+    return count
+
+
+async def kept() -> int:
+    """Those that were moved, too, until Redis cannot lose them unnoticed."""
+    async with db.connection() as connection:
         count: int = await connection.fetchval("SELECT count(*) FROM spilled_webhooks")
     return count
 

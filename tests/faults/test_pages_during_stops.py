@@ -32,16 +32,17 @@ PARTS = {
     "core": ("Health",),
     "web": ROAD,
 }
-# the pages are native here, for Polaris is refused; both renderings are of the same parts
 # in both renderings
-BANNERS = """() => [...document.querySelectorAll(":is(#away, #banners) :is(.banner strong, s-banner)")]
+BANNERS = """() => [
+    ...document.querySelectorAll(":is(#away, #banners) :is(.banner strong, s-banner)")]
     .map((one) => one.getAttribute("heading") ?? one.textContent).join(" · ") || "as always" """
 HEALTH = """() => [
     ...[...document.querySelectorAll("#away :is(.banner strong, s-banner)")]
         .map((one) => one.getAttribute("heading") ?? one.textContent),
     document.querySelector("#sentence strong")?.textContent ?? "nothing",
     ...[...document.querySelectorAll(":is(tbody tr, s-table-body s-table-row)")]
-        .map((row) => [row, row.querySelector(":is(.badge:not(.success), s-badge:not([tone=success]))")])
+        .map((row) => [row, row.querySelector(
+            ":is(.badge:not(.success), s-badge:not([tone=success]))")])
         .filter(([, badge]) => badge)
         .map(([row, badge]) => `${row.querySelector("strong")?.textContent}: ${badge.textContent}`),
 ].join(" · ")"""

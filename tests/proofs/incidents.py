@@ -42,6 +42,7 @@ class Incidents:
     holes: dict[Name, Silence]
     done: Counter[str] = field(default_factory=Counter)
     in_hand: set[str] = field(default_factory=set)  # parts nothing else is done to
+    told: list[str] = field(default_factory=list)  # when which began and was over
 
     async def run(self, is_over: Callable[[], bool]) -> None:
         """Go on until then; each part is killed once, each kind of incident happens."""
@@ -73,10 +74,12 @@ class Incidents:
             if parts & self.in_hand:
                 continue
             self.in_hand |= parts
+            began = time.time()
             try:
                 await self._do(what)
             finally:
                 self.in_hand -= parts
+                self.told.append(f"{began:.2f} to {time.time():.2f}: {' '.join(what)}")
             self.done[" ".join(what)] += 1
 
     async def _change_the_mood(self) -> None:

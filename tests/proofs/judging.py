@@ -22,8 +22,9 @@ SELECT (SELECT count(*) FROM receipts WHERE webhook_id = ANY($1::text[])) AS rec
           FROM grants WHERE outcome <> 'waiting') AS reversals,
        (SELECT count(*) FROM redemptions WHERE state = 'held') AS held,
        (SELECT count(*) FROM dead_letters) AS letters,
-       (SELECT count(*) FROM spilled_webhooks) AS spilled
+       (SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL) AS spilled
 """
+SPILLED = "SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL"
 LETTERS = """
 SELECT service, topic, state, reason, count(*) FROM dead_letters GROUP BY 1, 2, 3, 4 LIMIT 20
 """
@@ -65,7 +66,7 @@ async def nothing_waits(stack: Stack, seconds: float) -> float:
     while True:
         with redis.Redis(port=stack.ports["redis"]) as client:
             lanes = sum(1 for _ in client.scan_iter("lane:*", 1000))
-        spilled = (await fetch(stack, "SELECT count(*) FROM spilled_webhooks"))[0]["count"]
+        spilled = (await fetch(stack, SPILLED))[0]["count"]
         if lanes == spilled == 0:
             return time.monotonic() - began
         assert time.monotonic() - began < seconds, f"{lanes} lanes, {spilled} spilled"
@@ -94,7 +95,8 @@ async def lost_with_redis(
             for begin, end in windows
         )
     }
-    assert not stray, f"lost, and in no window that was noted: {stray}, {windows}"
+    sent, noted = sorted(stray.values()), [(a.timestamp(), b.timestamp()) for a, b in windows]
+    assert not stray, f"{len(sent)} lost, {sent[0]} to {sent[-1]}, in no noted window: {noted}"
     return lost, [round((end - begin).total_seconds(), 1) for begin, end in windows]
 
 

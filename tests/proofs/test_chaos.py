@@ -56,18 +56,19 @@ def chaotic_stack(seed: int, choose: random.Random) -> Iterator[tuple[Stack, Inc
                 stack.install(shop)
             yield stack, incidents
         except BaseException:
-            keep_logs(stack, seed)
+            keep_logs(stack, seed, incidents)
             raise
         finally:
             stack.stop_everything()
 
 
-def keep_logs(stack: Stack, seed: int) -> None:
+def keep_logs(stack: Stack, seed: int, incidents: Incidents) -> None:
     if LOGS:
         kept = Path(LOGS) / f"seed-{seed}"
         kept.mkdir(parents=True, exist_ok=True)
         for log in stack.directory.glob("*.log"):
             shutil.copy(log, kept)
+        (kept / "incidents.txt").write_text("\n".join(incidents.told))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -20,6 +21,9 @@ ROOM_MAX = 2_000  # a lane is filled no further: what waits in Postgres needs no
 UNSPILL_SECONDS_MAX = 4.0
 REPLICA_MILLISECONDS = 200
 FORGET_STEP = 5_000
+# A Redis that forgets, or goes back, loses what came back to it just before; that was received
+# longer ago than the window of the loss says. So it stays here for as long as Redis may go back.
+MOVED_KEPT = timedelta(seconds=120)
 COUNT_MAX = 10_000
 
 log = logs.logger()
@@ -57,13 +61,16 @@ SELECT id FROM sized WHERE before < $4
 TAKE = """
 SELECT id, shop, webhook_id, item FROM spilled_webhooks WHERE id = ANY($1::bigint[]) ORDER BY id
 """
-DELETE = "DELETE FROM spilled_webhooks WHERE id = ANY($1::bigint[])"
 MARK_MOVED = "UPDATE spilled_webhooks SET moved_at = now() WHERE id = ANY($1::bigint[])"
 FORGET_MOVED = """
 DELETE FROM spilled_webhooks
- WHERE id IN (SELECT id FROM spilled_webhooks WHERE moved_at IS NOT NULL ORDER BY id LIMIT $1)
+ WHERE id IN (SELECT id FROM spilled_webhooks
+               WHERE moved_at < now() - $2::interval ORDER BY id LIMIT $1)
 """
-ANY_MOVED = "SELECT EXISTS (SELECT FROM spilled_webhooks WHERE moved_at IS NOT NULL)"
+IS_OLDEST_SAFE = """
+SELECT moved_at < now() - $1::interval FROM spilled_webhooks
+ WHERE moved_at IS NOT NULL ORDER BY id LIMIT 1
+"""
 MOVE_AGAIN = "UPDATE spilled_webhooks SET moved_at = NULL WHERE moved_at IS NOT NULL"
 WAITING = """
 SELECT (SELECT count(*) FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL
@@ -126,7 +133,9 @@ async def unspill(stores: db.Stores) -> tuple[int, bool]:
 
 
 async def move_again() -> None:
-    """Redis has lost its memory: what no replica had confirmed goes to its lane once more."""
+    """Redis has lost its memory: what was moved not long ago, or no replica had confirmed, goes to
+    its lane once more.
+    """
     async with db.connection() as connection:
         await connection.execute(MOVE_AGAIN)
 
@@ -190,19 +199,22 @@ async def _admit(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
     taken = [
         row["id"] for row, verdict in zip(rows, admitted.verdicts, strict=True) if verdict != "full"
     ]
-    # where a replica should have it and has not, the row stays until one has
-    is_safe = admitted.replicas > 0 or not wants_replica
     async with db.connection() as connection:
-        await connection.execute(DELETE if is_safe else MARK_MOVED, taken)
+        await connection.execute(MARK_MOVED, taken)
     return len(taken), admitted.is_wake_needed
 
 
 async def _forget_moved(stores: db.Stores) -> None:
-    """A replica has everything that was written before what it confirms now."""
+    """What Redis can no longer lose unnoticed: where there are replicas, one has everything that
+    was written before what it confirms now.
+    """
     async with db.connection() as connection:
-        has_moved = await connection.fetchval(ANY_MOVED)
-    if not has_moved or not await durability.replica_answers(stores.queue, REPLICA_MILLISECONDS):
+        if not await connection.fetchval(IS_OLDEST_SAFE, MOVED_KEPT):
+            return
+    if durability.wants_replica() and not await durability.replica_answers(
+        stores.queue, REPLICA_MILLISECONDS
+    ):
         return
     async with db.connection() as connection:
-        while await connection.execute(FORGET_MOVED, FORGET_STEP) != "DELETE 0":
+        while await connection.execute(FORGET_MOVED, FORGET_STEP, MOVED_KEPT) != "DELETE 0":
             pass

@@ -18,6 +18,7 @@ from tests.flow.lanes.numbered import ALICE, BOB, item, items
 from tests.paused import paused
 
 NOWHERE = "redis://127.0.0.1:9/0"
+WAITING = "SELECT webhook_id FROM spilled_webhooks WHERE moved_at IS NULL ORDER BY id"
 
 
 @pytest.fixture
@@ -37,10 +38,7 @@ async def away(stores: db.Stores):
 
 async def spilled() -> list[str]:
     async with db.connection() as connection:
-        return [
-            row["webhook_id"]
-            for row in await connection.fetch("SELECT webhook_id FROM spilled_webhooks ORDER BY id")
-        ]
+        return [row["webhook_id"] for row in await connection.fetch(WAITING)]
 
 
 async def lane_ids(stores, shop=ALICE) -> list[str]:

@@ -1,12 +1,13 @@
 """Lighthouse's scores: the storefront with the widget and without it, and the pages of admin.
 
-python -m benchmarks.scores
+python -m benchmarks.scores [ROUNDS]
 """
 
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +16,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+from tests import template
+from tests.polaris import stand_in
 from tests.stack import SHOP, Stack
 
 LIGHTHOUSE = Path(__file__).resolve().parent / "lighthouse"
-STAND_IN = Path(__file__).resolve().parent.parent / "tests" / "polaris" / "stand_in.js"
 FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-background-networking"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 SECONDS_MAX = 180
-ROUNDS = 3  # a score of performance is of one loading; the middle one of three is told
+ROUNDS = 3  # a score of performance is of one loading; the middle one of so many is told
 
 
 def main() -> None:
@@ -31,7 +33,8 @@ def main() -> None:
         subprocess.run(install, cwd=LIGHTHOUSE, check=True)
     print("| page | " + " | ".join(CATEGORIES) + " | below 0.9 |")
     print("|---" * (len(CATEGORIES) + 2) + "|")
-    with polaris() as polaris_url:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    with template.folder(), polaris() as polaris_url:
         for rendering, url in (("Polaris", polaris_url), ("native", "")):
             with living(url) as (stack, bob):
                 for name, path in {
@@ -43,12 +46,12 @@ def main() -> None:
                     "Corrections": "/corrections",
                     "Health": "/health",
                 }.items():
-                    tell(f"{name}, {rendering}", partial(alone, stack, path))
+                    tell(rounds, f"{name}, {rendering}", partial(alone, stack, path))
                 if not url:
                     shop = f"{stack.store_url}/shops/{SHOP}/"
-                    tell("Storefront with the widget", lambda shop=shop: shop)
+                    tell(rounds, "Storefront with the widget", lambda shop=shop: shop)
                     without = ["--blocked-url-patterns=*/static/widget/*"]
-                    tell("Storefront without it", lambda shop=shop: shop, without)
+                    tell(rounds, "Storefront without it", lambda shop=shop: shop, without)
 
 
 @contextmanager
@@ -68,12 +71,19 @@ def living(polaris_url: str) -> Iterator[tuple[Stack, str]]:
             stack.stop_everything()
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of what it serves: the table is read as it comes."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def polaris() -> Iterator[str]:
     """Where the stand-in for Polaris is served: Shopify's own is out of reach."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(STAND_IN, Path(folder) / "polaris.js")
-        handler = partial(SimpleHTTPRequestHandler, directory=folder)
+        (Path(folder) / "polaris.js").write_text(stand_in())
+        handler = partial(Quiet, directory=folder)
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             Thread(target=server.serve_forever, daemon=True).start()
             yield f"http://127.0.0.1:{server.server_port}/polaris.js"
@@ -86,10 +96,13 @@ def alone(stack: Stack, path: str) -> str:
     return f"{stack.app_url}{path}?id_token={token}&shop={SHOP}&embedded=1"
 
 
-def tell(name: str, address: Callable[[], str], more: Sequence[str] = ()) -> None:
-    found = sorted((visit(address(), more) for _ in range(ROUNDS)), key=lambda one: one[0])
-    scores, weak = found[ROUNDS // 2]
-    print(f"| {name} | " + " | ".join(str(one) for one in scores) + f" | {', '.join(weak)} |")
+def tell(rounds: int, name: str, address: Callable[[], str], more: Sequence[str] = ()) -> None:
+    found = sorted((visit(address(), more) for _ in range(rounds)), key=lambda one: one[0])
+    scores, weak = found[rounds // 2]
+    print(
+        f"| {name} | " + " | ".join(str(one) for one in scores) + f" | {', '.join(weak)} |",
+        flush=True,
+    )
 
 
 def visit(url: str, more: Sequence[str]) -> tuple[list[int], list[str]]:

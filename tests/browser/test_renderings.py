@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.merchant import DRAWN, POLARIS, chromium, come, frame_of, open_admin, tab
 from tests.stack import SHOP, Stack
 
+OTHER_ARRIVALS = (("at once", 390), ("late", 1280), ("refused", 390))
 LATE_MILLISECONDS = 1000
 # every move that nobody caused, as Chromium counts them for CLS
 WATCH = """
@@ -47,8 +48,15 @@ def open_alone(page: Page, stack: Stack, path: str) -> None:
     page.goto(f"{stack.app_url}{path}?{query}", wait_until="commit")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("arrives", ["at once", "late", "refused"])
+@pytest.mark.parametrize(
+    ("arrives", "width"),
+    [
+        ("at once", 1280),
+        ("late", 390),
+        ("refused", 1280),
+        *(pytest.param(*other, marks=pytest.mark.long) for other in OTHER_ARRIVALS),
+    ],
+)
 def test_nothing_moves_whenever_polaris_comes(
     browser: Browser, stack: Stack, arrives: str, width: int
 ) -> None:

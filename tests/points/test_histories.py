@@ -30,7 +30,7 @@ CUSTOMERS = ("bob", "charlie")
 NUMBERS = {"bob": "7001", "charlie": "7002"}
 PAST = timedelta(hours=1)  # nothing happens in the future, and all of an order at its own second
 COSTS = (3, 20)
-EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "40"))  # more of them before a release
+EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "25"))  # more of them before a release
 ORDERS = 4
 shops = (f"shop-{number}.myshopify.com" for number in itertools.count())
 

@@ -50,6 +50,7 @@ LONGEST = (
     "tests/core/test_worker.py",
     "tests/points/test_worker.py",
 )
+DEADLINE_SECONDS = 5.0
 SECRET = "test-secret-test-secret-test-secret-1"
 # not TRUNCATE: on tables this small it takes fifty times as long, before every test
 EMPTYING = """
@@ -199,6 +200,16 @@ async def stores(open_session: db.Stores, emptying: str) -> db.Stores:
 def _no_shop_has_a_circuit() -> None:
     for resource in guard.known:
         resource.shops.clear()
+
+
+@pytest.fixture(autouse=True)
+def _deadlines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a moment is no failure, where no test is about one."""
+    if request.node.get_closest_marker("hangs"):
+        return
+    for resource in guard.known:
+        roomy = max(resource.deadline_seconds, DEADLINE_SECONDS)
+        monkeypatch.setattr(resource, "deadline_seconds", roomy)
 
 
 @pytest_asyncio.fixture(scope="session")

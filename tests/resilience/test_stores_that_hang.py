@@ -13,6 +13,8 @@ from app.resilience.breaker import Breaker, State
 from app.resilience.guard import Resource, SlowError, guard
 from tests.paused import paused
 
+pytestmark = pytest.mark.hangs
+
 
 async def select_one() -> int:
     async with db.connection() as connection:

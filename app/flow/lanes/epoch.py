@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from app import db, rooms
-from app.flow.lanes import backlog, scripts, spill
+from app.flow.lanes import backlog, scripts
 from app.flow.lanes.lane import Told
 from app.resilience import failures
 from app.telemetry import logs, metrics
@@ -40,11 +40,15 @@ ON CONFLICT (id) DO NOTHING
 GO_ON = """
 UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now() WHERE era = $1
 """
-# of several processes that notice, one writes it down
+# Of several processes that notice, one writes it down. What was moved from Postgres not long ago,
+# or no replica had confirmed, goes to its lane once more: in one statement, so that no crash
+# leaves a loss noted and those webhooks behind.
 NOTE = """
 WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = 1 FOR UPDATE),
      moved AS (UPDATE redis_epochs SET era = $2, beat = $3, seen_at = now()
-                 FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era)
+                 FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era),
+     again AS (UPDATE spilled_webhooks SET moved_at = NULL
+                WHERE moved_at IS NOT NULL AND EXISTS (SELECT FROM moved))
 INSERT INTO redis_losses (kind, lost_from, noticed_at)
 SELECT $4, coalesce($5::timestamptz, least(before.seen_at, before.oldest_at)), now()
   FROM before JOIN moved USING (era)
@@ -172,7 +176,6 @@ async def _note(stores: db.Stores, row: Any, beat: int, went_back_to: int | None
     if noted is None:
         return None
     await client.hset(KEY, mapping={"era": era, "beat": beat})
-    await spill.move_again()
     loss = Loss(noted["kind"], noted["lost_from"], noted["noticed_at"])
     metrics.REDIS_LOSSES.labels(kind).inc()
     log.error(

@@ -22,7 +22,8 @@ UNSPILL_SECONDS_MAX = 4.0
 REPLICA_MILLISECONDS = 200
 FORGET_STEP = 5_000
 # A Redis that forgets, or goes back, loses what came back to it just before; that was received
-# longer ago than the window of the loss says. So it stays here for as long as Redis may go back.
+# longer ago than the window of the loss says. So it stays here for as long as Redis may go back,
+# and whoever notes a loss (`app/flow/lanes/epoch.py`) lets it come again.
 MOVED_KEPT = timedelta(seconds=120)
 COUNT_MAX = 10_000
 
@@ -71,7 +72,6 @@ IS_OLDEST_SAFE = """
 SELECT moved_at < now() - $1::interval FROM spilled_webhooks
  WHERE moved_at IS NOT NULL ORDER BY id LIMIT 1
 """
-MOVE_AGAIN = "UPDATE spilled_webhooks SET moved_at = NULL WHERE moved_at IS NOT NULL"
 WAITING = """
 SELECT (SELECT count(*) FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL
                                LIMIT $1) AS counted) AS count,
@@ -130,14 +130,6 @@ async def unspill(stores: db.Stores) -> tuple[int, bool]:
     if moved:
         log.info("spilled webhooks returned to their lanes", webhooks=moved)
     return moved, is_wake_needed
-
-
-async def move_again() -> None:
-    """Redis has lost its memory: what was moved not long ago, or no replica had confirmed, goes to
-    its lane once more.
-    """
-    async with db.connection() as connection:
-        await connection.execute(MOVE_AGAIN)
 
 
 async def waiting() -> tuple[int, float]:

@@ -111,6 +111,7 @@ async def test_a_connection_torn_on_its_way_back_to_the_pool_does_not_cost_the_s
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
 
 
+@pytest.mark.hangs
 async def test_whoever_waits_behind_a_locked_row_has_an_answer_while_a_shopper_still_waits_for_it(
     http, rewards, shopify, stores
 ) -> None:
@@ -139,6 +140,7 @@ async def test_whoever_waits_behind_a_locked_row_has_an_answer_while_a_shopper_s
         await holder.close()
 
 
+@pytest.mark.hangs
 async def test_a_shopper_whose_row_is_locked_is_told_so_and_nobody_else_notices(
     http, rewards, shopify, stores
 ) -> None:

@@ -16,7 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests import template
+from tests.living import living
 from tests.polaris import stand_in
 from tests.stack import SHOP, Stack
 
@@ -34,9 +34,12 @@ def main() -> None:
     print("| page | " + " | ".join(CATEGORIES) + " | below 0.9 |")
     print("|---" * (len(CATEGORIES) + 2) + "|")
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    with template.folder(), polaris() as polaris_url:
+    with polaris() as polaris_url:
         for rendering, url in (("Polaris", polaris_url), ("native", "")):
-            with living(url) as (stack, bob):
+            with living(POLARIS_URL=url) as stack:
+                bob = stack.customer("Bob")
+                stack.order(bob, "149.90")
+                stack.wait_for_points(bob, 149)
                 for name, path in {
                     "Home": "/",
                     "Customers": "/customers",
@@ -52,23 +55,6 @@ def main() -> None:
                     tell(rounds, "Storefront with the widget", lambda shop=shop: shop)
                     without = ["--blocked-url-patterns=*/static/widget/*"]
                     tell(rounds, "Storefront without it", lambda shop=shop: shop, without)
-
-
-@contextmanager
-def living(polaris_url: str) -> Iterator[tuple[Stack, str]]:
-    """A stack with a customer who has points; that customer's id."""
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        stack = Stack(Path(name), POLARIS_URL=polaris_url)
-        try:
-            stack.start_everything()
-            stack.install()
-            bob = stack.customer("Bob")
-            stack.order(bob, "149.90")
-            stack.wait_for_points(bob, 149)
-            yield stack, bob
-        finally:
-            stack.stop_everything()
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -26,6 +26,7 @@ from app.resilience import guard
 from local import processes, servers
 from tests import template
 from tests.browser.chromium import ARGUMENTS, executable
+from tests.living import living
 from tests.stack import Stack
 from tests.template import wait_for_port
 
@@ -225,15 +226,8 @@ def stack() -> Iterator[Stack]:
     """Every process of Holdfast, with a stand-in store: started once, for tests of the whole
     road.
     """
-    with tempfile.TemporaryDirectory(prefix="holdfast-stack-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        started = Stack(Path(name))
-        try:
-            started.start_everything()
-            started.install()
-            yield started
-        finally:
-            started.stop_everything()
+    with living() as started:
+        yield started
 
 
 @pytest.fixture

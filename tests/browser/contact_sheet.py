@@ -5,16 +5,14 @@ narrow, well and with Postgres stopped, on a sheet each under docs/.
 import base64
 import html
 import re
-import tempfile
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
 from app.config import ROOT
-from tests import template
 from tests.browser import states
 from tests.browser.merchant import DRAWN, RENDERINGS, chromium, open_alone, tab
 from tests.browser.states import Town
+from tests.living import living
 from tests.stack import Stack, wait_for
 
 WIDTHS = {1280: 900, 390: 844}  # pixels, and how much of its height is shown
@@ -41,31 +39,20 @@ img { display: block; border: 1px solid #bbb; border-radius: 4px; }
 
 
 def main() -> None:
-    with (
-        template.folder(),
-        tempfile.TemporaryDirectory(prefix="holdfast-sheet-", ignore_cleanup_errors=True) as name,
-        chromium() as browser,
-    ):
-        Path(name).chmod(0o755)
-        stack = Stack(Path(name))
-        try:
-            stack.start_everything()
-            stack.install()
-            town = states.settle(stack)
-            found = re.search(r"/health/set-aside/(\d+)", stack.open_admin("/health").text)
-            assert found
-            letter = found[1]
-            # what is seen once can be shown while Postgres is away
-            save(browser, "well", "Everything works", pictures(browser, town, letter))
-            stack.stop("postgres")
-            wait_for(
-                "health says so",
-                lambda: "Everything works" not in stack.open_admin("/health").text,
-                20,
-            )
-            save(browser, "postgres-stopped", "Postgres stopped", pictures(browser, town, letter))
-        finally:
-            stack.stop_everything()
+    with living() as stack, chromium() as browser:
+        town = states.settle(stack)
+        found = re.search(r"/health/set-aside/(\d+)", stack.open_admin("/health").text)
+        assert found
+        letter = found[1]
+        # what is seen once can be shown while Postgres is away
+        save(browser, "well", "Everything works", pictures(browser, town, letter))
+        stack.stop("postgres")
+        wait_for(
+            "health says so",
+            lambda: "Everything works" not in stack.open_admin("/health").text,
+            20,
+        )
+        save(browser, "postgres-stopped", "Postgres stopped", pictures(browser, town, letter))
 
 
 def pictures(browser: Browser, town: Town, letter: str) -> dict[tuple[str, str, int], bytes]:

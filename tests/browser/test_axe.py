@@ -1,8 +1,6 @@
 """What axe finds in forty states of the pages and in the widget's: nothing, of any level."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,6 +9,7 @@ from playwright.sync_api import Browser, Frame, Page
 from tests.browser import states
 from tests.browser.merchant import RENDERINGS, chromium, frame_of, tab
 from tests.browser.states import AWAY, NOTHING_YET, WELL, State, Town, show
+from tests.living import living
 from tests.stack import SHOP, Stack, wait_for
 
 pytestmark = pytest.mark.long
@@ -25,15 +24,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def new_shop() -> Iterator[Stack]:
     """A stack whose shop has just installed the app: its programme is a draft."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-axe-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        started = Stack(Path(name), PROGRAM_STARTS_AS="draft")
-        try:
-            started.start_everything()
-            started.install()
-            yield started
-        finally:
-            started.stop_everything()
+    with living(PROGRAM_STARTS_AS="draft") as started:
+        yield started
 
 
 def violations(frame: Frame | Page) -> list[str]:

@@ -5,17 +5,16 @@ borrows only what they leave.
 import asyncio
 import json
 import os
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from tests.living import living
 from tests.proofs.story import order
 from tests.stack import SECRET, Stack
 from tests.webhook import signed_headers
@@ -36,16 +35,8 @@ SELECT shop, substr(source, 7) AS order_id, extract(epoch FROM created_at)::floa
 
 @pytest.fixture
 def paced_stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="holdfast-fair-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        stack = Stack(Path(name))
-        try:
-            stack.start_everything()
-            for shop in (LOUD, *QUIET):
-                stack.install(shop)
-            yield stack
-        finally:
-            stack.stop_everything()
+    with living((LOUD, *QUIET)) as stack:
+        yield stack
 
 
 async def send(stack: Stack, orders: list[tuple[str, int]]) -> dict[int, float]:

@@ -5,17 +5,16 @@ import itertools
 import json
 import os
 import random
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from tests.living import living
 from tests.proofs.story import order
 from tests.stack import SECRET, Stack
 from tests.waiting import wait_for
@@ -31,17 +30,8 @@ HALF_A_TRANSACTION = b"*1\r\n$5\r\nMULTI\r\n*3\r\n$5\r\nRPUSH\r\n$24\r\nlane:ali
 
 @pytest.fixture(scope="module")
 def running_stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(
-        prefix="holdfast-recovery-", ignore_cleanup_errors=True
-    ) as name:
-        Path(name).chmod(0o755)
-        stack = Stack(Path(name), LANE_RATE_PER_SECOND="10000", LANE_BURST="10000")
-        try:
-            stack.start_everything()
-            stack.install(SHOP)
-            yield stack
-        finally:
-            stack.stop_everything()
+    with living(LANE_RATE_PER_SECOND="10000", LANE_BURST="10000") as stack:
+        yield stack
 
 
 @asynccontextmanager

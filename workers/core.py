@@ -13,6 +13,7 @@ from workers import service
 
 RENEW_EVERY_SECONDS = 600.0
 LEAVING_EVERY_SECONDS = 2.0
+GATHER_SECONDS = 0.1  # nobody watches a name come, and points have the processor meanwhile
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -31,7 +32,16 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             await leaving.confirm_due(client, stores.config)
 
         await service.together(
-            consumer.run(SERVICE, TOPICS, handle, bus, stores, stop, progress.made),
+            consumer.run(
+                SERVICE,
+                TOPICS,
+                handle,
+                bus,
+                stores,
+                stop,
+                progress.made,
+                gather_seconds=GATHER_SECONDS,
+            ),
             service.beat(stores, SERVICE, lag_seconds, stop, progress),
             service.every(RENEW_EVERY_SECONDS, renew_tokens, stop),
             service.every(LEAVING_EVERY_SECONDS, confirm_leaving, stop),

@@ -13,11 +13,10 @@ from app.flow import dead_letters
 from app.flow.lanes import backlog, durability, epoch, ingest, receipts, spill
 from app.flow.lanes.admission import QUEUE
 from app.flow.worker import run_worker, worker_settings
-from app.resilience import deadline, failures
+from app.resilience import failures
 from app.resilience.memory import Memory
 from app.resilience.progress import Progress
 from app.shopify import payloads
-from app.telemetry import logs
 from workers import service
 
 KNOWN_SECONDS = 60.0
@@ -25,8 +24,6 @@ KNOWN_MAX = 100_000
 LOOK_SECONDS = 0.2  # at the schedule, by every process that is idle
 OVERDUE_SECONDS = 0.1  # due for longer than this: those who drain do not keep up, or there are none
 TIMED_SECONDS = 2
-
-log = logs.logger()
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -39,7 +36,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         if moved:
             progress.made()
         if is_wake_needed:
-            await draining.run()
+            draining.wanted.set()
 
     async def look_at_epoch() -> None:
         await epoch.look(stores)
@@ -49,7 +46,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
     await service.together(
         run_worker(settings, stop),
-        draining.look(),
+        draining.run(),
         service.beat(stores, receipts.SERVICE, lambda: lag_seconds(stores), stop, progress),
         service.every(TIMED_SECONDS, unspill, stop),
         dead_letters.run(
@@ -61,16 +58,18 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
 
 async def drain(ctx: dict[str, Any]) -> None:
-    """The job admission wakes: drain what is due."""
-    await ctx["draining"].run()
+    """The job admission wakes: what is due is drained beside it."""
+    ctx["draining"].wanted.set()
 
 
 class Draining:
     """The draining of this process: one at a time, begun by a job or by a look at the schedule.
 
-    A second process begins when those who drain have more than they can take at once, so that they
-    share the lanes under load and one sleeps without. The look also finds what a drain that died
-    left behind, and it needs nothing of arq, which cannot work while Redis is full.
+    It runs beside the job that begins it: arq ends a job at its time limit, and a batch in hand
+    then waits for the end of its leases. A second process begins when those who drain have more
+    than they can take at once, so that they share the lanes under load and one sleeps without. The
+    look also finds what a drain that died left behind, and it needs nothing of arq, which cannot
+    work while Redis is full.
     """
 
     def __init__(self, stores: db.Stores, stop: asyncio.Event, progress: Progress) -> None:
@@ -78,46 +77,35 @@ class Draining:
         self.stop = stop
         self.progress = progress
         self.shops = KnownShops()
-        self.is_running = False
+        self.wanted = asyncio.Event()
 
     async def run(self) -> None:
-        if self.is_running:
-            return
-        self.is_running = True
-        try:
-            while await ingest.drain(
-                self.stores,
-                payloads.translate,
-                self.shops.known,
-                stop=self.stop,
-                progress=self.progress,
-            ):
-                if self.stop.is_set():
-                    return
-        except Exception as error:
-            if not failures.is_passing(error):
-                raise
-            log.warning("drain stopped, a store is away", reason=failures.reason(error))
-        finally:
-            self.is_running = False
-
-    async def look(self) -> None:
+        """Drain whenever it is wanted, until `stop` is set."""
         backoff = failures.Backoff("draining")
         while not self.stop.is_set():
             try:
-                await self._look()
+                if await self._is_wanted():
+                    await ingest.drain(
+                        self.stores,
+                        payloads.translate,
+                        self.shops.known,
+                        stop=self.stop,
+                        progress=self.progress,
+                    )
                 backoff.over()
             except Exception as error:  # noqa: BLE001
                 # whatever it is, the lanes wait for the next look
                 await backoff.wait(error, self.stop)
-            await deadline.pause(LOOK_SECONDS, self.stop)
 
-    async def _look(self) -> None:
-        if self.is_running:
-            return
-        overdue = await backlog.overdue(self.stores.queue, self.stores.config)
-        if overdue.is_help_wanted or overdue.seconds > OVERDUE_SECONDS:
-            await self.run()
+    async def _is_wanted(self) -> bool:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.wanted.wait()
+        except TimeoutError:
+            overdue = await backlog.overdue(self.stores.queue, self.stores.config)
+            return overdue.is_help_wanted or overdue.seconds > OVERDUE_SECONDS
+        self.wanted.clear()
+        return True
 
 
 async def lag_seconds(stores: db.Stores) -> float:

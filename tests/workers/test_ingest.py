@@ -3,11 +3,14 @@ killed.
 """
 
 import asyncio
+import itertools
 import json
 import signal
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,9 @@ from app import db
 from app.core.models import Shop
 from app.flow import dead_letters
 from app.flow.lanes import backlog, lane, spill
+from app.flow.lanes import receipts as written
 from app.flow.lanes.admission import Admission
+from app.flow.worker import worker_settings
 from tests.flow.helpers import letters, until
 from tests.flow.lanes.drains import ALICE, STRANGER, emitted, receipts
 from tests.workers.started import said, start, started
@@ -122,6 +127,31 @@ async def test_two_ingest_processes_share_the_lanes_and_keep_every_shop_in_order
     for fact in await emitted():
         order[fact.shop].append(fact.trace)
     assert all(order[shop] == [f"{shop}-{number}" for number in range(100)] for shop in shops)
+
+
+async def test_a_drain_that_goes_on_is_no_part_of_a_job_that_ends_by_the_clock(
+    stores: db.Stores, alice, monkeypatch
+):
+    """Otherwise the batch in hand is cut off, and its lanes wait for the end of their leases."""
+    write, begun, ended = written.write, [], []
+
+    async def slow(*arguments: Any) -> None:
+        begun.append(time.monotonic())
+        await asyncio.sleep(0.2)
+        await write(*arguments)
+        ended.append(time.monotonic())
+
+    monkeypatch.setattr(written, "write", slow)
+    monkeypatch.setattr(ingest, "worker_settings", partial(worker_settings, job_timeout_seconds=1))
+    await stores.queue.hset("lanes:limits", ALICE, "100000:100000")
+    admission = Admission(stores)
+    async with running(stores):
+        for number in range(60):
+            await admission.admit(item(f"w{number}"))
+            await asyncio.sleep(0.05)
+        assert await facts_are(60)
+    assert len(begun) == len(ended), "a batch was cut off"
+    assert max(after - before for before, after in itertools.pairwise(begun)) < 1.5
 
 
 async def test_spilled_webhooks_come_back_and_are_drained(stores: db.Stores, alice):

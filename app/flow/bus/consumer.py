@@ -37,6 +37,8 @@ async def run(
     stores: db.Stores,
     stop: asyncio.Event,
     made: Callable[[], None] = lambda: None,
+    *,
+    gather_seconds: float = GATHER_SECONDS,
 ) -> None:
     """Handle facts of `topics` until `stop` is set, and retry beside that what was set aside.
 
@@ -45,9 +47,10 @@ async def run(
     after the commit. It is called again for the same events when that transaction does not commit,
     and for parts of them when it raises: with a `permanent` error an event is dead at once, with
     any other it is tried again later. `made` is called at the end of every turn: whoever has only
-    to wait, for others or for work, is not stuck.
+    to wait, for others or for work, is not stuck. `gather_seconds` after a small batch let more
+    come together: longer where nobody waits for the effect.
     """
-    consumer = Consumer(service, topics, handle, bus, stores, made)
+    consumer = Consumer(service, topics, handle, bus, stores, made, gather_seconds)
     async with asyncio.TaskGroup() as group:
         group.create_task(consumer.wakes.listen(topics, stop))
         group.create_task(dead_letters.run(service, consumer.handle_letter, stop))
@@ -79,8 +82,10 @@ class Consumer:
         bus: Bus,
         stores: db.Stores,
         made: Callable[[], None] = lambda: None,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self.made = made
+        self.gather_seconds = gather_seconds
         self.service = service
         self.topics = frozenset(topics)
         self.handle = handle
@@ -139,7 +144,7 @@ class Consumer:
             if found:
                 look_seconds = LOOK_SECONDS_FIRST
                 if not self.is_behind:
-                    await asyncio.sleep(GATHER_SECONDS)
+                    await asyncio.sleep(self.gather_seconds)
                 continue
             # woken for facts that a transaction still open keeps back: look again, ever less often
             woken = await self.wakes.wait(min(look_seconds, self.wakes.poll_seconds), stop)

@@ -20,7 +20,6 @@ from app.resilience.progress import Progress
 from app.services import SERVICES
 from app.telemetry import logs
 
-DRAIN_SECONDS_MAX = 8.0  # then another job goes on, well before arq's time limit
 LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next drain
 LOOK_EVERY_SECONDS = 0.01
 # A small batch costs several times as much a webhook as a large one: after one, a moment lets more
@@ -40,14 +39,11 @@ async def drain(
     *,
     stop: asyncio.Event | None = None,
     progress: Progress | None = None,
-) -> bool:
-    """Go on while something is due, for a few seconds at most; returns whether there is more to do
-    at once. Raises when a store is away.
-    """
-    ends = time.monotonic() + DRAIN_SECONDS_MAX
+) -> None:
+    """Go on while something is due, or until `stop` is set. Raises when a store is away."""
     idle_since = time.monotonic()
     progress = progress or Progress()
-    while time.monotonic() < ends and not (stop and stop.is_set()):
+    while not (stop and stop.is_set()):
         borrow = await _may_borrow(stores)
         with progress.busy():
             count = await drain_once(
@@ -61,8 +57,7 @@ async def drain(
         elif time.monotonic() - idle_since < LINGER_SECONDS:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         elif not await lane.finish(stores.queue, stores.config, borrow=borrow):
-            return False
-    return True
+            return
 
 
 async def drain_once(

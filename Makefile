@@ -10,13 +10,14 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults chaos lock migration format
+.PHONY: help run test check lint bench reset verify faults chaos operate lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
 	@echo "make test   the whole suite          make check  lint, types, import rules and tests"
 	@echo "make bench  measure against a peer   make faults each part failing, seen by the others"
 	@echo "make chaos  the long proof: everything fails during 5,000 webhooks (SEEDS=\"1 2\")"
+	@echo "make operate  Kafka, HAProxy, Prometheus: the parts a production has, tried where they are"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -63,6 +64,10 @@ chaos: .venv/dev
 # what each part's failure does to the others, really done; minutes
 faults: .venv/dev
 	$(RUN) pytest -o addopts= -q -s -m long --ignore=tests/proofs
+
+# with real parts that pip does not bring, each skipped with its reason where it is not found
+operate: .venv/dev
+	$(RUN) pytest -o addopts= -q -m operate tests/operate
 
 # against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run

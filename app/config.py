@@ -3,20 +3,19 @@ is missing.
 """
 
 import binascii
-import contextlib
 import ipaddress
-import json
 import os
-import secrets
-from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from app import development
+from app.development import TOKEN_KEY_BYTES
+
 N = TypeVar("N", int, float)
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
-TOKEN_KEY_BYTES = 32
 SECRET_BYTES_MIN = 16  # what is shorter is a placeholder or was cut off; Shopify's have 32 and more
 STANDARD_SECRET = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret written in base64
 
@@ -69,50 +68,6 @@ class Config:
 
 def _split(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def development_secrets(directory: Path) -> dict[str, str]:
-    """The secrets of this checkout, made on first use, kept in `secrets.json` of `directory`."""
-    path = directory / "secrets.json"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keep_private(directory)
-    if not path.exists():
-        made = {
-            "EVENT_SECRETS": secrets.token_urlsafe(32),
-            "TOKEN_KEYS": urlsafe_b64encode(secrets.token_bytes(TOKEN_KEY_BYTES)).decode(),
-        }
-        fresh = path.with_name(f"secrets.{os.getpid()}.json")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(made))
-        try:
-            # the first of several starting processes wins, all read the same file
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    loaded: dict[str, str] = json.loads(path.read_text())
-    return loaded
-
-
-def keep_private(directory: Path) -> None:
-    """Leave the folder and what lies in it to their owner alone, also where an earlier release did
-    not. What belongs to somebody else is theirs to keep.
-
-    A folder root's PostgreSQL has to walk through, being another user, stays open for that alone.
-    """
-    walked = 0o011 if os.geteuid() == 0 else 0
-    _restrict(directory, 0o700 | walked)
-    for path in directory.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another process starts and tidies up too
-            _restrict(path, 0o700)
-
-
-def _restrict(path: Path, mode_max: int) -> None:
-    found = path.lstat()
-    is_ours = found.st_uid == os.geteuid() and not path.is_symlink()
-    if is_ours and found.st_mode & 0o777 & ~mode_max:
-        path.chmod(found.st_mode & mode_max)
 
 
 class _Reader:
@@ -236,7 +191,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     made = (
         {}
         if production
-        else development_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
+        else development.its_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
     )
     devstore_port = number("DEVSTORE_PORT", 8100)
     devstore = f"http://127.0.0.1:{devstore_port}"

@@ -19,6 +19,7 @@ from typing import IO, Any
 import psutil
 
 from app import config as settings
+from app import development
 from app.services import PROCESSES
 from local import left_overs, processes, servers, supervisor
 
@@ -165,7 +166,7 @@ def main() -> None:
     control_socket.unlink(missing_ok=True)  # of a supervisor that was killed: nobody listens there
     environment = {
         **processes.embedded_environment(data, embedded),
-        **settings.development_secrets(data),
+        **development.its_secrets(data),
         "HOLDFAST_DATA": str(data),
         "HOLDFAST_RUN": str(data),
         "HOLDFAST_SUPERVISOR": str(control_socket),

@@ -12,7 +12,17 @@ from app.config import ROOT
 from app.services import PROCESSES, SERVICES
 
 LINES_MAX = 300
-FOLDERS = ("app", "workers", "devstore", "local", "templates", "static", "benchmarks", "tests")
+FOLDERS = (
+    "app",
+    "workers",
+    "devstore",
+    "local",
+    "ops",
+    "templates",
+    "static",
+    "benchmarks",
+    "tests",
+)
 CODE = {".py", ".js", ".css", ".html", ".lua", ".graphql", ".sql"}
 TEXT = CODE | {".md", ".toml", ".lock", ".json", ".yml", ".yaml", ""}
 NOT_OURS = {"vendor", "node_modules", "__pycache__"}

@@ -9,7 +9,7 @@ from app.db import Connection
 from app.flow import dead_letters
 from app.flow import event as envelope
 from app.flow.bus.interface import Entry, Head, Place
-from app.flow.dead_letters import AfterCommit
+from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, BadSignatureError, Event
 from app.resilience import failures
 from app.telemetry import logs, metrics
@@ -131,3 +131,16 @@ async def set_aside(
         metrics.CONSUMED.labels(service, "rejected").inc()
     else:
         outcome.set_aside += 1
+
+
+def events_of(letter: Letter, topics: Collection[str], secrets: Sequence[str]) -> list[Event]:
+    """The events of what was set aside: one, or those of an entry that was badly signed. Raises
+    BadEventError while it still is.
+    """
+    if letter.proof:
+        name, signed_at, signature = letter.proof.split(" ", 2)
+        envelope.verify(name, int(signed_at), letter.payload, signature, secrets)
+        found = [envelope.upcast(event) for event in envelope.unpack(letter.payload)]
+    else:
+        found = [envelope.decode(letter.payload)]
+    return [event for event in found if event.topic in topics]

@@ -295,11 +295,5 @@ class Consumer:
 
     async def handle_letter(self, connection: Connection, letter: Letter) -> AfterCommit | None:
         """Another try of what was set aside: one event, or an entry that was badly signed."""
-        if letter.proof:
-            name, signed_at, signature = letter.proof.split(" ", 2)
-            envelope.verify(name, int(signed_at), letter.payload, signature, self.secrets)
-            found = [envelope.upcast(event) for event in envelope.unpack(letter.payload)]
-        else:
-            found = [envelope.decode(letter.payload)]
-        events = [event for event in found if event.topic in self.topics]
+        events = batches.events_of(letter, self.topics, self.secrets)
         return await self.handle(connection, events) if events else None

@@ -130,7 +130,7 @@ def queries(shop: str) -> dict[str, Callable[[], Awaitable[Any]]]:
         "find nobody": lambda: core_reads.find_customers(shop, "nobody here", 25),
         "a customer": lambda: reads.member(shop, "7000000005"),
         "a customer of 2,005 rows": busy,
-        "their rows from the middle": lambda: busy(Cursor((1_000,))),
+        "their rows from the middle": lambda: busy(middle),
         "a balance as of a day": lambda: reads.balance_as_of(shop, "7000000001", then),
     }
 

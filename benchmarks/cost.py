@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from benchmarks import growth, sides
+from benchmarks import filling, sides
 from tests.stack import Stack
 
 CONNECTIONS = 128
@@ -46,11 +46,11 @@ def cost_of_growth(count: int, rounds: int) -> list[Row]:
     make; then with the daily verification at work on them.
     """
     empty = _table("empty database", ROAD, count, rounds)
-    of_others = growth.OTHERS * growth.OTHERS_MEMBERS
+    of_others = filling.OTHERS * filling.OTHERS_MEMBERS
     sizes = {"large.myshopify.com": FULL_ROWS // ROWS_A_MEMBER - of_others}
     measured = []
     with sides.holdfast(shops=0, **sides.LIFTED) as stack:
-        asyncio.run(growth.fill(stack.environment["DATABASE_URL"], sizes, ROWS_A_MEMBER))
+        asyncio.run(filling.fill(stack.environment["DATABASE_URL"], sizes, ROWS_A_MEMBER))
         stack.start(*(name for name in ROAD if name != "relay"))  # which would verify it
         time.sleep(1)
         for what in ("10,000,000 ledger rows", "verified meanwhile"):

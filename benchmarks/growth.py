@@ -10,6 +10,8 @@ import asyncio
 import functools
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -18,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import jwt
 
@@ -26,91 +27,13 @@ from app import config as settings
 from app import db
 from app.core import reads as core_reads
 from app.paging import Cursor
-from app.points.ledger import totals
 from app.points.members import lists, reads
-from benchmarks import orders, sides
+from benchmarks import filling, orders, sides
 from tests.stack import Stack
 
-OTHERS, OTHERS_MEMBERS = 1_000, 100  # small shops beside the measured ones
-BUSY_ROWS = 2_005  # of one customer in every measured shop
 TIMES = 12  # of every page: after five uses Postgres may choose another plan for a statement
 GOAL_MILLISECONDS = 150
 Row = tuple[str, list[list[float]]]  # what, and by size of shop how long each time took
-FILL = (
-    """
-INSERT INTO shops (domain, name, currency, timezone, status, plan, access_token, scopes,
-                   token_version, installed_at)
-SELECT name, 'Bench', 'USD', 'Asia/Kolkata', 'active', 'standard', 'x', '', 0, now()
-  FROM sizes
-""",
-    """
-INSERT INTO program_versions (shop, version, rate, rounding, pending_days, clawback, timezone,
-                              currency, state, edited_by, created_at)
-SELECT name, 1, 1, 'down', 0, 'debt', 'Asia/Kolkata', 'USD', 'live', '', now() FROM sizes
-""",
-    """
-INSERT INTO members (shop, customer_id, pending, available, held, spent, expired, reversed, debt,
-                     issued, sequence, joined_at, updated_at, frozen_reason)
-SELECT name, (7000000000 + number)::text, 0, rows * (10 + number % 90), 0, 0, 0, 0, 0,
-       rows * (10 + number % 90), rows, now() - random() * interval '2 years', now(), ''
-  FROM sizes, generate_series(1, members) AS number,
-       LATERAL (SELECT CASE WHEN number = 1 THEN busy ELSE usual END AS rows) AS chosen
-""",
-    """
-INSERT INTO customers (shop, customer_id, name, sort_name, email, consent, joined_at, updated_at)
-SELECT shop, customer_id, first || ' ' || last, lower(first || ' ' || last),
-       lower(first) || '.' || customer_id || '@example.com', '', joined_at, updated_at
-  FROM members, LATERAL (SELECT (ARRAY['Anna', 'Bob', 'Charlie', 'Dina', 'Emil', 'Farah', 'Grace',
-       'Hugo'])[1 + (hashint8(id) & 7)] AS first,
-       CASE WHEN id % 200 = 0 THEN 'Smith' ELSE 'Name' || substr(md5(id::text), 1, 5) END
-       AS last) AS person
-""",
-    """
-INSERT INTO ledger (shop, member_id, sequence, source, effect, from_bucket, to_bucket, points, why,
-                    effective_at, recorded_at, hash)
-SELECT shop, id, number, 'order:' || id || '-' || number, 'earn', 'issued', 'available',
-       available / sequence,
-       '{"base":"49.90","currency":"USD","order_name":"#1","rate":"1","rounding":"down",
-         "rule":1}',
-       now() - random() * interval '1 year', now(), sha256(id::text::bytea)
-  FROM members, generate_series(1, sequence) AS number ORDER BY random()
-""",
-    """
-INSERT INTO lots (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at,
-                  due_at, lapses, created_at)
-SELECT shop, member_id, source, points, points, effective_at, FALSE,
-       effective_at + interval '3 years', effective_at + interval '3 years', 0, now()
-  FROM ledger
-""",
-    f"""
-INSERT INTO period_totals (shop, starts_at, earned, spent)
-SELECT shop, to_timestamp(floor(extract(epoch FROM effective_at) / {totals.PERIOD_SECONDS})
-       * {totals.PERIOD_SECONDS}), sum(points), 0 FROM ledger GROUP BY 1, 2
-""",
-    """
-INSERT INTO shop_totals (shop, members, outstanding)
-SELECT shop, count(*), sum(available) FROM members GROUP BY shop
-""",
-    "VACUUM ANALYZE",
-)
-
-
-async def fill(url: str, sizes: dict[str, int], rows: int) -> None:
-    """Shops of these many members, with `rows` rows of ledger and lots a member."""
-    connection = await asyncpg.connect(url)
-    await connection.execute(
-        "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'; SET work_mem = '256MB';"
-        "CREATE TEMPORARY TABLE sizes (name text, members bigint, busy bigint, usual bigint)"
-    )
-    shops = [(name, members, BUSY_ROWS, rows) for name, members in sizes.items()]
-    shops += [(orders.shop_name(number), OTHERS_MEMBERS, rows, rows) for number in range(OTHERS)]
-    await connection.copy_records_to_table("sizes", records=shops)
-    for statement in FILL:
-        started = time.perf_counter()
-        await connection.execute(statement)
-        words = " ".join(statement.split()[:3])
-        print(f"{words:32} {time.perf_counter() - started:6.1f} s", flush=True)
-    await connection.close()
 
 
 def queries(shop: str) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -188,6 +111,21 @@ def time_pages(stack: Stack, sizes: dict[str, int]) -> list[Row]:
     return list(found.items())
 
 
+def time_verification(stack: Stack) -> str:
+    """The verify command over everything: what it said, how long it took, its peak of memory."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workers.verify"], env=stack.environment, cwd=stack.root
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    took = time.perf_counter() - began
+    return (
+        f"verify: {took:.1f} s, {used.ru_maxrss / 1024:.0f} MB at its peak, "
+        f"exit code {process.returncode}"
+    )
+
+
 def _token(shop: str) -> str:
     now = int(time.time())
     claims = {
@@ -234,13 +172,15 @@ def main() -> None:
         try:
             stack.start("postgres", "redis")
             stack._release()  # noqa: SLF001
-            asyncio.run(fill(stack.environment["DATABASE_URL"], sizes, arguments.rows))
+            asyncio.run(filling.fill(stack.environment["DATABASE_URL"], sizes, arguments.rows))
             os.environ.update(stack.environment)
             config = settings.load()
             queried = asyncio.run(time_queries(config, sizes))
             stack.start("web")
             time.sleep(1)
             pages = time_pages(stack, sizes)
+            stack.stop("web")
+            verified = time_verification(stack)
         finally:
             stack.stop_everything()
     print(
@@ -250,6 +190,7 @@ def main() -> None:
     table("Query", sizes, queried)
     table("Whole page", sizes, pages)
     slow = [name for name, taken in pages if max(map(statistics.median, taken)) > GOAL_MILLISECONDS]
+    print(f"\n{verified}")
     print(f"\nOver {GOAL_MILLISECONDS} ms: {', '.join(slow) or 'none'}")
 
 

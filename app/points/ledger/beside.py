@@ -10,7 +10,7 @@ from app.flow.event import Event
 
 
 class Table(NamedTuple):
-    """A table beside the ledger, walked by a key: by its ids, or by what is unique in a shop."""
+    """A table beside the ledger, walked by shop and what is unique in it, for ids have no index."""
 
     table: str
     key_in_shop: str
@@ -65,18 +65,31 @@ async def check(
     `after` is what an earlier call came to, "" at the beginning; None comes back at the end.
     """
     what = TABLES[table]
-    key, kind = ("id", "bigint") if shop is None else (what.key_in_shop, "text")
-    of_shop = "$2::text IS NULL" if shop is None else "shop = $2"
-    beyond = f"FROM {what.table} WHERE {of_shop} AND {key} > $1::{kind}"
-    last = f"SELECT {key} AS key {beyond} ORDER BY {key} LIMIT $3"
-    wrong = f"WITH page AS (SELECT * {beyond} AND {key} <= $3::{kind}) {what.sql}"
-    start: Any = int(after or 0) if shop is None else after
-    keys = await connection.fetch(last, start, shop, size)
-    if not keys:
+    key = what.key_in_shop
+    beyond = f"(shop, {key}) > ($1::text, $2::text) AND ($3::text IS NULL OR shop = $3)"
+    since_shop, _, since = after.partition("/") if "/" in after else (shop or "", "", "")
+    last = await connection.fetchrow(
+        f"SELECT shop, {key} AS key FROM ("
+        f"SELECT shop, {key} FROM {what.table} WHERE {beyond} ORDER BY shop, {key} LIMIT $4"
+        f") AS page ORDER BY shop DESC, {key} DESC LIMIT 1",
+        since_shop,
+        since,
+        shop,
+        size,
+    )
+    if last is None:
         return [], None
-    rows = await connection.fetch(wrong, start, shop, keys[-1]["key"])
+    rows = await connection.fetch(
+        f"WITH page AS (SELECT * FROM {what.table}"
+        f" WHERE {beyond} AND (shop, {key}) <= ($4::text, $5::text)) {what.sql}",
+        since_shop,
+        since,
+        shop,
+        last["shop"],
+        last["key"],
+    )
     problems = [f"{row['shop']} {row['source'].replace(':', ' ')}: {what.problem}" for row in rows]
-    return problems, str(keys[-1]["key"])
+    return problems, f"{last['shop']}/{last['key']}"
 
 
 async def without_grant(paid: Sequence[Event]) -> list[Event]:

@@ -1,0 +1,80 @@
+"""The walk over what stands beside the ledger: on an index, from a place on, of a shop or all."""
+
+from app import db
+from app.points.ledger import beside
+
+ALICE, BOB = "alice.myshopify.com", "bob.myshopify.com"
+GIVE = """
+INSERT INTO grants (shop, kind, source, name, outcome, rule_version, frozen, known, points,
+                    reversed_points, forgiven, unmet, lapsed, revision, created_at)
+SELECT shop, 'order', 'order:' || number, '', 'zero', 1, '', '', $3, 0, 0, 0, 0, 0, now()
+  FROM unnest($1::text[]) AS shop, generate_series(1, $2::int) AS number
+"""
+
+
+async def given(connection: db.Connection, points: int = 0) -> None:
+    await connection.execute(GIVE, [ALICE, BOB], 10, points)
+
+
+async def walked(connection: db.Connection, shop: str | None, after: str) -> list[str]:
+    places = []
+    while True:
+        problems, at = await beside.check(connection, "grants", shop, after, 4)
+        assert problems == []
+        if at is None:
+            return places
+        places.append(after := at)
+
+
+async def test_every_grant_is_walked_once_and_a_walk_goes_on_from_its_place(stores: db.Stores):
+    async with db.connection() as connection:
+        await given(connection)
+        places = await walked(connection, None, "")
+        assert places == [
+            f"{ALICE}/order:3",
+            f"{ALICE}/order:7",
+            f"{BOB}/order:10",
+            f"{BOB}/order:5",
+            f"{BOB}/order:9",
+        ]
+        assert await walked(connection, None, places[1]) == places[2:]
+        assert await walked(connection, BOB, "") == [f"{BOB}/order:{n}" for n in (3, 7, 9)]
+
+
+async def test_a_place_of_the_ids_of_an_earlier_release_begins_at_the_beginning(stores: db.Stores):
+    async with db.connection() as connection:
+        await given(connection)
+        assert await walked(connection, None, "17") == await walked(connection, None, "")
+
+
+async def test_a_grant_of_points_that_the_ledger_does_not_know_is_named(stores: db.Stores):
+    async with db.connection() as connection:
+        await given(connection, points=7)
+        problems, _ = await beside.check(connection, "grants", ALICE, "", 1)
+        assert problems == [f"{ALICE} order 1: {beside.TABLES['grants'].problem}"]
+
+
+async def test_a_step_of_the_walk_never_reads_the_whole_table(stores: db.Stores):
+    """Grants have no index over ids: a walk by them took time by the square of their number."""
+    statements: list[tuple[str, tuple[object, ...]]] = []
+
+    class Noting:
+        def __init__(self, connection: db.Connection) -> None:
+            self.connection = connection
+
+        async def fetch(self, query: str, *args: object) -> list[db.Row]:
+            statements.append((query, args))
+            return await self.connection.fetch(query, *args)
+
+        async def fetchrow(self, query: str, *args: object) -> db.Row | None:
+            statements.append((query, args))
+            return await self.connection.fetchrow(query, *args)
+
+    async with db.transaction() as connection:
+        await given(connection)
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        await beside.check(Noting(connection), "grants", None, f"{ALICE}/order:5", 4)
+        assert len(statements) == 2
+        for query, args in statements:
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *args))
+            assert "Index Cond: (ROW(" in plan, plan

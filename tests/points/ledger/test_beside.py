@@ -79,6 +79,4 @@ async def test_a_step_of_the_walk_never_reads_the_whole_table(stores: db.Stores)
         assert len(statements) == 2
         for query, args in statements:
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *args))
-            assert re.search(r"Index Cond: \(+ROW\(\(shop\)::text, \(source\)::text\) >", plan), (
-                plan
-            )
+            assert re.search(r"Index Cond: \(+ROW\(", plan), plan

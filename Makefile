@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults chaos operate lock migration format
+.PHONY: help run test check lint bench reset verify faults chaos operate ready lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -72,6 +72,10 @@ operate: .venv/dev
 # against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run
 	@$(RUN) local.verify $(ARGS)
+
+# looks at the installation that DATABASE_URL and REDIS_URL name, and prints what is missing
+ready: .venv/run
+	@$(RUN) ops.ready
 
 reset:
 	@$(PYTHON) -m local.reset

@@ -1,0 +1,177 @@
+"""`make ready` on real stores: what is planted is named, and no longer when it is mended."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from app import db
+from app.flow import verified
+from app.flow.bus import keeper
+from app.flow.verified import Verified
+from app.resilience import health
+from app.services import PROCESSES
+from ops import ready
+from ops.readiness import signs
+from ops.readiness import stores as of_stores
+from ops.readiness.look import Look
+
+PARTITION = "SELECT 'facts_' || to_char((now() AT TIME ZONE 'UTC')::date + 2, 'YYYYMMDD')"
+LETTER = """
+INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, attempts, proof,
+                          history, created_at, updated_at)
+VALUES ('points', 'alice.myshopify.com', 'order.paid', 'x', '', 'dead', 'x', 1, '', '[]', now(),
+        now() - interval '2 days')
+"""
+
+
+Act = Callable[[], Awaitable[object]]
+
+
+class Prometheus:
+    """What a Prometheus would answer, with what a test takes from it."""
+
+    def __init__(self) -> None:
+        self.groups = [{"name": "holdfast alerts"}]
+        self.managers = [{"url": "http://127.0.0.1:9093"}]
+        self.targets = [{"health": "up"}]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        data = {
+            "groups": self.groups,
+            "activeAlertmanagers": self.managers,
+            "activeTargets": self.targets,
+        }
+        return httpx.Response(200, json={"data": data})
+
+
+def looking(stores: db.Stores, prometheus: Prometheus, environ: dict[str, str]) -> Look:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(prometheus.answer))
+    return Look(stores.config, stores, environ, http)
+
+
+async def named(look: Look, part: str) -> str:
+    return "\n".join(await ready.CHECKS[part](look))
+
+
+async def run(statement: str) -> None:
+    async with db.connection() as connection:
+        await connection.execute(statement)
+
+
+async def test_omissions_of_the_stores_are_found_and_gone_when_they_are_mended(
+    stores: db.Stores, monkeypatch
+):
+    look = looking(stores, Prometheus(), {})
+
+    async def check(part: str, said: str, plant: Act, mend: Act):
+        await plant()
+        assert said in await named(look, part)
+        await mend()
+        assert said not in await named(look, part)
+
+    redis = stores.queue
+    was = {**await redis.config_get("appendfsync"), **await redis.config_get("maxmemory*")}
+    await check(
+        "redis",
+        "appendfsync",
+        lambda: redis.config_set("appendfsync", "no"),
+        lambda: redis.config_set("appendfsync", "always"),
+    )
+    await check(
+        "redis",
+        "drops keys when it is full",
+        lambda: redis.config_set("maxmemory-policy", "allkeys-lru"),
+        lambda: redis.config_set("maxmemory-policy", "noeviction"),
+    )
+    await check(
+        "redis",
+        "no maxmemory",
+        lambda: redis.config_set("maxmemory", "0"),
+        lambda: redis.config_set("maxmemory", str(2**30)),
+    )
+    for name in ("appendfsync", "maxmemory-policy", "maxmemory"):
+        await redis.config_set(name, was[name])
+    assert "no replica" in await named(look, "redis")
+    async with db.connection() as connection:
+        partition = await connection.fetchval(PARTITION)
+    assert "Postgres has fsync off" in await named(look, "postgres"), "as the suite runs it"
+    with monkeypatch.context() as patch:
+        patch.setattr(of_stores, "SYNCHRONOUS", {"remote_apply"})  # the suite's server has it on
+        assert "before a commit is on disk" in await named(look, "postgres")
+    assert "before a commit is on disk" not in await named(look, "postgres")
+    assert "archive_mode is off" in await named(look, "archive")
+    assert "No Postgres follows" in await named(look, "replica")
+    day = await today()
+    await keeper.keep(day)
+    await check(
+        "tables",
+        "partition",
+        lambda: run(f"DROP TABLE {partition}"),
+        lambda: keeper.keep(day),
+    )
+    forgotten = "UPDATE tortoise_migrations SET name = name || 'x' WHERE name LIKE '0013%'"
+    known = "UPDATE tortoise_migrations SET name = rtrim(name, 'x') WHERE name LIKE '0013%'"
+    await check("tables", "older release", lambda: run(forgotten), lambda: run(known))
+    await check(
+        "letters", "dead letters", lambda: run(LETTER), lambda: run("DELETE FROM dead_letters")
+    )
+
+
+async def today():
+    async with db.connection() as connection:
+        return await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+
+
+async def test_omissions_of_signs_are_found_and_gone_when_they_are_mended(
+    stores: db.Stores, tmp_path: Path
+):
+    prometheus, environ = Prometheus(), {"PROMETHEUS_URL": "http://prometheus"}
+    look = looking(stores, prometheus, environ)
+    health.forget()
+    assert "points does not live" in await named(look, "processes")
+    for name in PROCESSES:
+        await health.beat(stores.queue, name, 0.0)
+    health.forget()
+    assert await named(look, "processes") == ""
+    assert "Nothing was verified" in await named(look, "verification")
+    turn = verified.Turn(stores.queue)
+    await turn.take()
+    await turn.end(Verified(1, 1, 0, 0, 0, 0, problems=2))
+    assert "found 2 problems" in await named(look, "verification")
+    assert await named(look, "alerts") == ""
+    prometheus.groups, prometheus.managers, prometheus.targets = [], [], []
+    said = await named(look, "alerts")
+    assert all(one in said for one in ("none of our rules", "nobody to tell", "reads nobody"))
+    del environ["PROMETHEUS_URL"]
+    assert "Nobody is told" in await named(look, "alerts")
+    assert "The age of TOKEN_KEYS is not known" in await named(look, "secrets")
+    for name in signs.SECRETS:
+        path = tmp_path / name
+        path.write_text("secret")
+        environ[f"{name}_FILE"] = str(path)
+    old = time.time() - 200 * 86_400
+    os.utime(tmp_path / "EVENT_SECRETS", (old, old))
+    assert await named(look, "secrets") == (
+        "HOLDFAST_ENV is not production: secrets everybody knows are accepted.\n"
+        "EVENT_SECRETS is 200 days old: rotate it."
+    )
+    assert "SENTRY_DSN" in await named(look, "reports")
+    told = replace(stores.config, sentry_dsn="http://x@y/1", metrics_token="x" * 20)
+    assert await named(replace(look, config=told), "reports") == ""
+
+
+async def test_a_part_that_does_not_answer_is_missing(stores: db.Stores, monkeypatch):
+    async def refused(_look: Look) -> list[str]:
+        raise ConnectionRefusedError(111, "nobody listens")
+
+    monkeypatch.setitem(ready.CHECKS, "alerts", refused)
+    found = await ready.look_at(looking(stores, Prometheus(), {}))
+    said: Callable[[str], tuple[str, ...]] = {one.name: one.missing for one in found}.__getitem__
+    assert said("alerts") == (
+        "It could not be asked: ConnectionRefusedError [Errno 111] nobody listens",
+    )
+    assert {one.name for one in found} == set(ready.CHECKS)

@@ -46,6 +46,7 @@ lint: .venv/dev
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(BIN)/lint-imports
+	$(RUN) ops.flags check
 	$(RUN) djlint --quiet --check --lint templates devstore/templates
 
 check: lint test

@@ -74,6 +74,7 @@ async def healthz(request: Request) -> Response:
         status = "ok" if postgres and redis and set(notices.values()) == {"healthy"} else "degraded"
     body = {
         "status": status,
+        "release": stores.config.release,
         "checks": {"postgres": "ok" if postgres else "down", "redis": "ok" if redis else "down"},
         "services": {
             name: {

@@ -23,12 +23,14 @@ def main() -> None:
     durability.at_boot(config)
     # uvicorn ends gracefully, then raises the signal again: that must not cut off the flush below
     signal.signal(signal.SIGTERM, lambda *_: None)
-    serve(create_app(config), config.port, config.host)
+    serve(create_app(config), config.port, config.host, config.release)
     reports.flush()
 
 
-def serve(app: ASGIApp, port: int, host: str = "127.0.0.1") -> None:
-    """Serve `app` until SIGTERM; the benchmark serves an empty handler the same way."""
+def serve(app: ASGIApp, port: int, host: str = "127.0.0.1", release: str = "") -> None:
+    """Serve `app` until SIGTERM, naming the release in each answer; the benchmark serves an empty
+    handler the same way.
+    """
     collect_garbage_less_often()
     # our own line a request has its id and route; a proxy in front ends TLS and needs nothing
     # forwarded
@@ -43,6 +45,7 @@ def serve(app: ASGIApp, port: int, host: str = "127.0.0.1") -> None:
         log_config=None,
         proxy_headers=False,
         server_header=False,
+        headers=[("x-holdfast-release", release)] if release else None,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )

@@ -63,6 +63,11 @@ GUARD = Counter(
     ["name", "outcome"],
 )
 DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set aside", ["service"])
+# a canary takes whole rings, so that letters are counted by the release that caused them
+RING_LETTERS = Counter(
+    "holdfast_ring_letters_total", "The same by the ring of their shop: 5, 25, 50, 100", ["ring"]
+)
+FLAG_POLLS = Counter("holdfast_flag_polls_total", "Looks at the flags: read, failed", ["outcome"])
 LIMITS = Counter(
     "holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"]
 )

@@ -3,8 +3,10 @@ Prometheus.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +29,7 @@ from app.telemetry.metrics import Scraped
 from app.web import operators
 
 QUEUES = ("arq:ingest",)
+STATM = Path("/proc/self/statm")
 COUNT_MAX = 10_001  # a scrape comes every few seconds: what waits is counted no further
 WAITING = """
 SELECT count(*)::int FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL LIMIT $1) AS counted
@@ -106,7 +109,7 @@ async def metrics_text(request: Request) -> Response:
         _gather(SCRAPE_REDIS, lambda: _verified(stores)),
     )
     scraped = [one for group in found for one in group]
-    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio()])
+    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio(), _resident()])
     return PlainTextResponse(
         text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
     )
@@ -245,6 +248,14 @@ async def _verified(stores: db.Stores) -> list[Scraped]:
             "found",
         ),
     ]
+
+
+def _resident() -> Scraped:
+    try:
+        found = {"": float(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")}
+    except OSError:
+        found = {}  # a system without it
+    return Scraped("holdfast_resident_bytes", "Memory of the process that answers", found)
 
 
 def _hit_ratio() -> Scraped:

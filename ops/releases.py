@@ -61,7 +61,9 @@ def command(folder: Path, name: str, process: str) -> list[str]:
     if not place.is_dir():
         known = ", ".join(path.name for path in kept(folder)) or "none"
         raise ReleaseError(f"There is no build {name}; kept are: {known}.")
-    line = re.search(rf"^{re.escape(process)}: (.+)$", (place / "Procfile").read_text(), re.M)
+    line = re.search(
+        rf"^{re.escape(process)}: (.+)$", (place / "Procfile").read_text(), re.MULTILINE
+    )
     if line is None:
         raise ReleaseError(f"{name} has no process {process}.")
     python = str(place / ".venv/bin/python")

@@ -132,11 +132,20 @@ class Routed:
             [
                 "prometheus",
                 f"--config.file={path}",
-                f"--storage.tsdb.path={self.folder / 'tsdb'}",
+                f"--storage.tsdb.path={tempfile.mkdtemp(dir=self.folder)}",
                 f"--web.listen-address={here}:{self.ports['prometheus']}",
             ],
         )
         wait_for("Prometheus", lambda: servers.is_listening(self.ports["prometheus"]), 60)
+
+    def forget(self) -> None:
+        """A Prometheus that knows nothing of before."""
+        running = self.processes["prometheus"]
+        if running.poll() is None:
+            running.terminate()
+            running.wait(20)
+        self.start_prometheus()
+        wait_for("Prometheus knows the router", self.is_seen, 30)
 
     def control(self, *arguments: str, name: str = "controller") -> subprocess.Popen[bytes]:
         """`python -m ops.canary …`, started; what it says is in its log."""
@@ -150,13 +159,12 @@ class Routed:
         )
 
     def begin(self, *options: str) -> subprocess.Popen[bytes]:
-        """A canary at 5 %, watched, once Prometheus knows the router."""
-        wait_for("Prometheus knows the router", self._is_seen, 30)
+        """A canary at 5 %, watched."""
         controller = self.control(*options, "start", "--release", CANARY)
         wait_for("a canary is running", lambda: self.state().status == state.RUNNING, 30)
         return controller
 
-    def _is_seen(self) -> bool:
+    def is_seen(self) -> bool:
         try:
             found = self.signals.look(15, 0)
         except BlindError:
@@ -211,6 +219,7 @@ class Routed:
         return [one for one in self.answers if one.at >= since and one.status != 200]
 
     def close(self) -> None:
+        self.signals.http.close()
         for process in self.processes.values():
             if process.poll() is None:
                 process.terminate()

@@ -33,7 +33,7 @@ def house() -> Iterator[Routed]:
 
 @pytest.fixture
 def place(house: Routed) -> Routed:
-    """No canary, no fault, and what was counted before is out of the window."""
+    """No canary, no fault, and a Prometheus that knows nothing of before."""
     house.fault.unlink(missing_ok=True)
     with state.acting(house.plan.folder) as found:
         found.status, found.share, found.pins = state.NONE, 0, {}
@@ -41,20 +41,8 @@ def place(house: Routed) -> Routed:
         house.router.pin({})
     if house.processes["canary"].poll() is not None:
         house.start_canary()
-    wait_for("the canary is up", lambda: "UP" in house.router.ask("show stat canary 4 -1"), 20)
-    wait_for("the old counts are gone", lambda: _is_quiet(house), 40)
+    house.forget()
     return house
-
-
-def _is_quiet(house: Routed) -> bool:
-    try:
-        look = house.signals.look(15, 0)
-    except Exception:  # noqa: BLE001 - not there yet
-        return False
-    is_still = (
-        look.canary.failed < 1 and (look.stable.letters or 0) + (look.canary.letters or 0) < 1
-    )
-    return is_still and look.canary_servers == 1
 
 
 def test_a_shop_goes_the_same_way_by_header_by_address_and_by_token(place: Routed) -> None:
@@ -175,7 +163,6 @@ def test_without_data_nothing_is_promoted_and_after_a_while_it_goes_back(place: 
     print(f"blind: back after {time.monotonic() - began:.1f} s (told to after 6)")
     assert "nothing was known of it" in place.state().reason
     assert place.router.share() == 0
-    place.start_prometheus()
 
 
 def test_of_two_controllers_one_acts_and_by_hand_it_goes_back_at_once(place: Routed) -> None:

@@ -88,8 +88,8 @@ def _install(place: Path) -> None:
         environment.symlink_to(sys.prefix)
         return
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = [environment / "bin/pip", "install", "--quiet", "--require-hashes", "-r", place / LOCKED]
-    subprocess.run(pip, check=True)
+    options = ["--quiet", "--require-hashes", "-r", str(place / LOCKED)]
+    subprocess.run([environment / "bin/pip", "install", *options], check=True)
 
 
 def _prune(folder: Path) -> None:

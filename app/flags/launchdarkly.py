@@ -29,8 +29,10 @@ def _connect(sdk_key: str, url: str, table: Table) -> None:
         from ld_openfeature import LaunchDarklyProvider  # noqa: PLC0415 - 30 MB and seconds
         from ldclient import Config  # noqa: PLC0415
 
-        elsewhere = {"base_uri": url, "stream_uri": url, "events_uri": url} if url else {}
-        theirs = LaunchDarklyProvider(Config(sdk_key, **elsewhere), START_SECONDS)
+        config = Config(sdk_key)
+        if url:
+            config = Config(sdk_key, base_uri=url, stream_uri=url, events_uri=url)
+        theirs = LaunchDarklyProvider(config, START_SECONDS)
         api.set_provider_and_wait(First(theirs, table))
     except Exception as error:  # noqa: BLE001 - the table goes on being asked
         log.warning("LaunchDarkly does not start", reason=type(error).__name__)

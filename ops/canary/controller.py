@@ -13,6 +13,7 @@ from ops.canary.signals import BlindError, Signals
 SHARES = sorted(STEPS.values())
 ROUTER_TRIES_SECONDS = 30.0
 AGAIN_SECONDS = 0.5
+STEP_SECONDS, REQUESTS_MIN, BLIND_SECONDS = 600.0, 100, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,12 @@ class Plan:
     """How a canary goes: each step lasts `step_seconds` and needs `requests_min` requests."""
 
     folder: Path
-    step_seconds: float = 600.0
-    requests_min: int = 100
+    step_seconds: float = STEP_SECONDS
+    requests_min: int = REQUESTS_MIN
     look_every_seconds: float = 1.0
     window_seconds: int = 15
     bad_looks: int = 2  # in a row: one may be a moment of the machine
-    blind_seconds: float = 120.0  # after so long without Prometheus it goes back
+    blind_seconds: float = BLIND_SECONDS  # after so long without Prometheus it goes back
     limits: Limits = field(default_factory=Limits)
 
 
@@ -108,16 +109,16 @@ def watch(plan: Plan, router: Router, signals: Signals) -> state.State:
         try:
             _remind(plan, router)
             verdict = judge(signals.look(plan.window_seconds, found.share), plan.limits)
-            seen_at = time.monotonic()
+            is_seen, seen_at = True, time.monotonic()
         except (BlindError, RouterError) as error:
-            verdict = Verdict("unknown", str(error))
+            is_seen, verdict = False, Verdict("unknown", str(error))
         bad = bad + 1 if verdict.kind == "bad" else 0
         blind_seconds = time.monotonic() - seen_at
         if bad >= plan.bad_looks:
             roll_back(plan, router, verdict.reason)
         elif blind_seconds > plan.blind_seconds:
             roll_back(plan, router, f"nothing was known of it for {blind_seconds:.0f} s")
-        elif time.time() - found.step_since >= plan.step_seconds and not blind_seconds:
+        elif time.time() - found.step_since >= plan.step_seconds and is_seen:
             _go_on(plan, router, signals, found)
         time.sleep(plan.look_every_seconds)
 

@@ -32,9 +32,11 @@ STABLE, CANARY = "v1", "v2"
 TOPIC = "themes/publish"  # nothing is made of it
 BODY = b'{"id": 1}'
 SENDERS = 8
-KNOWN_SHOPS = (
-    "INSERT INTO shops (domain, name, installed_at) SELECT s, s, now() FROM unnest($1::text[]) s"
-)
+KNOWN_SHOPS = """
+INSERT INTO shops (domain, name, currency, timezone, status, plan, scopes, token_version,
+                   installed_at)
+SELECT shop, shop, 'USD', 'UTC', 'active', 'standard', '', 0, now() FROM unnest($1::text[]) AS shop
+"""
 
 
 class Answer(NamedTuple):
@@ -161,7 +163,7 @@ class Routed:
     def begin(self, *options: str) -> subprocess.Popen[bytes]:
         """A canary at 5 %, watched."""
         controller = self.control(*options, "start", "--release", CANARY)
-        wait_for("a canary is running", lambda: self.state().status == state.RUNNING, 30)
+        wait_for("a canary is running", lambda: self.state().status == state.RUNNING, 30, self.said)
         return controller
 
     def is_seen(self) -> bool:

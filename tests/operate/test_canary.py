@@ -39,7 +39,11 @@ def place(house: Routed) -> Routed:
         found.status, found.share, found.pins = state.NONE, 0, {}
         house.router.give(0)
         house.router.pin({})
-    if house.processes["canary"].poll() is not None:
+    canary = house.processes["canary"]
+    if canary.poll() is None and "memory" in house.state().reason:
+        canary.kill()  # it would not start with what it holds
+        canary.wait(10)
+    if canary.poll() is not None:
         house.start_canary()
     house.forget()
     return house

@@ -61,6 +61,7 @@ class Config:
     metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
+    drain_seconds: float  # web goes on for so long after SIGTERM, until no router sends any more
     release: str  # the name of this build, told in answers and logs
     launchdarkly_sdk_key: str = field(repr=False)
     launchdarkly_url: str  # of a relay of theirs; empty: theirs itself
@@ -251,6 +252,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
+        drain_seconds=number("DRAIN_SECONDS", 0.01),
         release=env.get("RELEASE", "") or env.get("HEROKU_RELEASE_VERSION", "") or "unnamed",
         launchdarkly_sdk_key=env.get("LAUNCHDARKLY_SDK_KEY", ""),
         launchdarkly_url=env.get("LAUNCHDARKLY_URL", ""),

@@ -62,8 +62,18 @@ SCRAPE_POSTGRES = _check("scrape of postgres", rooms.HEALTH)
 SCRAPE_REDIS = _check("scrape of redis")
 
 
+class Leaving:
+    """Whether this process ends soon, and nobody is to send it anything new."""
+
+    is_so = False
+
+
 async def healthz(request: Request) -> Response:
-    """`down` (503) only when neither store answers: a webhook could then not be made durable."""
+    """`down` (503) only when neither store answers: a webhook could then not be made durable; 404
+    from a process that ends soon, by which routers leave it out and let it finish.
+    """
+    if Leaving.is_so:
+        return JSONResponse({"status": "leaving"}, 404, {"Cache-Control": "no-store"})
     stores: db.Stores = request.state.stores
     postgres, redis, board = await asyncio.gather(
         _answers(POSTGRES, _ask_postgres),

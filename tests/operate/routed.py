@@ -245,7 +245,11 @@ def routed() -> Iterator[Routed]:
         metrics = folder / "metrics"
         metrics.mkdir()
         stack = Stack(
-            folder, PROMETHEUS_MULTIPROC_DIR=str(metrics), RELEASE=STABLE, EMBEDDED_FSYNC="off"
+            folder,
+            PROMETHEUS_MULTIPROC_DIR=str(metrics),
+            RELEASE=STABLE,
+            EMBEDDED_FSYNC="off",
+            DRAIN_SECONDS="3",
         )
         made = Routed(folder, stack)
         try:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,17 +30,20 @@ STOP_SECONDS = 20.0
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Path:
+def image() -> Iterator[Path]:
     """What the image has under /app, for everybody to read."""
     text = (ROOT / "Containerfile").read_text(encoding="utf-8")
-    place = tmp_path / "app"
+    with tempfile.TemporaryDirectory(prefix="hf-image-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        _copy(text, place)
+        yield place
+
+
+def _copy(text: str, place: Path) -> None:
     for name in re.findall(r"^COPY (?!--)(\S+)", text, re.MULTILINE):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (*place.rglob("*"), *place.parents):
-        if tmp_path in (path, *path.parents) or path == tmp_path.parent:
-            path.chmod(path.stat().st_mode | 0o555)
-    return place
 
 
 @pytest.fixture

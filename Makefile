@@ -46,6 +46,7 @@ lint: .venv/dev
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(BIN)/lint-imports
+	$(RUN) ops.flags check
 	$(RUN) djlint --quiet --check --lint templates devstore/templates
 
 check: lint test
@@ -86,4 +87,5 @@ migration: .venv/dev
 lock: .venv/pip
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-annotate --no-header --group local pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-annotate --no-header -c requirements.lock pyproject.toml -o requirements-image.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-annotate --no-header --group local --group dev pyproject.toml -o requirements-dev.lock

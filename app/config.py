@@ -5,6 +5,7 @@ is missing.
 import binascii
 import ipaddress
 import os
+import re
 from base64 import b64decode, urlsafe_b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
 SECRET_BYTES_MIN = 16  # what is shorter is a placeholder or was cut off; Shopify's have 32 and more
 STANDARD_SECRET = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret written in base64
+
+RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a folder, a tag and a header
 
 
 class MissingSettingsError(SystemExit):
@@ -58,6 +61,10 @@ class Config:
     metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
+    drain_seconds: float  # web goes on for so long after SIGTERM, until no router sends any more
+    release: str  # the name of this build, told in answers and logs
+    launchdarkly_sdk_key: str = field(repr=False)
+    launchdarkly_url: str  # of a relay of theirs; empty: theirs itself
     cell: str  # the one this process is of, and where shops live: see app.cells
     shop_cells: dict[str, str]
 
@@ -132,6 +139,8 @@ def _problems(config: Config) -> list[str]:
         ]
     if config.program_starts_as not in {"draft", "live"}:
         found.append("PROGRAM_STARTS_AS must be draft or live")
+    if not RELEASE.fullmatch(config.release):
+        found.append("RELEASE must have letters, digits, dots, dashes alone, 64 at most")
     if not all(config.shop_cells.values()):
         found.append("SHOP_CELLS must name shops and their cells, like alice.myshopify.com=2")
     if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
@@ -243,6 +252,10 @@ def load(environ: dict[str, str] | None = None) -> Config:
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
+        drain_seconds=number("DRAIN_SECONDS", 0.01),
+        release=env.get("RELEASE", "") or env.get("HEROKU_RELEASE_VERSION", "") or "unnamed",
+        launchdarkly_sdk_key=env.get("LAUNCHDARKLY_SDK_KEY", ""),
+        launchdarkly_url=env.get("LAUNCHDARKLY_URL", ""),
         cell=env.get("HOLDFAST_CELL", "") or "1",
         shop_cells=dict(one.partition("=")[::2] for one in _split(env.get("SHOP_CELLS", ""))),
     )

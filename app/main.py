@@ -17,10 +17,12 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from app import db, operations, webhooks
+from app.admin import flags as flags_page
 from app.admin import health as health_page
 from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
+from app.flags import evaluation
 from app.flow import event
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import backlog, durability
@@ -56,6 +58,7 @@ def create_app(config: Config) -> Starlette:
         *storefront.routes,
         *operations.routes,
         *operator.routes,
+        *flags_page.routes,
         Mount("/static", Files(), name="static"),
         *admin_session.routes,
         # these stand in the navigation in this order
@@ -88,8 +91,14 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
         opened.enter_context(watchdog.watching())
+        await evaluation.begin(stores)
         until_the_end = asyncio.Event()
-        for lasting in (_beat(stores), reach.watch(until_the_end), _look_at_redis(stores)):
+        for lasting in (
+            _beat(stores),
+            reach.watch(until_the_end),
+            _look_at_redis(stores),
+            evaluation.watch(stores, until_the_end),
+        ):
             opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)
 

@@ -3,8 +3,10 @@ Prometheus.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +29,7 @@ from app.telemetry.metrics import Scraped
 from app.web import operators
 
 QUEUES = ("arq:ingest",)
+STATM = Path("/proc/self/statm")
 COUNT_MAX = 10_001  # a scrape comes every few seconds: what waits is counted no further
 WAITING = """
 SELECT count(*)::int FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL LIMIT $1) AS counted
@@ -59,8 +62,18 @@ SCRAPE_POSTGRES = _check("scrape of postgres", rooms.HEALTH)
 SCRAPE_REDIS = _check("scrape of redis")
 
 
+class Leaving:
+    """Whether this process ends soon, and nobody is to send it anything new."""
+
+    is_so = False
+
+
 async def healthz(request: Request) -> Response:
-    """`down` (503) only when neither store answers: a webhook could then not be made durable."""
+    """`down` (503) only when neither store answers: a webhook could then not be made durable; 404
+    from a process that ends soon, by which routers leave it out and let it finish.
+    """
+    if Leaving.is_so:
+        return JSONResponse({"status": "leaving"}, 404, {"Cache-Control": "no-store"})
     stores: db.Stores = request.state.stores
     postgres, redis, board = await asyncio.gather(
         _answers(POSTGRES, _ask_postgres),
@@ -74,6 +87,7 @@ async def healthz(request: Request) -> Response:
         status = "ok" if postgres and redis and set(notices.values()) == {"healthy"} else "degraded"
     body = {
         "status": status,
+        "release": stores.config.release,
         "checks": {"postgres": "ok" if postgres else "down", "redis": "ok" if redis else "down"},
         "services": {
             name: {
@@ -105,7 +119,7 @@ async def metrics_text(request: Request) -> Response:
         _gather(SCRAPE_REDIS, lambda: _verified(stores)),
     )
     scraped = [one for group in found for one in group]
-    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio()])
+    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio(), _resident()])
     return PlainTextResponse(
         text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
     )
@@ -244,6 +258,14 @@ async def _verified(stores: db.Stores) -> list[Scraped]:
             "found",
         ),
     ]
+
+
+def _resident() -> Scraped:
+    try:
+        found = {"": float(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")}
+    except OSError:
+        found = {}  # a system without it
+    return Scraped("holdfast_resident_bytes", "Memory of the process that answers", found)
 
 
 def _hit_ratio() -> Scraped:

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app import webhooks
 from app.errors import HoldfastError
+from app.flags import evaluation, known
 from app.flow.lanes.admission import Admission, Outcome
 
 PATH = b"/webhooks"
@@ -75,6 +76,7 @@ class ShortWay(HttpToolsProtocol):
             and not self.flow.write_paused
             and (self.cycle is None or self.cycle.response_complete)
             and "admission" in self.app_state
+            and evaluation.is_on(known.SHORT_WAY)
         )
 
     def _go_the_long_way(self) -> None:

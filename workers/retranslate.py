@@ -14,6 +14,7 @@ from typing import Any
 from app import config, db, rooms
 from app.core import reads as core_reads
 from app.errors import HoldfastError
+from app.flags import evaluation, known
 from app.flow import event
 from app.flow.bus import log as fact_log
 from app.flow.kept import bodies, packing, retranslation, runs
@@ -109,6 +110,9 @@ async def tell(number: int, pace: Pace) -> int:
         async for one in retranslation.walk(
             run.window, place, payloads.translate, core_reads.known_shops
         ):
+            if not evaluation.is_on(known.RETRANSLATION, run.window.shop):
+                tell_operator(f"the flag {known.RETRANSLATION.key} is off")
+                raise Interrupted
             began = time.monotonic()
             if one.rows or one.events or one.place.row == 0:
                 if one.events:
@@ -194,7 +198,9 @@ async def main(given: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, pace.stop.set)
     rooms.current.set(rooms.AUDIT)
-    async with db.open_stores(settings):
+    async with db.open_stores(settings) as stores:
+        await evaluation.begin(stores)
+        watching = asyncio.create_task(evaluation.watch(stores, pace.stop))
         try:
             return await _main(given, pace)
         except HoldfastError as error:
@@ -204,6 +210,8 @@ async def main(given: argparse.Namespace) -> int:
                 raise
             why = failures.reason(error)
             raise SystemExit(f"The database does not answer ({why}). {_how_to(given)}") from None
+        finally:
+            watching.cancel()
 
 
 async def _main(given: argparse.Namespace, pace: Pace) -> int:

@@ -10,6 +10,7 @@ import uvloop
 
 from app import config as settings
 from app import db, rooms
+from app.flags import evaluation
 from app.flow import event
 from app.flow.kept import packing
 from app.resilience import deadline, health, reach, watchdog
@@ -56,6 +57,8 @@ async def _run(config: settings.Config, work: Work) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with db.open_stores(config) as stores:
+        await evaluation.begin(stores)
+        watching = asyncio.ensure_future(evaluation.watch(stores, stop))
         log.info("started")
         working = asyncio.ensure_future(work(stores, stop))
         stopping = asyncio.ensure_future(stop.wait())
@@ -66,6 +69,7 @@ async def _run(config: settings.Config, work: Work) -> None:
             await asyncio.wait_for(working, STOP_SECONDS)
         except TimeoutError:
             log.warning("stopped in the middle of its work", seconds=STOP_SECONDS)
+        watching.cancel()
         log.info("stopped")
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from app import db, rooms
+from app import db, rings, rooms
 from app.db import Connection
 from app.errors import NotFoundError
 from app.flow import due_letters
@@ -131,6 +131,7 @@ async def add(
     if made is None:
         return False
     metrics.DEAD_LETTERS.labels(service).inc()
+    metrics.RING_LETTERS.labels(rings.ring_of(shop)).inc()
     log.warning(
         "set aside",
         service=service,

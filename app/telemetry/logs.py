@@ -38,7 +38,7 @@ def setup(process: str, config: Config) -> None:
         logger_factory=_Logger,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)
+    structlog.contextvars.bind_contextvars(process=process, release=config.release)
     _adopt_stdlib(shared, level)
     reports.start(process, config)
 

@@ -17,6 +17,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 
+from app import rings
+
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     # By default every increment asks the kernel for the process id, in case of a fork. Our
     # processes never fork after this import, and on the webhooks' way that question costs more than
@@ -63,6 +65,13 @@ GUARD = Counter(
     ["name", "outcome"],
 )
 DEAD_LETTERS = Counter("holdfast_dead_letters_total", "Events and webhooks set aside", ["service"])
+# a canary takes whole rings, so that letters are counted by the release that caused them
+RING_LETTERS = Counter(
+    "holdfast_ring_letters_total", "The same by the ring of their shop: 5, 25, 50, 100", ["ring"]
+)
+for _ring in rings.STEPS:  # at 0 from the start, so that the first letter is an increase
+    RING_LETTERS.labels(_ring)
+FLAG_POLLS = Counter("holdfast_flag_polls_total", "Looks at the flags: read, failed", ["outcome"])
 LIMITS = Counter(
     "holdfast_limits_total", "Limits asked: allowed, limited, failed_open", ["name", "outcome"]
 )

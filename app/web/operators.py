@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -24,6 +25,16 @@ def admit(request: Request) -> None:
     client = request.client.host if request.client else ""
     if is_forwarded or not _is_loopback(client):
         raise UnauthorizedError("Without METRICS_TOKEN, this is read on this machine only.")
+
+
+def admit_change(request: Request) -> None:
+    """The same for whoever changes something, and not for a page of another site that makes the
+    browser of somebody on this machine post a form. Raises UnauthorizedError.
+    """
+    admit(request)
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise UnauthorizedError("This is changed from its own page only.")
 
 
 def _is_loopback(host: str) -> bool:

@@ -241,7 +241,7 @@ def render(
     """
     config = visit.stores.config
     carry = views.carried(visit.request)
-    rendering = views.rendering(visit.request, config)
+    rendering = views.rendering(visit.request, config, visit.shop)
     html = views.environment.get_template(template).render(
         heading=heading,
         banners=[*banners.above(visit.board, visit.timezone, readings), *notes],

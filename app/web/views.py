@@ -9,6 +9,7 @@ import jinja2
 from starlette.requests import Request
 
 from app import config as settings
+from app.flags import evaluation, known
 from app.web import files, wording
 
 # without the first four Shopify cannot be asked for a new id token
@@ -21,12 +22,13 @@ def carried(request: Request) -> dict[str, str]:
     return {name: query[name] for name in CARRIED if name in query}
 
 
-def rendering(request: Request, config: settings.Config) -> str:
-    """In what a page is drawn: `native` where the browser has found out that Polaris does not
-    come, or there is none.
+def rendering(request: Request, config: settings.Config, shop: str) -> str:
+    """In what a page is drawn for the shop: `native` where the browser has found out that Polaris
+    does not come, or there is none.
     """
     asked = request.query_params.get("rendering", "")
-    return "native" if asked == "native" or not config.polaris_url else "polaris"
+    is_native = asked == "native" or not config.polaris_url
+    return "native" if is_native or not evaluation.is_on(known.POLARIS, shop) else "polaris"
 
 
 def link(carry: Mapping[str, str], path: str, **query: Any) -> str:

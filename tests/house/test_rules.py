@@ -186,6 +186,8 @@ WITHOUT_SHOP = {
     "webhook_bodies": "by partition of the shop and day, dropped after a week; the shops of a row "
     "stand in it, and what is redacted goes from it",
     "redis_epochs": "one row",
+    "flags": "a row a flag, whatever the shops; the few that are named stand in it",
+    "flag_changes": "what operators did",
     "redis_losses": "about Redis as a whole",
 }
 KEYS = {

@@ -10,6 +10,7 @@ import msgspec
 
 from app import db
 from app.db import Connection
+from app.flags import evaluation, known
 from app.flow import dead_letters
 from app.flow.dead_letters import Letter
 from app.flow.lanes import bodies, lane, receipts, translation
@@ -104,6 +105,8 @@ async def _may_borrow(stores: db.Stores) -> bool:
     """Whether a shop beyond its pace may have what nobody else waits for: not while a service is
     behind, for there the others would wait behind it.
     """
+    if not evaluation.is_on(known.BORROWING):
+        return False
     board = await health.board(stores.queue)
     return all(
         line.beat_at is None or (line.alive and line.lag_seconds < BORROW_LAG_SECONDS_MAX)

@@ -14,6 +14,7 @@ from asyncpg.exceptions import LockNotAvailableError
 from app import db, text
 from app.db import Connection, Row, Stores
 from app.errors import ConflictError, RefusedError
+from app.flags import evaluation, known
 from app.points.earning import terms
 from app.points.ledger import actions, balances, freezing
 from app.points.ledger.accounts import FrozenError
@@ -29,7 +30,9 @@ UNFINISHED_MAX = 3  # of one shop
 CHUNK = 5_000  # members looked through at once for whom it is
 STEP = 100  # members changed in one transaction
 SHOWN = 10
-UNFINISHED = "SELECT id FROM bulk_adjustments WHERE ended_at IS NULL ORDER BY id LIMIT 100"
+UNFINISHED = """
+SELECT id, shop FROM bulk_adjustments WHERE ended_at IS NULL ORDER BY id LIMIT 100
+"""
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bulk/' || $1::text, 0))"
 SELECT_EARLIER = """
 SELECT points, reason, filters FROM bulk_adjustments WHERE shop = $1 AND key = $2
@@ -106,11 +109,12 @@ async def shown(shop: str) -> list[BulkView]:
 
 
 async def go_on(stores: Stores | None = None) -> int:
-    """Bring each change that has not ended one step further; how many came further. Call it again
-    until it answers 0.
+    """Bring each change that has not ended one step further, but those whose shop is to stand
+    still; how many came further. Call it again until it answers 0.
     """
     async with db.connection() as conn:
-        ids = [row["id"] for row in await conn.fetch(UNFINISHED)]
+        found = await conn.fetch(UNFINISHED)
+    ids = [row["id"] for row in found if evaluation.is_on(known.MANY_CHANGED, row["shop"])]
     further = 0
     for bulk_id in ids:
         further += await _choose(bulk_id) or await _change(bulk_id, stores)

@@ -17,6 +17,7 @@ from app.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from app.flags import evaluation, known
 from app.points.members import reads
 from app.points.panels import balance
 from app.points.rewards import actions, redemption
@@ -30,6 +31,7 @@ from app.web.api import Caller, TooOftenError, read_body
 AWAY = (
     "Your points cannot be used at this moment. They are safe; please try again in a few minutes."
 )
+CLOSED = "Points cannot be used just now. They are safe; please come back a little later."
 # Far above what a person does, low enough that a loop in a browser cannot keep the database busy.
 CUSTOMER_PER_SECOND, CUSTOMER_BURST = 20.0, 40
 SHOP_PER_SECOND, SHOP_BURST = 100.0, 400
@@ -63,6 +65,8 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     """
     if caller.customer_id is None:
         raise UnauthorizedError("Please sign in to use your points.", code="sign_in")
+    if not evaluation.is_on(known.REDEEMING, caller.shop):
+        raise UnavailableError(CLOSED, code="redeeming_closed")
     stores: Stores = request.state.stores
     _same_origin(request)
     ask = _ask(await read_body(request))

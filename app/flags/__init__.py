@@ -1,0 +1,1 @@
+"""Flags: what can be given to a share of the shops, or switched off, without a new release."""

@@ -1,0 +1,121 @@
+"""The image's steps, done without a container engine: what is copied is enough for every process,
+under a user who may write nothing.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app import development
+from app.config import ROOT
+from local import processes, servers
+from ops import alive
+from tests import template
+from tests.stack import Stack
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.operate
+
+NOBODY = 10_001
+STOP_SECONDS = 20.0
+
+
+@pytest.fixture
+def image() -> Iterator[Path]:
+    """What the image has under /app, for everybody to read."""
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="hf-image-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        _copy(text, place)
+        yield place
+
+
+def _copy(text: str, place: Path) -> None:
+    for name in re.findall(r"^COPY (?!--)(\S+)", text, re.MULTILINE):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stack]:
+    """Postgres and Redis as production wants them, with no table of ours."""
+    with template.folder():
+        stack = Stack(tmp_path, EMBEDDED_APPENDFSYNC="always")
+        try:
+            stack.start("postgres", "redis")
+            yield stack
+        finally:
+            stack.stop_everything()
+
+
+def started(image: Path, process: str, stack: Stack, port: int) -> subprocess.Popen[str]:
+    """What the entry point does with this argument."""
+    secrets = development.its_secrets(stack.directory)
+    settings = {name: stack.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "PATH")}
+    return subprocess.Popen(
+        [sys.executable, "-m", process],
+        cwd=image,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        user=NOBODY if os.geteuid() == 0 else None,
+        env={
+            **settings,
+            **secrets,
+            "HOLDFAST_ENV": "production",
+            "RELEASE": "v7",
+            "PORT": str(port),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SHOPIFY_API_KEY": "a-key-of-the-test-0123456789",
+            "SHOPIFY_API_SECRET": "a-secret-of-the-test-0123456789",
+            "METRICS_TOKEN": "a-token-of-the-test-0123456789",
+        },
+    )
+
+
+def test_every_process_runs_from_what_is_copied_and_ends_when_told(
+    image: Path, stores: Stack
+) -> None:
+    port = servers.free_port()
+    release = started(image, "workers.release", stores, port)
+    said, _ = release.communicate(timeout=120)
+    assert release.returncode == 0, said
+    names = [name for name in processes.app_commands() if name != "release"]
+    running = {name: started(image, f"workers.{name}", stores, port) for name in names}
+    try:
+        wait_for("web is alive", lambda: alive.main("workers.web", str(port)) == 0, 60)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            wait_for(
+                "all beat",
+                lambda: (
+                    {one["status"] for one in client.get("/healthz").json()["services"].values()}
+                    == {"healthy"}
+                ),
+                60,
+            )
+            assert client.get("/healthz").json()["release"] == "v7"
+            assert client.get("/metrics").status_code == 401
+            assert client.get("/static/app.css").status_code == 200
+    finally:
+        began = time.monotonic()
+        for process in running.values():
+            process.terminate()
+        ended = {name: process.wait(STOP_SECONDS) for name, process in running.items()}
+        seconds = time.monotonic() - began
+        lines = {name: process.stdout.read() for name, process in running.items() if process.stdout}
+        for process in running.values():
+            if process.stdout:
+                process.stdout.close()
+    print(f"all ended {seconds:.1f} s after SIGTERM")
+    assert set(ended.values()) == {0}, ended
+    assert all('"release":"v7"' in one for one in lines.values() if one), "each line names it"

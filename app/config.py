@@ -53,8 +53,13 @@ class Config:
     drain_batch: int
     consumer_batch: int
     webhooks_kept_days: int  # as they came, so that they can be translated again
+    release: str  # what runs here, as signals name it
+    otlp_endpoint: str  # of the collector of traces; none are made without
+    traces_share: float  # of all traces is recorded; errors always
     sentry_dsn: str = field(repr=False)
     posthog_api_key: str = field(repr=False)
+    posthog_host: str
+    posthog_opt_out: frozenset[str]  # shops nothing is told of; "all" of them
     metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
@@ -94,6 +99,15 @@ class _Reader:
             value = type(default)(0)
         if value <= 0:
             self.wrong.append(f"{name} must be a number above 0")
+        return value
+
+    def share(self, name: str, default: float) -> float:
+        try:
+            value = float(self.env.get(name) or default)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            self.wrong.append(f"{name} must be a share from 0 to 1")
         return value
 
     def refuse(self) -> None:
@@ -238,8 +252,13 @@ def load(environ: dict[str, str] | None = None) -> Config:
         drain_batch=number("DRAIN_BATCH", 1000),
         consumer_batch=number("CONSUMER_BATCH", 1000),
         webhooks_kept_days=number("WEBHOOKS_KEPT_DAYS", 7),
+        release=env.get("HOLDFAST_RELEASE", "") or "development",
+        otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        traces_share=reader.share("OTEL_TRACES_SAMPLER_ARG", 0.05),
         sentry_dsn=env.get("SENTRY_DSN", ""),
         posthog_api_key=env.get("POSTHOG_API_KEY", ""),
+        posthog_host=env.get("POSTHOG_HOST", "") or "https://us.i.posthog.com",
+        posthog_opt_out=frozenset(_split(env.get("POSTHOG_OPT_OUT", ""))),
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import httpx
-import structlog
 
 from app import db, rooms
 from app.config import Config
@@ -20,7 +19,7 @@ from app.resilience.guard import Resource, guard
 from app.resilience.memory import Memory
 from app.shopify.tokens import InvalidSubjectError
 from app.shopify.verify import Staff
-from app.telemetry import logs
+from app.telemetry import logs, traces
 
 ROWS = Resource("shop rows", room=rooms.ADMIN, by_shop=True)
 # the page waits for it, and opens without it afterwards
@@ -117,7 +116,7 @@ async def _describe(shop: str, details: dict[str, Any]) -> None:
         "timezone": details["ianaTimezone"],
         "name": details["name"] or shop,
     }
-    trace = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    trace = traces.carrier()
     async with db.transaction() as connection:
         if await connection.fetchval(
             DESCRIBE, shop, told["name"], told["currency"], told["timezone"]

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import structlog
 from arq.connections import ArqRedis
 
 from app import db
 from app.config import Config
 from app.errors import HoldfastError
+from app.telemetry import traces
 
 # arq forgets a payload after 24 h by default: a service down over a weekend would lose its queue
 EXPIRES_EXTRA_MILLISECONDS = 7 * 24 * 3600 * 1000
@@ -102,16 +102,15 @@ async def enqueue(
     at `defer_until`.
 
     `job_id` is made unique within the queue (arq's own ids span all queues); False when that job
-    already waits or runs. The request id of the caller goes along and is bound to the job's log
-    lines. Raises redis errors.
+    already waits or runs. The request id of the caller, or its trace, goes along and is bound to
+    the job's log lines. Raises redis errors.
     """
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     job = await pool.enqueue_job(
         function,
         *args,
         _job_id=f"{queue}:{job_id}" if job_id else None,
         _queue_name=queue,
         _defer_until=defer_until.astimezone(UTC) if defer_until else None,
-        request_id=request_id,
+        request_id=traces.carrier(),
     )
     return job is not None

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from app.db import Connection
 from app.flow import dead_letters
 from app.flow import event as envelope
@@ -12,7 +10,7 @@ from app.flow.bus.interface import Entry, Head, Place
 from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, BadSignatureError, Event
 from app.resilience import failures
-from app.telemetry import logs, metrics
+from app.telemetry import logs, metrics, traces
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 # a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
@@ -89,7 +87,8 @@ async def set_event_aside(
     connection: Connection, service: str, error: Exception, outcome: Outcome, event: Event
 ) -> None:
     """Keep an event that failed as a dead letter, with a line that says why."""
-    with structlog.contextvars.bound_contextvars(request_id=event.trace, event_id=event.id):
+    traces.failed(f"{service} {event.topic}", event.trace, error)
+    with traces.bound(event.trace, event_id=event.id):
         if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
             log.warning("event failed", service=service, topic=event.topic, exc_info=error)
         await set_aside(

@@ -15,7 +15,7 @@ from app.flow.bus.interface import Bus, Entry, Place
 from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, Event
 from app.resilience import deadline, failures
-from app.telemetry import logs, metrics
+from app.telemetry import logs, metrics, traces
 
 SETBACKS_MAX = 10
 # A small batch costs several times as much a fact as a large one: after one, a moment lets more
@@ -195,7 +195,7 @@ class Consumer:
 
     async def _take(self, until: Sequence[Place], handle: HandleInto) -> int:
         """Read up to `until` and settle it in one transaction; how many entries that were."""
-        with fact_log.noting() as written:
+        with fact_log.noting() as written, traces.batch(self.service), traces.span("transaction"):
             async with db.transaction() as connection:
                 entries = await self.bus.read(connection, self.service, list(self.topics), until)
                 if not entries:
@@ -214,6 +214,7 @@ class Consumer:
             if entry.body:
                 events += await self._open(connection, entry, outcome)
         if events:
+            traces.gather(event.trace for event in events)
             await handle(connection, events, outcome)
         reached = {entry.place.part: entry.place for entry in entries}
         await places.move(connection, self.service, list(reached.values()))
@@ -296,4 +297,6 @@ class Consumer:
     async def handle_letter(self, connection: Connection, letter: Letter) -> AfterCommit | None:
         """Another try of what was set aside: one event, or an entry that was badly signed."""
         events = batches.events_of(letter, self.topics, self.secrets)
-        return await self.handle(connection, events) if events else None
+        with traces.batch(f"{self.service} again"):
+            traces.gather(event.trace for event in events)
+            return await self.handle(connection, events) if events else None

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import msgspec
-import structlog
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from starlette.requests import Request
 from tortoise.exceptions import BaseORMException
@@ -24,7 +23,7 @@ from app.points.views import Balance, RedemptionView
 from app.resilience import limits
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.reading import Reading, live
-from app.telemetry import logs
+from app.telemetry import logs, traces
 from app.web.api import Caller, TooOftenError, read_body
 
 AWAY = (
@@ -126,12 +125,16 @@ async def _take(stores: Stores, shop: str, customer_id: str) -> None:
 
 
 async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> RedemptionView:
-    request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
     try:
         return await guard(
             HOLDS,
             lambda: actions.redeem(
-                shop, customer_id, ask.reward_id, ask.idempotency_key, request_id, stores
+                shop,
+                customer_id,
+                ask.reward_id,
+                ask.idempotency_key,
+                traces.carrier(),
+                stores,
             ),
             subject=customer_id,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from app import development
+from app import development, secret_files
 from app.development import TOKEN_KEY_BYTES
 
 N = TypeVar("N", int, float)
@@ -69,6 +69,14 @@ class Config:
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    def take_secrets(self, fresh: "Config") -> list[str]:
+        """Go on with the secrets of `fresh`, which everybody who holds this sees; what changed."""
+        names = ("api_secrets", "event_secrets", "token_keys", "metrics_token")
+        changed = [one for one in names if getattr(self, one) != getattr(fresh, one)]
+        for name in changed:
+            object.__setattr__(self, name, getattr(fresh, name))  # frozen for everybody else
+        return changed
 
 
 def _split(value: str) -> tuple[str, ...]:
@@ -192,7 +200,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     every setting that cannot be read; development fills the gaps with the defaults of the stand-in
     store.
     """
-    env = dict(os.environ if environ is None else environ)
+    env, unread = secret_files.resolved(os.environ if environ is None else environ)
     environment = env.get("HOLDFAST_ENV") or "development"
     if environment not in {"development", "production"}:
         # a misspelt production would run with the secrets of development
@@ -201,6 +209,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         )
     production = environment == "production"
     reader = _Reader(env, production)
+    reader.wrong += unread
     need, number = reader.need, reader.number
     made = (
         {}

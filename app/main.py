@@ -16,12 +16,11 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
-from app import db, operations, webhooks
+from app import db, operations, rotation, webhooks
 from app.admin import health as health_page
 from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
-from app.flow import event
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import backlog, durability
 from app.flow.lanes.admission import Admission
@@ -83,13 +82,14 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
     """Open what the process needs (nothing has to answer yet), beat while it lives, close it in
     reverse.
     """
-    event.use_secrets(config.event_secrets)
+    rotation.use(config)
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
         opened.enter_context(watchdog.watching())
         until_the_end = asyncio.Event()
-        for lasting in (_beat(stores), reach.watch(until_the_end), _look_at_redis(stores)):
+        lasting_ones = (_beat(stores), reach.watch(until_the_end), _look_at_redis(stores))
+        for lasting in (*lasting_ones, rotation.watch(config)):
             opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)
 

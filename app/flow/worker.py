@@ -67,7 +67,7 @@ def worker_settings(
     `ctx` is what each job gets as its first argument. A job that raises is tried again after 1, 4,
     16 ... seconds, five times in all, unless its error is `permanent`; it is logged either way.
     """
-    dump, load = jobs.codec(config.event_secrets)
+    dump, load = jobs.codec(lambda: config.event_secrets)
     return {
         "queue_name": queue,
         "functions": [_retried(function) for function in functions],

@@ -132,6 +132,11 @@ async def set_aside(
         outcome.set_aside += 1
 
 
+def verify(entry: Entry, secrets: Sequence[str]) -> None:
+    """Raises BadSignatureError for an entry that nobody who knows one of `secrets` signed."""
+    envelope.verify(entry.name, entry.signed_at, entry.body, entry.signature, secrets)
+
+
 def events_of(letter: Letter, topics: Collection[str], secrets: Sequence[str]) -> list[Event]:
     """The events of what was set aside: one, or those of an entry that was badly signed. Raises
     BadEventError while it still is.
@@ -142,4 +147,6 @@ def events_of(letter: Letter, topics: Collection[str], secrets: Sequence[str]) -
         found = [envelope.upcast(event) for event in envelope.unpack(letter.payload)]
     else:
         found = [envelope.decode(letter.payload)]
-    return [event for event in found if event.topic in topics]
+    events = [event for event in found if event.topic in topics]
+    traces.gather(event.trace for event in events)
+    return events

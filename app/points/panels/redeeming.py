@@ -1,6 +1,6 @@
 """A shopper spends points: held at once, the code within the shopper's patience or soon after."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
@@ -23,7 +23,7 @@ from app.points.views import Balance, RedemptionView
 from app.resilience import limits
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.reading import Reading, live
-from app.telemetry import logs, traces
+from app.telemetry import logs, product, traces
 from app.web.api import Caller, TooOftenError, read_body
 
 AWAY = (
@@ -72,6 +72,9 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     body["points"] = points(await _balance_after(stores, caller.shop, caller.customer_id))
     if view.state == "released":
         return RefusedError.status, {"error": {"code": "refused", "message": view.message}, **body}
+    if held.state == "held":  # not when it is only asked for again
+        state: Literal["held", "captured"] = "held" if view.state == "held" else "captured"
+        product.track(product.RewardRedeemed(view.points, state), caller.shop, stores.config)
     return (202 if view.state == "held" else 200), body
 
 

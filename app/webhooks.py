@@ -24,7 +24,7 @@ from app.flow.lanes.admission import Admission, Outcome
 from app.flow.lanes.lane import LaneItem
 from app.shopify.verify import webhook_hmac_ok
 from app.telemetry import logs, metrics, traces
-from app.telemetry.spans import Span
+from app.telemetry.spans import Span, is_failure
 from app.web import inbound
 from app.web.middleware import CLOSE, SAFETY, sane_id
 
@@ -142,9 +142,11 @@ def counted(outcome: Outcome, began: float, span: Span | None = None) -> None:
 def refusal(error: BaseException, request_id: bytes, span: Span | None = None) -> JSONResponse:
     """The answer to a webhook that was not taken, which is logged and counted with it."""
     if span is None:
-        traces.failed("POST /webhooks", request_id.decode(), error, "server")
+        if is_failure(error):
+            traces.failed("POST /webhooks", request_id.decode(), error, "server")
     else:
-        span.__exit__(type(error), error, None)
+        span.attributes["http.response.status_code"] = getattr(error, "status", 500)
+        span.end(error)
     if not isinstance(error, HoldfastError):
         log.error("webhook failed", exc_info=error, request_id=request_id.decode())
         error = HoldfastError("Something went wrong on our side.")

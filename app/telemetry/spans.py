@@ -88,9 +88,11 @@ class Span:
         if status >= SERVER_ERROR and not self.error:
             self.fail(f"status {status}")
 
-    def end(self) -> None:
-        """It is over; handed on when somebody wants to know."""
+    def end(self, error: BaseException | None = None) -> None:
+        """It is over, by an error or not; handed on when somebody wants to know."""
         self.ended_ns = time.time_ns()
+        if error is not None and is_failure(error):
+            self.fail(error)
         parent = self.parent
         # of a batch it shows only meanwhile whether one of its members is recorded
         wanted = self.context.is_sampled or (parent is not None and parent.context.is_sampled)
@@ -107,11 +109,9 @@ class Span:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        if error is not None and is_failure(error):
-            self.fail(error)
         if self.token is not None:
             current.reset(self.token)
-        self.end()
+        self.end(error)
 
 
 class Batch(Span):

@@ -127,8 +127,8 @@ def resumed(
 
 
 def failed(name: str, carrier: str, error: BaseException, kind: Kind = "consumer") -> None:
-    """An error of something that had no span, because nobody recorded it."""
-    if spans.recorder is not None and spans.is_failure(error):
+    """An error that counts, of something that had no span because nobody recorded it."""
+    if spans.recorder is not None:
         found = Span(name, kind, carriers.read(carrier))
         found.fail(error)
         found.end()

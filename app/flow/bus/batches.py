@@ -87,7 +87,8 @@ async def set_event_aside(
     connection: Connection, service: str, error: Exception, outcome: Outcome, event: Event
 ) -> None:
     """Keep an event that failed as a dead letter, with a line that says why."""
-    traces.failed(f"{service} {event.topic}", event.trace, error)
+    if not dead_letters.is_waiting(error):
+        traces.failed(f"{service} {event.topic}", event.trace, error)
     with traces.bound(event.trace, event_id=event.id):
         if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
             log.warning("event failed", service=service, topic=event.topic, exc_info=error)

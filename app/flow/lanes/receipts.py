@@ -102,6 +102,8 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
     await redaction.ask(connection, [one.item for one in fresh if one.facts])
     for translation in fresh:
         if translation.error is not None:
+            if not dead_letters.is_waiting(translation.error):
+                traces.failed("set aside", translation.item.request_id, translation.error)
             await dead_letters.add(
                 connection,
                 translation.error,

@@ -19,20 +19,20 @@ class ProductEvent(msgspec.Struct, frozen=True):
     event: ClassVar[str]
 
 
-class AppInstalled(ProductEvent):
+class AppInstalled(ProductEvent, frozen=True):
     """A merchant opened the app for the first time, or again after having removed it."""
 
     event = "app_installed"
 
 
-class ProgramPublished(ProductEvent):
-    """A merchant started the programme, paused it, or let it go on."""
+class ProgramPublished(ProductEvent, frozen=True):
+    """A merchant started the programme or let it go on, or paused it."""
 
     event = "program_published"
-    state: Literal["live", "paused", "draft"]
+    state: Literal["live", "paused"]
 
 
-class RewardSaved(ProductEvent):
+class RewardSaved(ProductEvent, frozen=True):
     """A merchant made a reward, or changed one."""
 
     event = "reward_saved"
@@ -40,14 +40,14 @@ class RewardSaved(ProductEvent):
     is_new: bool
 
 
-class CheckoutOpened(ProductEvent):
+class CheckoutOpened(ProductEvent, frozen=True):
     """A checkout or account page with our extension asked what its shopper has."""
 
     event = "checkout_opened"
     is_signed_in: bool
 
 
-class RewardRedeemed(ProductEvent):
+class RewardRedeemed(ProductEvent, frozen=True):
     """A shopper turned points into a code; `state` is how far that came at once."""
 
     event = "reward_redeemed"

@@ -54,9 +54,10 @@ async def take(request: Request, shop: str, place: Place) -> Outcome:
     frames = _frames(told.stack)
     if not frames:
         return _counted(place, "foreign")  # of the theme, or of another app
-    asking = (("browser_errors_shop", shop, SHOP_PER_SECOND, SHOP_BURST),)
-    asking += (("browser_errors", _whose(request), ADDRESS_PER_SECOND, ADDRESS_BURST),)
-    for name, subject, rate, burst in asking:
+    for name, subject, rate, burst in (
+        ("browser_errors_address", _whose(request), ADDRESS_PER_SECOND, ADDRESS_BURST),
+        ("browser_errors_shop", shop, SHOP_PER_SECOND, SHOP_BURST),
+    ):
         allowed = await limits.take(cache, name, subject, rate_per_second=rate, burst=burst)
         if not allowed.is_allowed:
             metrics.BROWSER_ERRORS.labels(place, "limited").inc()

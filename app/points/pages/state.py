@@ -33,7 +33,7 @@ async def change(visit: Visit) -> tuple[int, str]:
         form, lambda: earning.set_state(visit.shop, state, visit.staff.user_id)
     )
     if status == forms.SAVED:
-        told = product.ProgramPublished(state)
+        told = product.ProgramPublished("live" if state == "live" else "paused")
         product.track(told, visit.shop, visit.stores.config)
     return status, form.problems.get("", SAID.get(state, "Saved"))
 

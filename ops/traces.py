@@ -46,7 +46,7 @@ def read(body: bytes) -> list[Seen]:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     try:
-        request = ExportTraceServiceRequest.FromString(body)
+        request = ExportTraceServiceRequest.FromString(body)  # type: ignore[no-untyped-call]
     except DecodeError as error:
         raise ValueError(f"Not OTLP: {error}") from error
     found = []

@@ -1,5 +1,5 @@
-"""Product events: every one there is, by its name and what it tells. None tells of a person, and a
-shop stands under a name that only we can make again.
+"""Product events: every one there is, by its name and what it tells; none tells of a person, and a
+shop stands under a name made with a key.
 """
 
 import hmac

@@ -23,7 +23,7 @@ from app.telemetry import logs, metrics, product, reports, traces
 configured = config.load()
 logs.setup('points', configured)
 def work():
-    with traces.request('{TRACE}') as span, traces.bound('{TRACE}', shop='{ALICE}'):
+    with traces.resumed('request', '{TRACE}', 'server'), traces.bound('{TRACE}', shop='{ALICE}'):
         with traces.span('inner'):
             pass
         try:
@@ -145,6 +145,7 @@ def test_services_that_are_away_delay_nothing_and_what_they_miss_is_counted() ->
     assert {"traces", "sentry", "posthog"} <= set(lost(lines))
 
 
+@pytest.mark.long
 def test_services_that_are_slow_cost_the_caller_nothing() -> None:
     with receiving() as slow:
         slow.delay_seconds = 20.0
@@ -162,13 +163,14 @@ def test_services_that_are_slow_cost_the_caller_nothing() -> None:
     assert took(lines)[1] < 8
 
 
+@pytest.mark.long
 def test_a_full_queue_drops_spans_and_counts_them() -> None:
     with receiving() as slow:
         slow.delay_seconds = 20.0
         began = time.monotonic()
         lines = run(
             EVERYTHING
-            + "for _ in range(6000):\n    with traces.request('') as span: pass\n"
+            + "for _ in range(6000):\n    with traces.resumed('job', ''): pass\n"
             + "print(metrics.render().decode())\nlogs.flush()\n"
             + "import os; os._exit(0)",
             OTEL_EXPORTER_OTLP_ENDPOINT=slow.url,

@@ -8,10 +8,11 @@
 
   const tell = ({ error, reason = error }) => {
     const { name: kind = "Error", message = "", stack = "" } = reason || {};
-    if (!stack.includes(OURS) || told.size >= MOST || told.has(stack)) return;
-    told.add(stack);
+    const place = stack.split("\n", 2).join(); // whoever called it from there
+    if (!stack.includes(OURS) || told.size >= MOST || told.has(place)) return;
+    told.add(place);
     const body = JSON.stringify({ kind: kind.slice(0, 100), message: message.slice(0, 500), stack: stack.slice(0, 4000) });
-    fetch("/errors", { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => told.delete(stack));
+    fetch("/errors", { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => told.delete(place));
   };
   addEventListener("error", tell);
   addEventListener("unhandledrejection", tell);

@@ -17,8 +17,9 @@ const agreed = () => new Promise((answer) => {
 export async function tell(error) {
   const { proxy } = document.querySelector("holdfast-widget") || {};
   const { name: kind = "Error", message = "", stack = "" } = error;
-  if (!proxy || !isChosen || told.size >= MOST || told.has(stack)) return;
-  told.add(stack);
+  const place = stack.split("\n", 2).join(); // whoever called it from there
+  if (!proxy || !isChosen || told.size >= MOST || told.has(place)) return;
+  told.add(place);
   if (!(await agreed())) return;
   const body = JSON.stringify({ kind: kind.slice(0, 100), message: message.slice(0, 500), stack: stack.slice(0, 4000) });
   await fetch(`${proxy}/errors`, { method: "POST", headers: { "Content-Type": "application/json" }, keepalive: true, body });

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from app import development
+from app import development, secret_files
 from app.development import TOKEN_KEY_BYTES
 
 N = TypeVar("N", int, float)
@@ -56,8 +56,12 @@ class Config:
     drain_batch: int
     consumer_batch: int
     webhooks_kept_days: int  # as they came, so that they can be translated again
+    otlp_endpoint: str  # of the collector of traces; none are made without
+    traces_share: float  # of all traces is recorded; errors always
     sentry_dsn: str = field(repr=False)
     posthog_api_key: str = field(repr=False)
+    posthog_host: str
+    posthog_opt_out: frozenset[str]  # shops nothing is told of; "all" of them
     metrics_token: str = field(repr=False)
     log_level: str
     process_slot: str  # tells processes of the same kind apart, the same after a restart
@@ -71,6 +75,14 @@ class Config:
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    def take_secrets(self, fresh: "Config") -> list[str]:
+        """Go on with the secrets of `fresh`, which everybody who holds this sees; what changed."""
+        names = ("api_secrets", "event_secrets", "token_keys", "metrics_token")
+        changed = [one for one in names if getattr(self, one) != getattr(fresh, one)]
+        for name in changed:
+            object.__setattr__(self, name, getattr(fresh, name))  # frozen for everybody else
+        return changed
 
 
 def _split(value: str) -> tuple[str, ...]:
@@ -101,6 +113,15 @@ class _Reader:
             value = type(default)(0)
         if value <= 0:
             self.wrong.append(f"{name} must be a number above 0")
+        return value
+
+    def share(self, name: str, default: float) -> float:
+        try:
+            value = float(self.env.get(name) or default)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            self.wrong.append(f"{name} must be a share from 0 to 1")
         return value
 
     def refuse(self) -> None:
@@ -187,7 +208,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     every setting that cannot be read; development fills the gaps with the defaults of the stand-in
     store.
     """
-    env = dict(os.environ if environ is None else environ)
+    env, unread = secret_files.resolved(os.environ if environ is None else environ)
     environment = env.get("HOLDFAST_ENV") or "development"
     if environment not in {"development", "production"}:
         # a misspelt production would run with the secrets of development
@@ -196,6 +217,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         )
     production = environment == "production"
     reader = _Reader(env, production)
+    reader.wrong += unread
     need, number = reader.need, reader.number
     made = (
         {}
@@ -247,8 +269,12 @@ def load(environ: dict[str, str] | None = None) -> Config:
         drain_batch=number("DRAIN_BATCH", 1000),
         consumer_batch=number("CONSUMER_BATCH", 1000),
         webhooks_kept_days=number("WEBHOOKS_KEPT_DAYS", 7),
+        otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        traces_share=reader.share("OTEL_TRACES_SAMPLER_ARG", 0.05),
         sentry_dsn=env.get("SENTRY_DSN", ""),
         posthog_api_key=env.get("POSTHOG_API_KEY", ""),
+        posthog_host=env.get("POSTHOG_HOST", "") or "https://us.i.posthog.com",
+        posthog_opt_out=frozenset(_split(env.get("POSTHOG_OPT_OUT", ""))),
         metrics_token=env.get("METRICS_TOKEN", ""),
         log_level=env.get("LOG_LEVEL", "INFO"),
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",

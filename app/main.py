@@ -16,14 +16,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
-from app import db, operations, webhooks
+from app import db, operations, rotation, webhooks
 from app.admin import flags as flags_page
 from app.admin import health as health_page
 from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
 from app.flags import evaluation
-from app.flow import event
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import backlog, durability
 from app.flow.lanes.admission import Admission
@@ -86,7 +85,7 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
     """Open what the process needs (nothing has to answer yet), beat while it lives, close it in
     reverse.
     """
-    event.use_secrets(config.event_secrets)
+    rotation.use(config)
     async with AsyncExitStack() as opened:
         stores = await opened.enter_async_context(db.open_stores(config))
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
@@ -98,6 +97,7 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
             reach.watch(until_the_end),
             _look_at_redis(stores),
             evaluation.watch(stores, until_the_end),
+            rotation.watch(config),
         ):
             opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)

@@ -13,6 +13,8 @@ from app import webhooks
 from app.errors import HoldfastError
 from app.flags import evaluation, known
 from app.flow.lanes.admission import Admission, Outcome
+from app.telemetry import traces
+from app.telemetry.spans import Span
 
 PATH = b"/webhooks"
 
@@ -22,10 +24,20 @@ class Delivery:
     is how pipelined requests wait their turn and a graceful stop waits for the answer.
     """
 
-    __slots__ = ("began", "disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = (
+        "began",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "response_complete",
+        "span",
+    )
 
-    def __init__(self, message_event: asyncio.Event, *, keep_alive: bool) -> None:
+    def __init__(
+        self, message_event: asyncio.Event, span: Span | None, *, keep_alive: bool
+    ) -> None:
         self.began = time.perf_counter()
+        self.span = span
         self.message_event = message_event  # of a hung-up connection; nobody waits for it here
         self.keep_alive = keep_alive
         self.disconnected = False
@@ -91,9 +103,11 @@ class ShortWay(HttpToolsProtocol):
         """Begin to store the webhook; False when it is to be refused."""
         admission: Admission = self.app_state["admission"]
         request_id = webhooks.id_of(self.headers)
-        delivery: Any = Delivery(self.nobody, keep_alive=self.parser.should_keep_alive())
+        span = traces.delivery(self.headers, request_id)
+        delivery: Any = Delivery(self.nobody, span, keep_alive=self.parser.should_keep_alive())
+        carrier = webhooks.carried(request_id, span)
         try:
-            item = webhooks.proven(self.headers, body, admission.stores.config, request_id)
+            item = webhooks.proven(self.headers, body, admission.stores.config, carrier)
         except HoldfastError:
             return False
         self.pieces, self.cycle = None, delivery
@@ -107,11 +121,11 @@ class ShortWay(HttpToolsProtocol):
             return
         error = answer.exception()
         if error is None:
-            webhooks.counted(answer.result(), delivery.began)
+            webhooks.counted(answer.result(), delivery.began, delivery.span)
             content = b"content-length: 0\r\nx-request-id: " + request_id + b"\r\n\r\n"
             status = 200
         else:
-            refused = webhooks.refusal(error, request_id)
+            refused = webhooks.refusal(error, request_id, delivery.span)
             content, status = _content(refused), refused.status_code
         if delivery.disconnected:
             return

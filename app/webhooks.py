@@ -23,7 +23,8 @@ from app.errors import (
 from app.flow.lanes.admission import Admission, Outcome
 from app.flow.lanes.lane import LaneItem
 from app.shopify.verify import webhook_hmac_ok
-from app.telemetry import logs, metrics
+from app.telemetry import logs, metrics, traces
+from app.telemetry.spans import Span, is_failure
 from app.web import inbound
 from app.web.middleware import CLOSE, SAFETY, sane_id
 
@@ -85,14 +86,15 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     began = time.perf_counter()
     headers: Headers = scope["headers"]
     request_id = id_of(headers)
+    span = traces.delivery(headers, request_id)
     try:
-        outcome = await _take(scope, headers, receive, request_id)
+        outcome = await _take(scope, headers, receive, carried(request_id, span))
     except ClientDisconnect:
         return
     except Exception as error:  # noqa: BLE001 - logged there, and answered
-        await refusal(error, request_id)(scope, receive, send)
+        await refusal(error, request_id, span)(scope, receive, send)
     else:
-        counted(outcome, began)
+        counted(outcome, began, span)
         answer = [(b"content-length", b"0"), (b"x-request-id", request_id)]
         await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": b""})
@@ -105,7 +107,12 @@ def id_of(headers: Headers) -> bytes:
     return sane_id(next((value for name, value in headers if name == b"x-request-id"), b""))
 
 
-def proven(headers: Headers, body: bytes, config: Config, request_id: bytes) -> LaneItem:
+def carried(request_id: bytes, span: Span | None) -> bytes:
+    """What goes along with a webhook: its request's id, and its trace where that is recorded."""
+    return request_id if span is None else span.carrier.encode()
+
+
+def proven(headers: Headers, body: bytes, config: Config, carrier: bytes) -> LaneItem:
     """The webhook as its lane keeps it. Only the body is signed, so what the headers say is checked
     for its form. Raises BadInputError, UnauthorizedError, and ElsewhereError for another cell's.
     """
@@ -117,19 +124,29 @@ def proven(headers: Headers, body: bytes, config: Config, request_id: bytes) -> 
         raise BadInputError("The header X-Shopify-Hmac-Sha256 is missing.")
     if not webhook_hmac_ok(body, digest.decode("latin-1"), config.api_secrets):
         raise UnauthorizedError("The webhook's digest does not match its body.")
-    item = _item(found, body, request_id.decode())
+    item = _item(found, body, carrier.decode())
     cells.refuse_others(item.shop, config)
     return item
 
 
-def counted(outcome: Outcome, began: float) -> None:
+def counted(outcome: Outcome, began: float, span: Span | None = None) -> None:
     """Count a webhook that was taken; `began` is when its request was here (perf_counter)."""
     _outcomes[outcome].inc()
     _seconds.observe(time.perf_counter() - began)
+    if span is not None:
+        span.attributes |= {"http.route": "/webhooks", "http.response.status_code": 200}
+        span.attributes["holdfast.outcome"] = outcome
+        span.end()
 
 
-def refusal(error: BaseException, request_id: bytes) -> JSONResponse:
+def refusal(error: BaseException, request_id: bytes, span: Span | None = None) -> JSONResponse:
     """The answer to a webhook that was not taken, which is logged and counted with it."""
+    if span is None:
+        if is_failure(error):
+            traces.failed("POST /webhooks", request_id.decode(), error, "server")
+    else:
+        span.attributes["http.response.status_code"] = getattr(error, "status", 500)
+        span.end(error)
     if not isinstance(error, HoldfastError):
         log.error("webhook failed", exc_info=error, request_id=request_id.decode())
         error = HoldfastError("Something went wrong on our side.")
@@ -154,14 +171,14 @@ def refusal(error: BaseException, request_id: bytes) -> JSONResponse:
     )
 
 
-async def _take(scope: Scope, headers: Headers, receive: Receive, request_id: bytes) -> Outcome:
+async def _take(scope: Scope, headers: Headers, receive: Receive, carrier: bytes) -> Outcome:
     if scope["method"] != "POST":
         raise MethodError("Webhooks are delivered by POST.")
     admission: Admission = scope["state"]["admission"]
     arriving = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
     try:
         body = await _body(arriving, receive, headers)
-        item = proven(headers, body, admission.stores.config, request_id)
+        item = proven(headers, body, admission.stores.config, carrier)
     finally:
         if arriving.charged:
             arriving.leave()
@@ -190,7 +207,7 @@ async def _body(arriving: inbound.Body, receive: Receive, headers: Headers) -> b
     return b"".join(parts)
 
 
-def _item(headers: dict[bytes, bytes], body: bytes, request_id: str) -> LaneItem:
+def _item(headers: dict[bytes, bytes], body: bytes, carrier: str) -> LaneItem:
     return LaneItem(
         received_ms=int(time.time() * 1000),
         shop=_required(headers, b"X-Shopify-Shop-Domain", SHOP, lower=True),
@@ -199,7 +216,7 @@ def _item(headers: dict[bytes, bytes], body: bytes, request_id: str) -> LaneItem
         api_version=_optional(headers, b"x-shopify-api-version"),
         triggered_at=_optional(headers, b"x-shopify-triggered-at"),
         event_id=_optional(headers, b"x-shopify-event-id"),
-        request_id=request_id,
+        request_id=carrier,
         body=body,
     )
 

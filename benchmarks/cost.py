@@ -27,6 +27,22 @@ def cost(count: int, rounds: int) -> list[Row]:
     return _table("one process of each", ROAD, count, rounds)
 
 
+def cost_of_tracing(count: int, rounds: int) -> list[Row]:
+    """Without traces, then with one of twenty recorded, in turns; the collector answers at once."""
+    found: dict[str, list[dict[str, float]]] = {"no traces": [], "5 % of traces recorded": []}
+    with sides.empty_server() as port:
+        recorded = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_TRACES_SAMPLER_ARG": "0.05",
+        }
+        for number in range(rounds):
+            for what, settings in zip(found, ({}, recorded), strict=True):
+                with sides.holdfast(*ROAD, **sides.LIFTED, **settings) as stack:
+                    first_id = 5 * 10**9 + number * count
+                    found[what].append(_measure(stack, ("web",), count, first_id, sides.SHOPS))
+    return [row for what, of_one in found.items() for row in _rows(what, of_one)]
+
+
 def cost_of_two(count: int, rounds: int) -> list[Row]:
     """Two processes of web, ingest and points share the work."""
     return _table("two of web, ingest and points", TWICE, count, rounds)

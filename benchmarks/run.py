@@ -1,13 +1,9 @@
 """`make bench`: every figure of the README, both sides in one run, as a table with ratios."""
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 
 from benchmarks import cost, latency, sides
-from local import servers
 
 CONNECTIONS = 128
 
@@ -51,17 +47,8 @@ def ingest_against_empty(count: int, rounds: int) -> list[tuple[str, str, str]]:
         }
         with sides.holdfast("web", appendfsync="no", **sides.LIFTED) as stack:
             ours.append(sides.load({**job, "port": stack.ports["web"]})["per_second"])
-        port = servers.free_port()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.empty"], env={**os.environ, "PORT": str(port)}
-        )
-        try:
-            while not servers.is_listening(port):
-                pass
+        with sides.empty_server() as port:
             empty.append(sides.load({**job, "port": port})["per_second"])
-        finally:
-            server.terminate()
-            server.wait()
     return [row("Ingest, fsync off", ours, "empty handler, same server", empty, "/s")]
 
 
@@ -109,6 +96,7 @@ MEASUREMENTS = {
     "sustained": sustained,
     "cost": cost.cost,
     "cost2": cost.cost_of_two,
+    "tracing": cost.cost_of_tracing,
     "shops": cost.cost_by_shops,
     "cost10m": cost.cost_of_growth,
     "retranslation": cost.retranslation,

@@ -148,6 +148,22 @@ def peer(*, workers: bool) -> Iterator[dict[str, Any]]:
             stack.stop_everything()
 
 
+@contextmanager
+def empty_server() -> Iterator[int]:
+    """The same HTTP server with an empty handler, by its port."""
+    port = servers.free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.empty"], env={**os.environ, "PORT": str(port)}
+    )
+    try:
+        while not servers.is_listening(port):
+            pass
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def install_peer() -> None:
     if not (PEER / "node_modules").exists():
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=PEER, check=True)

@@ -27,6 +27,7 @@ from local import processes, servers
 from tests import template
 from tests.browser.chromium import ARGUMENTS, executable
 from tests.living import living
+from tests.receiver import Receiver, receiving
 from tests.stack import Stack
 from tests.template import wait_for_port
 
@@ -222,11 +223,19 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def collector() -> Iterator[Receiver]:
+    """What the processes of `stack` send their traces to."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(collector: Receiver) -> Iterator[Stack]:
     """Every process of Holdfast, with a stand-in store: started once, for tests of the whole
-    road.
+    road. Recorded is the trace of whoever asks for it, and errors.
     """
-    with living() as started:
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER_ARG": "0"}
+    with living(**traced) as started:
         yield started
 
 

@@ -9,10 +9,8 @@ from typing import Any
 import uvloop
 
 from app import config as settings
-from app import db, rooms
+from app import db, rooms, rotation
 from app.flags import evaluation
-from app.flow import event
-from app.flow.kept import packing
 from app.resilience import deadline, health, reach, watchdog
 from app.resilience.deadline import pause
 from app.resilience.failures import is_passing, reason
@@ -35,8 +33,7 @@ def start(process: str, work: Work) -> None:
     config = settings.load()
     logs.setup(process, config)
     collect_garbage_less_often()
-    event.use_secrets(config.event_secrets)
-    packing.use_keys(config.token_keys)
+    rotation.use(config)
     uvloop.run(_run(config, work))
     reports.flush()
 
@@ -60,10 +57,12 @@ async def _run(config: settings.Config, work: Work) -> None:
         await evaluation.begin(stores)
         watching = asyncio.ensure_future(evaluation.watch(stores, stop))
         log.info("started")
+        rotating = asyncio.create_task(rotation.watch(config))
         working = asyncio.ensure_future(work(stores, stop))
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        rotating.cancel()
         try:
             # what is cut off here was not acknowledged, and comes again
             await asyncio.wait_for(working, STOP_SECONDS)

@@ -21,6 +21,7 @@ from app.points.ledger import audit, beside, heads
 from app.points.ledger.audit import Place
 from app.points.ledger.report import Report
 from app.resilience import failures
+from app.telemetry.carriers import request_id_of
 
 LOG = "log"
 STAGES = (*audit.STAGES, LOG)
@@ -154,8 +155,8 @@ async def check(batch: log_audit.Batch, report: Report, found: Completeness) -> 
     found.incomplete += len(lost)
     for one in lost:
         report.add(
-            f"{one.shop}: the paid order of request {one.trace} was handed to points, "
-            f"but has neither a grant nor a reason why not"
+            f"{one.shop}: the paid order of request {request_id_of(one.trace)} was handed to "
+            f"points, but has neither a grant nor a reason why not"
         )
 
 

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from app.flow import shown_letters
 from app.points.panels import home as points_home
 from app.resilience import health
 from app.services import PROCESSES
-from app.web import pages, panels
+from app.web import browser_errors, pages, panels
 from app.web.pages import Page, Visit, admin_page
 from app.web.panels import Attention, Home
 
@@ -77,4 +77,14 @@ def _joined(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-routes: list[BaseRoute] = [Page("/", home, "Home")]
+@admin_page
+async def browser_error(visit: Visit) -> Response:
+    """An error of a script of these pages."""
+    outcome = await browser_errors.take(visit.request, visit.shop, "admin")
+    return JSONResponse({"outcome": outcome}, 202)
+
+
+routes: list[BaseRoute] = [
+    Page("/", home, "Home"),
+    Route("/errors", browser_error, methods=["POST"]),
+]

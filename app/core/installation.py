@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import httpx
-import structlog
 
 from app import db, rooms
 from app.config import Config
@@ -20,7 +19,7 @@ from app.resilience.guard import Resource, guard
 from app.resilience.memory import Memory
 from app.shopify.tokens import InvalidSubjectError
 from app.shopify.verify import Staff
-from app.telemetry import logs
+from app.telemetry import logs, product, traces
 
 ROWS = Resource("shop rows", room=rooms.ADMIN, by_shop=True)
 # the page waits for it, and opens without it afterwards
@@ -60,7 +59,7 @@ async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config:
     not take the id token: ask the browser for a fresh one.
     """
     try:
-        found = await guard(ROWS, lambda: _installed(staff.shop))
+        found = await guard(ROWS, lambda: _installed(staff.shop, config))
         if _is_complete(found) or _failed_lately(staff.shop):
             return True
         await guard(OPENINGS, lambda: _complete(found, id_token, client, config))
@@ -80,12 +79,13 @@ async def opened(staff: Staff, id_token: str, client: httpx.AsyncClient, config:
     return True
 
 
-async def _installed(shop: str) -> Held:
+async def _installed(shop: str, config: Config) -> Held:
     found = await tokens.held(shop)
     if found is None or found.status == "uninstalled":
         async with db.connection() as connection:
             if await connection.fetchval(INSTALL, shop):
                 log.info("shop installed", shop=shop)
+                product.track(product.AppInstalled(), shop, config)
         _failed_at.drop(shop)
         found = await tokens.held(shop)
     assert found is not None, "shops are never deleted while they open the app"
@@ -117,7 +117,7 @@ async def _describe(shop: str, details: dict[str, Any]) -> None:
         "timezone": details["ianaTimezone"],
         "name": details["name"] or shop,
     }
-    trace = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    trace = traces.carrier()
     async with db.transaction() as connection:
         if await connection.fetchval(
             DESCRIBE, shop, told["name"], told["currency"], told["timezone"]

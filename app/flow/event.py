@@ -48,7 +48,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     shop: str
     key: str  # what keeps its order on the bus: the shop
     occurred_at: str  # ISO 8601 with offset, when it happened at its source
-    trace: str  # request id of what caused it
+    trace: str  # request id of what caused it, or more: see app.telemetry.carriers
     data: msgspec.Raw
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import structlog
 from arq.connections import ArqRedis
 
 from app import db
 from app.config import Config
 from app.errors import HoldfastError
+from app.telemetry import traces
 
 # arq forgets a payload after 24 h by default: a service down over a weekend would lose its queue
 EXPIRES_EXTRA_MILLISECONDS = 7 * 24 * 3600 * 1000
@@ -29,26 +29,30 @@ class BadJobError(HoldfastError):
     status, permanent, code = 400, True, "bad_job"
 
 
-def codec(secrets: Sequence[str]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """The serializer and deserializer arq is given: `<hex HMAC-SHA256><JSON>`; the first secret
-    signs, all verify.
+def codec(
+    current: Callable[[], Sequence[str]],
+) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """The serializer and deserializer arq is given: `<hex HMAC-SHA256><JSON>`; the first of the
+    secrets there are at that moment signs, all verify.
 
     The deserializer raises BadJobError for a payload that was tampered with; arq drops that job and
     logs it.
     """
-    if not secrets:
+    if not current():
         raise ValueError("Jobs cannot be signed without EVENT_SECRETS.")
-    keys = [PURPOSE + secret.encode() for secret in secrets]
+
+    def keys() -> list[bytes]:
+        return [PURPOSE + secret.encode() for secret in current()]
 
     def dump(value: Any) -> bytes:
         body = msgspec.json.encode(value, enc_hook=repr)  # results hold exceptions
-        return hmac.digest(keys[0], body, "sha256").hex().encode() + body
+        return hmac.digest(keys()[0], body, "sha256").hex().encode() + body
 
     def load(payload: bytes) -> Any:
         signature, body = payload[:SIGNATURE_LENGTH], payload[SIGNATURE_LENGTH:]
         if not any(
             hmac.compare_digest(hmac.digest(key, body, "sha256").hex().encode(), signature)
-            for key in keys
+            for key in keys()
         ):
             raise BadJobError(
                 "The job is not signed by a secret this program knows; it was refused."
@@ -62,7 +66,7 @@ def pool(config: Config) -> ArqRedis:
     """A client for `enqueue`; it connects on first use, so a process starts while Redis is
     down. Close with aclose.
     """
-    dump, load = codec(config.event_secrets)
+    dump, load = codec(lambda: config.event_secrets)
     connections = db.WaitingConnections.from_url(
         config.redis_url,
         max_connections=CONNECTIONS_MAX,
@@ -81,7 +85,7 @@ def pool(config: Config) -> ArqRedis:
 
 def sharing(stores: db.Stores) -> ArqRedis:
     """A client for `enqueue` on the connections `stores` already has; nothing to close."""
-    dump, load = codec(stores.config.event_secrets)
+    dump, load = codec(lambda: stores.config.event_secrets)
     return ArqRedis(
         stores.queue.connection_pool,
         job_serializer=dump,
@@ -102,16 +106,15 @@ async def enqueue(
     at `defer_until`.
 
     `job_id` is made unique within the queue (arq's own ids span all queues); False when that job
-    already waits or runs. The request id of the caller goes along and is bound to the job's log
-    lines. Raises redis errors.
+    already waits or runs. The request id of the caller, or its trace, goes along and is bound to
+    the job's log lines. Raises redis errors.
     """
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     job = await pool.enqueue_job(
         function,
         *args,
         _job_id=f"{queue}:{job_id}" if job_id else None,
         _queue_name=queue,
         _defer_until=defer_until.astimezone(UTC) if defer_until else None,
-        request_id=request_id,
+        request_id=traces.carrier(),
     )
     return job is not None

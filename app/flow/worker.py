@@ -6,7 +6,6 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import structlog
 from arq.cron import CronJob, cron
 from arq.worker import Function, Retry, Worker, func
 from redis.exceptions import RedisError
@@ -14,7 +13,7 @@ from redis.exceptions import RedisError
 from app.config import Config
 from app.flow import jobs
 from app.resilience.deadline import pause
-from app.telemetry import logs
+from app.telemetry import logs, traces
 
 Job = Callable[..., Awaitable[Any]]  # async (ctx, *args)
 
@@ -68,7 +67,7 @@ def worker_settings(
     `ctx` is what each job gets as its first argument. A job that raises is tried again after 1, 4,
     16 ... seconds, five times in all, unless its error is `permanent`; it is logged either way.
     """
-    dump, load = jobs.codec(config.event_secrets)
+    dump, load = jobs.codec(lambda: config.event_secrets)
     return {
         "queue_name": queue,
         "functions": [_retried(function) for function in functions],
@@ -151,7 +150,8 @@ def _name(function: Job) -> str:
 def _logged(function: Job) -> Any:
     @functools.wraps(function)
     async def run(ctx: dict[str, Any], *args: Any, request_id: str = "") -> Any:
-        with structlog.contextvars.bound_contextvars(request_id=request_id, job=_name(function)):
+        name = _name(function)
+        with traces.bound(request_id, job=name), traces.resumed(f"job {name}", request_id):
             try:
                 return await function(ctx, *args)
             except Exception:

@@ -24,6 +24,7 @@ from app.flow.event import Event
 from app.points.earning import rules
 from app.points.earning.rules import Back
 from app.points.ledger.accounts import Account, Key
+from app.telemetry import traces
 
 ORDER_NAME_LENGTH = 64
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -141,7 +142,7 @@ def made(topic: str, account: Account, source: str, points: int, trace: str, **m
         "debt": account.debt,
         **more,
     }
-    return envelope.new(topic, account.shop, account.shop, data, trace=trace)
+    return envelope.new(topic, account.shop, account.shop, data, trace=traces.onward(trace))
 
 
 def _read_order(incoming: Incoming, event: Event, now: datetime) -> None:

@@ -18,6 +18,7 @@ from app.points.members import merging, profiles
 from app.points.rewards import settling
 from app.services import topics
 from app.telemetry import logs
+from app.telemetry.carriers import request_id_of
 
 INSTALLED, UPDATED = "shop.installed", "shop.updated"
 SERVICE = "points"
@@ -69,7 +70,7 @@ async def handle(
         facts=len(events),
         orders=len(batch.grants),
         members=len(moved),
-        request_ids=[event.trace for event in events],
+        request_ids=[request_id_of(event.trace) for event in events],
     )
     if stores is None or not moved:
         return None

@@ -16,7 +16,7 @@ from app.config import Config
 from app.errors import HoldfastError, UnavailableError
 from app.shopify.budget import Budgets
 from app.shopify.verify import shop_domain
-from app.telemetry import logs
+from app.telemetry import logs, traces
 
 DEADLINE_SECONDS = 5.0  # waits for budget included: slow counts as down
 TRIES_MAX = 5
@@ -151,15 +151,20 @@ async def _send(call: _Call, token: str) -> httpx.Response:
         await call.pause(wait_seconds)
     budgets.reserve(call.shop, cost)
     try:
-        return await call.client.post(
-            call.url,
-            content=call.body,
-            headers={
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "X-Shopify-Access-Token": token,
-            },
-        )
+        with traces.span(f"shopify {call.document_name}", "client") as span:
+            response = await call.client.post(
+                call.url,
+                content=call.body,
+                headers={
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    "X-Shopify-Access-Token": token,
+                    **traces.headers(),
+                },
+            )
+            if span is not None:
+                span.answered(response.status_code)
+            return response
     except httpx.HTTPError as error:
         log.warning(
             "shopify did not answer", document=call.document_name, reason=type(error).__name__

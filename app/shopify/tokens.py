@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from app.config import Config
 from app.errors import HoldfastError, UnauthorizedError, UnavailableError
 from app.shopify.verify import shop_domain
-from app.telemetry import logs
+from app.telemetry import logs, traces
 
 REFRESH_BEFORE_SECONDS = 300  # as Shopify's own libraries do
 TRIES = 3
@@ -192,12 +192,19 @@ async def _post(
     client: httpx.AsyncClient, config: Config, shop: str, fields: Mapping[str, str]
 ) -> httpx.Response:
     try:
-        response = await client.post(
-            f"{config.shopify_url.format(shop=shop)}/admin/oauth/access_token",
-            json={"client_id": config.api_key, "client_secret": config.api_secrets[0], **fields},
-            headers={"Accept": "application/json"},
-            timeout=TRY_SECONDS,
-        )
+        with traces.span("shopify access_token", "client") as span:
+            response = await client.post(
+                f"{config.shopify_url.format(shop=shop)}/admin/oauth/access_token",
+                json={
+                    "client_id": config.api_key,
+                    "client_secret": config.api_secrets[0],
+                    **fields,
+                },
+                headers={"Accept": "application/json", **traces.headers()},
+                timeout=TRY_SECONDS,
+            )
+            if span is not None:
+                span.answered(response.status_code)
     except httpx.HTTPError as error:
         raise UnavailableError(AWAY) from error
     if response.status_code != HTTPStatus.OK:

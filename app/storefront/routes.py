@@ -11,7 +11,8 @@ from starlette.routing import BaseRoute, Route
 from app.errors import UnauthorizedError, UnavailableError
 from app.points.panels import shopper as points_shopper
 from app.shopify import verify
-from app.web import shopper
+from app.telemetry import product
+from app.web import browser_errors, shopper
 from app.web.api import Caller, Door
 from app.web.shopper import Part
 
@@ -53,7 +54,17 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "ending": None,
         "time_zone": "UTC",
     }
-    return 200, await shopper.fill(body, PARTS, request.state.stores, caller)
+    stores = request.state.stores
+    if request.url.path.startswith("/checkout/"):
+        opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)
+        product.track(opened, caller.shop, stores.config)
+    return 200, await shopper.fill(body, PARTS, stores, caller)
+
+
+async def browser_error(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """An error of the widget in a shopper's browser, who agreed that it is told."""
+    outcome = await browser_errors.take(request, caller.shop, "widget")
+    return 202, {"outcome": outcome}
 
 
 async def referral_link(_request: Request, _caller: Caller) -> tuple[int, dict[str, Any]]:
@@ -81,5 +92,10 @@ routes: list[BaseRoute] = [
         "/storefront/referral-link",
         Door(by_proxy, {"POST": referral_link}),
         name="storefront_referral_link",
+    ),
+    Route(
+        "/storefront/errors",
+        Door(by_proxy, {"POST": browser_error}),
+        name="storefront_errors",
     ),
 ]

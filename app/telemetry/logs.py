@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from app.config import Config
-from app.telemetry import reports
+from app.telemetry import reports, traces
 from app.telemetry.outlet import Outlet
 from app.telemetry.redaction import redact
 
@@ -25,6 +25,7 @@ def setup(process: str, config: Config) -> None:
     level = logging.getLevelNamesMapping().get(config.log_level.upper(), logging.INFO)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        traces.add_ids,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         reports.to_sentry,

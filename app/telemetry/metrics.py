@@ -80,6 +80,11 @@ UNINSTALLS = Counter(
     "Shops said to be uninstalled: confirmed, refuted, unanswered",
     ["outcome"],
 )
+BROWSER_ERRORS = Counter(
+    "holdfast_browser_errors_total",
+    "Errors of our scripts in browsers, of admin and widget: told, again, foreign, limited",
+    ["name", "outcome"],
+)
 LOG_LINES_DROPPED = Counter(
     "holdfast_log_lines_dropped_total",
     "Log lines nobody read in time, or that could not be written",

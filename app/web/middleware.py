@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BadInputError, HoldfastError
-from app.telemetry import logs, metrics
+from app.telemetry import carriers, logs, metrics, spans, traces
+from app.telemetry.spans import Span
 from app.web import inbound, pages
 from app.web.files import COMPRESSED_MIN_BYTES, accepts_gzip
 
@@ -79,7 +80,7 @@ class Compress(GZipMiddleware):
 class _Passage:
     """One request on its way through."""
 
-    __slots__ = ("app", "body", "receive", "request_id", "scope", "send", "status")
+    __slots__ = ("app", "body", "receive", "request_id", "scope", "send", "status", "traceparent")
 
     def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         self.app = app
@@ -89,6 +90,7 @@ class _Passage:
         self.status = 0
         self.body: inbound.Body | None = inbound.Body(inbound.room, BODY_BYTES_MAX, TOO_LARGE)
         self.request_id = b""
+        self.traceparent = ""
 
     async def run(self) -> None:
         scope = self.scope
@@ -97,6 +99,18 @@ class _Passage:
         text = self.request_id.decode()
         scope.setdefault("state", {})["request_id"] = text
         structlog.contextvars.bind_contextvars(request_id=text)
+        span = traces.request(text, self.traceparent)
+        if span is None:
+            await self._pass(length, repeated)
+            self._account(time.perf_counter() - began)
+            return
+        with span, structlog.contextvars.bound_contextvars(trace_id=span.context.trace_id):
+            await self._pass(length, repeated)
+            self._describe(span)
+            self._account(time.perf_counter() - began)
+
+    async def _pass(self, length: int, repeated: str) -> None:
+        scope = self.scope
         try:
             if length > BODY_BYTES_MAX:
                 await refusal(scope, 413, "too_large", TOO_LARGE)(
@@ -112,6 +126,8 @@ class _Passage:
             self.status = self.status or 499
         except Exception as error:  # the last place that can answer; logged once, here
             log.exception("request failed", error=type(error).__name__, path=scope["path"])
+            if (here := spans.current.get()) is not None:
+                here.fail(error)
             if not self.status:
                 await refusal(scope, 500, "internal_error", UNEXPECTED)(
                     scope, self.receive, self.send_with_id
@@ -119,7 +135,6 @@ class _Passage:
         finally:
             if self.body is not None:
                 self.body.leave()
-        self._account(time.perf_counter() - began)
 
     def _read_headers(self) -> tuple[int, str]:
         """Finds the caller's request id, or makes one; returns the announced length of the body
@@ -135,6 +150,10 @@ class _Passage:
                     length = int(value) if value.isdigit() else 0
             elif name == b"x-request-id":
                 asked = value
+            elif name == b"traceparent" and traces.is_on():
+                self.traceparent = value.decode("latin-1")
+        if not asked and (given := carriers.of_header(self.traceparent)):
+            asked = given.trace_id.encode()
         self.request_id = sane_id(asked)
         return length, repeated
 
@@ -160,8 +179,17 @@ class _Passage:
             }
         await self.send(message)
 
+    def _describe(self, span: Span) -> None:
+        route = self._route()
+        span.name = f"{self.scope['method']} {route}"
+        span.attributes |= {"http.request.method": self.scope["method"], "http.route": route}
+        span.answered(self.status)
+
+    def _route(self) -> str:
+        return getattr(self.scope.get("route"), "path", "unmatched")
+
     def _account(self, seconds: float) -> None:
-        route = getattr(self.scope.get("route"), "path", "unmatched")
+        route = self._route()
         _timer(route).observe(seconds)
         say = (
             log.debug

@@ -32,6 +32,10 @@
 
   // a shopper sees nothing of what fails; a developer who asks for debug messages does
   const hush = (error) => console.debug("holdfast:", error);
+  // what should never fail, and did: a script fetched only then tells the app
+  const tell = ({ error, reason = error }) => reason?.stack?.includes(new URL(".", SCRIPT)) &&
+    import(new URL("./errors.js", SCRIPT)).then((it) => it.tell(reason)).catch(hush);
+  for (const kind of ["error", "unhandledrejection"]) addEventListener(kind, tell);
 
   const isMe = (me) => me && me.points && Array.isArray(me.rewards) && Array.isArray(me.ways_to_earn) && Array.isArray(me.notices);
 
@@ -100,7 +104,7 @@
       document.addEventListener("visibilitychange", this.seen);
       if (this.shadow || this.isStarting) return;
       this.isStarting = true;
-      whenIdle(() => this.start());
+      whenIdle(() => this.start().catch((error) => tell({ error })));
     }
 
     disconnectedCallback() {

@@ -191,14 +191,14 @@ def test_a_wrong_dsn_is_logged_and_counted_and_the_process_starts() -> None:
 
 def test_without_keys_nobody_is_called() -> None:
     assert run(
-        "reports.track('opened', 'alice.myshopify.com')\nreports.flush()\nprint(reports._posthog)"
+        "reports.capture('opened', 'somebody', {})\nreports.flush()\nprint(reports._posthog)"
     ) == ["None"]
 
 
 def test_analytics_that_cannot_be_sent_cost_nothing_but_a_count() -> None:
     lines = run(
         "reports._posthog.capture = lambda *_, **__: 1 / 0\n"
-        "reports.track('opened', 'alice.myshopify.com')\n"
+        "reports.capture('opened', 'somebody', {})\n"
         "import time; began = time.monotonic(); reports.flush()\n"
         "assert time.monotonic() - began < 3\n"
         "print(metrics.render().decode())",

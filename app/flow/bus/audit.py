@@ -14,6 +14,7 @@ from app.flow import event as envelope
 from app.flow.bus.interface import PARTS
 from app.flow.bus.log import part_of
 from app.flow.event import BadEventError, Event
+from app.telemetry import carriers
 
 ENTRIES_AT_ONCE = 50  # of at most 512 kB each, nearly always much less
 RECEIPTS_AT_ONCE = 5_000
@@ -182,7 +183,7 @@ async def _batches(question: Question, part: int) -> AsyncIterator[tuple[Batch, 
             for event in events:
                 if question.shop not in {None, event.shop}:
                     continue
-                traces.append(event.trace)
+                traces.append(carriers.request_id_of(event.trace))
                 if event.topic == question.topic:
                     if row["is_read"]:
                         batch.read.append(event)

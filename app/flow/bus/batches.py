@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from app.db import Connection
 from app.flow import dead_letters
 from app.flow import event as envelope
@@ -12,7 +10,7 @@ from app.flow.bus.interface import Entry, Head, Place
 from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, BadSignatureError, Event
 from app.resilience import failures
-from app.telemetry import logs, metrics
+from app.telemetry import logs, metrics, traces
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 # a batch that waited for a lock is halved to find whose; what nobody holds does not wait so long
@@ -89,7 +87,9 @@ async def set_event_aside(
     connection: Connection, service: str, error: Exception, outcome: Outcome, event: Event
 ) -> None:
     """Keep an event that failed as a dead letter, with a line that says why."""
-    with structlog.contextvars.bound_contextvars(request_id=event.trace, event_id=event.id):
+    if not dead_letters.is_waiting(error):
+        traces.failed(f"{service} {event.topic}", event.trace, error)
+    with traces.bound(event.trace, event_id=event.id):
         if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
             log.warning("event failed", service=service, topic=event.topic, exc_info=error)
         await set_aside(
@@ -133,6 +133,11 @@ async def set_aside(
         outcome.set_aside += 1
 
 
+def verify(entry: Entry, secrets: Sequence[str]) -> None:
+    """Raises BadSignatureError for an entry that nobody who knows one of `secrets` signed."""
+    envelope.verify(entry.name, entry.signed_at, entry.body, entry.signature, secrets)
+
+
 def events_of(letter: Letter, topics: Collection[str], secrets: Sequence[str]) -> list[Event]:
     """The events of what was set aside: one, or those of an entry that was badly signed. Raises
     BadEventError while it still is.
@@ -143,4 +148,6 @@ def events_of(letter: Letter, topics: Collection[str], secrets: Sequence[str]) -
         found = [envelope.upcast(event) for event in envelope.unpack(letter.payload)]
     else:
         found = [envelope.decode(letter.payload)]
-    return [event for event in found if event.topic in topics]
+    events = [event for event in found if event.topic in topics]
+    traces.gather(event.trace for event in events)
+    return events

@@ -15,7 +15,7 @@ from app.flow.bus.interface import Bus, Entry, Place
 from app.flow.dead_letters import AfterCommit, Letter
 from app.flow.event import BadEventError, Event
 from app.resilience import deadline, failures
-from app.telemetry import logs, metrics
+from app.telemetry import logs, metrics, traces
 
 SETBACKS_MAX = 10
 # A small batch costs several times as much a fact as a large one: after one, a moment lets more
@@ -92,7 +92,6 @@ class Consumer:
         self.bus = bus
         self.stores = stores
         self.batch = stores.config.consumer_batch
-        self.secrets = stores.config.event_secrets
         self.starts = starts.Starts(service, stores.config.process_slot)
         self.wakes = wakes.Wakes(stores.queue)
         self.turn = 0
@@ -195,7 +194,7 @@ class Consumer:
 
     async def _take(self, until: Sequence[Place], handle: HandleInto) -> int:
         """Read up to `until` and settle it in one transaction; how many entries that were."""
-        with fact_log.noting() as written:
+        with fact_log.noting() as written, traces.batch(f"{self.service} transaction"):
             async with db.transaction() as connection:
                 entries = await self.bus.read(connection, self.service, list(self.topics), until)
                 if not entries:
@@ -214,6 +213,7 @@ class Consumer:
             if entry.body:
                 events += await self._open(connection, entry, outcome)
         if events:
+            traces.gather(event.trace for event in events)
             await handle(connection, events, outcome)
         reached = {entry.place.part: entry.place for entry in entries}
         await places.move(connection, self.service, list(reached.values()))
@@ -222,7 +222,7 @@ class Consumer:
     async def _open(self, connection: Connection, entry: Entry, outcome: Outcome) -> list[Event]:
         """The wanted events of an entry; one that is badly signed or unreadable is set aside."""
         try:
-            envelope.verify(entry.name, entry.signed_at, entry.body, entry.signature, self.secrets)
+            batches.verify(entry, self.stores.config.event_secrets)
             found = envelope.unpack(entry.body)
         except BadEventError as error:
             await batches.set_entry_aside(connection, self.service, error, outcome, entry)
@@ -295,5 +295,6 @@ class Consumer:
 
     async def handle_letter(self, connection: Connection, letter: Letter) -> AfterCommit | None:
         """Another try of what was set aside: one event, or an entry that was badly signed."""
-        events = batches.events_of(letter, self.topics, self.secrets)
-        return await self.handle(connection, events) if events else None
+        with traces.batch(f"{self.service} again"):
+            events = batches.events_of(letter, self.topics, self.stores.config.event_secrets)
+            return await self.handle(connection, events) if events else None

@@ -17,7 +17,7 @@ from app.flow import jobs
 from app.flow.lanes import durability, epoch, lane, spill
 from app.flow.lanes.lane import LaneItem, LaneRow
 from app.resilience import deadline
-from app.telemetry import logs, metrics
+from app.telemetry import carriers, logs, metrics, traces
 
 Outcome = Literal["queued", "duplicate", "spilled"]
 
@@ -54,6 +54,7 @@ class Admission:
         self.jobs = jobs.sharing(stores)
         self.waiting: deque[_Waiting] = deque()
         self.waiting_bytes = 0
+        self.traced: dict[asyncio.Future[Outcome], str] = {}  # of those that wait
         self.avoid_redis_until = 0.0  # monotonic seconds
         self.full_until: dict[str, float] = {}  # shops with a full lane, monotonic seconds
         self.committing: asyncio.Task[None] | None = None
@@ -74,6 +75,8 @@ class Admission:
             return answer
         self.waiting.append(((item.shop, item.webhook_id, encoded), answer))
         self.waiting_bytes += len(encoded)
+        if item.request_id.startswith(carriers.MARK):
+            self.traced[answer] = item.request_id
         if self.committing is None or self.committing.done():
             self.committing = asyncio.create_task(self._commit_all())
         return answer
@@ -85,7 +88,9 @@ class Admission:
             began = time.perf_counter()
             batch = self._take()
             try:
-                await self._commit(batch)
+                with traces.batch("admission"):
+                    traces.gather(self._traced(batch))
+                    await self._commit(batch)
             except BaseException as error:
                 _refuse(batch, "The webhook could not be stored; please deliver it again.")
                 if not isinstance(error, Exception):
@@ -102,6 +107,13 @@ class Admission:
             size += len(one[0][2])
         self.waiting_bytes -= size
         return batch
+
+    def _traced(self, batch: list[_Waiting]) -> list[str]:
+        """The carriers of those whose trace is recorded: seldom one."""
+        if not self.traced:
+            return []
+        found = [self.traced.pop(answer, "") for _, answer in batch]
+        return [carrier for carrier in found if carrier]
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         if time.monotonic() < self.avoid_redis_until:

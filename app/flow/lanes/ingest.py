@@ -19,7 +19,7 @@ from app.flow.lanes.translation import Translate, Translation
 from app.resilience import failures, health
 from app.resilience.progress import Progress
 from app.services import SERVICES
-from app.telemetry import logs
+from app.telemetry import logs, traces
 
 LINGER_SECONDS = 0.5  # looking a while longer is cheaper than waking the next drain
 LOOK_EVERY_SECONDS = 0.01
@@ -83,6 +83,17 @@ async def drain_once(
     )
     if not claims:
         return 0
+    with traces.batch("drain"):
+        return await _settle(stores, claims, translate, known_shops, made)
+
+
+async def _settle(
+    stores: db.Stores,
+    claims: Sequence[Claim],
+    translate: Translate,
+    known_shops: KnownShops,
+    made: Callable[[], None],
+) -> int:
     async with lane.kept(stores.queue, claims, stores.config):
         try:
             translations = await _translate_all(stores, claims, translate, known_shops)

@@ -49,7 +49,7 @@ class LaneItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     api_version: str
     triggered_at: str
     event_id: str
-    request_id: str
+    request_id: str  # or more of its trace: see app.telemetry.carriers
     body: bytes
 
 

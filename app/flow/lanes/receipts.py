@@ -16,7 +16,7 @@ from app.flow.kept import bodies, packing, redaction
 from app.flow.kept.bodies import Kept
 from app.flow.lanes.lane import LaneItem
 from app.flow.lanes.translation import Fact, Translation
-from app.telemetry import logs, metrics
+from app.telemetry import carriers, logs, metrics, traces
 from app.writes import Writes
 
 SERVICE = "ingest"
@@ -46,7 +46,8 @@ DAY_MS = 24 * 3600 * 1000
 
 
 async def write(translations: Sequence[Translation], redis: Redis) -> None:
-    with fact_log.noting() as written:
+    traces.gather(one.item.request_id for one in translations)
+    with fact_log.noting() as written, traces.span("transaction"):
         async with db.transaction() as connection:
             fresh = await write_on(connection, translations)
     if written:
@@ -60,7 +61,7 @@ async def write(translations: Sequence[Translation], redis: Redis) -> None:
         "webhooks drained",
         count=len(translations),
         outcomes=dict(outcomes),
-        request_ids=[translation.item.request_id for translation in fresh],
+        request_ids=[carriers.request_id_of(one.item.request_id) for one in fresh],
     )
     now = time.time()
     for translation in fresh:
@@ -85,7 +86,7 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
         [item.webhook_id for item in items],
         [item.topic for item in items],
         [translation.outcome for _, translation in rows],
-        [item.request_id for item in items],
+        [carriers.request_id_of(item.request_id) for item in items],
         [item.received_ms for item in items],
         any(item.received_ms % DAY_MS < REPEATED_WITHIN_MS for item in items),
     )
@@ -101,6 +102,8 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
     await redaction.ask(connection, [one.item for one in fresh if one.facts])
     for translation in fresh:
         if translation.error is not None:
+            if not dead_letters.is_waiting(translation.error):
+                traces.failed("set aside", translation.item.request_id, translation.error)
             await dead_letters.add(
                 connection,
                 translation.error,
@@ -131,7 +134,7 @@ def event_of(item: LaneItem, fact: Fact) -> event.Event:
         item.shop,
         item.shop,
         fact.data,
-        trace=item.request_id,
+        trace=traces.onward(item.request_id),
         occurred_at=fact.occurred_at or _triggered_at(item),
     )
 

@@ -13,7 +13,7 @@ from app.errors import BadInputError, HoldfastError
 from app.flow import due_letters
 from app.flow.lanes import bodies, lane
 from app.flow.lanes.lane import LaneItem
-from app.telemetry import logs
+from app.telemetry import carriers, logs
 
 # what Shopify says of the installation itself counts whether or not we know the shop
 ALWAYS_FACTS = frozenset(
@@ -105,7 +105,7 @@ def of(shop: str, encoded: bytes, translate: Translate, *, is_known: bool) -> Tr
             "webhook of a shop that has not opened the app",
             shop=shop,
             topic=item.topic,
-            request_id=item.request_id,
+            request_id=carriers.request_id_of(item.request_id),
         )
         is_over = item.received_ms < (time.time() - UNOPENED_KEPT_SECONDS) * 1000
         waits = NeverOpenedError() if is_over else UnopenedError()

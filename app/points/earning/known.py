@@ -13,6 +13,7 @@ from app.points import facts
 from app.points.earning import rules
 from app.points.earning.rules import Known, Line
 from app.points.facts import Cause, News, Refunded, Told
+from app.telemetry.carriers import request_id_of
 
 NOTHING = Known()
 MARKS_MAX = 8  # facts of one second that did not count
@@ -132,7 +133,7 @@ def _of_its_second(
     """Whether an order counts that is told as of the very second of what is known, and what to
     remember of that. Shopify's clock tells seconds: what has happened more is later.
     """
-    mark = crc32(told.event.trace.encode())
+    mark = crc32(request_id_of(told.event.trace).encode())
     if told.order.corrected:
         return (mark == known.said_by if known.said_by else mark not in known.not_by), {}
     if _progress(lines, outstanding) > _progress(known.lines, known.outstanding):

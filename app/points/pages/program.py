@@ -15,6 +15,7 @@ from app.points.rewards import offers
 from app.points.views import Program, RewardView
 from app.resilience import reading
 from app.resilience.reading import Reading
+from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
@@ -190,6 +191,8 @@ async def save_reward(visit: Visit) -> Response:
     status = await forms.change(form, save)
     if status != forms.SAVED:
         return await _program(visit, reward=form, reward_id=reward_id, status=status)
+    saved = product.RewardSaved(cost, is_new=not reward_id)
+    product.track(saved, visit.shop, visit.stores.config)
     return await _program(visit, toast="Reward saved")
 
 

@@ -11,6 +11,7 @@ from app.errors import BadInputError
 from app.points.earning import actions as earning
 from app.points.members import reads
 from app.points.panels import shopper
+from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
 from app.web.pages import Visit, admin_page
@@ -31,6 +32,9 @@ async def change(visit: Visit) -> tuple[int, str]:
     status = await forms.change(
         form, lambda: earning.set_state(visit.shop, state, visit.staff.user_id)
     )
+    if status == forms.SAVED:
+        told = product.ProgramPublished("live" if state == "live" else "paused")
+        product.track(told, visit.shop, visit.stores.config)
     return status, form.problems.get("", SAID.get(state, "Saved"))
 
 

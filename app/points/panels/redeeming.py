@@ -1,9 +1,8 @@
 """A shopper spends points: held at once, the code within the shopper's patience or soon after."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-import structlog
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from starlette.requests import Request
 from tortoise.exceptions import BaseORMException
@@ -25,7 +24,7 @@ from app.points.views import Balance, RedemptionView
 from app.resilience import limits
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.reading import Reading, live
-from app.telemetry import logs
+from app.telemetry import logs, product, traces
 from app.web.api import Caller, TooOftenError, read_body
 
 AWAY = (
@@ -77,6 +76,9 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     body["points"] = points(await _balance_after(stores, caller.shop, caller.customer_id))
     if view.state == "released":
         return RefusedError.status, {"error": {"code": "refused", "message": view.message}, **body}
+    if held.state == "held":  # not when it is only asked for again
+        state: Literal["held", "captured"] = "held" if view.state == "held" else "captured"
+        product.track(product.RewardRedeemed(view.points, state), caller.shop, stores.config)
     return (202 if view.state == "held" else 200), body
 
 
@@ -130,12 +132,16 @@ async def _take(stores: Stores, shop: str, customer_id: str) -> None:
 
 
 async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> RedemptionView:
-    request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
     try:
         return await guard(
             HOLDS,
             lambda: actions.redeem(
-                shop, customer_id, ask.reward_id, ask.idempotency_key, request_id, stores
+                shop,
+                customer_id,
+                ask.reward_id,
+                ask.idempotency_key,
+                traces.carrier(),
+                stores,
             ),
             subject=customer_id,
         )

@@ -40,6 +40,7 @@ class Lease(NamedTuple):
     tries_sent: int
     give_up_at: datetime
     created_at: datetime
+    request_id: str  # of who asked for it, or its trace
 
 
 class Refusal(NamedTuple):

@@ -24,7 +24,7 @@ from app.points.members import reads
 from app.points.rewards import discounts, settling
 from app.points.rewards.discounts import Found, Lease, NotSentError
 from app.points.views import RedemptionView
-from app.telemetry import logs
+from app.telemetry import logs, traces
 
 ATTEMPT_SECONDS = 9.0  # then it is tried again later
 LEASE = timedelta(
@@ -42,7 +42,7 @@ log = logs.logger()
 
 COLUMNS = (
     "id, shop, customer_id, title, amount_off, code, state, attempts, tries_sent, give_up_at, "
-    "created_at"
+    "created_at, request_id"
 )
 # One attempt at a time: whoever moves next_attempt_at ahead has the lease; the first attempt need
 # not wait. A create counts as sent before it is: a process that dies on the way leaves it counted.
@@ -82,8 +82,9 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     if row is not None:
         lease = Lease(**row)
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
-                await _attempt(stores, client, lease, now)
+            with traces.resumed("redemption", lease.request_id):
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    await _attempt(stores, client, lease, now)
         except (
             asyncio.CancelledError
         ):  # whoever asked cannot wait longer: somebody else need not wait for the lease

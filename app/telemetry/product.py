@@ -1,0 +1,79 @@
+"""Product events: every one there is, by its name and what it tells; none tells of a person, and a
+shop stands under a name made with a key.
+"""
+
+import hmac
+from typing import ClassVar, Literal
+
+import msgspec
+
+from app.config import Config
+from app.telemetry import reports
+
+PSEUDONYM_LENGTH = 32  # hexadecimal digits
+
+
+class ProductEvent(msgspec.Struct, frozen=True):
+    """What happened, in numbers and words of a short list; `event` is its name at PostHog."""
+
+    event: ClassVar[str]
+
+
+class AppInstalled(ProductEvent, frozen=True):
+    """A merchant opened the app for the first time, or again after having removed it."""
+
+    event = "app_installed"
+
+
+class ProgramPublished(ProductEvent, frozen=True):
+    """A merchant started the programme or let it go on, or paused it."""
+
+    event = "program_published"
+    state: Literal["live", "paused"]
+
+
+class RewardSaved(ProductEvent, frozen=True):
+    """A merchant made a reward, or changed one."""
+
+    event = "reward_saved"
+    cost: int  # points
+    is_new: bool
+
+
+class CheckoutOpened(ProductEvent, frozen=True):
+    """A checkout or account page with our extension asked what its shopper has."""
+
+    event = "checkout_opened"
+    is_signed_in: bool
+
+
+class RewardRedeemed(ProductEvent, frozen=True):
+    """A shopper turned points into a code; `state` is how far that came at once."""
+
+    event = "reward_redeemed"
+    points: int
+    state: Literal["held", "captured"]
+
+
+EVENTS: tuple[type[ProductEvent], ...] = (
+    AppInstalled,
+    ProgramPublished,
+    RewardSaved,
+    CheckoutOpened,
+    RewardRedeemed,
+)
+
+
+def track(told: ProductEvent, shop: str, config: Config) -> None:
+    """Tell PostHog, when its key is set and the shop has not opted out; never waits, never
+    raises, and what cannot be sent is counted.
+    """
+    if config.posthog_api_key and not {shop, "all"} & config.posthog_opt_out:
+        properties = msgspec.structs.asdict(told)
+        reports.capture(told.event, pseudonym(shop, config), properties)
+
+
+def pseudonym(shop: str, config: Config) -> str:
+    """What a shop is called at PostHog: the same for one key, and of no use under another."""
+    digest = hmac.digest(config.posthog_api_key.encode(), shop.encode(), "sha256")
+    return digest.hex()[:PSEUDONYM_LENGTH]

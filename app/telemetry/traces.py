@@ -1,0 +1,170 @@
+"""Traces: which are recorded, and how one goes on from request to lane, fact, service and call.
+
+Whether a trace is recorded is decided once, from its id and its parent, as OpenTelemetry's
+ParentBased(TraceIdRatioBased) does, and before anything is made: what is not recorded costs next to
+nothing. An error is recorded all the same, with the spans of its process that led to it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Any
+
+import structlog
+
+from app.config import Config
+from app.telemetry import carriers, spans
+from app.telemetry.carriers import Context
+from app.telemetry.spans import Batch, Kind, Recorder, Span, Value
+
+Headers = Sequence[tuple[bytes, bytes]]
+_NOTHING: contextlib.nullcontext[None] = contextlib.nullcontext()
+_bound = 0  # of 2 ** 64: below it a trace is recorded
+
+
+def start(process: str, config: Config) -> None:
+    """Record from here on when OTEL_EXPORTER_OTLP_ENDPOINT is set; nobody is called yet."""
+    if config.otlp_endpoint:
+        from app.telemetry.span_export import Exporting  # noqa: PLC0415 - the SDK takes its time
+
+        record_to(Exporting(process, config), config.traces_share)
+
+
+def record_to(recorder: Recorder | None, share: float = 1.0) -> None:
+    """Hand spans of that share of all traces to `recorder`; None records nothing."""
+    global _bound  # noqa: PLW0603 - one a process
+    spans.record_to(recorder)
+    _bound = round(share * 2**64)
+
+
+def flush(seconds: float = 2.0) -> None:
+    """Send what waits, for so long at most."""
+    if spans.recorder is not None:
+        spans.recorder.close(seconds)
+
+
+def is_on() -> bool:
+    return spans.recorder is not None
+
+
+def is_sampled(trace_id: str) -> bool:
+    """Whether a trace that begins here is recorded: all processes say the same of the same."""
+    return int(trace_id[16:], 16) < _bound
+
+
+def request(request_id: str, traceparent: str = "") -> Span | None:
+    """The span of a request that has come in, to be named and ended with its answer; None while
+    nothing is recorded.
+    """
+    if spans.recorder is None:
+        return None
+    return Span("request", "server", _arrived(request_id, traceparent))
+
+
+def delivery(headers: Headers, request_id: bytes) -> Span | None:
+    """The span of a webhook that is recorded, None for all others: thousands a second pass here."""
+    if spans.recorder is None:
+        return None
+    given = next((value for name, value in headers if name == b"traceparent"), b"")
+    found = _arrived(request_id.decode(), given.decode("latin-1"))
+    return Span("POST /webhooks", "server", found) if found.is_sampled else None
+
+
+def _arrived(request_id: str, traceparent: str) -> Context:
+    given = carriers.of_header(traceparent) if traceparent else None
+    if given is not None:
+        return given._replace(request_id=request_id)
+    trace_id = carriers.trace_id_of(request_id)
+    return Context(trace_id, "", request_id, is_sampled=is_sampled(trace_id))
+
+
+def span(
+    name: str, kind: Kind = "internal", **attributes: Value
+) -> Span | contextlib.nullcontext[None]:
+    """A part of what is under way, if something is."""
+    parent = spans.current.get() if spans.recorder is not None else None
+    if parent is None:
+        return _NOTHING
+    return Span(name, kind, parent.context, parent, attributes)
+
+
+def batch(name: str) -> Batch | contextlib.nullcontext[None]:
+    """Work for many at once, who are told with `gather` as soon as they are known."""
+    return Batch(name) if spans.recorder is not None else _NOTHING
+
+
+def gather(members: Iterable[str]) -> None:
+    """The carriers of whoever the batch under way is for."""
+    if spans.recorder is not None and (found := spans.in_hand.get()) is not None:
+        for carrier in members:
+            if carrier.startswith(carriers.MARK):
+                found.add(carrier)
+
+
+def onward(carrier: str) -> str:
+    """What goes along with what the batch under way makes of a member."""
+    if spans.recorder is None or not carrier.startswith(carriers.MARK):
+        return carrier
+    found = spans.in_hand.get()
+    member = found.members.get(carrier) if found is not None else None
+    return member.carrier if member is not None else carrier
+
+
+def resumed(
+    name: str, carrier: str, kind: Kind = "consumer"
+) -> Span | contextlib.nullcontext[None]:
+    """Work that something earlier asked for: a job, a message, a redemption that goes on."""
+    if spans.recorder is None:
+        return _NOTHING
+    if not carrier:
+        above = _arrived(os.urandom(16).hex(), "")
+    elif (above := carriers.read(carrier)) and not above.span_id:
+        above = above._replace(is_sampled=is_sampled(above.trace_id))
+    here = spans.current.get()
+    if here is not None and here.context.trace_id == above.trace_id:
+        return Span(name, "internal", here.context, here)
+    return Span(name, kind, above)
+
+
+def failed(name: str, carrier: str, error: BaseException, kind: Kind = "consumer") -> None:
+    """An error that counts, of something that had no span because nobody recorded it."""
+    if spans.recorder is not None:
+        found = Span(name, kind, carriers.read(carrier))
+        found.fail(error)
+        found.end()
+
+
+def carrier() -> str:
+    """What goes along with what is caused here: see app.telemetry.carriers."""
+    here = spans.current.get() if spans.recorder is not None else None
+    if here is not None and here.context.is_sampled:
+        return here.carrier
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+def headers() -> dict[str, str]:
+    """What an outgoing call carries."""
+    here = spans.current.get() if spans.recorder is not None else None
+    return {} if here is None else {"traceparent": carriers.traceparent(here.context)}
+
+
+def bound(carrier: str, **more: str) -> contextlib.AbstractContextManager[Any]:
+    """Log lines inside tell the request and the trace of `carrier`, and `more`."""
+    found = carriers.read(carrier)
+    ids = {"trace_id": found.trace_id} if carrier.startswith(carriers.MARK) else {}
+    return structlog.contextvars.bound_contextvars(request_id=found.request_id, **ids, **more)
+
+
+def add_ids(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Processor: the trace of what a line is about, and the span it was said in."""
+    here = spans.current.get()
+    if "trace_id" not in event:
+        if request_id := event.get("request_id"):
+            event["trace_id"] = carriers.trace_id_of(str(request_id))
+        elif here is not None:
+            event["trace_id"] = here.context.trace_id
+    if here is not None and here.context.trace_id == event.get("trace_id"):
+        event["span_id"] = here.context.span_id
+    return event

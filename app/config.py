@@ -56,7 +56,9 @@ class Config:
     sentry_dsn: str = field(repr=False)
     posthog_api_key: str = field(repr=False)
     metrics_token: str = field(repr=False)
+    metrics_port: int  # of a worker that no web process can tell of; 0: none
     log_level: str
+    data_folder: Path | None  # where the embedded servers keep their data; None in production
     process_slot: str  # tells processes of the same kind apart, the same after a restart
     cell: str  # the one this process is of, and where shops live: see app.cells
     shop_cells: dict[str, str]
@@ -188,11 +190,8 @@ def load(environ: dict[str, str] | None = None) -> Config:
     production = environment == "production"
     reader = _Reader(env, production)
     need, number = reader.need, reader.number
-    made = (
-        {}
-        if production
-        else development.its_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
-    )
+    data = None if production else Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast"))
+    made = development.its_secrets(data) if data else {}
     devstore_port = number("DEVSTORE_PORT", 8100)
     devstore = f"http://127.0.0.1:{devstore_port}"
     secret = need("SHOPIFY_API_SECRET", DEVELOPMENT_SECRET)
@@ -241,7 +240,9 @@ def load(environ: dict[str, str] | None = None) -> Config:
         sentry_dsn=env.get("SENTRY_DSN", ""),
         posthog_api_key=env.get("POSTHOG_API_KEY", ""),
         metrics_token=env.get("METRICS_TOKEN", ""),
+        metrics_port=number("METRICS_PORT", 1) if env.get("METRICS_PORT") else 0,
         log_level=env.get("LOG_LEVEL", "INFO"),
+        data_folder=data,
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
         cell=env.get("HOLDFAST_CELL", "") or "1",
         shop_cells=dict(one.partition("=")[::2] for one in _split(env.get("SHOP_CELLS", ""))),

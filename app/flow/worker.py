@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from app.config import Config
 from app.flow import jobs
 from app.resilience.deadline import pause
-from app.telemetry import logs
+from app.telemetry import logs, metrics
 
 Job = Callable[..., Awaitable[Any]]  # async (ctx, *args)
 
@@ -151,7 +151,11 @@ def _name(function: Job) -> str:
 def _logged(function: Job) -> Any:
     @functools.wraps(function)
     async def run(ctx: dict[str, Any], *args: Any, request_id: str = "") -> Any:
-        with structlog.contextvars.bound_contextvars(request_id=request_id, job=_name(function)):
+        name = _name(function)
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id, job=name),
+            metrics.timed(name),
+        ):
             try:
                 return await function(ctx, *args)
             except Exception:

@@ -89,7 +89,9 @@ async def set_event_aside(
     connection: Connection, service: str, error: Exception, outcome: Outcome, event: Event
 ) -> None:
     """Keep an event that failed as a dead letter, with a line that says why."""
-    with structlog.contextvars.bound_contextvars(request_id=event.trace, event_id=event.id):
+    with structlog.contextvars.bound_contextvars(
+        request_id=event.trace, event_id=event.id, shop=event.shop
+    ):
         if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
             log.warning("event failed", service=service, topic=event.topic, exc_info=error)
         await set_aside(

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import cost, latency, sides
+from benchmarks import cost, latency, sides, signals
 from local import servers
 
 CONNECTIONS = 128
@@ -112,6 +112,7 @@ MEASUREMENTS = {
     "shops": cost.cost_by_shops,
     "cost10m": cost.cost_of_growth,
     "retranslation": cost.retranslation,
+    "signals": signals.signals,
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,
     "me": latency.me_warm,

@@ -73,7 +73,7 @@ def set_level(name: str) -> None:
     """Write lines of level `name` (DEBUG, INFO, WARNING, ERROR) and above from here on; of
     LOG_LEVEL again with "" or with what is no level.
     """
-    global _level  # noqa: PLW0603 - one level a process
+    global _level
     known = logging.getLevelNamesMapping()
     configured = known.get(_configured.upper(), logging.INFO)
     level = known.get(name.upper(), configured)

@@ -14,14 +14,17 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 392, 150, 52, 18
 COLOURS = ("#3274d9", "#e0752d", "#37872d", "#a352cc", "#c4162a", "#8f8f00", "#1f978f", "#7a7a7a")
 SERIES_MAX = 8
 STYLE = """
-body { margin: 20px; font: 13px system-ui, sans-serif; background: #f4f5f5; color: #24292e; width: 1240px; }
+body { margin: 20px; font: 13px system-ui, sans-serif; width: 1240px;
+       background: #f4f5f5; color: #24292e; }
 h1 { font-size: 20px; margin: 0 0 4px; } p { margin: 0 0 12px; color: #555; max-width: 1200px; }
 h2 { font-size: 14px; margin: 16px 0 6px; }
 .row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px; }
 .figures { grid-template-columns: repeat(6, 1fr); }
 .panel { background: #fff; border: 1px solid #d8d9da; border-radius: 3px; padding: 6px 8px; }
 .title { font-weight: 600; } .figure { font-size: 26px; color: #37872d; }
-.legend { font-size: 11px; color: #555; } .legend span { margin-inline-end: 8px; white-space: nowrap; }
+
+.legend { font-size: 11px; color: #555; }
+.legend span { margin-inline-end: 8px; white-space: nowrap; }
 svg text { font-size: 10px; fill: #777; }
 """
 
@@ -66,7 +69,9 @@ def _panel(panel: Panel, answers: Mapping[str, Sequence[Mapping[str, Any]]], spa
         return (
             f'<div class="panel">{title}<div class="figure">{_said(last, panel.unit)}</div></div>'
         )
-    series.sort(key=lambda one: -max((value for _, value in one[1] if value == value), default=0.0))
+    series.sort(
+        key=lambda one: -max((value for _, value in one[1] if math.isfinite(value)), default=0.0)
+    )
     shown = series[:SERIES_MAX]
     legend = "".join(
         f'<span style="color:{colour}">&#9644; {html.escape(name)}</span>'
@@ -87,9 +92,9 @@ def _lines(panel: Panel, lines: Sequence[Sequence[tuple[float, float]]], span: S
     def y(value: float) -> float:
         return (HEIGHT - BOTTOM) * (1 - value / top) + 2
 
+    wide = f'width="{x(span.stopped_until) - x(span.stopped_from):.1f}"'
     parts = [
-        f'<rect x="{x(span.stopped_from):.1f}" y="0" height="{HEIGHT - BOTTOM}" fill="#fde7e7" '
-        f'width="{x(span.stopped_until) - x(span.stopped_from):.1f}"/>'
+        f'<rect x="{x(span.stopped_from):.1f}" height="{HEIGHT - BOTTOM}" fill="#fde7e7" {wide}/>'
     ]
     for share in (0.0, 0.5, 1.0):
         at = y(top / 1.1 * share)

@@ -1,4 +1,4 @@
-"""A living stack with Prometheus and Alertmanager over it, as `make observe` has them, in a hurry."""
+"""A living stack with Prometheus and Alertmanager over it, as `make observe` has them, hurried."""
 
 import threading
 import time

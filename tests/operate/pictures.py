@@ -42,7 +42,8 @@ def draw(run: Observed, span: Span) -> None:
     told = sorted({one["labels"]["alertname"] for _, one in run.told})
     says = (
         "Drawn from Prometheus' own answers to this dashboard's questions, without Grafana. The "
-        f"points worker was stopped while the ground is red; alerts told meanwhile: {', '.join(told)}."
+        "points worker was stopped while the ground is red; alerts told meanwhile: "
+        f"{', '.join(told)}."
     )
     folder = ROOT / "docs" / "dashboards"
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A receiver of log lines that speaks what Loki takes: OTLP in protobuf, and its own push in JSON."""
+"""A receiver of log lines that speaks what Loki takes: OTLP in protobuf, and its push in JSON."""
 
 import gzip
 import json
@@ -63,11 +63,8 @@ class Receiver:
 def _of_otlp(body: bytes) -> list[dict[str, Any]]:
     found = []
     for resource in ExportLogsServiceRequest.FromString(body).resource_logs:
-        process = {
-            "process": one.value.string_value
-            for one in resource.resource.attributes
-            if one.key == "service.name"
-        }
+        told = {one.key: one.value.string_value for one in resource.resource.attributes}
+        process = {"process": told["service.name"]} if "service.name" in told else {}
         found += [
             {**{one.key: one.value.string_value for one in record.attributes}, **process}
             for scope in resource.scope_logs

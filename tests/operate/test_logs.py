@@ -41,7 +41,7 @@ PEOPLE = ("Bobina", "Buyerova", "bobina@", "@example.com")
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Stack]:
-    """A shop with a customer of a rare name, an order, a redemption, pages, a failure and a stop."""
+    """A shop with a customer of a rare name, an order, a reward, pages, a failure and a stop."""
     with living() as stack:
         bob = stack.control(
             "POST",

@@ -12,7 +12,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MINUTES, MINUTES_MAX = 30, 24 * 60  # a level that is forgotten would fill disks for weeks
 
 
-def change(client: "redis.Redis[bytes]", level: str, minutes: int) -> str:
+def change(client: redis.Redis, level: str, minutes: int) -> str:
     """Ask all processes for lines of `level` for so long; they follow with their next beat, within
     a second or two. "" ends it.
     """

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -177,4 +176,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    sys.exit(main())
+    main()

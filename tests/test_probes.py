@@ -116,9 +116,9 @@ async def test_a_relay_that_is_gone_is_the_bus_that_is_late(http, stores) -> Non
     assert (body["status"], body["checks"]["bus"]["status"]) == ("degraded", "degraded")
 
 
-def sample(name: str, **labels: str) -> float:
-    found = metrics.REGISTRY.get_sample_value(name, labels)
-    assert found is not None, (name, labels)
+def sample(metric: str, **labels: str) -> float:
+    found = metrics.REGISTRY.get_sample_value(metric, labels)
+    assert found is not None, (metric, labels)
     return found
 
 

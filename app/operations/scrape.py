@@ -164,7 +164,7 @@ async def _waiting() -> list[Scraped]:
     async with db.connection() as connection:
         spilled = await connection.fetchval(WAITING, COUNT_MAX)
         rows = await connection.fetch(LETTERS, COUNT_MAX, list(PROCESSES))
-    letters = {
+    letters: dict[tuple[str, ...], float] = {
         (row["service"], state): float(row[state]) for row in rows for state in ("waiting", "dead")
     }
     return [
@@ -188,7 +188,7 @@ async def _held() -> list[Scraped]:
         Scraped(
             "holdfast_held_redemptions",
             "Redemptions whose points are held, counted up to 10,001",
-            {"": held.count},
+            {"": held.redemptions},
         ),
         Scraped(
             "holdfast_held_oldest_seconds",

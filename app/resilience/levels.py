@@ -19,7 +19,8 @@ def tell(process: str, stores: db.Stores) -> None:
     for name, bulkhead in guard.bulkheads().items():
         metrics.TICKETS.labels(name, "most").set(bulkhead.tickets_max)
         metrics.TICKETS.labels(name, "out").set(bulkhead.out)
-    for room, pool in db.pools().items():
+    pools: dict[str, Any] = dict(db.pools())  # asyncpg has no annotations
+    for room, pool in pools.items():
         _connections(
             room, pool.get_max_size(), pool.get_size(), pool.get_size() - pool.get_idle_size()
         )

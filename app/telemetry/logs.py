@@ -110,7 +110,7 @@ _level = logging.NOTSET
 
 def _wanted(_logger: Any, method: str, event: Any) -> Any:
     """The first processor: a line below the level costs nothing more."""
-    if NUMBERS[method] < _level:
+    if NUMBERS.get(method, logging.CRITICAL) < _level:
         raise structlog.DropEvent
     return event
 

@@ -6,7 +6,7 @@ from app import db
 
 # the longest due first: counted along the index, and no further than somebody wants to know
 HELD = """
-SELECT count(*)::int AS count,
+SELECT count(*)::int AS redemptions,
        coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
   FROM (SELECT created_at FROM redemptions WHERE state = 'held'
          ORDER BY next_attempt_at LIMIT $1) AS counted
@@ -16,7 +16,7 @@ SELECT count(*)::int AS count,
 class Held(NamedTuple):
     """Points that are set aside while nobody knows yet whether their code exists."""
 
-    count: int
+    redemptions: int
     oldest_seconds: float
 
 
@@ -24,4 +24,4 @@ async def held(count_max: int) -> Held:
     """Of all shops, counted up to `count_max`."""
     async with db.connection() as connection:
         row = await connection.fetchrow(HELD, count_max)
-    return Held(row["count"], row["oldest_seconds"])
+    return Held(row["redemptions"], row["oldest_seconds"])

@@ -83,6 +83,8 @@ def test_what_rules_record_is_what_alerts_and_dashboards_ask_for() -> None:
 
 def test_each_alert_names_its_page_and_each_page_has_an_alert_or_a_part() -> None:
     alerts = re.findall(r"- alert: (\S+)", ALERTS)
+    tried = (OPS / "prometheus" / "tests.yml").read_text(encoding="utf-8")
+    assert set(alerts) == set(re.findall(r"alertname: (\S+)", tried))
     named = re.findall(r'runbook_url: "ops/runbook/(.+?)"', ALERTS)
     assert len(named) == len(alerts) > 30
     pages = {

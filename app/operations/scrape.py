@@ -14,7 +14,7 @@ from app import db, rooms
 from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
-from app.flow.lanes import backlog
+from app.flow.lanes import backlog, durability
 from app.operations import servers
 from app.operations.probes import Probes, resource
 from app.points.rewards import reads as rewards
@@ -71,7 +71,7 @@ async def metrics_text(request: Request) -> Response:
             SCRAPE_POSTGRES, (lambda: _consumers(bus), _held_up, _waiting, _held, servers.postgres)
         ),
     )
-    scraped = [await _answering(request.state.probes)]
+    scraped = [await _answering(request.state.probes), *_durable()]
     scraped += [one for group in found for one in group]
     text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio()])
     return PlainTextResponse(
@@ -97,6 +97,19 @@ async def _answering(probes: Probes) -> Scraped:
     checks = (await probes.plain.get())["checks"]
     answers = {name: float(said == "ok") for name, said in checks.items()}
     return Scraped("holdfast_store_answers", "1 when a store answers", answers, "store")
+
+
+def _durable() -> list[Scraped]:
+    known = durability.known()
+    if known is None:
+        return []
+    return [
+        Scraped(
+            "holdfast_redis_durable",
+            "1 when Redis keeps what it has taken, 0 when its settings say it may not",
+            {"": 0.0 if known.problems else 1.0},
+        )
+    ]
 
 
 async def _lanes(stores: db.Stores) -> list[Scraped]:

@@ -90,11 +90,6 @@ LOG_LINES_DROPPED = Counter(
 REDIS_LOSSES = Counter(
     "holdfast_redis_losses_total", "Times Redis lost its memory or went back in time", ["state"]
 )
-REDIS_DURABLE = Gauge(
-    "holdfast_redis_durable",
-    "1 when Redis keeps what it has taken, 0 when its settings say it may not",
-    multiprocess_mode="livemin",
-)
 LOST_SIGNALS = Counter("holdfast_lost_signals_total", "Signals that could not be sent", ["to"])
 REQUEST_SECONDS = Histogram(
     "holdfast_request_seconds",

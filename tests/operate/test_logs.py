@@ -57,6 +57,8 @@ def run() -> Iterator[Stack]:
         headers = signed_headers(body, "orders/paid", SHOP, stack.environment["SHOPIFY_API_SECRET"])
         stack.http.post(f"{stack.app_url}/webhooks", content=body, headers=headers)
         stack.http.post(f"{stack.app_url}/webhooks", content=body)
+        said = stack.directory / "ingest.log"
+        wait_for("it was set aside", lambda: '"set aside"' in said.read_text("utf-8"), 20)
         stack.stop("redis")
         stack.me(bob)
         time.sleep(1)

@@ -23,7 +23,7 @@ from tests.stack import SECRET, SHOP, Stack
 from tests.waiting import wait_for
 from tests.webhook import signed_headers
 
-pytestmark = pytest.mark.operate
+pytestmark = [pytest.mark.operate, pytest.mark.long]
 PAGES = sorted(
     path.name
     for path in (ROOT / "ops" / "runbook").glob("*.md")

@@ -104,11 +104,12 @@ ROAD_SECONDS = Histogram(
     ["stage"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
 )
+# not "job": Prometheus calls what it scrapes so
 JOBS = Counter(
-    "holdfast_jobs_total", "Jobs and timed work by outcome: ok, failed", ["job", "outcome"]
+    "holdfast_jobs_total", "Jobs and timed work by outcome: ok, failed", ["work", "outcome"]
 )
 JOB_SECONDS = Histogram(
-    "holdfast_job_seconds", "How long jobs and timed work take", ["job"], buckets=PROMISED_SECONDS
+    "holdfast_job_seconds", "How long jobs and timed work take", ["work"], buckets=PROMISED_SECONDS
 )
 TICKETS = Gauge(
     "holdfast_tickets",
@@ -140,15 +141,15 @@ for _to in ("health", "wakes", "sentry", "posthog"):
 
 
 @contextmanager
-def timed(job: str) -> Iterator[None]:
+def timed(work: str) -> Iterator[None]:
     """Count and time a job or a turn of timed work by the name of its function."""
     began, outcome = time.perf_counter(), "failed"
     try:
         yield
         outcome = "ok"
     finally:
-        JOBS.labels(job, outcome).inc()
-        JOB_SECONDS.labels(job).observe(time.perf_counter() - began)
+        JOBS.labels(work, outcome).inc()
+        JOB_SECONDS.labels(work).observe(time.perf_counter() - began)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,14 +73,14 @@ SERVICE = Board(
                 panel(
                     "Jobs and timed work",
                     Query(
-                        f"sum by (job, outcome) (rate(holdfast_jobs_total{WINDOW}))",
-                        "{{job}} {{outcome}}",
+                        f"sum by (work, outcome) (rate(holdfast_jobs_total{WINDOW}))",
+                        "{{work}} {{outcome}}",
                     ),
                     unit="reqps",
                 ),
                 panel(
                     "How long they take, 99 %",
-                    quantiles("holdfast_job_seconds", "", "job")[1],
+                    quantiles("holdfast_job_seconds", "", "work")[1],
                     unit="s",
                 ),
                 panel(

@@ -18,13 +18,13 @@ body { margin: 20px; font: 13px system-ui, sans-serif; width: 1240px;
        background: #f4f5f5; color: #24292e; }
 h1 { font-size: 20px; margin: 0 0 4px; } p { margin: 0 0 12px; color: #555; max-width: 1200px; }
 h2 { font-size: 14px; margin: 16px 0 6px; }
-.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px; }
-.figures { grid-template-columns: repeat(6, 1fr); }
+.row { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; }
+.figures { grid-template-columns: repeat(6, minmax(0, 1fr)); }
 .panel { background: #fff; border: 1px solid #d8d9da; border-radius: 3px; padding: 6px 8px; }
 .title { font-weight: 600; } .figure { font-size: 26px; color: #37872d; }
 
 .legend { font-size: 11px; color: #555; }
-.legend span { margin-inline-end: 8px; white-space: nowrap; }
+.legend span { margin-inline-end: 8px; display: inline-block; }
 svg text { font-size: 10px; fill: #777; }
 """
 
@@ -84,7 +84,7 @@ def _panel(panel: Panel, answers: Mapping[str, Sequence[Mapping[str, Any]]], spa
 
 def _lines(panel: Panel, lines: Sequence[Sequence[tuple[float, float]]], span: Span) -> str:
     values = [value for points in lines for _, value in points if math.isfinite(value)]
-    top = max([*values, 1e-9]) * 1.1
+    top = (max(values, default=0.0) or 1.0) * 1.1
 
     def x(at: float) -> float:
         return LEFT + (at - span.began) / (span.ended - span.began) * (WIDTH - LEFT)

@@ -18,6 +18,7 @@ from tests.waiting import wait_for
 
 CALM_SECONDS, STOPPED_SECONDS, AFTER_SECONDS = 45.0, 40.0, 45.0
 STEP_SECONDS = 1.0
+ALIVE = 'max(holdfast_part_alive{process="points"}) == 1'
 CHOSEN = {"process": "points", "service": "points"}
 
 
@@ -31,6 +32,7 @@ def main() -> None:
             run.stack.stop("points")
             time.sleep(STOPPED_SECONDS)
             run.stack.start("points")
+            wait_for("it lives", lambda: run.ask(ALIVE) != [], 60)
             stopped_until = time.time()
             time.sleep(AFTER_SECONDS)
         wait_for("it is over", lambda: bool(run.heard("PartSilent", "resolved")), 60)

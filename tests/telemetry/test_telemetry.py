@@ -236,7 +236,7 @@ def test_no_metric_is_labelled_by_shop_or_person() -> None:
         name for metric in vars(metrics).values() for name in getattr(metric, "_labelnames", ())
     }
     fixed = {"outcome", "service", "effect", "name", "state", "to", "route", "stage", "door"}
-    assert labels == fixed | {"status", "job", "pool", "process"}
+    assert labels == fixed | {"status", "work", "pool", "process"}
 
 
 def test_what_is_promised_ends_a_bucket() -> None:

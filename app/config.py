@@ -63,7 +63,9 @@ class Config:
     posthog_host: str
     posthog_opt_out: frozenset[str]  # shops nothing is told of; "all" of them
     metrics_token: str = field(repr=False)
+    metrics_port: int  # of a worker that no web process can tell of; 0: none
     log_level: str
+    data_folder: Path | None  # where the embedded servers keep their data; None in production
     process_slot: str  # tells processes of the same kind apart, the same after a restart
     drain_seconds: float  # web goes on for so long after SIGTERM, until no router sends any more
     release: str  # the name of this build, told in answers and logs
@@ -219,11 +221,8 @@ def load(environ: dict[str, str] | None = None) -> Config:
     reader = _Reader(env, production)
     reader.wrong += unread
     need, number = reader.need, reader.number
-    made = (
-        {}
-        if production
-        else development.its_secrets(Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast")))
-    )
+    data = None if production else Path(env.get("HOLDFAST_DATA", ROOT / ".holdfast"))
+    made = development.its_secrets(data) if data else {}
     devstore_port = number("DEVSTORE_PORT", 8100)
     devstore = f"http://127.0.0.1:{devstore_port}"
     secret = need("SHOPIFY_API_SECRET", DEVELOPMENT_SECRET)
@@ -276,7 +275,9 @@ def load(environ: dict[str, str] | None = None) -> Config:
         posthog_host=env.get("POSTHOG_HOST", "") or "https://us.i.posthog.com",
         posthog_opt_out=frozenset(_split(env.get("POSTHOG_OPT_OUT", ""))),
         metrics_token=env.get("METRICS_TOKEN", ""),
+        metrics_port=number("METRICS_PORT", 1) if env.get("METRICS_PORT") else 0,
         log_level=env.get("LOG_LEVEL", "INFO"),
+        data_folder=data,
         process_slot=env.get("PROCESS_SLOT", "") or env.get("DYNO", "") or "1",
         drain_seconds=number("DRAIN_SECONDS", 0.01),
         release=env.get("RELEASE", "") or env.get("HEROKU_RELEASE_VERSION", "") or "unnamed",

@@ -212,3 +212,9 @@ async def connection() -> AsyncIterator[Any]:
         except TimeoutError:
             postgres.give_up(raw)
             raise
+
+
+def pools() -> dict[str, postgres.Pool]:
+    """The pools of this process by room, as far as somebody in that room has asked."""
+    client: Any = connections.get("default")
+    return {room.name: pool for room, pool in client.pools.items()}

@@ -26,8 +26,9 @@ from app.flags import evaluation
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import backlog, durability
 from app.flow.lanes.admission import Admission
+from app.operations.probes import Probes
 from app.points.pages import customers as points_pages
-from app.resilience import health, reach, watchdog
+from app.resilience import health, levels, reach, watchdog
 from app.shopify import admin_session
 from app.shopify.client import outgoing
 from app.storefront import routes as storefront
@@ -110,18 +111,21 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         return (await backlog.overdue(queue, config)).seconds
 
     health.witness("ingest", overdue_seconds)
+    bus = open_bus(config.bus_url)
     return {
         "config": config,
         "stores": stores,
         "client": client,
-        "bus": open_bus(config.bus_url),
+        "bus": bus,
         "admission": Admission(stores),
+        "probes": Probes(stores, bus),
     }
 
 
 async def _beat(stores: db.Stores) -> None:
     while True:
         await health.beat(stores.queue, "web", 0.0)
+        levels.tell("web", stores)
         await asyncio.sleep(health.BEAT_EVERY_SECONDS)
 
 

@@ -39,7 +39,7 @@ def cost_of_tracing(count: int, rounds: int) -> list[Row]:
             for what, settings in zip(found, ({}, recorded), strict=True):
                 with sides.holdfast(*ROAD, **sides.LIFTED, **settings) as stack:
                     first_id = 5 * 10**9 + number * count
-                    found[what].append(_measure(stack, ("web",), count, first_id, sides.SHOPS))
+                    found[what].append(measure(stack, ("web",), count, first_id, sides.SHOPS))
     return [row for what, of_one in found.items() for row in _rows(what, of_one)]
 
 
@@ -73,7 +73,7 @@ def cost_of_growth(count: int, rounds: int) -> list[Row]:
             found = []
             for _ in range(rounds + 1):  # the first warms caches, and is not counted
                 first_id = 4 * 10**9 + len(measured) * 10**8 + len(found) * count
-                found.append(_measure(stack, ("web",), count, first_id, sides.SHOPS))
+                found.append(measure(stack, ("web",), count, first_id, sides.SHOPS))
             measured += _rows(what, found[1:])
             stack.start("relay")
     return [*empty, *measured]
@@ -133,7 +133,7 @@ def _table(
     webs = tuple(name for name in names if name.startswith("web"))
     for number in range(rounds):
         with sides.holdfast(*names, shops=shops, **sides.LIFTED) as stack:
-            found.append(_measure(stack, webs, count, 4 * 10**9 + number * count, shops))
+            found.append(measure(stack, webs, count, 4 * 10**9 + number * count, shops))
             stack.verify()
     return _rows(what, found)
 
@@ -151,7 +151,7 @@ def _rows(what: str, found: list[dict[str, float]]) -> list[Row]:
     ]
 
 
-def _measure(
+def measure(
     stack: Stack, webs: tuple[str, ...], count: int, first_id: int, shops: int
 ) -> dict[str, float]:
     """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate."""

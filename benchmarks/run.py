@@ -3,7 +3,7 @@
 import argparse
 import statistics
 
-from benchmarks import cost, latency, sides
+from benchmarks import cost, latency, sides, signals
 
 CONNECTIONS = 128
 
@@ -100,6 +100,7 @@ MEASUREMENTS = {
     "shops": cost.cost_by_shops,
     "cost10m": cost.cost_of_growth,
     "retranslation": cost.retranslation,
+    "signals": signals.signals,
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,
     "me": latency.me_warm,

@@ -10,8 +10,9 @@ from blockbuster import blockbuster_ctx
 from starlette.applications import Starlette
 
 from app import config as settings
-from app import db, main, operations
+from app import db, main
 from app.flow.bus import places
+from app.operations import probes, scrape
 from app.resilience import health
 from app.shopify.client import outgoing
 from local import servers
@@ -31,6 +32,19 @@ GAUGES = (
     "holdfast_heartbeat_age_seconds",
     "holdfast_database_reached",
     "holdfast_cache_hit_ratio",
+    "holdfast_part_alive",
+    "holdfast_store_answers",
+    "holdfast_lane_overdue_seconds",
+    "holdfast_held_redemptions",
+    "holdfast_held_oldest_seconds",
+    "holdfast_log_days_ahead",
+    "holdfast_redis_memory_bytes",
+    "holdfast_redis_hits_total",
+    "holdfast_postgres_sessions",
+    "holdfast_requests_total",
+    "holdfast_tickets",
+    "holdfast_connections",
+    "holdfast_jobs_total",
     "holdfast_webhooks_total",
     "holdfast_breaker_state",
     "holdfast_request_seconds",
@@ -88,7 +102,7 @@ async def test_with_neither_store_it_is_down(app, stores, config, monkeypatch) -
     async def nobody() -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(operations, "_ask_postgres", nobody)
+    monkeypatch.setattr(probes, "ask_postgres", nobody)
     away = replace(stores, queue=db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0"))
     async with outgoing(config) as client:
         response = await talking_to(app, main.state(config, away, client)).get("/healthz")
@@ -119,7 +133,7 @@ async def test_metrics_without_the_stores_are_still_there(app, stores, config, m
     async def nobody() -> list:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(operations, "_waiting", nobody)
+    monkeypatch.setattr(scrape, "_waiting", nobody)
     away = replace(stores, queue=db.redis_client(f"redis://127.0.0.1:{servers.free_port()}/0"))
     async with outgoing(config) as client:
         response = await talking_to(app, main.state(config, away, client)).get("/metrics")
@@ -200,7 +214,7 @@ async def test_the_lifespan_opens_the_state_and_beats(embedded, config, stores) 
     code, output = await in_a_process(program)
     assert code == 0, output
     names, alive = json.loads(output.splitlines()[-1])
-    assert names == ["admission", "bus", "client", "config", "stores"]
+    assert names == ["admission", "bus", "client", "config", "probes", "stores"]
     assert alive
 
 

@@ -11,11 +11,11 @@ import uvloop
 from app import config as settings
 from app import db, rooms, rotation
 from app.flags import evaluation
-from app.resilience import deadline, health, reach, watchdog
+from app.resilience import deadline, health, levels, reach, watchdog
 from app.resilience.deadline import pause
 from app.resilience.failures import is_passing, reason
 from app.resilience.progress import Progress
-from app.telemetry import logs, reports
+from app.telemetry import logs, metrics, reports
 
 STOP_SECONDS = 4.0
 MEASURE_SECONDS = 1.5  # with the pause between two beats still well before a reader gives us up
@@ -32,6 +32,8 @@ def start(process: str, work: Work) -> None:
     """
     config = settings.load()
     logs.setup(process, config)
+    if config.metrics_port:
+        metrics.serve(config.metrics_port, config.host)
     collect_garbage_less_often()
     rotation.use(config)
     uvloop.run(_run(config, work))
@@ -121,6 +123,7 @@ async def _beat(
             )
             if not is_told:
                 known.unknown()
+            levels.tell(service, stores)
             await pause(health.BEAT_EVERY_SECONDS, stop)
 
 
@@ -154,7 +157,8 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]], stop: asy
     rooms.current.set(rooms.TIMED)  # of this task alone
     while not stop.is_set():
         try:
-            await work()
+            with metrics.timed(work.__name__):
+                await work()
         except Exception as error:  # noqa: BLE001 - timed work is repeated anyway
             log.warning("timed work failed", work=work.__name__, reason=reason(error))
         await pause(seconds, stop)

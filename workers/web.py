@@ -9,12 +9,12 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.main import STARTUP_FAILURE
+from uvicorn.config import STARTUP_FAILURE
 
 from app import config as settings
-from app import operations
 from app.flow.lanes import durability
 from app.main import create_app
+from app.operations.probes import Leaving
 from app.short_way import ShortWay
 from app.telemetry import logs, reports
 from workers.service import collect_garbage_less_often
@@ -48,10 +48,10 @@ class Draining(uvicorn.Server):
     drain_seconds = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig != signal.SIGTERM or operations.Leaving.is_so:
+        if sig != signal.SIGTERM or Leaving.is_so:
             super().handle_exit(sig, frame)  # a second one does not wait
             return
-        operations.Leaving.is_so = True
+        Leaving.is_so = True
         loop = asyncio.get_running_loop()
         end = functools.partial(super().handle_exit, sig, frame)
         loop.call_soon_threadsafe(loop.call_later, self.drain_seconds, end)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from app.config import Config
 from app.flow import jobs
 from app.resilience.deadline import pause
-from app.telemetry import logs, traces
+from app.telemetry import logs, metrics, traces
 
 Job = Callable[..., Awaitable[Any]]  # async (ctx, *args)
 
@@ -151,7 +151,11 @@ def _logged(function: Job) -> Any:
     @functools.wraps(function)
     async def run(ctx: dict[str, Any], *args: Any, request_id: str = "") -> Any:
         name = _name(function)
-        with traces.bound(request_id, job=name), traces.resumed(f"job {name}", request_id):
+        with (
+            traces.bound(request_id, job=name),
+            traces.resumed(f"job {name}", request_id),
+            metrics.timed(name),
+        ):
             try:
                 return await function(ctx, *args)
             except Exception:

@@ -28,6 +28,7 @@ class Bulkhead:
         self.wait_seconds = wait_seconds
         self.tickets = asyncio.Semaphore(tickets)
         self.waiting = 0
+        self.out = 0  # tickets that are held now
         self.crowds: dict[Key, Crowd] = {}
 
     async def take(self, shop: str, subject: str) -> bool:
@@ -41,6 +42,7 @@ class Bulkhead:
         if not any(door.locked() for door in doors):
             for door in doors:
                 await door.acquire()  # a free one: returns without giving up control
+            self.out += 1
             return True
         if self.waiting >= WAITING_MAX:
             self._leave(keys)
@@ -61,6 +63,7 @@ class Bulkhead:
             raise
         finally:
             self.waiting -= 1
+        self.out += 1
         return True
 
     def give_back(self, shop: str, subject: str) -> None:
@@ -68,6 +71,7 @@ class Bulkhead:
         for key in keys:
             self.crowds[key].seats.release()
         self.tickets.release()
+        self.out -= 1
         self._leave(keys)
 
     def _join(self, key: Key) -> asyncio.Semaphore:

@@ -139,6 +139,11 @@ async def guard(
         return await fallback(error)
 
 
+def bulkheads() -> dict[str, Bulkhead]:
+    """Those of this process, by the room or the resource they are of."""
+    return {one.room.name if one.room else one.name: one.bulkhead for one in known}
+
+
 def postgres_answers_again() -> None:
     """Close every circuit before Postgres, for pages and changes to go on at once."""
     for resource in known:

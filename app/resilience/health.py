@@ -85,7 +85,8 @@ async def beat(
     """Say that this process of `service` lives; call every second. Circuits that are not closed are
     added, and whether it reaches Postgres. Who does not is not caught up, whatever its lag. With
     the first beat, and with the first after the cache missed something, readers are told not to
-    take what it has for new: a process that died may have committed and not said so.
+    take what it has for new: a process that died may have committed and not said so. On the way
+    back comes the level of the log that somebody wants for a while.
 
     A beat that Redis does not take is logged and counted, never raised (False): a missing beat is
     its own message.
@@ -111,7 +112,11 @@ async def beat(
         fields: dict[str, bytes | str] = {service: msgspec.json.encode(said)}
         if missed != _told.get(service):
             fields[MISSED] = now.isoformat()
-        await _untyped(redis).hset(KEY, mapping=fields)
+        async with _untyped(redis).pipeline(transaction=False) as pipe:
+            pipe.hset(KEY, mapping=fields)
+            pipe.get(logs.LEVEL_KEY)
+            _, level = await pipe.execute()
+        logs.set_level((level or b"").decode(errors="replace"))
         _told[service] = missed
     except (RedisError, OSError, msgspec.MsgspecError) as error:
         metrics.LOST_SIGNALS.labels("health").inc()

@@ -13,6 +13,30 @@ from app.telemetry import reports, traces
 from app.telemetry.outlet import Outlet
 from app.telemetry.redaction import redact
 
+# where a level wanted for a while stands in Redis, for every process to find with its next beat
+LEVEL_KEY = "log level"
+# libraries that say more than anybody wants to know: heard from WARNING up
+CHATTY = (
+    "httpx",
+    "httpcore",
+    "asyncio",
+    "tortoise",
+    "uvicorn.access",
+    "arq.worker",
+    "posthog",
+    "backoff",
+)
+NUMBERS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "exception": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "fatal": logging.CRITICAL,
+}
+
 
 def setup(process: str, config: Config) -> None:
     """Call once at the start of a process: logs to stdout from here on, Sentry and PostHog when
@@ -21,8 +45,7 @@ def setup(process: str, config: Config) -> None:
     Lines are written by a thread of their own: a stdout that is closed, full or read by nobody
     costs lines, which are counted, and never the caller's time.
     """
-    global _outlet  # noqa: PLW0603 - one stdout a process
-    level = logging.getLevelNamesMapping().get(config.log_level.upper(), logging.INFO)
+    global _outlet, _configured  # noqa: PLW0603 - one stdout a process
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         traces.add_ids,
@@ -34,14 +57,35 @@ def setup(process: str, config: Config) -> None:
     ]
     _outlet = Outlet(_stdout(), lambda count: _dropped(process, count))
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_json)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[_wanted, *shared, structlog.processors.JSONRenderer(serializer=_json)],
+        # everything passes it: loggers are made once, and which lines are wanted changes later
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=_Logger,
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process, release=config.release)
-    _adopt_stdlib(shared, level)
+    _adopt_stdlib(shared)
+    _configured = config.log_level
+    set_level("")
     reports.start(process, config)
+
+
+def set_level(name: str) -> None:
+    """Write lines of level `name` (DEBUG, INFO, WARNING, ERROR) and above from here on; of
+    LOG_LEVEL again with "" or with what is no level.
+    """
+    global _level
+    known = logging.getLevelNamesMapping()
+    configured = known.get(_configured.upper(), logging.INFO)
+    level = known.get(name.upper(), configured)
+    if _outlet is None or level == _level:  # not ours to say, or said already
+        return
+    was_set, _level = _level, level
+    if was_set:
+        logger().warning("log level changed", now_level=logging.getLevelName(level))
+    logging.getLogger().setLevel(level)
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
@@ -61,6 +105,15 @@ def flush() -> None:
 
 
 _outlet: Outlet | None = None
+_configured = "INFO"
+_level = logging.NOTSET
+
+
+def _wanted(_logger: Any, method: str, event: Any) -> Any:
+    """The first processor: a line below the level costs nothing more."""
+    if NUMBERS.get(method, logging.CRITICAL) < _level:
+        raise structlog.DropEvent
+    return event
 
 
 class _Logger:
@@ -115,7 +168,7 @@ def _json(event: Any, **_: Any) -> bytes:
         return msgspec.json.encode({"event": what, "reason": type(error).__name__})
 
 
-def _adopt_stdlib(shared: list[Any], level: int) -> None:
+def _adopt_stdlib(shared: list[Any]) -> None:
     """Libraries log through `logging`: the same JSON, and their chatter only from WARNING up."""
     handler = _Handler()
     handler.setFormatter(
@@ -136,16 +189,4 @@ def _adopt_stdlib(shared: list[Any], level: int) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in (
-        "httpx",
-        "httpcore",
-        "asyncio",
-        "tortoise",
-        "uvicorn.access",
-        "arq.worker",
-        "posthog",
-        "backoff",
-    ):
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)

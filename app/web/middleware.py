@@ -43,7 +43,10 @@ SENTENCES = {
     413: TOO_LARGE,
 }
 API_PATHS = ("/storefront/", "/checkout/", "/webhooks", "/healthz", "/metrics")
-QUIET_ROUTES = frozenset({"/healthz", "/metrics", "/static"})  # answered well, they are no news
+# answered well, they are no news
+QUIET_ROUTES = frozenset(
+    {"/healthz", "/healthz/live", "/healthz/ready", "/healthz/deep", "/metrics", "/static"}
+)
 log = logs.logger()
 
 
@@ -190,7 +193,9 @@ class _Passage:
 
     def _account(self, seconds: float) -> None:
         route = self._route()
-        _timer(route).observe(seconds)
+        timer, counter = _figures(route, self.status // 100)
+        timer.observe(seconds)
+        counter.inc()
         say = (
             log.debug
             if self.status < HTTPStatus.BAD_REQUEST and route in QUIET_ROUTES
@@ -209,15 +214,18 @@ class _Passage:
         )
 
 
-_timers: dict[str, Any] = {}
+_kept: dict[tuple[str, int], tuple[Any, Any]] = {}
 
 
-def _timer(route: str) -> Any:
-    # finding a labelled histogram takes as long as observing into it; routes are few and fixed
-    timer = _timers.get(route)
-    if timer is None:
-        timer = _timers[route] = metrics.REQUEST_SECONDS.labels(route)
-    return timer
+def _figures(route: str, hundreds: int) -> tuple[Any, Any]:
+    """The histogram of a route and the counter of its answers of a kind."""
+    # finding a labelled metric takes as long as counting with it; routes are few and fixed
+    found = _kept.get((route, hundreds))
+    if found is None:
+        timer = metrics.REQUEST_SECONDS.labels(route)
+        found = timer, metrics.REQUESTS.labels(route, f"{hundreds}xx")
+        _kept[route, hundreds] = found
+    return found
 
 
 def refusal(

@@ -236,4 +236,23 @@ def test_no_metric_is_labelled_by_shop_or_person() -> None:
         name for metric in vars(metrics).values() for name in getattr(metric, "_labelnames", ())
     }
     fixed = {"outcome", "service", "effect", "name", "state", "to", "route", "stage", "door"}
-    assert labels == fixed
+    assert labels == fixed | {"status", "work", "pool", "process"}
+
+
+def test_what_is_promised_ends_a_bucket() -> None:
+    for histogram in (metrics.REQUEST_SECONDS, metrics.ROAD_SECONDS, metrics.JOB_SECONDS):
+        assert set(metrics.PROMISED_SECONDS) <= set(histogram._upper_bounds)
+
+
+def test_the_level_changes_at_run_time_for_our_lines_and_those_of_libraries() -> None:
+    said = run(
+        "log = logs.logger()\nlog.debug('before')\nlogs.set_level('DEBUG')\n"
+        "log.debug('during')\nlogging.getLogger('x').debug('of a library')\n"
+        "logging.getLogger('httpx').info('chatter')\n"
+        "logs.set_level('no level')\nlog.debug('after')\nlog.info('as configured')\n"
+        "logs.set_level('ERROR')\nlog.warning('too little')\nlog.exception('enough', exc_info=None)"
+    )
+    events = [json.loads(line)["event"] for line in said]
+    assert events.count("log level changed") == 2, "it is no news to whoever wants only errors"
+    events = [one for one in events if one != "log level changed"]
+    assert events == ["during", "of a library", "as configured", "enough"]

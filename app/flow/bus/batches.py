@@ -89,7 +89,7 @@ async def set_event_aside(
     """Keep an event that failed as a dead letter, with a line that says why."""
     if not dead_letters.is_waiting(error):
         traces.failed(f"{service} {event.topic}", event.trace, error)
-    with traces.bound(event.trace, event_id=event.id):
+    with traces.bound(event.trace, event_id=event.id, shop=event.shop):
         if not failures.is_permanent(error) and not dead_letters.is_waiting(error):
             log.warning("event failed", service=service, topic=event.topic, exc_info=error)
         await set_aside(

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from app import db
 from app.config import Config
-from app.telemetry import logs, metrics
+from app.telemetry import logs
 
 LOOK_EVERY_SECONDS = 60.0
 LOOK_SECONDS_MAX = 2.0
@@ -59,7 +59,6 @@ async def look(redis: Redis, config: Config) -> Durability | None:
     if _last is None or _last.problems != found.problems:
         for problem in found.problems:
             log.error("Redis may lose webhooks", problem=problem)
-    metrics.REDIS_DURABLE.set(0 if found.problems else 1)
     _last = found
     return found
 

@@ -1,30 +1,29 @@
-"""What operators and their machines ask: /healthz for the load balancer, /metrics for
-Prometheus.
-"""
+"""/metrics for Prometheus: what the processes count, and what waits, counted at this moment."""
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import db, rooms
 from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
-from app.flow.lanes import backlog
+from app.flow.lanes import backlog, durability
+from app.operations import servers
+from app.operations.probes import Probes, resource
+from app.points.rewards import reads as rewards
 from app.resilience import health
-from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
-from app.rooms import Room
 from app.services import PROCESSES, SERVICES
-from app.telemetry import logs, metrics
+from app.telemetry import metrics
 from app.telemetry.metrics import Scraped
 from app.web import operators
 
@@ -37,7 +36,7 @@ SELECT count(*)::int FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL L
 # One service at a time and in the order of its index, so that each count walks along it, whatever
 # the planner believes about how many there are.
 LETTERS = """
-SELECT coalesce(sum(waiting), 0)::int AS waiting, coalesce(sum(dead), 0)::int AS dead
+SELECT known.service, a.waiting::int AS waiting, b.dead::int AS dead
   FROM unnest($2::text[]) AS known (service),
        LATERAL (SELECT count(*) AS waiting FROM
                 (SELECT FROM dead_letters
@@ -48,60 +47,8 @@ SELECT coalesce(sum(waiting), 0)::int AS waiting, coalesce(sum(dead), 0)::int AS
                   WHERE service = known.service AND state = 'dead'
                   ORDER BY id LIMIT $1) AS counted) AS b
 """
-log = logs.logger()
-
-
-def _check(name: str, room: Room | None = None) -> Resource:
-    # a health check must see a recovery at once, so its circuit asks again every second
-    circuit = Breaker(name, open_seconds=1, success_threshold=1)
-    return Resource(name, rooms.HEALTH.deadline_seconds, 4, circuit, room=room)
-
-
-POSTGRES, REDIS = _check("health of postgres", rooms.HEALTH), _check("health of redis")
-SCRAPE_POSTGRES = _check("scrape of postgres", rooms.HEALTH)
-SCRAPE_REDIS = _check("scrape of redis")
-
-
-class Leaving:
-    """Whether this process ends soon, and nobody is to send it anything new."""
-
-    is_so = False
-
-
-async def healthz(request: Request) -> Response:
-    """`down` (503) only when neither store answers: a webhook could then not be made durable; 404
-    from a process that ends soon, by which routers leave it out and let it finish.
-    """
-    if Leaving.is_so:
-        return JSONResponse({"status": "leaving"}, 404, {"Cache-Control": "no-store"})
-    stores: db.Stores = request.state.stores
-    postgres, redis, board = await asyncio.gather(
-        _answers(POSTGRES, _ask_postgres),
-        _answers(REDIS, stores.queue.ping),
-        health.board(stores.queue),
-    )
-    notices = {name: health.service_notice(board, name) for name in board}
-    if not postgres and not redis:
-        status = "down"
-    else:
-        status = "ok" if postgres and redis and set(notices.values()) == {"healthy"} else "degraded"
-    body = {
-        "status": status,
-        "release": stores.config.release,
-        "checks": {"postgres": "ok" if postgres else "down", "redis": "ok" if redis else "down"},
-        "services": {
-            name: {
-                "status": notices[name],
-                "lag_seconds": round(line.lag_seconds, 3),
-                "stuck_seconds": round(line.stuck_seconds, 3),
-                "reaches_database": line.is_database_reached,
-                "beat_at": line.beat_at.isoformat() if line.beat_at else None,
-                "progress_at": line.progress_at.isoformat() if line.progress_at else None,
-            }
-            for name, line in board.items()
-        },
-    }
-    return JSONResponse(body, 503 if status == "down" else 200, {"Cache-Control": "no-store"})
+SCRAPE_POSTGRES = resource("scrape of postgres", rooms.HEALTH)
+SCRAPE_REDIS, SCRAPE_CACHE = resource("scrape of redis"), resource("scrape of cache")
 
 
 async def metrics_text(request: Request) -> Response:
@@ -111,44 +58,61 @@ async def metrics_text(request: Request) -> Response:
     operators.admit(request)
     stores: db.Stores = request.state.stores
     bus: Bus = request.state.bus
+    # one after the other at each store: two connections serve all who look at its health
     found = await asyncio.gather(
-        _gather(SCRAPE_REDIS, lambda: _lanes(stores)),
-        _gather(SCRAPE_POSTGRES, lambda: _consumers(bus)),
-        _gather(SCRAPE_POSTGRES, _waiting),
-        _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
-        _gather(SCRAPE_REDIS, lambda: _verified(stores)),
+        _each(
+            SCRAPE_REDIS,
+            (
+                lambda: _lanes(stores),
+                lambda: _heartbeats(stores),
+                lambda: _verified(stores),
+                lambda: servers.redis(stores.queue, "queue"),
+            ),
+        ),
+        _each(SCRAPE_CACHE, (lambda: servers.redis(stores.cache, "cache"),)),
+        _each(
+            SCRAPE_POSTGRES, (lambda: _consumers(bus), _held_up, _waiting, _held, servers.postgres)
+        ),
     )
-    scraped = [one for group in found for one in group]
+    scraped = [await _answering(request.state.probes), *_durable()]
+    scraped += [one for group in found for one in group]
     text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio(), _resident()])
     return PlainTextResponse(
         text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
     )
 
 
-routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics_text)]
+routes: list[BaseRoute] = [Route("/metrics", metrics_text)]
 
 
-async def _answers(resource: Resource, ask: Callable[[], Awaitable[Any]]) -> bool:
-    try:
-        await guard(resource, ask)
-    except Exception:  # noqa: BLE001
-        # logged and counted by the guard; "does not answer" is the result
-        return False
-    return True
-
-
-async def _ask_postgres() -> None:
-    async with db.connection() as connection:
-        await connection.fetchval("SELECT 1")
-
-
-async def _gather(
-    resource: Resource, count: Callable[[], Awaitable[list[Scraped]]]
+async def _each(
+    resource: Resource, counts: Iterable[Callable[[], Awaitable[list[Scraped]]]]
 ) -> list[Scraped]:
-    async def nothing(_: Exception) -> list[Scraped]:
-        return []  # a gauge that cannot be read is absent, which alerts can tell from zero
+    """What they find; a figure that cannot be read is absent, which alerts can tell from zero."""
 
-    return await guard(resource, count, nothing)
+    async def nothing(_: Exception) -> list[Scraped]:
+        return []
+
+    return [one for count in counts for one in await guard(resource, count, nothing)]
+
+
+async def _answering(probes: Probes) -> Scraped:
+    checks = (await probes.plain.get())["checks"]
+    answers = {name: float(said == "ok") for name, said in checks.items()}
+    return Scraped("holdfast_store_answers", "1 when a store answers", answers, "store")
+
+
+def _durable() -> list[Scraped]:
+    known = durability.known()
+    if known is None:
+        return []
+    return [
+        Scraped(
+            "holdfast_redis_durable",
+            "1 when Redis keeps what it has taken, 0 when its settings say it may not",
+            {"": 0.0 if known.problems else 1.0},
+        )
+    ]
 
 
 async def _lanes(stores: db.Stores) -> list[Scraped]:
@@ -163,6 +127,11 @@ async def _lanes(stores: db.Stores) -> list[Scraped]:
         Scraped("holdfast_lane_depth", "Webhooks waiting in all lanes", {"": found.waiting}),
         Scraped("holdfast_lanes_waiting", "Merchants with a webhook waiting", {"": found.lanes}),
         Scraped("holdfast_lane_oldest_age_seconds", "Age of the oldest waiting webhook", {"": age}),
+        Scraped(
+            "holdfast_lane_overdue_seconds",
+            "Since the first lane could have been drained: a merchant's own pace is not counted",
+            {"": found.overdue_seconds},
+        ),
         Scraped(
             "holdfast_queue_depth",
             "Jobs in a queue",
@@ -181,24 +150,39 @@ async def _consumers(bus: Bus) -> list[Scraped]:
             "holdfast_consumer_lag_events", "Events a service has not handled", counts, "service"
         ),
         Scraped("holdfast_consumer_lag_seconds", "Age of the oldest of them", ages, "service"),
-        Scraped(
-            "holdfast_log_held_up_seconds",
-            "Since when the oldest open transaction keeps facts back, 0 below two seconds",
-            {"": await _held_up()},
-        ),
     ]
 
 
-async def _held_up() -> float:
+async def _held_up() -> list[Scraped]:
     holder = await fact_log.holder()
-    return holder.seconds if holder else 0.0
+    found = [
+        Scraped(
+            "holdfast_log_held_up_seconds",
+            "Since when the oldest open transaction keeps facts back, 0 below two seconds",
+            {"": holder.seconds if holder else 0.0},
+        )
+    ]
+    if holder:
+        # whoever is none of ours may call themselves anything, and names are no labels
+        by = holder.application if holder.application.startswith("holdfast ") else "other"
+        found.append(
+            Scraped(
+                "holdfast_log_holder_seconds",
+                "The same by who holds it up: a room of ours, or other",
+                {by[:40]: holder.seconds},
+                "by",
+            )
+        )
+    return found
 
 
 async def _waiting() -> list[Scraped]:
     async with db.connection() as connection:
         spilled = await connection.fetchval(WAITING, COUNT_MAX)
-        states = await connection.fetchrow(LETTERS, COUNT_MAX, list(PROCESSES))
-    letters = {"waiting": float(states["waiting"]), "dead": float(states["dead"])}
+        rows = await connection.fetch(LETTERS, COUNT_MAX, list(PROCESSES))
+    letters: dict[tuple[str, ...], float] = {
+        (row["service"], state): float(row[state]) for row in rows for state in ("waiting", "dead")
+    }
     return [
         Scraped(
             "holdfast_spilled_webhooks",
@@ -207,9 +191,25 @@ async def _waiting() -> list[Scraped]:
         ),
         Scraped(
             "holdfast_dead_letters_waiting",
-            "Dead letters by state, counted up to 10,001 a service",
+            "Dead letters by service and state, counted up to 10,001",
             letters,
-            "state",
+            ("service", "state"),
+        ),
+    ]
+
+
+async def _held() -> list[Scraped]:
+    held = await rewards.held(COUNT_MAX)
+    return [
+        Scraped(
+            "holdfast_held_redemptions",
+            "Redemptions whose points are held, counted up to 10,001",
+            {"": held.redemptions},
+        ),
+        Scraped(
+            "holdfast_held_oldest_seconds",
+            "Since when the oldest of them is held",
+            {"": held.oldest_seconds},
         ),
     ]
 
@@ -218,6 +218,7 @@ async def _heartbeats(stores: db.Stores) -> list[Scraped]:
     board = await health.board(stores.queue)
     if board.is_remembered:
         return []  # how old beats are is not known
+    alive = {name: float(line.alive) for name, line in board.items()}
     beats = {name: line for name, line in board.items() if line.beat_at}
     ages = {
         name: (board.read_at - line.beat_at).total_seconds()
@@ -227,6 +228,7 @@ async def _heartbeats(stores: db.Stores) -> list[Scraped]:
     stuck = {name: line.stuck_seconds for name, line in beats.items()}
     reached = {name: float(line.is_database_reached) for name, line in beats.items()}
     return [
+        Scraped("holdfast_part_alive", "1 when a process of a kind lives", alive, "process"),
         Scraped(
             "holdfast_heartbeat_age_seconds", "Since a process last said it lives", ages, "process"
         ),

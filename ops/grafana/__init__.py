@@ -1,0 +1,1 @@
+"""Dashboards: what they show as plain values, and the JSON that Grafana reads."""

@@ -3,6 +3,8 @@
 import json
 import os
 
+import pytest
+
 from ops import traces
 from ops.traces import Seen
 from tests.receiver import Receiver
@@ -41,7 +43,7 @@ def whole_order(stack: Stack, collector: Receiver) -> list[Seen]:
     def is_whole() -> bool:
         found = spans_of(collector, trace_id)
         return {one.process for one in found} >= awaited and any(
-            one.name == "shopify discount_create" for one in found
+            one.name == "POST /storefront/redemptions" for one in found
         )
 
     wait_for("the trace is whole", is_whole, 30, lambda: str(spans_of(collector, trace_id)))
@@ -113,3 +115,50 @@ def test_the_request_id_of_a_recorded_trace_is_in_its_spans_and_in_the_logs(
     ids = {one.attributes["holdfast.request_id"] for one in spans_of(collector, trace_id)}
     assert ids == {"traced-as-well-1"}
     assert "missing" not in stack.verify(), "the receipt and the fact are told to be the same"
+
+
+def test_an_error_is_recorded_although_its_trace_was_not_drawn(
+    stack: Stack, collector: Receiver
+) -> None:
+    request_id = os.urandom(16).hex()
+    headers = signed_headers(b'{"id": []}', "orders/paid", SHOP, SECRET)
+    answer = stack.http.post(
+        f"{stack.app_url}/webhooks",
+        content=b'{"id": []}',
+        headers={**headers, "X-Request-Id": request_id},
+    )
+    assert answer.status_code == 200
+    wait_for("the error came", lambda: spans_of(collector, request_id), 15)
+    (found,) = spans_of(collector, request_id)
+    assert (found.process, found.name) == ("ingest", "set aside")
+    assert found.error
+
+
+@pytest.mark.long
+def test_a_redemption_that_goes_on_in_the_worker_stays_in_its_trace(
+    whole_stack: Stack, collector: Receiver
+) -> None:
+    bob = whole_stack.customer()
+    whole_stack.order(bob, "120.00")
+    me = whole_stack.wait_for_points(bob, 120)
+    reward = next(one for one in me["rewards"] if one["cost"] == 100)
+    trace_id = os.urandom(16).hex()
+    recorded = {"traceparent": f"00-{trace_id}-{os.urandom(8).hex()}-01"}
+    wish = {"reward_id": reward["id"], "idempotency_key": f"bob-{trace_id}"}
+    whole_stack.control("POST", "shopify", {"mode": "fail"})
+    told = whole_stack.proxy("POST", "/storefront/redemptions", bob, json=wish, headers=recorded)
+    assert told.status_code == 202, told.text
+    whole_stack.control("POST", "shopify", {"mode": "normal"})
+    whole_stack.wait_for_points(bob, 20, 60)
+    made = "shopify discount_create"
+
+    def by_points() -> bool:
+        found = spans_of(collector, trace_id)
+        return any(one.process == "points" and one.name == made and not one.error for one in found)
+
+    wait_for("points made the code", by_points, 90)
+    found = spans_of(collector, trace_id)
+    asked = next(one for one in found if one.name == "POST /storefront/redemptions")
+    again = [one for one in found if one.process == "points" and one.name == "redemption"]
+    assert {one.parent_id for one in again} == {asked.span_id}
+    assert any(one.error for one in found if one.process == "web"), "the call that failed is told"

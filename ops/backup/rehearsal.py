@@ -60,6 +60,7 @@ class World:
     kept: Store
     url: str
     environment: dict[str, str]
+    postgres: "subprocess.Popen[bytes]"
 
     def config(self, url: str) -> settings.Config:
         return replace(settings.load(self.environment), database_url=url)
@@ -127,13 +128,15 @@ def world(directory: Path) -> Iterator[World]:
     }
     prepare(kept, directory / "postgres")
     with ExitStack() as running:
-        for kind, at in (("postgres", port), ("redis", redis_port)):
+        postgres_process, _ = (
             running.enter_context(_server(kind, directory / kind, at, environment))
+            for kind, at in (("postgres", port), ("redis", redis_port))
+        )
         released = [sys.executable, "-m", "workers.release"]
         subprocess.run(
             released, cwd=restoring.ROOT, env=environment, check=True, stdout=subprocess.DEVNULL
         )
-        yield World(kept, url, environment)
+        yield World(kept, url, environment, postgres_process)
 
 
 def prepare(kept: Store, directory: Path) -> None:
@@ -157,7 +160,7 @@ def prepare(kept: Store, directory: Path) -> None:
 @contextmanager
 def _server(
     kind: str, directory: Path, port: int, environment: Mapping[str, str]
-) -> Iterator[None]:
+) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "local.servers", kind, str(directory), str(port)]
     running = subprocess.Popen(
         command,
@@ -172,7 +175,7 @@ def _server(
             if time.monotonic() > until or running.poll() is not None:
                 raise SystemExit(f"The {kind} of the rehearsal does not start.")
             time.sleep(0.05)
-        yield
+        yield running
     finally:
         running.send_signal(signal.SIGINT)
         running.wait(START_SECONDS)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app import db, rooms
+from app import db, replica, rooms
 from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
@@ -62,7 +62,7 @@ def _check(name: str, room: Room | None = None) -> Resource:
 
 POSTGRES, REDIS = _check("health of postgres", rooms.HEALTH), _check("health of redis")
 SCRAPE_POSTGRES = _check("scrape of postgres", rooms.HEALTH)
-SCRAPE_REDIS = _check("scrape of redis")
+SCRAPE_REDIS, SCRAPE_REPLICA = _check("scrape of redis"), _check("scrape of the replica")
 
 
 async def healthz(request: Request) -> Response:
@@ -108,6 +108,7 @@ async def metrics_text(request: Request) -> Response:
         _gather(SCRAPE_POSTGRES, lambda: _consumers(bus)),
         _gather(SCRAPE_POSTGRES, _waiting),
         _gather(SCRAPE_POSTGRES, _backups),
+        _gather(SCRAPE_REPLICA, _replica),
         _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
         _gather(SCRAPE_REDIS, lambda: _verified(stores)),
     )
@@ -224,6 +225,14 @@ async def _backups() -> list[Scraped]:
         )
         if mark in ages
     ]
+
+
+async def _replica() -> list[Scraped]:
+    behind = await replica.known.behind_seconds() if replica.known else None
+    if behind is None:
+        return []
+    words = "How far the replica is behind, as of what it replayed last"
+    return [Scraped("holdfast_replica_behind_seconds", words, {"": behind})]
 
 
 async def _heartbeats(stores: db.Stores) -> list[Scraped]:

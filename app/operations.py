@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app import db, replica, rooms
+from app import db, rooms
 from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import backlog
-from app.resilience import health
+from app.resilience import health, proven
 from app.resilience.breaker import Breaker
 from app.resilience.guard import Resource, guard
 from app.rooms import Room
@@ -45,12 +45,6 @@ SELECT coalesce(sum(waiting), 0)::int AS waiting, coalesce(sum(dead), 0)::int AS
                   WHERE service = known.service AND state = 'dead'
                   ORDER BY id LIMIT $1) AS counted) AS b
 """
-MARKS = """
-SELECT name, extract(epoch FROM now() - at)::float8 FROM backup_marks
- UNION ALL
-SELECT 'wal', extract(epoch FROM now() - last_archived_time)::float8 FROM pg_stat_archiver
- WHERE last_archived_time IS NOT NULL
-"""
 log = logs.logger()
 
 
@@ -62,7 +56,10 @@ def _check(name: str, room: Room | None = None) -> Resource:
 
 POSTGRES, REDIS = _check("health of postgres", rooms.HEALTH), _check("health of redis")
 SCRAPE_POSTGRES = _check("scrape of postgres", rooms.HEALTH)
-SCRAPE_REDIS, SCRAPE_REPLICA = _check("scrape of redis"), _check("scrape of the replica")
+SCRAPE_REDIS, SCRAPE_REPLICA = (
+    _check("scrape of redis"),
+    _check("scrape of the replica", rooms.HEALTH),
+)
 
 
 async def healthz(request: Request) -> Response:
@@ -107,8 +104,8 @@ async def metrics_text(request: Request) -> Response:
         _gather(SCRAPE_REDIS, lambda: _lanes(stores)),
         _gather(SCRAPE_POSTGRES, lambda: _consumers(bus)),
         _gather(SCRAPE_POSTGRES, _waiting),
-        _gather(SCRAPE_POSTGRES, _backups),
-        _gather(SCRAPE_REPLICA, _replica),
+        _gather(SCRAPE_POSTGRES, proven.backups),
+        _gather(SCRAPE_REPLICA, proven.replica),
         _gather(SCRAPE_REDIS, lambda: _heartbeats(stores)),
         _gather(SCRAPE_REDIS, lambda: _verified(stores)),
     )
@@ -206,33 +203,6 @@ async def _waiting() -> list[Scraped]:
             "state",
         ),
     ]
-
-
-async def _backups() -> list[Scraped]:
-    """How old what was proven is; absent where it never was."""
-    async with db.connection() as connection:
-        ages = dict(await connection.fetch(MARKS))
-    return [
-        Scraped(name, words, {"": ages[mark]})
-        for mark, name, words in (
-            ("backup", "holdfast_backup_age_seconds", "Since a backup was taken and found whole"),
-            (
-                "drill",
-                "holdfast_restore_drill_age_seconds",
-                "Since a backup was restored, verified and compared",
-            ),
-            ("wal", "holdfast_wal_archived_age_seconds", "Since a segment went to the archive"),
-        )
-        if mark in ages
-    ]
-
-
-async def _replica() -> list[Scraped]:
-    behind = await replica.known.behind_seconds() if replica.known else None
-    if behind is None:
-        return []
-    words = "How far the replica is behind, as of what it replayed last"
-    return [Scraped("holdfast_replica_behind_seconds", words, {"": behind})]
 
 
 async def _heartbeats(stores: db.Stores) -> list[Scraped]:

@@ -81,6 +81,6 @@ class Migration(migrations.Migration):
         ops.AddField(
             model_name="RedisEpoch",
             name="cluster",
-            field=fields.CharField(default="", max_length=64),
+            field=fields.CharField(null=True, max_length=64),
         ),
     ]

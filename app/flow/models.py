@@ -32,7 +32,7 @@ class RedisEpoch(Model):
     beat = fields.BigIntField()  # milliseconds since 1970 by the database's clock, only forward
     oldest_at = fields.DatetimeField(null=True)  # when the oldest webhook waiting was received
     seen_at = fields.DatetimeField()  # the last look that reached both stores
-    cluster = fields.CharField(max_length=64, default="")  # Postgres' own name, and its timeline
+    cluster = fields.CharField(max_length=64, null=True)  # Postgres' own name, and its timeline
 
     class Meta:
         table = "redis_epochs"

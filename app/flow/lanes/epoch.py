@@ -41,12 +41,12 @@ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, clust
 """
 BEGIN = """
 INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at, cluster)
-VALUES (1, $1, $2, NULL, now(), $3)
+VALUES (1, $1, $2, NULL, now(), nullif($3, ''))
 ON CONFLICT (id) DO NOTHING
 """
 GO_ON = """
 UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now(),
-       cluster = CASE WHEN cluster = '' THEN $4 ELSE cluster END
+       cluster = coalesce(cluster, nullif($4, ''))
  WHERE era = $1
 """
 # Of several processes that notice, one writes it down. What was moved from Postgres not long ago,
@@ -54,7 +54,8 @@ UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now
 # leaves a loss noted and those webhooks behind.
 NOTE = """
 WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = 1 FOR UPDATE),
-     moved AS (UPDATE redis_epochs SET era = $2, beat = $3, seen_at = now(), cluster = $6
+     moved AS (UPDATE redis_epochs
+                  SET era = $2, beat = $3, seen_at = now(), cluster = nullif($6, '')
                  FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era),
      again AS (UPDATE spilled_webhooks SET moved_at = NULL
                 WHERE moved_at IS NOT NULL AND EXISTS (SELECT FROM moved))

@@ -86,6 +86,6 @@ async def test_where_postgres_does_not_tell_who_it_is_nothing_is_made_of_it(
     stores: db.Stores,
 ) -> None:
     assert await epoch.look(stores) is None
-    await execute("UPDATE redis_epochs SET cluster = ''")
+    await execute("UPDATE redis_epochs SET cluster = NULL")
     assert await epoch.look(stores) is None
-    assert await value("SELECT cluster <> '' FROM redis_epochs")
+    assert await value("SELECT cluster IS NOT NULL FROM redis_epochs")

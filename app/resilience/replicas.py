@@ -85,4 +85,4 @@ async def visited(cache: aioredis.Redis, shop: str, *, is_change: bool) -> Async
         await guard(MARKS, lambda: client.set(key, "", px=milliseconds), unknown)
 
 
-MARKS = Resource("marks of changes", 0.1, 64)
+MARKS = Resource("marks of changes", 0.1, 32)

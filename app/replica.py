@@ -40,7 +40,6 @@ class Replica:
         room = rooms.current.get()
         if room not in self.pools:
             self.pools[room] = postgres.pool(self.address, room, is_read_only=True)
-        # of several tasks that ask first, each waits here until it is ready
         async with (await self.pools[room]).acquire() as raw:
             try:
                 yield raw

@@ -78,11 +78,13 @@ async def visited(cache: aioredis.Redis, shop: str, *, is_change: bool) -> Async
         return 1  # the mark of a change may be there, or may have failed to be left
 
     is_new = is_change or bool(await guard(MARKS, lambda: client.exists(key), unknown))
-    with may_serve(is_allowed=not is_new):
-        yield
-    if is_change:
-        milliseconds = round(1000 * (known.behind_seconds_max + SEEN_SECONDS))
-        await guard(MARKS, lambda: client.set(key, "", px=milliseconds), unknown)
+    try:
+        with may_serve(is_allowed=not is_new):
+            yield
+    finally:
+        if is_change:  # also what failed may have been committed
+            milliseconds = round(1000 * (known.behind_seconds_max + SEEN_SECONDS))
+            await guard(MARKS, lambda: client.set(key, "", px=milliseconds), unknown)
 
 
 MARKS = Resource("marks of changes", 0.1, 32)

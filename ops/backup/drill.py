@@ -66,6 +66,7 @@ class Drilled:
     compared: int = 0
     different: int = 0
     gone: int = 0  # redacted in the original since
+    is_compared: bool = True
     is_original_there: bool = True
     balances: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by whoever asks for them
 
@@ -88,7 +89,9 @@ class Drilled:
                 f"{found.members:,} members, {found.rows:,} ledger rows, "
                 f"{found.available:,} points to spend; the newest movement is of {found.newest}"
             )
-        if self.is_original_there:
+        if not self.is_compared:
+            pass  # by whoever asked
+        elif self.is_original_there:
             lines.append(
                 f"{self.compared:,} members compared with the original by their chains: "
                 f"{self.different:,} differ, {self.gone:,} redacted since"
@@ -151,8 +154,8 @@ async def _compare(found: Drilled, copy: str, original: str) -> None:
     restored = await postgres.connect(parse(copy))
     try:
         found.figures = await figures(restored)
+        found.is_compared = bool(original)
         if not original:
-            found.is_original_there = False
             return
         try:
             living = await postgres.connect(parse(original))

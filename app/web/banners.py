@@ -59,8 +59,9 @@ def above(board: health.Board, timezone: str, readings: Sequence[Reading[Any]]) 
 
 def _is_behind(one: Reading[Any]) -> bool:
     """Whether what a copy of the database said is old enough to be worth a word."""
-    is_known = one.is_live and one.as_of is not None
-    return is_known and (datetime.now(UTC) - one.as_of).total_seconds() > BEHIND_SECONDS
+    if not one.is_live or one.as_of is None:
+        return False
+    return (datetime.now(UTC) - one.as_of).total_seconds() > BEHIND_SECONDS
 
 
 BEHIND_SECONDS = 2.0  # a copy that follows is a second behind at most, as far as anybody can tell

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote, urlsplit
 
-import asyncpg
+from asyncpg.exceptions import InternalClientError, PostgresError
 
 from app import postgres
 from app.addresses import parse
@@ -106,7 +106,7 @@ def _wait(process: "subprocess.Popen[bytes]", url: str, seconds: float, said: IO
 async def _answers(url: str) -> bool:
     try:
         connection = await postgres.connect(parse(url))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError):
+    except (OSError, TimeoutError, PostgresError, InternalClientError):
         return False
     await connection.close()
     return True

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+from asyncpg.exceptions import InternalClientError, PostgresError
 
 from app import postgres
 from app.addresses import parse
@@ -159,7 +159,7 @@ async def _compare(found: Drilled, copy: str, original: str) -> None:
             return
         try:
             living = await postgres.connect(parse(original))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError):
+        except (OSError, TimeoutError, PostgresError, InternalClientError):
             found.is_original_there = False
             return
         try:

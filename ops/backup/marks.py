@@ -5,7 +5,7 @@ finds it.
 import asyncio
 from typing import Any
 
-import asyncpg
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from app import postgres
 from app.addresses import parse
@@ -24,7 +24,7 @@ def note(url: str, name: str, said: str) -> bool:
     """
     try:
         asyncio.run(_ask(url, NOTE, name, said))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, TimeoutError, PostgresError, InterfaceError) as error:
         print(f"The database could not be told of it: {error}")
         return False
     return True

@@ -46,8 +46,8 @@ SELECT customer_id, available, pending, held, spent, reversed, sequence FROM mem
  WHERE shop = $1
 """
 HARM = "DELETE FROM ledger WHERE member_id % 2 = 0"
-COLUMNS = ("part", "day", "tx", "id", "entry", "topics", "facts", "size")
-COLUMNS += ("signed_at", "signature", "body")
+COLUMNS = ["part", "day", "tx", "id", "entry", "topics", "facts", "size"]
+COLUMNS += ["signed_at", "signature", "body"]
 AFTER = f"""
 SELECT {", ".join(COLUMNS)} FROM facts WHERE (tx, id) > ($1, $2) ORDER BY tx, id
 """

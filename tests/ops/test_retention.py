@@ -44,7 +44,8 @@ def taken(kept: Store, days_ago: float, kind: str, segment: int, parent: str = "
 
 
 def segments(kept: Store) -> list[int]:
-    return sorted(int(path.name[16:24], 16) for path in kept.wal.glob("0*.sealed"))
+    found = [path.name for path in kept.wal.glob("*.sealed") if "history" not in path.name]
+    return sorted(int(name[16:24], 16) for name in found)
 
 
 def archived(kept: Store, count: int) -> None:

@@ -124,7 +124,7 @@ async def _went_back(era: str, known: int, row: Any) -> bool:
         return False
     async with db.connection() as connection:
         again = await connection.fetchrow(LOOK)
-    return again["era"] == era and again["beat"] < known
+    return bool(again["era"] == era and again["beat"] < known)
 
 
 class Witness:

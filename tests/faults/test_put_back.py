@@ -85,6 +85,7 @@ def test_a_database_of_an_hour_ago_gets_everything_back_that_shopify_tells_again
     stack.wait_for_points(bob, 700)
     stack.wait_for_points(carol, 200)
     newest = fetch(stack, "SELECT max(tx) AS tx FROM facts")[0]["tx"]
+    archived(kept, stack)
     stack.kill("postgres")
     shutil.rmtree(stack.directory / "postgres")
     restoring.restore(
@@ -114,6 +115,13 @@ def test_a_database_of_an_hour_ago_gets_everything_back_that_shopify_tells_again
     assert stack.me(bob)["points"]["available"] == 800, "and again changes nothing"
     print(stack.verify())
     assert len(losses(stack)) == 1, "it is noted once"
+
+
+def archived(kept: Store, stack: Stack) -> None:
+    """Wait until the archive knows what was written up to now, as it does within a minute."""
+    switch = "SELECT pg_walfile_name(pg_switch_wal()) AS name"
+    name = fetch(stack, switch)[0]["name"]
+    wait_for("it is archived", (kept.wal / f"{name}{store.SEALED}").exists, SECONDS)
 
 
 def sent_again(stack: Stack, since: datetime) -> None:

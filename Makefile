@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults chaos operate observe ready lock migration format
+.PHONY: help run test check lint bench reset verify faults chaos operate observe restore-drill ready lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -19,6 +19,7 @@ help:
 	@echo "make chaos  the long proof: everything fails during 5,000 webhooks (SEEDS=\"1 2\")"
 	@echo "make operate  Kafka, HAProxy, Prometheus: the parts a production has, tried where they are"
 	@echo "make observe  Prometheus and Alertmanager beside make run, where they are installed"
+	@echo "make restore-drill  a backup restored, verified and compared with the original"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -74,6 +75,11 @@ operate: .venv/dev
 # beside `make run`: alerts are printed, with the page of the runbook that says what to do
 observe: .venv/run
 	@exec $(RUN) ops.observe
+
+# the newest backup of BACKUP_FOLDER restored, verified and compared with DATABASE_URL; without one
+# the same on a small store of its own
+restore-drill: .venv/run
+	@$(RUN) $(if $(BACKUP_FOLDER),ops.backup drill $(ARGS),ops.backup.rehearsal)
 
 # against the store of `make run`, or the one DATABASE_URL names; ARGS="SHOP --days 7 --from PLACE"
 verify: .venv/run

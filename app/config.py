@@ -39,6 +39,9 @@ class Config:
     api_secrets: tuple[str, ...] = field(repr=False)  # the current one, then the one before it
     api_version: str
     database_url: str = field(repr=False)
+    database_read_url: str = field(repr=False)  # a replica, for what pages show
+    replica_behind_seconds: float  # how far it may be behind for that
+    database_roles: str  # begins the names of the roles that `release` makes; "": none
     redis_url: str = field(repr=False)
     cache_redis_url: str = field(repr=False)
     bus_url: str = field(repr=False)
@@ -237,6 +240,9 @@ def load(environ: dict[str, str] | None = None) -> Config:
         api_secrets=(secret, *_split(previous)),
         api_version=env.get("SHOPIFY_API_VERSION", "2026-07"),
         database_url=need("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
+        database_read_url=env.get("DATABASE_READ_URL", ""),
+        replica_behind_seconds=number("REPLICA_BEHIND_SECONDS", 5.0),
+        database_roles=env.get("DATABASE_ROLES", ""),
         redis_url=redis_url,
         cache_redis_url=env.get("CACHE_REDIS_URL", "") or redis_url,
         bus_url=env.get("BUS_URL", ""),

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Seq
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis.asyncio as aioredis
 from redis.asyncio.connection import Connection as RedisConnection
@@ -16,8 +15,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tortoise import Tortoise, connections
 from tortoise.transactions import in_transaction
 
+from app import addresses, postgres, replica, rooms
 from app import config as settings
-from app import postgres, rooms
 from app.services import SERVICES
 
 MODELS = ["app.flow.models", *(f"app.{one.name}.models" for one in SERVICES)]
@@ -44,18 +43,17 @@ class Connection(Protocol):
 
 
 def tortoise_config(config: settings.Config) -> dict[str, Any]:
-    """Tortoise's configuration for DATABASE_URL: `postgres://user:password@host:port/name`, or
-    `postgres://user@/name?host=FOLDER&port=PORT` for a socket in FOLDER.
-    """
-    url = urlsplit(config.database_url)
-    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    """Tortoise's configuration for DATABASE_URL (see `app.addresses`)."""
+    address = addresses.parse(config.database_url)
+    host, port = address.hosts[0]
     credentials = {
-        "host": url.hostname or query.get("host", "127.0.0.1"),
-        "port": url.port or int(query.get("port", 5432)),
-        "user": unquote(url.username or "postgres"),
-        "password": unquote(url.password or ""),
-        "database": url.path.lstrip("/") or "postgres",
+        "host": host,
+        "port": port,
+        "user": address.user,
+        "password": address.password,
+        "database": address.database,
         "timeout": CONNECT_TIMEOUT_SECONDS,
+        "address": address,
     }
     return {
         "connections": {"default": {"engine": "app.postgres", "credentials": credentials}},
@@ -171,9 +169,14 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
             config.cache_redis_url, timeout_seconds=1.0, connections_max=CACHE_CONNECTIONS
         ),
     )
+    if config.database_read_url:
+        replica.known = replica.Replica(config.database_read_url, config.replica_behind_seconds)
     try:
         yield stores
     finally:
+        if replica.known is not None:
+            await replica.known.close()
+            replica.known = None
         await stores.queue.aclose()
         await stores.cache.aclose()
         await Tortoise.close_connections()
@@ -204,8 +207,12 @@ def savepoint(connection: Any) -> Any:
 @asynccontextmanager
 async def connection() -> AsyncIterator[Any]:
     """An asyncpg connection outside any transaction, for set-based reads, in the room of whoever
-    asks.
+    asks; one to the replica where what is read may come from there.
     """
+    if (lent := replica.lent()) is not None:
+        async with lent.connection() as raw:
+            yield raw
+        return
     async with connections.get("default").acquire_connection() as raw:
         try:
             yield raw

@@ -3,6 +3,7 @@ sides.
 """
 
 import asyncio
+import functools
 import socket
 from typing import Any
 
@@ -13,6 +14,7 @@ from tortoise.backends.base.client import TransactionContextPooled
 from tortoise.connection import get_connections
 
 from app import rooms
+from app.addresses import Address
 from app.rooms import Room
 
 CONNECT_SECONDS = 2.0
@@ -75,6 +77,55 @@ def give_up(connection: Any) -> None:
         holder._pool.drop_idle()
 
 
+async def connect(address: Address, **options: Any) -> Any:
+    """A connection to the first host of `address` that serves, with asyncpg's `options`; each host
+    has its share of the `timeout` (seconds).
+
+    A host that did not serve is asked last from then on, also when its answer was not waited for:
+    a page has less time than a host that fell silent costs. Raises what the last one raised.
+    """
+    seconds = options.pop("timeout", CONNECT_SECONDS)
+    order = _orders.setdefault(address.hosts, list(address.hosts))
+    error: Exception = ConnectionError("no host was asked")
+    for host, port in tuple(order):
+        try:
+            made = await asyncpg.connect(  # type: ignore[no-untyped-call]
+                host=host,
+                port=port,
+                user=address.user,
+                password=address.password,
+                database=address.database,
+                target_session_attrs=address.session_attrs,
+                ssl=address.ssl(),
+                timeout=seconds / len(order),
+                **options,
+            )
+        except (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError) as said:
+            _ask_last(order, (host, port))
+            error = said
+        except BaseException:
+            _ask_last(order, (host, port))
+            raise
+        else:
+            return made
+    raise error
+
+
+_orders: dict[tuple[tuple[str, int], ...], list[tuple[str, int]]] = {}
+
+
+def _ask_last(order: list[tuple[str, int]], host: tuple[str, int]) -> None:
+    order.remove(host)
+    order.append(host)
+
+
+async def _connect_as_asked(address: Address, *_: Any, **options: Any) -> Any:
+    """What a pool calls: it says again where, which the address knows."""
+    for name in ("host", "port", "user", "password", "database"):
+        options.pop(name, None)
+    return await connect(address, **options)
+
+
 class Pool(asyncpg.Pool):
     """asyncpg's pool, in which neither taking a connection nor giving it back waits for ever."""
 
@@ -101,6 +152,28 @@ class Pool(asyncpg.Pool):
                 holder.terminate()
 
 
+def pool(address: Address, room: Room, *, is_read_only: bool = False) -> Any:
+    """The pool of `room`, to be awaited until it is ready; connections are made on first use."""
+    made: Any = Pool
+    return made(
+        connect=functools.partial(_connect_as_asked, address),
+        min_size=0,
+        max_size=room.connections,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=UNUSED_SECONDS,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        loop=None,
+        init=_watch,
+        reset=_nothing_more,
+        command_timeout=command_seconds(room),
+        server_settings={
+            **session_settings(room),
+            **({"default_transaction_read_only": "on"} if is_read_only else {}),
+        },
+    )
+
+
 class Client(AsyncpgDBClient):
     """Tortoise's client, with a pool for each room instead of one for all; each is made, and its
     connections opened, when somebody in that room first asks.
@@ -120,27 +193,14 @@ class Client(AsyncpgDBClient):
             self.pools[rooms.current.get()] = pool
 
     async def create_pool(self, **options: Any) -> Pool:
-        room = rooms.current.get()
-        options |= {
-            "min_size": 0,
-            "max_size": room.connections,
-            "command_timeout": command_seconds(room),
-            "server_settings": session_settings(room),
-            "max_queries": 50_000,
-            "max_inactive_connection_lifetime": UNUSED_SECONDS,
-            "record_class": asyncpg.Record,
-            "init": _watch,
-            "reset": _nothing_more,
-        }
-        pool: Any = Pool
-        made: Pool = await pool(None, **options)
+        made: Pool = await pool(options["address"], rooms.current.get())
         return made
 
     def _in_transaction(self) -> "Transaction":
         return Transaction(TransactionWrapper(self), self._pool_init_lock)
 
     async def _close(self) -> None:
-        await asyncio.gather(*(_close(pool) for pool in self.pools.values()))
+        await asyncio.gather(*(close(one) for one in self.pools.values()))
         self.pools.clear()
 
 
@@ -166,11 +226,12 @@ class Transaction(TransactionContextPooled):
         return client
 
 
-async def _close(pool: Any) -> None:
+async def close(opened: Any) -> None:
+    """Close a pool, with or without its server's consent."""
     try:
-        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+        await asyncio.wait_for(opened.close(), CLOSE_SECONDS)
     except (TimeoutError, OSError, PostgresError, InterfaceError, InternalClientError):
-        pool.terminate()
+        opened.terminate()
 
 
 async def _watch(connection: Any) -> None:

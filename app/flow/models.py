@@ -32,18 +32,19 @@ class RedisEpoch(Model):
     beat = fields.BigIntField()  # milliseconds since 1970 by the database's clock, only forward
     oldest_at = fields.DatetimeField(null=True)  # when the oldest webhook waiting was received
     seen_at = fields.DatetimeField()  # the last look that reached both stores
+    cluster = fields.CharField(max_length=64, null=True)  # Postgres' own name, and its timeline
 
     class Meta:
         table = "redis_epochs"
 
 
 class RedisLoss(Model):
-    """A time Redis lost webhooks that were waiting; what came since `lost_from` is to be compared
-    with Shopify.
+    """A time Redis lost webhooks that were waiting, or Postgres what was made of them; what came
+    since `lost_from` is to be compared with Shopify.
     """
 
     id = fields.BigIntField(primary_key=True)
-    kind = fields.CharField(max_length=16)  # lost | went_back
+    kind = fields.CharField(max_length=16)  # lost | went_back | database
     lost_from = fields.DatetimeField()
     noticed_at = fields.DatetimeField(auto_now_add=True)
     reconciled_at = fields.DatetimeField(null=True)

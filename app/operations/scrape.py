@@ -20,7 +20,7 @@ from app.flow.lanes import backlog, durability
 from app.operations import servers
 from app.operations.probes import Probes, resource
 from app.points.rewards import reads as rewards
-from app.resilience import health
+from app.resilience import health, proven
 from app.resilience.guard import Resource, guard
 from app.services import PROCESSES, SERVICES
 from app.telemetry import metrics
@@ -49,6 +49,7 @@ SELECT known.service, a.waiting::int AS waiting, b.dead::int AS dead
 """
 SCRAPE_POSTGRES = resource("scrape of postgres", rooms.HEALTH)
 SCRAPE_REDIS, SCRAPE_CACHE = resource("scrape of redis"), resource("scrape of cache")
+SCRAPE_REPLICA = resource("scrape of the replica", rooms.HEALTH)
 
 
 async def metrics_text(request: Request) -> Response:
@@ -71,8 +72,10 @@ async def metrics_text(request: Request) -> Response:
         ),
         _each(SCRAPE_CACHE, (lambda: servers.redis(stores.cache, "cache"),)),
         _each(
-            SCRAPE_POSTGRES, (lambda: _consumers(bus), _held_up, _waiting, _held, servers.postgres)
+            SCRAPE_POSTGRES,
+            (lambda: _consumers(bus), _held_up, _waiting, _held, servers.postgres, proven.backups),
         ),
+        _each(SCRAPE_REPLICA, (proven.replica,)),
     )
     scraped = [await _answering(request.state.probes), *_durable()]
     scraped += [one for group in found for one in group]

@@ -8,6 +8,8 @@ from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.models import Model
 
+MADE_BY_MIGRATIONS = ("audit_heads", "total_deltas")  # tables of ours that models cannot say
+
 
 class Member(Model):
     """A customer of a shop with the balance of every bucket, always the fold of the ledger; names

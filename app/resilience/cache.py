@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import redis.asyncio as aioredis
 
-from app.resilience import reading
+from app.resilience import reading, replicas
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.memory import Memory
 from app.resilience.reading import Reading
@@ -21,6 +21,7 @@ T = TypeVar("T")
 FRESH_SECONDS = 30
 KEEP_SECONDS = 7 * 86_400
 MEMORY_ENTRIES_MAX = 2_048  # of this process, for when the cache and the source are both away
+CLEAR_SECONDS = 60.0
 PUT_BATCH = 256  # keys one script call touches; Redis does nothing else meanwhile
 log = logs.logger()
 
@@ -62,13 +63,15 @@ async def read_through(
     fresh_seconds: float = FRESH_SECONDS,
     fresh_since: datetime | None = None,
     keep_seconds: int = KEEP_SECONDS,
+    may_be_old: bool = False,
 ) -> Reading[T]:
     """The value under `key` (give it the prefix `cache:`), loaded under guard when it is not fresh:
     older than `fresh_seconds`, or of before `fresh_since`, up to when changes may be missing.
 
     A load that fails gives the kept value as `cached`, or `unavailable` when there is none. Without
     the cache the value is loaded directly. `sequence` tells which of two values is newer; without
-    it the later load is. Permanent errors of `load` (no such customer) are raised.
+    it the later load is. What `may_be_old` comes from the replica where there is one, as of what
+    that knows. Permanent errors of `load` (no such customer) are raised.
     """
     is_away, kept = await _kept(cache, key, decode)
     if kept is not None and _is_fresh(kept, fresh_seconds, fresh_since):
@@ -83,11 +86,12 @@ async def read_through(
                 CACHE, cache, [(key, number, encode(loaded.value))], loaded.as_of, keep_seconds
             )
 
-    flight = _flights.get(key)
+    is_old = may_be_old and replicas.is_allowed()
+    flight = _flights.get((key, is_old))
     if flight is None:
-        flight = asyncio.create_task(_load(load, resource, key, write))
-        _flights[key] = flight
-        flight.add_done_callback(lambda done: _landed(key, done))
+        flight = asyncio.create_task(_load(load, resource, key, write, is_old=is_old))
+        _flights[key, is_old] = flight
+        flight.add_done_callback(lambda done: _landed((key, is_old), done))
     try:
         loaded: Kept = await asyncio.shield(flight)
     except Exception as error:
@@ -123,6 +127,32 @@ def misses() -> int:
     return _misses
 
 
+async def clear(cache: aioredis.Redis) -> None:
+    """Drop every entry: what they were made from was put back to an earlier moment, and of two
+    values the one with the higher number stays. A cache that is away is logged, never raised.
+    """
+    client: Any = cache
+    try:
+        async with asyncio.timeout(CLEAR_SECONDS):
+            found: list[bytes] = []
+            async for key in client.scan_iter(match="cache:*", count=PUT_BATCH):
+                found.append(key)
+                if len(found) >= PUT_BATCH:
+                    await _drop(client, found)
+                    found = []
+            await _drop(client, found)
+    except Exception as error:  # noqa: BLE001 - its entries end by themselves
+        log.warning("cache not cleared", reason=type(error).__name__)
+    _memory.clear()
+
+
+async def _drop(client: Any, keys: Sequence[bytes]) -> None:
+    async with client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.unlink(key)
+        await pipe.execute()
+
+
 def forget() -> None:
     """Drop what this process remembers (for tests)."""
     _memory.clear()
@@ -133,7 +163,7 @@ CACHE = Resource(
 )  # less than a page read: a slow cache must leave time for the load
 CACHE_BATCHES = Resource("cache batches", 1.0, tickets=16, breaker=CACHE.breaker)
 _misses = 0
-_flights: dict[str, "asyncio.Task[Kept]"] = {}
+_flights: dict[tuple[str, bool], "asyncio.Task[Kept]"] = {}
 _memory: Memory[str, Kept] = Memory(MEMORY_ENTRIES_MAX)
 
 
@@ -171,15 +201,21 @@ async def _load(
     resource: Resource,
     key: str,
     write: Callable[[Kept], Awaitable[None]],
+    *,
+    is_old: bool,
 ) -> Kept:
     as_of = datetime.now(UTC)  # before the load: it is true at least since then
-    loaded = Kept(await guard(resource, load), as_of)
+    if is_old:
+        value, replayed_at = await guard(resource, lambda: replicas.read(load))
+        loaded = Kept(value, replayed_at or as_of)
+    else:
+        loaded = Kept(await guard(resource, load), as_of)
     _memory.put(key, loaded)
     await write(loaded)
     return loaded
 
 
-def _landed(key: str, done: "asyncio.Task[Kept]") -> None:
+def _landed(key: tuple[str, bool], done: "asyncio.Task[Kept]") -> None:
     _flights.pop(key, None)
     if not done.cancelled():
         done.exception()  # retrieved here, for all who waited may have left

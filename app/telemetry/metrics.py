@@ -101,6 +101,9 @@ LOG_LINES_DROPPED = Counter(
     "holdfast_log_lines_dropped_total",
     "Log lines nobody read in time, or that could not be written",
 )
+REPLICA_READS = Counter(
+    "holdfast_replica_reads_total", "Reads that may be old, by who answered them", ["by"]
+)
 REDIS_LOSSES = Counter(
     "holdfast_redis_losses_total", "Times Redis lost its memory or went back in time", ["state"]
 )

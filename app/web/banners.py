@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from app.resilience import health
@@ -35,6 +36,10 @@ def above(board: health.Board, timezone: str, readings: Sequence[Reading[Any]]) 
                 f"{AWAY} {SAFE}",
             )
         )
+    elif behind := [one.as_of for one in readings if _is_behind(one) and one.as_of]:
+        found.append(
+            Banner("info", f"Figures as of {wording.clock(min(behind), timezone)}", BEHIND)
+        )
     if board.is_remembered:
         found.append(Banner("warning", "Updates are on their way", QUEUE_AWAY))
         return found
@@ -52,6 +57,15 @@ def above(board: health.Board, timezone: str, readings: Sequence[Reading[Any]]) 
     return found
 
 
+def _is_behind(one: Reading[Any]) -> bool:
+    """Whether what a copy of the database said is old enough to be worth a word."""
+    if not one.is_live or one.as_of is None:
+        return False
+    return (datetime.now(UTC) - one.as_of).total_seconds() > BEHIND_SECONDS
+
+
+BEHIND_SECONDS = 2.0  # a copy that follows is a second behind at most, as far as anybody can tell
+BEHIND = "They come from a copy of the database that is a few seconds behind."
 AWAY = "The database is not answering."
 SAFE = (
     "Nothing is lost and orders are still taken in, but changes cannot be saved until it is back."

@@ -22,7 +22,7 @@ from app.core import installation
 from app.core import reads as core_reads
 from app.core import staff as core_staff
 from app.errors import HoldfastError, NotFoundError
-from app.resilience import cache, health, reading
+from app.resilience import cache, health, reading, replicas
 from app.resilience.guard import Resource, guard, is_callers_fault, on_behalf_of
 from app.resilience.reading import Reading
 from app.shopify import admin_session
@@ -93,7 +93,9 @@ def admin_page(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
                 return admin_session.ask_for_token(request)
             structlog.contextvars.bind_contextvars(shop=staff.shop)
             visit = await _visit(request, staff, stores)
-            return await _handled(handler, visit)
+            is_change = request.method not in {"GET", "HEAD"}
+            async with replicas.visited(stores.cache, staff.shop, is_change=is_change):
+                return await _handled(handler, visit)
 
     return answer
 
@@ -187,11 +189,14 @@ async def read(
     load: Callable[[], Awaitable[T]],
     kind: Any,
     resource: Resource | None = None,
+    *,
+    may_be_old: bool = False,
 ) -> Reading[T]:
     """Load what a page shows under the page deadline; when that fails, the last one this page
     showed.
 
-    `key` must contain the shop. Never fresh from the cache: whoever saves a change sees it at once.
+    `key` must contain the shop. Never fresh from the cache: whoever saves a change sees it at once,
+    also what `may_be_old`: a few seconds, by the replica.
     """
     return await cache.read_through(
         stores.cache,
@@ -200,6 +205,7 @@ async def read(
         resource or PAGES,
         decode=lambda raw: msgspec.json.decode(raw, type=kind),
         fresh_seconds=0,
+        may_be_old=may_be_old,
     )
 
 
@@ -217,10 +223,10 @@ async def attempt(call: Callable[[], Awaitable[T]], resource: Resource | None = 
         return None  # the guard has logged and counted it
 
 
-async def attempted(call: Callable[[], Awaitable[T]]) -> Reading[T]:
+async def attempted(call: Callable[[], Awaitable[T]], *, may_be_old: bool = False) -> Reading[T]:
     """What `call` says now, or nothing: for what is not kept for bad days."""
-    found = await attempt(call)
-    return reading.unavailable() if found is None else reading.live(found)
+    found = await attempt(lambda: replicas.read(call, may_be_old=may_be_old))
+    return reading.unavailable() if found is None else reading.live(*found)
 
 
 def render(

@@ -82,13 +82,21 @@ async def draw(visit: Visit, panels: Sequence[Panel]) -> list[Drawn]:
 
 
 async def read(
-    visit: Visit, service: str, name: str, load: Callable[[], Awaitable[T]], kind: Any
+    visit: Visit,
+    service: str,
+    name: str,
+    load: Callable[[], Awaitable[T]],
+    kind: Any,
+    *,
+    may_be_old: bool = False,
 ) -> Reading[T]:
     """What `load` reads for a panel of `service`, under its circuit and the page deadline; on bad
     days the last one of this shop. `kind` is its type, `name` tells it from the service's others.
     """
     key = f"{service}:{name}:{visit.shop}"
-    return await pages.read(visit.stores, key, load, kind, RESOURCES[service])
+    return await pages.read(
+        visit.stores, key, load, kind, RESOURCES[service], may_be_old=may_be_old
+    )
 
 
 def shared_trouble(drawn: Sequence[Drawn]) -> list[Reading[Any]]:

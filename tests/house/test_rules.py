@@ -189,6 +189,7 @@ WITHOUT_SHOP = {
     "flags": "a row a flag, whatever the shops; the few that are named stand in it",
     "flag_changes": "what operators did",
     "redis_losses": "about Redis as a whole",
+    "backup_marks": "when a backup and a restore last went well",
 }
 KEYS = {
     "ledger (member_id, sequence)": "the order within a member, who is of one shop",

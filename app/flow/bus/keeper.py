@@ -33,9 +33,10 @@ SELECT greatest((SELECT max(tx) FROM places), (SELECT max(newest.tx) FROM
        generate_series(0, 15) AS part CROSS JOIN LATERAL (
        SELECT tx FROM facts WHERE facts.part = part.part
         ORDER BY facts.tx DESC, facts.id DESC LIMIT 1) AS newest)) AS newest,
-       log_base() + pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
+       log_base() + (log_timeline() << 42) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+       AS next
 """
-BASE_STEP = 2**48  # more transactions than a cluster can ever have
+BASE_STEP = 2**56  # more than timelines and transactions of a cluster can ever come to
 
 log = logs.logger()
 
@@ -77,7 +78,7 @@ async def keep_on(connection: Connection, today: date, tables: Mapping[str, int]
         for name in sorted(found):
             day = _day_of(table, name)
             if day is not None and day < oldest:
-                await _drop(connection, table, name, day, today)
+                await _drop(connection, table, day, today)
         await connection.execute(
             f"DELETE FROM {table}_rest WHERE ctid IN "
             f"(SELECT ctid FROM {table}_rest WHERE day < $1 LIMIT {REST_STEP})",
@@ -85,17 +86,16 @@ async def keep_on(connection: Connection, today: date, tables: Mapping[str, int]
         )
 
 
-async def raise_base(connection: Connection) -> bool:
-    """Let what is written from now on come after everything that is there; whether it had to."""
+async def raise_base(connection: Connection, *, is_asked: bool = False) -> bool:
+    """Let what is written from now on come after everything that is there, or `is_asked` for, after
+    everything that ever was; whether it had to.
+    """
     row = await connection.fetchrow(NEWEST)
     assert row is not None
-    if row["newest"] is None or row["newest"] < row["next"]:
+    if not is_asked and (row["newest"] is None or row["newest"] < row["next"]):
         return False
-    base = (row["newest"] // BASE_STEP + 1) * BASE_STEP
-    await connection.execute(
-        f"CREATE OR REPLACE FUNCTION log_base() RETURNS bigint STABLE LANGUAGE sql "
-        f"AS 'SELECT {base}::bigint'"
-    )
+    base = (max(row["newest"] or 0, row["next"]) // BASE_STEP + 1) * BASE_STEP
+    await connection.execute("SELECT set_log_base($1)", base)
     log.warning("the log was moved to another cluster; its numbers go on above", base=base)
     return True
 
@@ -107,13 +107,10 @@ async def _make(connection: Connection, table: str, day: date, found: set[str]) 
     in_rest = f"SELECT true FROM {table}_rest WHERE day = $1 LIMIT 1"
     if await connection.fetchval(in_rest, day):
         return  # its rows went to the rest already, and are as good there
-    await connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} "
-        f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-    )
+    await connection.execute("SELECT make_day($1, $2)", table, day)
 
 
-async def _drop(connection: Connection, table: str, name: str, day: date, today: date) -> None:
+async def _drop(connection: Connection, table: str, day: date, today: date) -> None:
     if table == "facts":
         behind = await connection.fetchval(
             "SELECT string_agg(DISTINCT service, ', ') FROM places WHERE day <= $1 "
@@ -125,7 +122,7 @@ async def _drop(connection: Connection, table: str, name: str, day: date, today:
             log.error("a service has not read facts that are about to end", service=behind, day=day)
             if day >= today - timedelta(days=FACTS_KEPT_DAYS_UNREAD):
                 return
-    await connection.execute(f"DROP TABLE IF EXISTS {name}")
+    await connection.execute("SELECT end_day($1, $2)", table, day)
 
 
 def _day_of(table: str, name: str) -> date | None:

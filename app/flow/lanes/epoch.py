@@ -1,4 +1,6 @@
-"""Notices when Redis has lost its memory or gone back in time, and notes since when."""
+"""Notices when Redis has lost its memory, or Redis or Postgres gone back in time, and notes since
+when.
+"""
 
 import asyncio
 import secrets
@@ -8,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from app import db, rooms
+from app.flow.bus import keeper
 from app.flow.lanes import backlog, scripts
 from app.flow.lanes.lane import Told
-from app.resilience import failures
+from app.resilience import cache, failures
 from app.telemetry import logs, metrics
 
 LOOK_EVERY_SECONDS = 1.0
@@ -23,29 +26,36 @@ SHOWN_MAX = 5
 KEY, REPAIR_KEY = "lanes:epoch", "lanes:epoch:repair"
 OLDEST_LANES, OLDEST_HEADS = 500, 50
 
-Kind = Literal["lost", "went_back"]
+Kind = Literal["lost", "went_back", "database"]
 log = logs.logger()
 
 # The era is a random name of this memory of Redis, the beat the database's own time (milliseconds)
 # at the last look that reached both. A Redis that knows another era has forgotten; one with an
-# earlier beat has gone back to it: a cut append-only file, or a replica that lagged.
+# earlier beat has gone back to it: a cut append-only file, or a replica that lagged. A Postgres
+# that runs as another cluster or on another timeline was restored or is the replica that took over;
+# one with an earlier beat than Redis has seen in it was put back some other way.
 LOOK = """
-SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, era, beat
+SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, cluster_mark() AS mark,
+       era, beat, cluster
   FROM (SELECT) AS once LEFT JOIN redis_epochs ON redis_epochs.id = 1
 """
 BEGIN = """
-INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at) VALUES (1, $1, $2, NULL, now())
+INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at, cluster)
+VALUES (1, $1, $2, NULL, now(), nullif($3, ''))
 ON CONFLICT (id) DO NOTHING
 """
 GO_ON = """
-UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now() WHERE era = $1
+UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now(),
+       cluster = coalesce(cluster, nullif($4, ''))
+ WHERE era = $1
 """
 # Of several processes that notice, one writes it down. What was moved from Postgres not long ago,
 # or no replica had confirmed, goes to its lane once more: in one statement, so that no crash
 # leaves a loss noted and those webhooks behind.
 NOTE = """
 WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = 1 FOR UPDATE),
-     moved AS (UPDATE redis_epochs SET era = $2, beat = $3, seen_at = now()
+     moved AS (UPDATE redis_epochs
+                  SET era = $2, beat = $3, seen_at = now(), cluster = nullif($6, '')
                  FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era),
      again AS (UPDATE spilled_webhooks SET moved_at = NULL
                 WHERE moved_at IS NOT NULL AND EXISTS (SELECT FROM moved))
@@ -62,8 +72,9 @@ SELECT kind, lost_from, noticed_at FROM redis_losses
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Redis forgot everything (`lost`), or what came after `lost_from` (`went_back`); webhooks of
-    that window may be missing until they are reconciled with Shopify. Aware UTC.
+    """Redis forgot everything (`lost`), or what came after `lost_from` (`went_back`), or Postgres
+    did (`database`); what came in that window may be missing until it is reconciled with Shopify.
+    Aware UTC.
     """
 
     kind: Kind
@@ -83,19 +94,37 @@ async def look(stores: db.Stores) -> Loss | None:
     async with db.connection() as connection:
         row = await connection.fetchrow(LOOK)
     beat = max(row["now"], (row["beat"] or 0) + 1)
-    raw_era, raw_before = await scripts.run(
+    raw_era, raw_before, raw_known = await scripts.run(
         stores.queue, BEAT, stores.config, beat, row["era"] or "", row["beat"] or 0
     )
     era, before = raw_era.decode(), int(raw_before)
     if row["era"] is None:
-        await _begin(stores, beat)
+        await _begin(stores, beat, row["mark"])
+    elif _is_another(row) or await _went_back(era, int(raw_known), row):
+        return await _note_database(stores, row, max(beat, before + 1))
     elif era == row["era"] and before >= row["beat"]:
         oldest_at = datetime.fromtimestamp(oldest_ms / 1000, UTC) if oldest_ms else None
         async with db.connection() as connection:
-            await connection.execute(GO_ON, era, beat, oldest_at)
+            await connection.execute(GO_ON, era, beat, oldest_at, row["mark"])
     else:
         return await _note(stores, row, beat, before if era == row["era"] else None)
     return None
+
+
+def _is_another(row: Any) -> bool:
+    """Whether this Postgres runs as another cluster, or on another timeline, than it knows of."""
+    return bool(row["mark"] and row["cluster"]) and row["mark"] != row["cluster"]
+
+
+async def _went_back(era: str, known: int, row: Any) -> bool:
+    """Whether Postgres has an earlier beat than one that Redis was told it had. Asked once more:
+    another process may have told a later one since `row` was read.
+    """
+    if era != row["era"] or row["beat"] >= known:
+        return False
+    async with db.connection() as connection:
+        again = await connection.fetchrow(LOOK)
+    return bool(again["era"] == era and again["beat"] < known)
 
 
 class Witness:
@@ -153,33 +182,48 @@ async def losses() -> list[Loss]:
 BEAT = scripts.Script("epoch")
 
 
-async def _begin(stores: db.Stores, beat: int) -> None:
+async def _begin(stores: db.Stores, beat: int, mark: str) -> None:
     """The first look of all, or the first with this database. Redis comes first, so that of several
     processes none sees the two differ.
     """
     client: Any = stores.queue
     await client.hsetnx(KEY, "era", secrets.token_hex(8))
-    era, _ = await scripts.run(stores.queue, BEAT, stores.config, beat, "", 0)
+    era, _, _ = await scripts.run(stores.queue, BEAT, stores.config, beat, "", 0)
     async with db.connection() as connection:
-        await connection.execute(BEGIN, era.decode(), beat)
+        await connection.execute(BEGIN, era.decode(), beat, mark)
 
 
-async def _note(stores: db.Stores, row: Any, beat: int, went_back_to: int | None) -> Loss | None:
+async def _note_database(stores: db.Stores, row: Any, beat: int) -> Loss | None:
+    """Postgres was put back, or a replica took over. What Redis has seen of the time it lost must
+    not pass for handled: a webhook that comes again is no repeat, a balance of then is none.
+    """
+    await scripts.forget_seen(
+        stores.queue
+    )  # before it is noted: a crash in between only repeats it
+    await cache.clear(stores.cache)
+    return await _note(stores, row, beat, None, "database")
+
+
+async def _note(
+    stores: db.Stores, row: Any, beat: int, went_back_to: int | None, kind: Kind | None = None
+) -> Loss | None:
     client: Any = stores.queue
     if not await client.set(REPAIR_KEY, "", nx=True, px=REPAIR_MILLISECONDS):
         return None
-    kind: Kind = "lost" if went_back_to is None else "went_back"
+    kind = kind or ("lost" if went_back_to is None else "went_back")
     since = datetime.fromtimestamp(went_back_to / 1000, UTC) if went_back_to else None
     era = secrets.token_hex(8)
-    async with db.connection() as connection:
-        noted = await connection.fetchrow(NOTE, row["era"], era, beat, kind, since)
+    async with db.transaction() as connection:
+        noted = await connection.fetchrow(NOTE, row["era"], era, beat, kind, since, row["mark"])
+        if noted is not None and kind == "database":
+            await keeper.raise_base(connection, is_asked=not _is_another(row))
     if noted is None:
         return None
-    await client.hset(KEY, mapping={"era": era, "beat": beat})
+    await client.hset(KEY, mapping={"era": era, "beat": beat, "known": 0})
     loss = Loss(noted["kind"], noted["lost_from"], noted["noticed_at"])
     metrics.REDIS_LOSSES.labels(kind).inc()
     log.error(
-        "Redis has lost webhooks",
+        "the database was put back" if kind == "database" else "Redis has lost webhooks",
         kind=kind,
         lost_from=loss.lost_from.isoformat(),
         noticed_at=loss.noticed_at.isoformat(),

@@ -88,6 +88,13 @@ async def put_aside(redis: Redis) -> bool:
     return found
 
 
+async def forget_seen(redis: Redis) -> None:
+    """Let no webhook pass for a repeat any more: the receipts know which are."""
+    client: Any = redis
+    async for key in client.scan_iter(match="lanes:seen:*"):
+        await client.unlink(key)
+
+
 def tell_aside(shops: list[bytes]) -> None:
     """Log the shops whose lane was no list, as a script found them."""
     for shop in shops:

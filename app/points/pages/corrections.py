@@ -43,9 +43,11 @@ async def corrections(visit: Visit) -> Response:
         return Corrections(rows, found.links)
 
     if at is None:
-        found = await pages.read(visit.stores, f"corrections:{visit.shop}", load, Corrections)
+        found = await pages.read(
+            visit.stores, f"corrections:{visit.shop}", load, Corrections, may_be_old=True
+        )
     else:
-        found = await pages.attempted(load)
+        found = await pages.attempted(load, may_be_old=True)
     return pages.render(
         visit,
         "points/corrections.html",

@@ -74,11 +74,15 @@ async def _list(visit: Visit, search: str, sort: str, chosen: Filtering) -> Read
     at = paging.cursor(query, 1) or paging.cursor(query, reads.MEMBER_KEYS)
     if not search and not chosen.wanted.is_everybody:
         double = at if at and len(at.keys) == reads.MEMBER_KEYS else None
-        return await pages.attempted(lambda: _chosen(shop, chosen, double))
+        return await pages.attempted(lambda: _chosen(shop, chosen, double), may_be_old=True)
     if not search and at is None:
         key = f"members:{sort}:{shop}"
         return await pages.read(
-            visit.stores, key, lambda: _load(visit, search, sort, None), CustomerList
+            visit.stores,
+            key,
+            lambda: _load(visit, search, sort, None),
+            CustomerList,
+            may_be_old=True,
         )
 
     async def load() -> CustomerList:
@@ -87,7 +91,7 @@ async def _list(visit: Visit, search: str, sort: str, chosen: Filtering) -> Read
             return await _load(visit, search, sort, None)
         return found
 
-    return await pages.attempted(load)
+    return await pages.attempted(load, may_be_old=True)
 
 
 async def _load(visit: Visit, search: str, sort: str, at: Cursor | None) -> CustomerList:

@@ -68,7 +68,7 @@ async def load(visit: Visit) -> Reading[Shown]:
     shop = visit.shop
     current, figures, rewards = await asyncio.gather(
         program.ready(visit),
-        panels.read(visit, SERVICE, "home", lambda: _figures(shop), Figures),
+        panels.read(visit, SERVICE, "home", lambda: _figures(shop), Figures, may_be_old=True),
         panels.read(visit, SERVICE, "rewards", lambda: reads.rewards(shop), list[RewardView]),
     )
     example = rule_form.example_of(current.value)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
+from app import replica
 from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
@@ -14,7 +15,8 @@ from app.points.members import account, own, reads
 from app.points.panels import balance, redeeming
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
-from app.resilience import cache, reading
+from app.replica import TooOldError
+from app.resilience import cache, reading, replicas
 from app.resilience.memory import Memory
 from app.resilience.reading import Reading
 from app.web.api import Caller
@@ -87,18 +89,22 @@ async def history(request: Request, caller: Caller) -> tuple[int, dict[str, Any]
     shelf = await _shelf(request.state.stores, caller.shop)
     time_zone = shelf.get("time_zone", "UTC")
 
-    async def load(customer_id: str) -> dict[str, Any]:
+    async def load(customer_id: str, sequence: int) -> dict[str, Any]:
+        if replica.lent():  # it is kept as the page of this very balance
+            known = await reads.balance(caller.shop, customer_id)
+            if known.sequence < sequence:
+                raise TooOldError("The replica has not heard of the newest movement.")
         movements, after = await own.history(caller.shop, customer_id, time_zone, place)
         return {"history": [asdict(one) for one in movements], "next": after}
 
-    return await _page(request, caller, f"history:{time_zone}:{place}", load)
+    return await _page(request, caller, f"history:{time_zone}:{place}", load, may_be_old=True)
 
 
 async def codes(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     """A page of the codes behind those of `me`, in its shape: `{"codes": […], "next": "…"}`."""
     place = account.code_place(request.query_params.get("after", ""))
 
-    async def load(customer_id: str) -> dict[str, Any]:
+    async def load(customer_id: str, _: int) -> dict[str, Any]:
         found, after = await own.codes(caller.shop, customer_id, place)
         return {"codes": [balance.redemption(view) for view in found], "next": after}
 
@@ -121,7 +127,9 @@ async def _page(
     request: Request,
     caller: Caller,
     name: str,
-    load: Callable[[str], Awaitable[dict[str, Any]]],
+    load: Callable[[str, int], Awaitable[dict[str, Any]]],
+    *,
+    may_be_old: bool = False,
 ) -> tuple[int, dict[str, Any]]:
     """A page is right as long as the balance's sequence is, and kept under that number; it says
     how old the balance is that it belongs to.
@@ -133,14 +141,17 @@ async def _page(
     found = await balance.balance(stores, shop, customer_id)
     if found.value is None:
         raise UnavailableError(NOT_SHOWN)
-    page: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache,
-        f"cache:{name}:{shop}:{customer_id}:{found.value.sequence}",
-        lambda: load(customer_id),
-        READS,
-        fresh_seconds=ACCOUNT_FRESH_SECONDS,
-        keep_seconds=PAGE_KEEP_SECONDS,
-    )
+    sequence = found.value.sequence
+    with replicas.may_serve(is_allowed=may_be_old):
+        page: Reading[dict[str, Any]] = await cache.read_through(
+            stores.cache,
+            f"cache:{name}:{shop}:{customer_id}:{sequence}",
+            lambda: load(customer_id, sequence),
+            READS,
+            fresh_seconds=ACCOUNT_FRESH_SECONDS,
+            keep_seconds=PAGE_KEEP_SECONDS,
+            may_be_old=may_be_old,
+        )
     if page.value is None:
         raise UnavailableError(NOT_SHOWN)
     return 200, {**page.value, "as_of": found.as_of, "source": found.source}

@@ -1,0 +1,1 @@
+"""Backups of Postgres: taken, kept encrypted, proven by restoring them."""

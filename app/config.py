@@ -17,6 +17,8 @@ N = TypeVar("N", int, float)
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
 SECRET_BYTES_MIN = 16  # what is shorter is a placeholder or was cut off; Shopify's have 32 and more
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
+CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 STANDARD_SECRET = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret written in base64
 
 
@@ -36,7 +38,8 @@ class Config:
     api_secrets: tuple[str, ...] = field(repr=False)  # the current one, then the one before it
     api_version: str
     database_url: str = field(repr=False)
-    redis_url: str = field(repr=False)
+    redis_url: str = field(repr=False)  # the first of REDIS_URL: jobs, wakes, health, and lanes
+    lane_redis_urls: tuple[str, ...] = field(repr=False)  # the others, for lanes alone
     cache_redis_url: str = field(repr=False)
     bus_url: str = field(repr=False)
     event_secrets: tuple[str, ...] = field(repr=False)  # the first signs, all verify
@@ -130,6 +133,13 @@ def _problems(config: Config) -> list[str]:
             for name, one in given.items()
             if one and len(one) < SECRET_BYTES_MIN
         ]
+    lanes_, cache = (config.redis_url, *config.lane_redis_urls), (config.cache_redis_url,)
+    for name, urls, schemes in (
+        ("REDIS_URL", lanes_, REDIS_SCHEMES),
+        ("CACHE_REDIS_URL", cache, (*REDIS_SCHEMES, *CLUSTER_SCHEMES)),
+    ):
+        if not all(url.startswith(schemes) for url in urls):
+            found.append(f"{name} must begin with one of {' '.join(schemes)}")
     if config.program_starts_as not in {"draft", "live"}:
         found.append("PROGRAM_STARTS_AS must be draft or live")
     if not all(config.shop_cells.values()):
@@ -197,7 +207,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     devstore = f"http://127.0.0.1:{devstore_port}"
     secret = need("SHOPIFY_API_SECRET", DEVELOPMENT_SECRET)
     previous = env.get("SHOPIFY_API_SECRET_PREVIOUS", "")
-    redis_url = need("REDIS_URL", "redis://127.0.0.1:6379/0")
+    redis_url, *lane_redis_urls = need("REDIS_URL", "redis://127.0.0.1:6379/0").split()
     config = Config(
         environment=environment,
         host=env.get("HOST", "") or "127.0.0.1",
@@ -208,6 +218,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         api_version=env.get("SHOPIFY_API_VERSION", "2026-07"),
         database_url=need("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres"),
         redis_url=redis_url,
+        lane_redis_urls=tuple(lane_redis_urls),
         cache_redis_url=env.get("CACHE_REDIS_URL", "") or redis_url,
         bus_url=env.get("BUS_URL", ""),
         event_secrets=_split(need("EVENT_SECRETS", made.get("EVENT_SECRETS", ""))),

@@ -23,8 +23,7 @@ from app.config import Config
 from app.errors import HoldfastError
 from app.flow import event
 from app.flow.bus.buses import open_bus
-from app.flow.lanes import backlog, durability
-from app.flow.lanes.admission import Admission
+from app.flow.lanes import admission, backlog, durability, nodes
 from app.points.pages import customers as points_pages
 from app.resilience import health, reach, watchdog
 from app.shopify import admin_session
@@ -89,7 +88,12 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
         client = await opened.enter_async_context(outgoing(config, OUTGOING_CONNECTIONS_MAX))
         opened.enter_context(watchdog.watching())
         until_the_end = asyncio.Event()
-        for lasting in (_beat(stores), reach.watch(until_the_end), _look_at_redis(stores)):
+        for lasting in (
+            _beat(stores),
+            reach.watch(until_the_end),
+            *(_look_at_redis(one) for one in stores.nodes),
+            nodes.follow(stores),
+        ):
             opened.callback(asyncio.create_task(lasting).cancel)
         yield state(config, stores, client)
 
@@ -98,7 +102,8 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
     """What handlers find in `request.state`."""
 
     async def overdue_seconds(queue: Redis) -> float:
-        return (await backlog.overdue(queue, config)).seconds
+        here = (await backlog.overdue(queue, config)).seconds
+        return max(here, await backlog.overdue_besides(stores))
 
     health.witness("ingest", overdue_seconds)
     return {
@@ -106,7 +111,7 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         "stores": stores,
         "client": client,
         "bus": open_bus(config.bus_url),
-        "admission": Admission(stores),
+        "admission": admission.of(stores),
     }
 
 
@@ -118,5 +123,5 @@ async def _beat(stores: db.Stores) -> None:
 
 async def _look_at_redis(stores: db.Stores) -> None:
     while True:
-        await durability.look(stores.queue, stores.config)
+        await durability.look(stores.lane, stores.config)
         await asyncio.sleep(durability.LOOK_EVERY_SECONDS)

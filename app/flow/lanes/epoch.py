@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from app import db, rooms
-from app.flow.lanes import backlog, scripts
+from app.flow.lanes import backlog, durability, scripts
 from app.flow.lanes.lane import Told
 from app.resilience import failures
 from app.telemetry import logs, metrics
@@ -17,6 +17,7 @@ LOOK_EVERY_SECONDS = 1.0
 NOTE_TRIES_MAX = 300
 BEATS_KEPT = 600
 UNKNOWN_MILLISECONDS = 60_000  # before a witness knew anything
+REPLICA_MILLISECONDS = 500
 REPAIR_MILLISECONDS = 5_000  # one process sets a new era, the others look away meanwhile
 SHOWN_DAYS = 3
 SHOWN_MAX = 5
@@ -28,25 +29,28 @@ log = logs.logger()
 
 # The era is a random name of this memory of Redis, the beat the database's own time (milliseconds)
 # at the last look that reached both. A Redis that knows another era has forgotten; one with an
-# earlier beat has gone back to it: a cut append-only file, or a replica that lagged.
+# earlier beat has gone back to it: a cut append-only file, or a replica that lacked what others had
+# confirmed. Where there are replicas, a beat counts once one of them has it, as a webhook does: a
+# fail-over that loses nothing acknowledged is no loss. Each Redis of lanes has a row of its own.
 LOOK = """
 SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, era, beat
-  FROM (SELECT) AS once LEFT JOIN redis_epochs ON redis_epochs.id = 1
+  FROM (SELECT) AS once LEFT JOIN redis_epochs ON redis_epochs.id = $1
 """
 BEGIN = """
-INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at) VALUES (1, $1, $2, NULL, now())
+INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at) VALUES ($3, $1, $2, NULL, now())
 ON CONFLICT (id) DO NOTHING
 """
 GO_ON = """
-UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now() WHERE era = $1
+UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now()
+ WHERE era = $1 AND id = $4
 """
 # Of several processes that notice, one writes it down. What was moved from Postgres not long ago,
 # or no replica had confirmed, goes to its lane once more: in one statement, so that no crash
 # leaves a loss noted and those webhooks behind.
 NOTE = """
-WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = 1 FOR UPDATE),
+WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = $6 FOR UPDATE),
      moved AS (UPDATE redis_epochs SET era = $2, beat = $3, seen_at = now()
-                 FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era),
+                 FROM before WHERE redis_epochs.id = $6 AND before.era = $1 RETURNING before.era),
      again AS (UPDATE spilled_webhooks SET moved_at = NULL
                 WHERE moved_at IS NOT NULL AND EXISTS (SELECT FROM moved))
 INSERT INTO redis_losses (kind, lost_from, noticed_at)
@@ -77,22 +81,21 @@ async def look(stores: db.Stores) -> Loss | None:
     """
     oldest_ms = (
         await backlog.depth(
-            stores.queue, stores.config, lanes_max=OLDEST_LANES, heads_max=OLDEST_HEADS
+            stores.lane, stores.config, lanes_max=OLDEST_LANES, heads_max=OLDEST_HEADS
         )
     ).oldest_ms
     async with db.connection() as connection:
-        row = await connection.fetchrow(LOOK)
+        row = await connection.fetchrow(LOOK, stores.node)
     beat = max(row["now"], (row["beat"] or 0) + 1)
-    raw_era, raw_before = await scripts.run(
-        stores.queue, BEAT, stores.config, beat, row["era"] or "", row["beat"] or 0
-    )
-    era, before = raw_era.decode(), int(raw_before)
+    era, before, is_kept = await _beat(stores, beat, row["era"] or "", row["beat"] or 0)
     if row["era"] is None:
         await _begin(stores, beat)
     elif era == row["era"] and before >= row["beat"]:
+        if not is_kept:
+            return None
         oldest_at = datetime.fromtimestamp(oldest_ms / 1000, UTC) if oldest_ms else None
         async with db.connection() as connection:
-            await connection.execute(GO_ON, era, beat, oldest_at)
+            await connection.execute(GO_ON, era, beat, oldest_at, stores.node)
     else:
         return await _note(stores, row, beat, before if era == row["era"] else None)
     return None
@@ -134,7 +137,7 @@ async def note_gone_back(stores: db.Stores, era: str, went_back_to: int) -> None
         try:
             with rooms.inside(rooms.SPILL):
                 async with db.connection() as connection:
-                    row = await connection.fetchrow(LOOK)
+                    row = await connection.fetchrow(LOOK, stores.node)
                 beat = max(row["now"], row["beat"] + 1)
                 if row["era"] != era or await _note(stores, row, beat, went_back_to):
                     return
@@ -153,26 +156,41 @@ async def losses() -> list[Loss]:
 BEAT = scripts.Script("epoch")
 
 
+async def _beat(stores: db.Stores, beat: int, era: str, known: int) -> tuple[str, int, bool]:
+    """Move the beat of Redis forward: its era, the beat before, and whether the new one is kept
+    where webhooks are.
+    """
+    if durability.wants_replica(stores.config):
+        answer, replicas = await scripts.run_and_wait(
+            stores.lane, BEAT, stores.config, beat, era, known, milliseconds=REPLICA_MILLISECONDS
+        )
+    else:
+        answer = await scripts.run(stores.lane, BEAT, stores.config, beat, era, known)
+        replicas = 1
+    return answer[0].decode(), int(answer[1]), replicas > 0
+
+
 async def _begin(stores: db.Stores, beat: int) -> None:
     """The first look of all, or the first with this database. Redis comes first, so that of several
     processes none sees the two differ.
     """
-    client: Any = stores.queue
+    client: Any = stores.lane
     await client.hsetnx(KEY, "era", secrets.token_hex(8))
-    era, _ = await scripts.run(stores.queue, BEAT, stores.config, beat, "", 0)
-    async with db.connection() as connection:
-        await connection.execute(BEGIN, era.decode(), beat)
+    era, _, is_kept = await _beat(stores, beat, "", 0)
+    if is_kept:
+        async with db.connection() as connection:
+            await connection.execute(BEGIN, era, beat, stores.node)
 
 
 async def _note(stores: db.Stores, row: Any, beat: int, went_back_to: int | None) -> Loss | None:
-    client: Any = stores.queue
+    client: Any = stores.lane
     if not await client.set(REPAIR_KEY, "", nx=True, px=REPAIR_MILLISECONDS):
         return None
     kind: Kind = "lost" if went_back_to is None else "went_back"
     since = datetime.fromtimestamp(went_back_to / 1000, UTC) if went_back_to else None
     era = secrets.token_hex(8)
     async with db.connection() as connection:
-        noted = await connection.fetchrow(NOTE, row["era"], era, beat, kind, since)
+        noted = await connection.fetchrow(NOTE, row["era"], era, beat, kind, since, stores.node)
     if noted is None:
         return None
     await client.hset(KEY, mapping={"era": era, "beat": beat})

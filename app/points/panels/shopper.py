@@ -135,7 +135,7 @@ async def _page(
         raise UnavailableError(NOT_SHOWN)
     page: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache,
-        f"cache:{name}:{shop}:{customer_id}:{found.value.sequence}",
+        f"cache:{name}:{{{shop}}}:{customer_id}:{found.value.sequence}",
         lambda: load(customer_id),
         READS,
         fresh_seconds=ACCOUNT_FRESH_SECONDS,
@@ -179,7 +179,7 @@ async def _account(
             "ending": [asdict(one) for one in loaded.ending],
         }
 
-    key = f"cache:account:{shop}:{customer_id}:{time_zone}:{found.sequence}"
+    key = f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
     page: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
     )
@@ -209,7 +209,7 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
         return {"time_zone": program.timezone, **told}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
+        stores.cache, f"cache:shelf:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))

@@ -105,20 +105,25 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
     cache = redises.cache_client(
         config.cache_redis_url, timeout_seconds=1.0, connections_max=CACHE_CONNECTIONS
     )
-    stores = Stores(config, redis_client(config.redis_url), cache)
+    stores = with_nodes(Stores(config, redis_client(config.redis_url), cache))
+    try:
+        yield stores
+    finally:
+        for one in (stores.queue, cache, *(beside.lane for beside in stores.besides)):
+            await one.aclose()
+        await Tortoise.close_connections()
+
+
+def with_nodes(stores: Stores) -> Stores:
+    """`stores` with the other Redis for lanes that its config names; close their clients."""
+    config = stores.config
     besides = tuple(
         replace(
             stores, config=replace(config, redis_url=url), node=at, lane_apart=redis_client(url)
         )
         for at, url in enumerate(config.lane_redis_urls, 2)
     )
-    stores = replace(stores, besides=besides)
-    try:
-        yield stores
-    finally:
-        for one in (stores.queue, cache, *(beside.lane for beside in besides)):
-            await one.aclose()
-        await Tortoise.close_connections()
+    return replace(stores, besides=besides)
 
 
 @asynccontextmanager

@@ -17,14 +17,17 @@ class OwnRedis:
     last word.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        self.directory = directory
-        self.port = servers.free_port()
+    def __init__(
+        self, directory: Path, *options: str, appendfsync: str = "always", port: int | None = None
+    ) -> None:
+        self.directory, self.appendfsync = directory, appendfsync
+        self.port = port or servers.free_port()
         self.options = options
         self.start()
 
     def start(self) -> None:
-        command = [*servers.redis_command(self.directory, self.port), *self.options]
+        made = servers.redis_command(self.directory, self.port, appendfsync=self.appendfsync)
+        command = [*made, *self.options]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -46,7 +49,13 @@ class OwnRedis:
 
     @property
     def append_only_file(self) -> Path:
-        return self.directory / "appendonly.aof"
+        return append_only(self.directory)
+
+
+def append_only(directory: Path) -> Path:
+    """The file that is being appended to: since Redis 7 one of several in a folder."""
+    parts = sorted((directory / "appendonlydir").glob("*.incr.aof"))
+    return parts[-1] if parts else directory / "appendonly.aof"
 
 
 @asynccontextmanager

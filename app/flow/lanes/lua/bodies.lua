@@ -1,4 +1,5 @@
--- KEYS: the table. ARGV: its size in bytes, for how many seconds it is kept, entries of 20 bytes: where in the table (4), digest (8), shop (8).
+-- KEYS: the table. ARGV: its size in bytes, for how many seconds it is kept, entries of 20 bytes: where in the table (4),
+-- digest (8), shop (8).
 -- Returns for each 1 when its digest stands there with another shop, else 0; what is new replaces
 -- what stood in its place.
 local table_key, size, entries, found = KEYS[1], tonumber(ARGV[1]), ARGV[3], {}

@@ -1,4 +1,4 @@
-"""How a Redis is named, and how its primary is found: by sentinels that may be away or know none."""
+"""How a Redis is named, and how sentinels, which may be away or know none, tell its primary."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -164,8 +164,7 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
     room = min(ROOM_MAX, stores.config.lane_max_length)
     rooms = [0] * len(shops)
     away: list[Exception] = []
-    groups = nodes.grouped(stores, shops)
-    for node, places in groups:
+    for node, places in nodes.grouped(stores, shops):
         try:
             async with asyncio.timeout(LOOK_SECONDS_MAX):
                 lengths = await lane.lengths(node.lane, [shops[place] for place in places])
@@ -174,7 +173,7 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
             continue
         for place, length in zip(places, lengths, strict=True):
             rooms[place] = max(0, room - length)
-    if len(away) == len(groups) > 0:
+    if away and not stores.besides:
         raise away[0]
     part = math.ceil(STEP / max(1, sum(one > 0 for one in rooms)))
     return shops, [min(part, one) for one in rooms]

@@ -151,6 +151,7 @@ class Primary:
         is_secure: bool,
     ) -> None:
         self.sentinels, self.name = list(sentinels), name
+        self.last: tuple[str, int] | None = None
         self.options: dict[str, Any] = {
             "socket_timeout": SENTINEL_SECONDS,
             "socket_connect_timeout": SENTINEL_SECONDS,
@@ -162,9 +163,10 @@ class Primary:
         }
 
     async def get_master_address(self) -> tuple[str, int]:
-        """Raises MasterNotFoundError, a lost connection, while none of them knows one that
-        answers.
+        """Raises MasterNotFoundError, a lost connection, while none of them knows one that answers.
+        With all of them away it is who it was: without them nobody else takes its place.
         """
+        is_any_there = False
         for address in tuple(self.sentinels):
             asked: Any = aioredis.Redis(host=address[0], port=address[1], **self.options)
             try:
@@ -173,10 +175,14 @@ class Primary:
                 continue
             finally:
                 await asked.aclose()
+            is_any_there = True
             if known and not (known["is_sdown"] or known["is_odown"]):
                 self.sentinels.remove(address)  # of those who ask at once, each finds it there
                 self.sentinels.insert(0, address)
-                return known["ip"], known["port"]
+                self.last = known["ip"], known["port"]
+                return self.last
+        if self.last and not is_any_there:
+            return self.last
         raise MasterNotFoundError(f"No sentinel knows a primary of {self.name} that answers.")
 
 

@@ -95,6 +95,7 @@ async def test_the_first_sentinel_that_answers_and_knows_one_is_asked_first_from
         found = primary(9, silent, good)
         assert await found.get_master_address() == ("127.0.0.1", 7000)
         assert found.sentinels[0] == ("127.0.0.1", good)
+    assert await found.get_master_address() == ("127.0.0.1", 7000), "all away: as it was"
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,13 @@ class Sentinels:
         self.redises[1].options = options
         self.ports = [servers.free_port() for _ in range(COUNT)]
         self.processes: list[subprocess.Popen[bytes]] = []
-        for port in self.ports:
-            self._start_sentinel(port, primary)
-        wait_for("the sentinels know each other and the replica", self._is_whole, IN_STEP_SECONDS)
+        try:
+            for port in self.ports:
+                self._start_sentinel(port, primary)
+            wait_for("the sentinels know all", self._is_whole, IN_STEP_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
 
     def _start_sentinel(self, port: int, primary: int) -> None:
         directory = self.directory / f"sentinel-{port}"

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import redis
+
 from app import db
 from local import servers
 from tests.template import wait_for_port
+from tests.waiting import wait_for
 
 
 class OwnRedis:
@@ -32,6 +35,14 @@ class OwnRedis:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for_port(self.port)
+        wait_for("it has loaded its files", self._has_loaded, 60)
+
+    def _has_loaded(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=5) as client:
+                return bool(client.ping())
+        except redis.BusyLoadingError:
+            return False
 
     def kill(self) -> None:
         self.process.kill()

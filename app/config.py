@@ -18,6 +18,8 @@ N = TypeVar("N", int, float)
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
 SECRET_BYTES_MIN = 16  # what is shorter is a placeholder or was cut off; Shopify's have 32 and more
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
+CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 STANDARD_SECRET = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret written in base64
 
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a folder, a tag and a header
@@ -42,7 +44,8 @@ class Config:
     database_read_url: str = field(repr=False)  # a replica, for what pages show
     replica_behind_seconds: float  # how far it may be behind for that
     database_roles: str  # begins the names of the roles that `release` makes; "": none
-    redis_url: str = field(repr=False)
+    redis_url: str = field(repr=False)  # the first of REDIS_URL: jobs, wakes, health, and lanes
+    lane_redis_urls: tuple[str, ...] = field(repr=False)  # the others, for lanes alone
     cache_redis_url: str = field(repr=False)
     bus_url: str = field(repr=False)
     event_secrets: tuple[str, ...] = field(repr=False)  # the first signs, all verify
@@ -163,6 +166,13 @@ def _problems(config: Config) -> list[str]:
             for name, one in given.items()
             if one and len(one) < SECRET_BYTES_MIN
         ]
+    lanes_, cache = (config.redis_url, *config.lane_redis_urls), (config.cache_redis_url,)
+    for name, urls, schemes in (
+        ("REDIS_URL", lanes_, REDIS_SCHEMES),
+        ("CACHE_REDIS_URL", cache, (*REDIS_SCHEMES, *CLUSTER_SCHEMES)),
+    ):
+        if not all(url.startswith(schemes) for url in urls):
+            found.append(f"{name} must begin with one of {' '.join(schemes)}")
     if config.program_starts_as not in {"draft", "live"}:
         found.append("PROGRAM_STARTS_AS must be draft or live")
     if not RELEASE.fullmatch(config.release):
@@ -230,7 +240,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
     devstore = f"http://127.0.0.1:{devstore_port}"
     secret = need("SHOPIFY_API_SECRET", DEVELOPMENT_SECRET)
     previous = env.get("SHOPIFY_API_SECRET_PREVIOUS", "")
-    redis_url = need("REDIS_URL", "redis://127.0.0.1:6379/0")
+    redis_url, *lane_redis_urls = need("REDIS_URL", "redis://127.0.0.1:6379/0").split()
     config = Config(
         environment=environment,
         host=env.get("HOST", "") or "127.0.0.1",
@@ -244,6 +254,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         replica_behind_seconds=number("REPLICA_BEHIND_SECONDS", 5.0),
         database_roles=env.get("DATABASE_ROLES", ""),
         redis_url=redis_url,
+        lane_redis_urls=tuple(lane_redis_urls),
         cache_redis_url=env.get("CACHE_REDIS_URL", "") or redis_url,
         bus_url=env.get("BUS_URL", ""),
         event_secrets=_split(need("EVENT_SECRETS", made.get("EVENT_SECRETS", ""))),

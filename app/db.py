@@ -1,30 +1,22 @@
-"""Where state lives: Postgres through Tortoise and asyncpg, and the two Redis connections of a
-process.
-"""
+"""Where state lives: Postgres through Tortoise and asyncpg, and what a process has of Redis."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import redis.asyncio as aioredis
-from redis.asyncio.connection import Connection as RedisConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from tortoise import Tortoise, connections
 from tortoise.transactions import in_transaction
 
-from app import addresses, postgres, replica, rooms
+from app import addresses, postgres, redises, replica, rooms
 from app import config as settings
 from app.services import SERVICES
 
 MODELS = ["app.flow.models", *(f"app.{one.name}.models" for one in SERVICES)]
 STATEMENT_TIMEOUT_MILLISECONDS = round(rooms.STATEMENT_SECONDS * 1000)
 CONNECT_TIMEOUT_SECONDS = postgres.CONNECT_SECONDS
-QUEUE_CONNECTIONS, CACHE_CONNECTIONS = 128, 256  # more than the tickets over each
-HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
-
+CACHE_CONNECTIONS = 256  # more than the tickets over them
 
 Row = Mapping[str, Any]  # a record of asyncpg: columns by their names
 
@@ -75,83 +67,29 @@ def __getattr__(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The open connections of a process; `queue` holds lanes, jobs and the bus, `cache` what
-    may be lost.
+    """The open connections of a process; `queue` holds jobs, wakes and health, `cache` what may be
+    lost, and `lane` lanes: the same Redis as `queue`, unless there are several for lanes.
     """
 
     config: settings.Config
     queue: aioredis.Redis
     cache: aioredis.Redis
+    node: int = 1  # which of those for lanes this is
+    lane_apart: aioredis.Redis | None = None
+    besides: tuple["Stores", ...] = ()  # the same stores with the others, in their order
+    moved: dict[str, int] = field(default_factory=dict)  # shops whose lane was moved, to which node
+
+    @property
+    def lane(self) -> aioredis.Redis:
+        return self.lane_apart or self.queue
+
+    @property
+    def nodes(self) -> tuple["Stores", ...]:
+        """These stores with each Redis for lanes: what is true of one may not be of another."""
+        return (self, *self.besides)
 
 
-class _SaysItIsLost:
-    """A Redis connection that was hung up on is a lost connection, with uvloop, too: that raises a
-    RuntimeError where asyncio says nothing, and whoever waits for a Redis that is away would end.
-    """
-
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        try:
-            # the connection's, which comes next
-            await super().send_packed_command(command, check_health)  # type: ignore[misc]
-        except RuntimeError as error:
-            raise RedisConnectionError(str(error)) from error
-
-
-class _DropsSuspects:
-    """A Redis pool in which a broken connection takes the idle ones with it: where one has fallen
-    silent the others have too, and each would cost its caller the whole timeout.
-    """
-
-    _available_connections: list[Any]
-
-    def __init__(self, connection_class: Any = RedisConnection, **options: Any) -> None:
-        made_of = (_SaysItIsLost, connection_class)
-        ours = type(connection_class.__name__, made_of, {})
-        super().__init__(connection_class=ours, **options)  # type: ignore[call-arg]
-
-    async def release(self, connection: Any) -> None:
-        is_broken = not connection.is_connected
-        await super().release(connection)  # type: ignore[misc] # the pool's, which comes next
-        if is_broken:
-            for idle in tuple(self._available_connections):
-                # not disconnect(): who is cancelled while giving back would never have given back
-                idle._close()  # noqa: SLF001
-
-
-class Connections(_DropsSuspects, aioredis.ConnectionPool):
-    """Refuses who finds all its connections taken."""
-
-
-class WaitingConnections(_DropsSuspects, aioredis.BlockingConnectionPool):
-    """Lets wait who finds all its connections taken."""
-
-
-def redis_options(url: str, timeout_seconds: float) -> dict[str, Any]:
-    """What keeps a connection to Redis from waiting for ever; no retries: whoever calls decides."""
-    keepalive = {
-        "socket_keepalive": True,
-        "socket_keepalive_options": postgres.keepalive_options(),
-    }
-    return {
-        "socket_timeout": timeout_seconds,
-        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "health_check_interval": HEALTH_CHECK_SECONDS,
-        "retry": Retry(NoBackoff(), 0),
-        **({} if url.startswith("unix:") else keepalive),
-    }
-
-
-def redis_client(
-    url: str, *, timeout_seconds: float = 5.0, connections_max: int = QUEUE_CONNECTIONS
-) -> aioredis.Redis:
-    """A Redis client with deadlines and no retries of its own: whoever calls decides
-    (resilience.guard).
-    """
-    pool = Connections.from_url(
-        url, max_connections=connections_max, **redis_options(url, timeout_seconds)
-    )
-    client: aioredis.Redis = aioredis.Redis.from_pool(pool)
-    return client
+redis_client = redises.client
 
 
 @asynccontextmanager
@@ -162,13 +100,10 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
     """
     # the context is a contextvar and uvicorn runs the lifespan in another task than requests
     await Tortoise.init(config=tortoise_config(config), _enable_global_fallback=True)
-    stores = Stores(
-        config,
-        redis_client(config.redis_url),
-        redis_client(
-            config.cache_redis_url, timeout_seconds=1.0, connections_max=CACHE_CONNECTIONS
-        ),
+    cache = redises.cache_client(
+        config.cache_redis_url, timeout_seconds=1.0, connections_max=CACHE_CONNECTIONS
     )
+    stores = with_nodes(Stores(config, redis_client(config.redis_url), cache))
     if config.database_read_url:
         replica.known = replica.Replica(config.database_read_url, config.replica_behind_seconds)
     try:
@@ -177,9 +112,21 @@ async def open_stores(config: settings.Config) -> AsyncIterator[Stores]:
         if replica.known is not None:
             await replica.known.close()
             replica.known = None
-        await stores.queue.aclose()
-        await stores.cache.aclose()
+        for one in (stores.queue, cache, *(beside.lane for beside in stores.besides)):
+            await one.aclose()
         await Tortoise.close_connections()
+
+
+def with_nodes(stores: Stores) -> Stores:
+    """`stores` with the other Redis for lanes that its config names; close their clients."""
+    config = stores.config
+    besides = tuple(
+        replace(
+            stores, config=replace(config, redis_url=url), node=at, lane_apart=redis_client(url)
+        )
+        for at, url in enumerate(config.lane_redis_urls, 2)
+    )
+    return replace(stores, besides=besides)
 
 
 @asynccontextmanager

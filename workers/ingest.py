@@ -10,7 +10,7 @@ from typing import Any
 from app import config, db
 from app.core import reads
 from app.flow import dead_letters
-from app.flow.lanes import backlog, durability, epoch, ingest, receipts, spill
+from app.flow.lanes import backlog, durability, epoch, ingest, nodes, receipts, spill
 from app.flow.lanes.admission import QUEUE
 from app.flow.worker import run_worker, worker_settings
 from app.resilience import failures
@@ -28,30 +28,41 @@ TIMED_SECONDS = 2
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
     progress = Progress()
-    draining = Draining(stores, stop, progress)
-    settings = worker_settings(stores.config, QUEUE, [drain], ctx={"draining": draining})
+    shops = KnownShops()
+    drainings = [Draining(one, stop, progress, shops) for one in stores.nodes]
+    settings = worker_settings(stores.config, QUEUE, [drain], ctx={"drainings": drainings})
 
     async def unspill() -> None:
         moved, is_wake_needed = await spill.unspill(stores)
         if moved:
             progress.made()
         if is_wake_needed:
-            draining.wanted.set()
+            wake(drainings)
+
+    async def look_at_moves() -> None:
+        await nodes.look(stores)
+
+    await service.together(
+        run_worker(settings, stop),
+        *(one.run() for one in drainings),
+        *(look_after(one, stop) for one in stores.nodes),
+        service.beat(stores, receipts.SERVICE, lambda: lag_seconds(stores), stop, progress),
+        service.every(TIMED_SECONDS, unspill, stop),
+        dead_letters.run(receipts.SERVICE, ingest.replayer(payloads.translate, shops.known), stop),
+        *([service.every(nodes.LOOK_EVERY_SECONDS, look_at_moves, stop)] if stores.besides else []),
+    )
+
+
+async def look_after(stores: db.Stores, stop: asyncio.Event) -> None:
+    """Look at one Redis of lanes now and then: whether it lost anything, and whether it might."""
 
     async def look_at_epoch() -> None:
         await epoch.look(stores)
 
     async def look_at_durability() -> None:
-        await durability.look(stores.queue, stores.config)
+        await durability.look(stores.lane, stores.config)
 
     await service.together(
-        run_worker(settings, stop),
-        draining.run(),
-        service.beat(stores, receipts.SERVICE, lambda: lag_seconds(stores), stop, progress),
-        service.every(TIMED_SECONDS, unspill, stop),
-        dead_letters.run(
-            receipts.SERVICE, ingest.replayer(payloads.translate, draining.shops.known), stop
-        ),
         service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),
         service.every(durability.LOOK_EVERY_SECONDS, look_at_durability, stop),
     )
@@ -59,11 +70,17 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
 async def drain(ctx: dict[str, Any]) -> None:
     """The job admission wakes: what is due is drained beside it."""
-    ctx["draining"].wanted.set()
+    wake(ctx["drainings"])
+
+
+def wake(drainings: Iterable["Draining"]) -> None:
+    for one in drainings:
+        one.wanted.set()
 
 
 class Draining:
-    """The draining of this process: one at a time, begun by a job or by a look at the schedule.
+    """The draining of this process, of one Redis of lanes: one at a time, begun by a job or by a
+    look at the schedule.
 
     It runs beside the job that begins it: arq ends a job at its time limit, and a batch in hand
     then waits for the end of its leases. A second process begins when those who drain have more
@@ -72,11 +89,13 @@ class Draining:
     work while Redis is full.
     """
 
-    def __init__(self, stores: db.Stores, stop: asyncio.Event, progress: Progress) -> None:
+    def __init__(
+        self, stores: db.Stores, stop: asyncio.Event, progress: Progress, shops: "KnownShops"
+    ) -> None:
         self.stores = stores
         self.stop = stop
         self.progress = progress
-        self.shops = KnownShops()
+        self.shops = shops
         self.wanted = asyncio.Event()
 
     async def run(self) -> None:
@@ -102,7 +121,7 @@ class Draining:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.wanted.wait()
         except TimeoutError:
-            overdue = await backlog.overdue(self.stores.queue, self.stores.config)
+            overdue = await backlog.overdue(self.stores.lane, self.stores.config)
             return overdue.is_help_wanted or overdue.seconds > OVERDUE_SECONDS
         self.wanted.clear()
         return True
@@ -112,11 +131,9 @@ async def lag_seconds(stores: db.Stores) -> float:
     """How long what may be drained now has been waiting for it; a merchant's own pace is no lag
     of ours.
     """
-    overdue_seconds = (
-        await backlog.depth(stores.queue, stores.config, lanes_max=1, heads_max=0)
-    ).overdue_seconds
+    overdue = await nodes.of_those_there(stores, lambda one: backlog.overdue(one.lane, one.config))
     _, spilled_seconds = await spill.waiting()
-    return max(overdue_seconds, spilled_seconds)
+    return max(spilled_seconds, *(one.seconds for one in overdue))
 
 
 class KnownShops:

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.admin import letters
 from app.flow import set_aside, verified
-from app.flow.lanes import backlog, durability, epoch
+from app.flow.lanes import backlog, durability, epoch, nodes
 from app.points.members import reads as points_reads
 from app.resilience import health, reach
 from app.resilience.guard import Resource
@@ -179,7 +179,8 @@ def _behind(line: health.ServiceHealth) -> str:
 
 
 async def _waiting(visit: Visit) -> backlog.Backlog:
-    return await backlog.backlog(visit.stores.queue, visit.stores.config, visit.shop)
+    node = nodes.of(visit.stores, visit.shop)
+    return await backlog.backlog(node.lane, node.config, visit.shop)
 
 
 @dataclass(frozen=True, slots=True)

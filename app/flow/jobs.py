@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from arq.connections import ArqRedis
 
-from app import db
+from app import db, redises
 from app.config import Config
 from app.errors import HoldfastError
 from app.telemetry import traces
@@ -67,11 +67,12 @@ def pool(config: Config) -> ArqRedis:
     down. Close with aclose.
     """
     dump, load = codec(lambda: config.event_secrets)
-    connections = db.WaitingConnections.from_url(
+    connections = redises.pool(
+        redises.WaitingConnections,
         config.redis_url,
+        TIMEOUT_SECONDS,
         max_connections=CONNECTIONS_MAX,
         timeout=TIMEOUT_SECONDS,
-        **db.redis_options(config.redis_url, TIMEOUT_SECONDS),
     )
     client = ArqRedis(
         connections,

@@ -119,7 +119,7 @@ def _durable() -> list[Scraped]:
 
 
 async def _lanes(stores: db.Stores) -> list[Scraped]:
-    found = await backlog.depth(stores.queue, stores.config)
+    found = await backlog.depth_of_all(stores)
     age = max(0.0, time.time() - found.oldest_ms / 1000) if found.oldest_ms else 0.0
     client: Any = stores.queue
     async with client.pipeline(transaction=False) as pipe:

@@ -3,14 +3,16 @@ but true.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 import redis.asyncio as aioredis
+from redis.crc import key_slot
 
+from app import redises
 from app.resilience import reading, replicas
 from app.resilience.guard import Resource, guard, is_callers_fault
 from app.resilience.memory import Memory
@@ -243,8 +245,7 @@ async def _put(
 
     async def send() -> None:
         async with client.pipeline(transaction=False) as pipe:
-            for start in range(0, len(items), PUT_BATCH):
-                part = items[start : start + PUT_BATCH]
+            for part in _parts(cache, items):
                 arguments = [
                     value for _, sequence, payload in part for value in (sequence, payload)
                 ]
@@ -261,6 +262,23 @@ async def _put(
         log.warning("cache not written", entries=len(items), reason=type(error).__name__)
         return False
     return True
+
+
+def _parts(
+    cache: aioredis.Redis, items: Sequence[tuple[str, int, bytes]]
+) -> Iterator[Sequence[tuple[str, int, bytes]]]:
+    """What one call of the script takes; in a cluster a slot's, where a shop's balances share one
+    by their `{shop}`.
+    """
+    groups: Iterable[Sequence[tuple[str, int, bytes]]] = (items,)
+    if redises.has_slots(cache):
+        by_slot: dict[int, list[tuple[str, int, bytes]]] = {}
+        for item in items:
+            by_slot.setdefault(key_slot(item[0].encode()), []).append(item)
+        groups = by_slot.values()
+    for group in groups:
+        for start in range(0, len(group), PUT_BATCH):
+            yield group[start : start + PUT_BATCH]
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -30,9 +30,9 @@ def replica_of(port: int, directory: Path) -> OwnRedis:
     return OwnRedis(directory, "--replicaof", "127.0.0.1", str(port))
 
 
-async def in_step(stores: db.Stores) -> bool:
+async def in_step(stores: db.Stores, replicas: int = 1) -> bool:
     found = await durability.look(stores.queue, stores.config)
-    return found is not None and found.replicas == 1
+    return found is not None and found.replicas == replicas
 
 
 async def noticed(stores: db.Stores) -> epoch.Loss | None:

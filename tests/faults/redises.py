@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import redis
+
 from app import db
 from local import servers
 from tests.template import wait_for_port
+from tests.waiting import wait_for
 
 
 class OwnRedis:
@@ -17,18 +20,29 @@ class OwnRedis:
     last word.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        self.directory = directory
-        self.port = servers.free_port()
+    def __init__(
+        self, directory: Path, *options: str, appendfsync: str = "always", port: int | None = None
+    ) -> None:
+        self.directory, self.appendfsync = directory, appendfsync
+        self.port = port or servers.free_port()
         self.options = options
         self.start()
 
     def start(self) -> None:
-        command = [*servers.redis_command(self.directory, self.port), *self.options]
+        made = servers.redis_command(self.directory, self.port, appendfsync=self.appendfsync)
+        command = [*made, *self.options]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for_port(self.port)
+        wait_for("it has loaded its files", self._has_loaded, 60)
+
+    def _has_loaded(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=5) as client:
+                return bool(client.ping())
+        except redis.BusyLoadingError:
+            return False
 
     def kill(self) -> None:
         self.process.kill()
@@ -46,7 +60,13 @@ class OwnRedis:
 
     @property
     def append_only_file(self) -> Path:
-        return self.directory / "appendonly.aof"
+        return append_only(self.directory)
+
+
+def append_only(directory: Path) -> Path:
+    """The file that is being appended to: since Redis 7 one of several in a folder."""
+    parts = sorted((directory / "appendonlydir").glob("*.incr.aof"))
+    return parts[-1] if parts else directory / "appendonly.aof"
 
 
 @asynccontextmanager

@@ -88,14 +88,15 @@ async def test_an_append_only_file_that_was_cut_is_noticed_with_the_moment_it_we
         assert await fact_ids() == ["w1"]
 
 
-async def test_a_failover_to_a_replica_that_lagged_is_noticed(
+async def test_a_failover_to_a_replica_that_lacks_what_another_confirmed_is_noticed(
     stores: db.Stores, tmp_path: Path, redises: list[OwnRedis]
 ) -> None:
     redises.append(OwnRedis(tmp_path / "primary"))
     with Silence(redises[0].port) as between:
         redises.append(replica_of(between.port, tmp_path / "replica"))
+        redises.append(replica_of(redises[0].port, tmp_path / "other"))
         async with stores_on(stores, redises[0].url) as own:
-            assert await until(lambda: in_step(own), 15.0)
+            assert await until(lambda: in_step(own, 2), 15.0)
             await epoch.look(own)
             await lane.admit(own.queue, [order("w1")], own.config)
             assert await durability.replica_answers(own.queue, 1000)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import redis
 
+from tests import sentinels
+from tests.sentinels import SentinelStack
 from tests.silence import Silence
 from tests.stack import Stack
 from tests.waiting import wait_for
@@ -22,6 +24,8 @@ MOODS = ("late", "fail", "throttle", "gone")  # of Shopify
 HOLES = 4  # pairs of process and store with a proxy between them, others for each seed
 PAUSE_SECONDS = (2.0, 6.0)
 HOLE_SECONDS = (2.0, 9.0)  # longer than a command has, than a session may be silent in its work
+AWAY_SECONDS = (0.0, 0.6)  # who was killed
+AWAY_SECONDS_WITH_HEIR = (0.0, 6.0)  # it comes back at once, or finds that another has its place
 CUT_SECONDS = (0.3, 2.0)  # that a Redis which goes back loses
 
 HARM_SECONDS_MAX = 100.0
@@ -48,6 +52,8 @@ class Incidents:
         """Go on until then; each part is killed once, each kind of incident happens."""
         first: list[Name] = [("kill", name) for name in VICTIMS]
         first += [("pause", "ingest"), ("pause", "points"), ("forget", "redis")]
+        if isinstance(self.stack, SentinelStack):
+            first += [("fail over", "redis")] * 2
         first += [GO_BACK, *(("black hole", *pair) for pair in self.holes)]
         self.choose.shuffle(first)
         async with asyncio.TaskGroup() as hands:
@@ -58,7 +64,8 @@ class Incidents:
     def is_enough(self) -> bool:
         """Whether each part was killed, and every other kind happened."""
         kinds = {what.split()[0] for what in self.done}
-        return all(f"kill {name}" in self.done for name in VICTIMS) and len(kinds) == len(KINDS)
+        is_each_killed = all(f"kill {name}" in self.done for name in VICTIMS)
+        return is_each_killed and kinds >= {kind.split()[0] for kind in KINDS}
 
     async def _hand(self, first: list[Name], is_over: Callable[[], bool]) -> None:
         ends = time.monotonic() + HARM_SECONDS_MAX
@@ -120,17 +127,22 @@ class Incidents:
             )
         elif kind == "forget":
             await asyncio.to_thread(self._forget)
+        elif kind == "fail over":
+            assert isinstance(self.stack, SentinelStack)
+            await asyncio.to_thread(self.stack.fail_over)
         else:
             await self._go_back(self.choose.uniform(*CUT_SECONDS))
 
     def _forget(self) -> None:
-        with redis.Redis(port=self.stack.ports["redis"]) as client:
+        with redis.Redis(port=sentinels.redis_port(self.stack)) as client:
             wait_for("Redis has loaded", lambda: has_loaded(client), 20)
             client.flushall()
 
     async def _kill(self, name: str) -> None:
         await asyncio.to_thread(self.stack.kill, name)
-        await asyncio.sleep(self.choose.uniform(0, 0.6))
+        has_heir = name == "redis" and isinstance(self.stack, SentinelStack)
+        away = AWAY_SECONDS_WITH_HEIR if has_heir else AWAY_SECONDS
+        await asyncio.sleep(self.choose.uniform(*away))
         await asyncio.to_thread(self.stack.start, name)
 
     async def _between(
@@ -144,7 +156,7 @@ class Incidents:
 
     async def _go_back(self, seconds: float) -> None:
         """A cut append-only file: Redis starts with what it had `seconds` before it was killed."""
-        file = self.stack.directory / "redis" / "appendonly.aof"
+        file = sentinels.append_only_file(self.stack)
         kept_bytes = file.stat().st_size
         await asyncio.sleep(seconds)
         await asyncio.to_thread(self.stack.kill, "redis")

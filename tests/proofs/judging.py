@@ -11,6 +11,7 @@ import asyncpg
 import redis
 
 from tests.proofs.story import Member, Story
+from tests.sentinels import redis_port
 from tests.stack import Stack
 
 SLACK_SECONDS = 0.05  # the same clock, read by two processes
@@ -64,7 +65,7 @@ async def nothing_waits(stack: Stack, seconds: float) -> float:
     """Wait until every lane is empty and nothing is spilled; how long that took."""
     began = time.monotonic()
     while True:
-        with redis.Redis(port=stack.ports["redis"]) as client:
+        with redis.Redis(port=redis_port(stack)) as client:
             lanes = sum(1 for _ in client.scan_iter("lane:*", 1000))
         spilled = (await fetch(stack, SPILLED))[0]["count"]
         if lanes == spilled == 0:

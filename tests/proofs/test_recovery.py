@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
+from tests.faults.redises import append_only
 from tests.living import living
 from tests.proofs.story import order
 from tests.stack import SECRET, Stack
@@ -125,7 +126,7 @@ async def test_workers_that_start_before_their_stores_do_go_on_when_these_come(
         await asyncio.to_thread(stack.kill, *PARTS[1:])
         await asyncio.to_thread(stack.start, "ingest", "relay", "points")
         await asyncio.sleep(3)
-        with (stack.directory / "redis" / "appendonly.aof").open("ab") as log:
+        with append_only(stack.directory / "redis").open("ab") as log:
             log.write(HALF_A_TRANSACTION)
         await asyncio.to_thread(stack.start, "redis", "postgres")
         seconds = await recovered(stack, acknowledged)

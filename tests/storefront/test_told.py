@@ -129,7 +129,7 @@ async def test_with_postgres_away_the_last_balance_and_offer_stay_and_nothing_is
     for key in await stores.cache.keys("cache:*"):
         sequence, _, payload = (await stores.cache.get(key)).split(b" ", 2)
         an_hour_ago = int((time.time() - 3600) * 1000)
-        await stores.cache.set(key, b"%b %d %b" % (sequence, an_hour_ago, payload))
+        await stores.cache.set(key, b"%b %d %b" % (sequence, an_hour_ago, payload), ex=60)
     body = (await http.get(proxied("/storefront/me"))).json()
     assert (body["points"]["available"], body["points"]["source"]) == (180, "cached")
     assert (body["rewards"], body["notices"]) == (before["rewards"], ["Updates are on their way."])

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from app import db
 from app.errors import UnavailableError
 from app.flow import jobs
-from app.flow.lanes import durability, epoch, lane, spill
+from app.flow.lanes import durability, epoch, lane, nodes, spill
 from app.flow.lanes.lane import LaneItem, LaneRow
 from app.resilience import deadline
 from app.telemetry import carriers, logs, metrics, traces
@@ -50,6 +50,7 @@ class Admission:
     """
 
     def __init__(self, stores: db.Stores) -> None:
+        """With the Redis of lanes that `stores` is about."""
         self.stores = stores
         self.jobs = jobs.sharing(stores)
         self.waiting: deque[_Waiting] = deque()
@@ -124,11 +125,11 @@ class Admission:
             await self._spill(full)
             return
         rows = [row for row, _ in batch]
-        wants_replica = durability.wants_replica()
+        wants_replica = durability.wants_replica(self.stores.config)
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 admitted = await lane.admit_encoded(
-                    self.stores.queue,
+                    self.stores.lane,
                     rows,
                     self.stores.config,
                     replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
@@ -137,12 +138,14 @@ class Admission:
             self._avoid_redis("Redis does not take webhooks, Postgres keeps them", repr(error))
             await self._spill([*full, *batch])
             return
-        self._follow(admitted)
         if wants_replica and not admitted.replicas:
-            # they are in their lanes, and drained; but should this Redis die now, nowhere else
+            # they are in their lanes, and drained; but should this Redis die now, nowhere else,
+            # and whoever takes its place then has not lost what it was never told
+            self._wake_if_needed(admitted)
             self._avoid_redis("no replica confirms webhooks, Postgres keeps them too", "")
             await self._spill([*full, *batch])
             return
+        self._follow(admitted)
         for one, verdict in zip(batch, admitted.verdicts, strict=True):
             if verdict == "full":
                 full.append(one)
@@ -182,9 +185,12 @@ class Admission:
             if not answer.done():
                 answer.set_result("spilled")
 
-    def _follow(self, admitted: lane.Admitted) -> None:
+    def _wake_if_needed(self, admitted: lane.Admitted) -> None:
         if admitted.is_wake_needed:
             self._aside(enqueue_drain(self.jobs))
+
+    def _follow(self, admitted: lane.Admitted) -> None:
+        self._wake_if_needed(admitted)
         if admitted.told is None:
             return
         went_back_to = self.witness.went_back_to(admitted.told)
@@ -195,6 +201,25 @@ class Admission:
         task = asyncio.create_task(work)
         self.waking.add(task)
         task.add_done_callback(self.waking.discard)
+
+
+class Admissions:
+    """The admission of a web process that has several Redis for lanes: one each, so that a webhook
+    shares its call, and its luck, only with those of the same Redis.
+    """
+
+    def __init__(self, stores: db.Stores) -> None:
+        self.stores = stores
+        self.by_node = [Admission(one) for one in stores.nodes]
+
+    def admit(self, item: LaneItem) -> "asyncio.Future[Outcome]":
+        """See Admission."""
+        return self.by_node[nodes.of(self.stores, item.shop).node - 1].admit(item)
+
+
+def of(stores: db.Stores) -> Admission | Admissions:
+    """The admission of a process."""
+    return Admissions(stores) if stores.besides else Admission(stores)
 
 
 async def enqueue_drain(pool: jobs.Pool) -> None:

@@ -1,5 +1,6 @@
 """What waits in the lanes: of all merchants for the operator, and of one for its own pages."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,16 +8,18 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app import db
 from app.config import Config
-from app.flow.lanes import scripts
+from app.flow.lanes import nodes, scripts
 from app.resilience.guard import Resource, guard
 from app.telemetry import logs
 
 LANES_MAX = 10_000
 HEADS_MAX = 200
 BEHIND_AFTER_SECONDS = 5.0  # what waits no longer than this is on its way, and no backlog
+BESIDES_SECONDS = 0.1  # less than the health board has for everything
 MEMO_SECONDS = 1.0
 MEMO_MAX = 10_000
 
@@ -82,6 +85,33 @@ async def overdue(redis: Redis, config: Config) -> Overdue:
     return Overdue(float(milliseconds) / 1000, is_help_wanted == 1)
 
 
+async def depth_of_all(stores: db.Stores) -> Depth:
+    """What waits in the lanes of every Redis for them that answers. Raises when none does."""
+    found = await nodes.of_those_there(stores, lambda one: depth(one.lane, one.config))
+    oldest = [one.oldest_ms for one in found if one.oldest_ms is not None]
+    return Depth(
+        sum(one.waiting for one in found),
+        sum(one.lanes for one in found),
+        min(oldest, default=None),
+        max(one.overdue_seconds for one in found),
+    )
+
+
+async def overdue_besides(stores: db.Stores) -> float:
+    """For how many seconds something has been due and not taken in another Redis for lanes; those
+    that do not answer at once say nothing.
+    """
+
+    async def ask(one: db.Stores) -> float:
+        try:
+            async with asyncio.timeout(BESIDES_SECONDS):
+                return (await overdue(one.lane, one.config)).seconds
+        except (RedisError, OSError):
+            return 0.0
+
+    return max(await asyncio.gather(*(ask(one) for one in stores.besides)), default=0.0)
+
+
 async def backlog(redis: Redis, config: Config, shop: str) -> Backlog:
     """What waits in the lane of `shop`. Raises redis errors."""
     waiting, oldest = await scripts.run(redis, BACKLOG, config, shop)
@@ -96,7 +126,8 @@ async def remembered(stores: db.Stores, shop: str) -> Backlog:
     if memo is not None and time.monotonic() - memo[0] < MEMO_SECONDS:
         return memo[1]
     try:
-        found = await guard(BACKLOGS, lambda: backlog(stores.queue, stores.config, shop))
+        node = nodes.of(stores, shop)
+        found = await guard(BACKLOGS, lambda: backlog(node.lane, node.config, shop))
     except Exception:  # noqa: BLE001 - counted and logged by the guard
         found = NOTHING
     _memo[shop] = (time.monotonic(), found)

@@ -24,6 +24,7 @@ KEY = "lanes:bodies"
 PLACES = 2**20
 ENTRY_BYTES = 16  # 8 of the body's digest, 8 of the shop's: the table takes 16 MB
 BODY_BYTES_MIN = 64  # every real body is longer; what says nothing may well be said by two shops
+KEEP_SECONDS = 7 * 86_400  # after the last webhook
 SECONDS_MAX = 0.5
 FOREIGN = "The same body came for another shop before."
 SCRIPT = (Path(__file__).parent / "lua" / "bodies.lua").read_text()
@@ -74,7 +75,7 @@ def _of_shop(shop: str) -> bytes:
 
 async def _ask(redis: Redis, entries: bytes) -> Any:
     execute: Any = redis.execute_command  # not annotated
-    arguments = (0, KEY, PLACES * ENTRY_BYTES, entries)
+    arguments = (1, KEY, PLACES * ENTRY_BYTES, KEEP_SECONDS, entries)
     try:
         return await execute("EVALSHA", SCRIPT_SHA, *arguments)
     except NoScriptError:  # Redis was restarted

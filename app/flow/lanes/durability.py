@@ -4,20 +4,20 @@ minute.
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from app import db
+from app import db, redises
 from app.config import Config
+from app.flow.lanes import scripts
 from app.telemetry import logs
 
 LOOK_EVERY_SECONDS = 60.0
 LOOK_SECONDS_MAX = 2.0
 OLDEST_VERSION = (6, 2)
-SYNC_KEY = "lanes:sync"
 
 log = logs.logger()
 
@@ -41,56 +41,63 @@ def at_boot(config: Config) -> None:
     could be lost with Redis; a Redis that does not answer is looked at again later, for a process
     starts without it.
     """
-    found = asyncio.run(_look_once(config))
-    if found is not None and found.problems and config.is_production:
-        raise NotDurableError("Holdfast does not start: " + " ".join(found.problems))
+    for url in (config.redis_url, *config.lane_redis_urls):
+        found = asyncio.run(_look_once(replace(config, redis_url=url)))
+        if found is not None and found.problems and config.is_production:
+            raise NotDurableError("Holdfast does not start: " + " ".join(found.problems))
 
 
 async def look(redis: Redis, config: Config) -> Durability | None:
-    """Ask Redis how it is set up, and remember, log and count it; None when it does not answer."""
-    global _last, _replicas_most  # noqa: PLW0603 - one Redis a process
+    """Ask the Redis of `config` how it is set up, and remember, log and count it; None when it does
+    not answer.
+    """
+    url = config.redis_url
     try:
         async with asyncio.timeout(LOOK_SECONDS_MAX):
             found = await _asked(redis, config)
     except (RedisError, OSError) as error:
         log.warning("Redis could not be asked how it is set up", error=repr(error))
         return None
-    _replicas_most = max(_replicas_most, found.replicas)
-    if _last is None or _last.problems != found.problems:
+    _replicas_most[url] = max(_replicas_most.get(url, 0), found.replicas)
+    if url not in _last or _last[url].problems != found.problems:
         for problem in found.problems:
             log.error("Redis may lose webhooks", problem=problem)
-    _last = found
+    _last[url] = found
     return found
 
 
 def known() -> Durability | None:
-    """What the last look found, None before the first."""
-    return _last
+    """What the last look at each Redis of lanes found, together; None before the first."""
+    if not _last:
+        return None
+    problems = dict.fromkeys(problem for one in _last.values() for problem in one.problems)
+    return Durability(tuple(problems), min(one.replicas for one in _last.values()))
 
 
-def wants_replica() -> bool:
-    """Whether admission waits for a replica: since this process started there was one."""
-    return _replicas_most > 0
+def wants_replica(config: Config) -> bool:
+    """Whether admission waits for a replica: since this process started there was one, or there are
+    sentinels, who will make one of them the primary.
+    """
+    return _replicas_most.get(config.redis_url, 0) > 0 or redises.is_sentinels(config.redis_url)
 
 
 async def replica_answers(redis: Redis, milliseconds: int) -> bool:
     """Whether a replica has everything Redis was told until now. Raises redis errors."""
     client: Any = redis
     async with client.pipeline(transaction=False) as pipe:
-        pipe.set(SYNC_KEY, "", ex=60)
-        pipe.execute_command("WAIT", 1, milliseconds)
-        _, replicas = await pipe.execute()
+        scripts.wait_for_replica(pipe, milliseconds)
+        *_, replicas = await pipe.execute()
     return bool(replicas)
 
 
 def forget() -> None:
     """Drop what this process remembers (for tests)."""
-    global _last, _replicas_most
-    _last, _replicas_most = None, 0
+    _last.clear()
+    _replicas_most.clear()
 
 
-_last: Durability | None = None
-_replicas_most = 0
+_last: dict[str, Durability] = {}  # by the URL of the Redis
+_replicas_most: dict[str, int] = {}
 
 
 async def _look_once(config: Config) -> Durability | None:
@@ -116,9 +123,10 @@ async def _asked(redis: Redis, config: Config) -> Durability:
     except ResponseError:  # providers forbid CONFIG
         settings = None
     found = [*_of_server(info), *_of_settings(settings, config)]
-    if replicas < _replicas_most:
+    before = _replicas_most.get(config.redis_url, 0)
+    if replicas < before:
         found.append(
-            f"Redis had {_replicas_most} replicas and has {replicas}: without any, webhooks are"
+            f"Redis had {before} replicas and has {replicas}: without any, webhooks are"
             " kept in Postgres too."
         )
     return Durability(tuple(found), replicas)

@@ -7,11 +7,11 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from app import db, rooms
 from app.flow.bus import keeper
-from app.flow.lanes import backlog, scripts
+from app.flow.lanes import backlog, durability, scripts
 from app.flow.lanes.lane import Told
 from app.resilience import cache, failures
 from app.telemetry import logs, metrics
@@ -20,6 +20,7 @@ LOOK_EVERY_SECONDS = 1.0
 NOTE_TRIES_MAX = 300
 BEATS_KEPT = 600
 UNKNOWN_MILLISECONDS = 60_000  # before a witness knew anything
+REPLICA_MILLISECONDS = 500
 REPAIR_MILLISECONDS = 5_000  # one process sets a new era, the others look away meanwhile
 SHOWN_DAYS = 3
 SHOWN_MAX = 5
@@ -31,32 +32,34 @@ log = logs.logger()
 
 # The era is a random name of this memory of Redis, the beat the database's own time (milliseconds)
 # at the last look that reached both. A Redis that knows another era has forgotten; one with an
-# earlier beat has gone back to it: a cut append-only file, or a replica that lagged. A Postgres
-# that runs as another cluster or on another timeline was restored or is the replica that took over;
-# one with an earlier beat than Redis has seen in it was put back some other way.
+# earlier beat has gone back to it: a cut append-only file, or a replica that lacked what others had
+# confirmed. Where there are replicas, a beat counts once one of them has it, as a webhook does: a
+# fail-over that loses nothing acknowledged is no loss. Each Redis of lanes has a row of its own.
+# A Postgres that runs as another cluster or on another timeline was restored or is the replica that
+# took over; one with an earlier beat than Redis has seen in it was put back some other way.
 LOOK = """
 SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, cluster_mark() AS mark,
        era, beat, cluster
-  FROM (SELECT) AS once LEFT JOIN redis_epochs ON redis_epochs.id = 1
+  FROM (SELECT) AS once LEFT JOIN redis_epochs ON redis_epochs.id = $1
 """
 BEGIN = """
 INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at, cluster)
-VALUES (1, $1, $2, NULL, now(), nullif($3, ''))
+VALUES ($3, $1, $2, NULL, now(), nullif($4, ''))
 ON CONFLICT (id) DO NOTHING
 """
 GO_ON = """
 UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now(),
-       cluster = coalesce(cluster, nullif($4, ''))
- WHERE era = $1
+       cluster = coalesce(cluster, nullif($5, ''))
+ WHERE era = $1 AND id = $4
 """
 # Of several processes that notice, one writes it down. What was moved from Postgres not long ago,
 # or no replica had confirmed, goes to its lane once more: in one statement, so that no crash
 # leaves a loss noted and those webhooks behind.
 NOTE = """
-WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = 1 FOR UPDATE),
+WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = $6 FOR UPDATE),
      moved AS (UPDATE redis_epochs
-                  SET era = $2, beat = $3, seen_at = now(), cluster = nullif($6, '')
-                 FROM before WHERE redis_epochs.id = 1 AND before.era = $1 RETURNING before.era),
+                  SET era = $2, beat = $3, seen_at = now(), cluster = nullif($7, '')
+                 FROM before WHERE redis_epochs.id = $6 AND before.era = $1 RETURNING before.era),
      again AS (UPDATE spilled_webhooks SET moved_at = NULL
                 WHERE moved_at IS NOT NULL AND EXISTS (SELECT FROM moved))
 INSERT INTO redis_losses (kind, lost_from, noticed_at)
@@ -88,24 +91,24 @@ async def look(stores: db.Stores) -> Loss | None:
     """
     oldest_ms = (
         await backlog.depth(
-            stores.queue, stores.config, lanes_max=OLDEST_LANES, heads_max=OLDEST_HEADS
+            stores.lane, stores.config, lanes_max=OLDEST_LANES, heads_max=OLDEST_HEADS
         )
     ).oldest_ms
     async with db.connection() as connection:
-        row = await connection.fetchrow(LOOK)
+        row = await connection.fetchrow(LOOK, stores.node)
     beat = max(row["now"], (row["beat"] or 0) + 1)
-    raw_era, raw_before, raw_known = await scripts.run(
-        stores.queue, BEAT, stores.config, beat, row["era"] or "", row["beat"] or 0
-    )
-    era, before = raw_era.decode(), int(raw_before)
+    found = await _beat(stores, beat, row["era"] or "", row["beat"] or 0)
+    era, before = found.era, found.before
     if row["era"] is None:
         await _begin(stores, beat, row["mark"])
-    elif _is_another(row) or await _went_back(era, int(raw_known), row):
+    elif _is_another(row) or await _went_back(stores, era, found.known, row):
         return await _note_database(stores, row, max(beat, before + 1))
     elif era == row["era"] and before >= row["beat"]:
+        if not found.is_kept:
+            return None
         oldest_at = datetime.fromtimestamp(oldest_ms / 1000, UTC) if oldest_ms else None
         async with db.connection() as connection:
-            await connection.execute(GO_ON, era, beat, oldest_at, row["mark"])
+            await connection.execute(GO_ON, era, beat, oldest_at, stores.node, row["mark"])
     else:
         return await _note(stores, row, beat, before if era == row["era"] else None)
     return None
@@ -116,14 +119,14 @@ def _is_another(row: Any) -> bool:
     return bool(row["mark"] and row["cluster"]) and row["mark"] != row["cluster"]
 
 
-async def _went_back(era: str, known: int, row: Any) -> bool:
+async def _went_back(stores: db.Stores, era: str, known: int, row: Any) -> bool:
     """Whether Postgres has an earlier beat than one that Redis was told it had. Asked once more:
     another process may have told a later one since `row` was read.
     """
     if era != row["era"] or row["beat"] >= known:
         return False
     async with db.connection() as connection:
-        again = await connection.fetchrow(LOOK)
+        again = await connection.fetchrow(LOOK, stores.node)
     return bool(again["era"] == era and again["beat"] < known)
 
 
@@ -163,7 +166,7 @@ async def note_gone_back(stores: db.Stores, era: str, went_back_to: int) -> None
         try:
             with rooms.inside(rooms.SPILL):
                 async with db.connection() as connection:
-                    row = await connection.fetchrow(LOOK)
+                    row = await connection.fetchrow(LOOK, stores.node)
                 beat = max(row["now"], row["beat"] + 1)
                 if row["era"] != era or await _note(stores, row, beat, went_back_to):
                     return
@@ -182,24 +185,43 @@ async def losses() -> list[Loss]:
 BEAT = scripts.Script("epoch")
 
 
+class _Beaten(NamedTuple):
+    era: str
+    before: int  # the beat before
+    known: int  # the newest beat that Redis was told Postgres had
+    is_kept: bool  # the new one, where webhooks are
+
+
+async def _beat(stores: db.Stores, beat: int, era: str, known: int) -> _Beaten:
+    """Move the beat of Redis forward."""
+    if durability.wants_replica(stores.config):
+        answer, replicas = await scripts.run_and_wait(
+            stores.lane, BEAT, stores.config, beat, era, known, milliseconds=REPLICA_MILLISECONDS
+        )
+    else:
+        answer = await scripts.run(stores.lane, BEAT, stores.config, beat, era, known)
+        replicas = 1
+    return _Beaten(answer[0].decode(), int(answer[1]), int(answer[2]), replicas > 0)
+
+
 async def _begin(stores: db.Stores, beat: int, mark: str) -> None:
     """The first look of all, or the first with this database. Redis comes first, so that of several
     processes none sees the two differ.
     """
-    client: Any = stores.queue
+    client: Any = stores.lane
     await client.hsetnx(KEY, "era", secrets.token_hex(8))
-    era, _, _ = await scripts.run(stores.queue, BEAT, stores.config, beat, "", 0)
-    async with db.connection() as connection:
-        await connection.execute(BEGIN, era.decode(), beat, mark)
+    found = await _beat(stores, beat, "", 0)
+    if found.is_kept:
+        async with db.connection() as connection:
+            await connection.execute(BEGIN, found.era, beat, stores.node, mark)
 
 
 async def _note_database(stores: db.Stores, row: Any, beat: int) -> Loss | None:
     """Postgres was put back, or a replica took over. What Redis has seen of the time it lost must
     not pass for handled: a webhook that comes again is no repeat, a balance of then is none.
     """
-    await scripts.forget_seen(
-        stores.queue
-    )  # before it is noted: a crash in between only repeats it
+    # before it is noted: a crash in between only repeats it
+    await scripts.forget_seen(stores.lane)
     await cache.clear(stores.cache)
     return await _note(stores, row, beat, None, "database")
 
@@ -207,14 +229,16 @@ async def _note_database(stores: db.Stores, row: Any, beat: int) -> Loss | None:
 async def _note(
     stores: db.Stores, row: Any, beat: int, went_back_to: int | None, kind: Kind | None = None
 ) -> Loss | None:
-    client: Any = stores.queue
+    client: Any = stores.lane
     if not await client.set(REPAIR_KEY, "", nx=True, px=REPAIR_MILLISECONDS):
         return None
     kind = kind or ("lost" if went_back_to is None else "went_back")
     since = datetime.fromtimestamp(went_back_to / 1000, UTC) if went_back_to else None
     era = secrets.token_hex(8)
     async with db.transaction() as connection:
-        noted = await connection.fetchrow(NOTE, row["era"], era, beat, kind, since, row["mark"])
+        noted = await connection.fetchrow(
+            NOTE, row["era"], era, beat, kind, since, stores.node, row["mark"]
+        )
         if noted is not None and kind == "database":
             await keeper.raise_base(connection, is_asked=not _is_another(row))
     if noted is None:

@@ -57,7 +57,7 @@ async def drain(
                 await asyncio.sleep(GATHER_SECONDS)
         elif time.monotonic() - idle_since < LINGER_SECONDS:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-        elif not await lane.finish(stores.queue, stores.config, borrow=borrow):
+        elif not await lane.finish(stores.lane, stores.config, borrow=borrow):
             return
 
 
@@ -76,7 +76,7 @@ async def drain_once(
     no-op. The leases are kept while the batch is written, however long that takes.
     """
     claims = await lane.claim(
-        stores.queue,
+        stores.lane,
         stores.config.drain_batch,
         stores.config,
         borrow_max=lane.BORROW_MAX if borrow else 0,
@@ -94,7 +94,7 @@ async def _settle(
     known_shops: KnownShops,
     made: Callable[[], None],
 ) -> int:
-    async with lane.kept(stores.queue, claims, stores.config):
+    async with lane.kept(stores.lane, claims, stores.config):
         try:
             translations = await _translate_all(stores, claims, translate, known_shops)
             translation.notice_versions(translations, stores.config.api_version)
@@ -130,7 +130,7 @@ async def _acknowledge(
     claims: Sequence[Claim],
     counts: Sequence[int] | None = None,
 ) -> None:
-    ours = await lane.acknowledge(stores.queue, claims, stores.config, counts=counts)
+    ours = await lane.acknowledge(stores.lane, claims, stores.config, counts=counts)
     if ours < len(claims):
         log.warning(
             "lease ended before the acknowledgement; the receipts drop the repeat",

@@ -15,6 +15,7 @@ T = TypeVar("T")
 FOLDER = Path(__file__).parent / "lua"
 ASIDE = "lanes:aside:"
 ASIDE_SECONDS = 7 * 24 * 3600
+SYNC_KEY, SYNC_SECONDS = "lanes:sync", 60
 KINDS = {
     "lanes:schedule": b"zset",
     "lanes:buckets": b"zset",
@@ -61,13 +62,23 @@ async def run_and_wait(
     async def call() -> tuple[Any, int]:
         async with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
-            pipe.execute_command("WAIT", 1, milliseconds)
-            answer, replicas = await pipe.execute(raise_on_error=False)
+            wait_for_replica(pipe, milliseconds)
+            answer, *_, replicas = await pipe.execute(raise_on_error=False)
         if isinstance(answer, Exception):
             raise answer
         return answer, replicas if isinstance(replicas, int) else 0
 
     return await _mended(redis, script, call)
+
+
+def wait_for_replica(pipe: Any, milliseconds: int) -> None:
+    """Have `pipe` end with how many replicas have everything that was written before.
+
+    WAIT alone asks for what its own connection wrote: of a script that found only repeats nothing,
+    and those may be on no replica yet.
+    """
+    pipe.set(SYNC_KEY, "", ex=SYNC_SECONDS)
+    pipe.execute_command("WAIT", 1, milliseconds)
 
 
 async def put_aside(redis: Redis) -> bool:

@@ -1,5 +1,6 @@
 """Webhooks that Redis could not take wait in Postgres, and return to their lanes shop by shop."""
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -7,10 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from app import db, rooms
-from app.flow.lanes import durability, lane
+from app.flow.lanes import durability, lane, nodes
 from app.flow.lanes.lane import LaneRow
 from app.telemetry import logs
 
@@ -20,10 +21,13 @@ STEP_BYTES_MAX = 8 * 1024 * 1024
 ROOM_MAX = 2_000  # a lane is filled no further: what waits in Postgres needs no memory of Redis
 UNSPILL_SECONDS_MAX = 4.0
 REPLICA_MILLISECONDS = 200
+LOOK_SECONDS_MAX = 2.0  # at one Redis: others wait meanwhile
 FORGET_STEP = 5_000
 # A Redis that forgets, or goes back, loses what came back to it just before; that was received
 # longer ago than the window of the loss says. So it stays here for as long as Redis may go back,
-# and whoever notes a loss (`app/flow/lanes/epoch.py`) lets it come again.
+# and whoever notes a loss (`app/flow/lanes/epoch.py`) lets it come again. What no replica confirmed
+# (moved_at is infinity) has no end of that: another primary may lack it and be none the wiser. It
+# comes again once there is a replica; what is in its lane already, or drained, is then a repeat.
 MOVED_KEPT = timedelta(seconds=120)
 COUNT_MAX = 10_000
 
@@ -62,15 +66,22 @@ SELECT id FROM sized WHERE before < $4
 TAKE = """
 SELECT id, shop, webhook_id, item FROM spilled_webhooks WHERE id = ANY($1::bigint[]) ORDER BY id
 """
-MARK_MOVED = "UPDATE spilled_webhooks SET moved_at = now() WHERE id = ANY($1::bigint[])"
+MARK_MOVED = """
+UPDATE spilled_webhooks SET moved_at = CASE WHEN $2 THEN now() ELSE 'infinity' END
+ WHERE id = ANY($1::bigint[])
+"""
+COME_AGAIN = """
+UPDATE spilled_webhooks SET moved_at = NULL
+ WHERE id IN (SELECT id FROM spilled_webhooks WHERE moved_at = 'infinity' ORDER BY id LIMIT $1)
+"""
 FORGET_MOVED = """
 DELETE FROM spilled_webhooks
  WHERE id IN (SELECT id FROM spilled_webhooks
                WHERE moved_at < now() - $2::interval ORDER BY id LIMIT $1)
 """
-IS_OLDEST_SAFE = """
-SELECT moved_at < now() - $1::interval FROM spilled_webhooks
- WHERE moved_at IS NOT NULL ORDER BY id LIMIT 1
+MOVED = """
+SELECT moved_at < now() - $1::interval AS is_safe, moved_at = 'infinity' AS is_unconfirmed
+  FROM spilled_webhooks WHERE moved_at IS NOT NULL ORDER BY id LIMIT 1
 """
 WAITING = """
 SELECT (SELECT count(*) FROM (SELECT FROM spilled_webhooks WHERE moved_at IS NULL
@@ -151,8 +162,19 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
     async with _by_index() as connection:
         shops = [row["shop"] for row in await connection.fetch(SHOPS, after, SHOPS_MAX)]
     room = min(ROOM_MAX, stores.config.lane_max_length)
-    lengths = await lane.lengths(stores.queue, shops)
-    rooms = [max(0, room - length) for length in lengths]
+    rooms = [0] * len(shops)
+    away: list[Exception] = []
+    for node, places in nodes.grouped(stores, shops):
+        try:
+            async with asyncio.timeout(LOOK_SECONDS_MAX):
+                lengths = await lane.lengths(node.lane, [shops[place] for place in places])
+        except (RedisError, OSError) as error:
+            away.append(error)
+            continue
+        for place, length in zip(places, lengths, strict=True):
+            rooms[place] = max(0, room - length)
+    if away and not stores.besides:
+        raise away[0]
     part = math.ceil(STEP / max(1, sum(one > 0 for one in rooms)))
     return shops, [min(part, one) for one in rooms]
 
@@ -180,10 +202,28 @@ async def _take(shops: Sequence[str], rooms: Sequence[int], bytes_max: int) -> l
 
 
 async def _admit(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
+    """Admit rows to their lanes; how many were taken, and whether a drain must be woken. Raises
+    what a Redis raises, unless another one takes its part.
+    """
+    count, is_wake_needed = 0, False
+    errors: list[Exception] = []
+    for node, places in nodes.grouped(stores, [row["shop"] for row in rows]):
+        try:
+            taken, wakes = await _admit_on(node, [rows[place] for place in places])
+        except (RedisError, OSError) as error:
+            errors.append(error)
+            continue
+        count, is_wake_needed = count + taken, is_wake_needed or wakes
+    if errors and not count:
+        raise errors[0]
+    return count, is_wake_needed
+
+
+async def _admit_on(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
     found = [(row["shop"], row["webhook_id"], bytes(row["item"])) for row in rows]
-    wants_replica = durability.wants_replica()
+    wants_replica = durability.wants_replica(stores.config)
     admitted = await lane.admit_encoded(
-        stores.queue,
+        stores.lane,
         found,
         stores.config,
         replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
@@ -191,22 +231,36 @@ async def _admit(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
     taken = [
         row["id"] for row, verdict in zip(rows, admitted.verdicts, strict=True) if verdict != "full"
     ]
+    is_confirmed = not wants_replica or admitted.replicas > 0
     async with db.connection() as connection:
-        await connection.execute(MARK_MOVED, taken)
+        await connection.execute(MARK_MOVED, taken, is_confirmed)
     return len(taken), admitted.is_wake_needed
 
 
 async def _forget_moved(stores: db.Stores) -> None:
-    """What Redis can no longer lose unnoticed: where there are replicas, one has everything that
-    was written before what it confirms now.
+    """What Redis can no longer lose unnoticed; what no replica confirmed comes again, once there is
+    one.
     """
     async with db.connection() as connection:
-        if not await connection.fetchval(IS_OLDEST_SAFE, MOVED_KEPT):
-            return
-    if durability.wants_replica() and not await durability.replica_answers(
-        stores.queue, REPLICA_MILLISECONDS
-    ):
+        oldest = await connection.fetchrow(MOVED, MOVED_KEPT)
+    if oldest is None or not (oldest["is_safe"] or oldest["is_unconfirmed"]):
         return
+    for node in stores.nodes:
+        if not await _is_confirmed(node):
+            return
     async with db.connection() as connection:
         while await connection.execute(FORGET_MOVED, FORGET_STEP, MOVED_KEPT) != "DELETE 0":
             pass
+        while await connection.execute(COME_AGAIN, FORGET_STEP) != "UPDATE 0":
+            pass
+
+
+async def _is_confirmed(stores: db.Stores) -> bool:
+    """Whether a replica, where there are some, has everything this Redis was told until now."""
+    if not durability.wants_replica(stores.config):
+        return True
+    try:
+        async with asyncio.timeout(LOOK_SECONDS_MAX):
+            return await durability.replica_answers(stores.lane, REPLICA_MILLISECONDS)
+    except (RedisError, OSError):
+        return False

@@ -15,7 +15,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def cache_key(shop: str, customer_id: str) -> str:
-    return f"cache:points:balance:{shop}:{customer_id}"
+    return f"cache:points:balance:{{{shop}}}:{customer_id}"
 
 
 def of_account(account: Account, as_of: datetime) -> Balance:

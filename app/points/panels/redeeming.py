@@ -114,7 +114,7 @@ async def _take(stores: Stores, shop: str, customer_id: str) -> None:
     customer = await limits.take(
         stores.cache,
         "redemptions_customer",
-        f"{shop}:{customer_id}",
+        f"{{{shop}}}:{customer_id}",
         rate_per_second=CUSTOMER_PER_SECOND,
         burst=CUSTOMER_BURST,
     )
@@ -123,7 +123,7 @@ async def _take(stores: Stores, shop: str, customer_id: str) -> None:
         allowance = await limits.take(
             stores.cache,
             "redemptions_shop",
-            shop,
+            f"{{{shop}}}",
             rate_per_second=SHOP_PER_SECOND,
             burst=SHOP_BURST,
         )

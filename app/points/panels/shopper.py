@@ -145,7 +145,7 @@ async def _page(
     with replicas.may_serve(is_allowed=may_be_old):
         page: Reading[dict[str, Any]] = await cache.read_through(
             stores.cache,
-            f"cache:{name}:{shop}:{customer_id}:{sequence}",
+            f"cache:{name}:{{{shop}}}:{customer_id}:{sequence}",
             lambda: load(customer_id, sequence),
             READS,
             fresh_seconds=ACCOUNT_FRESH_SECONDS,
@@ -190,7 +190,7 @@ async def _account(
             "ending": [asdict(one) for one in loaded.ending],
         }
 
-    key = f"cache:account:{shop}:{customer_id}:{time_zone}:{found.sequence}"
+    key = f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
     page: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
     )
@@ -220,7 +220,7 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
         return {"time_zone": program.timezone, **told}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, f"cache:shelf:{shop}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
+        stores.cache, f"cache:shelf:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))

@@ -1,7 +1,8 @@
--- ARGV: the table's key, its size in bytes, entries of 20 bytes: where in the table (4), digest (8), shop (8).
+-- KEYS: the table. ARGV: its size in bytes, for how many seconds it is kept, entries of 20 bytes: where in the table (4),
+-- digest (8), shop (8).
 -- Returns for each 1 when its digest stands there with another shop, else 0; what is new replaces
 -- what stood in its place.
-local table_key, size, entries, found = ARGV[1], tonumber(ARGV[2]), ARGV[3], {}
+local table_key, size, entries, found = KEYS[1], tonumber(ARGV[1]), ARGV[3], {}
 -- made whole at once: a string that grows entry by entry is copied each time
 if redis.call('STRLEN', table_key) < size then redis.call('SETRANGE', table_key, size - 1, '\0') end
 for at = 1, #entries, 20 do
@@ -18,4 +19,5 @@ for at = 1, #entries, 20 do
   end
   found[#found + 1] = is_foreign
 end
+redis.call('EXPIRE', table_key, ARGV[2])
 return found

@@ -1,0 +1,236 @@
+"""Connections to Redis, with deadlines and bounds: to one server, to whichever the sentinels say is
+the primary, or, for what may be lost, to a cluster.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import redis.asyncio as aioredis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import Connection as RedisConnection
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from app import postgres
+
+P = TypeVar("P", bound="_DropsSuspects")
+CONNECT_TIMEOUT_SECONDS = postgres.CONNECT_SECONDS
+SENTINEL_SECONDS = 0.5  # for the answer of one; then the next is asked
+SENTINEL_PORT = 26_379
+CLUSTER_PORT = 6_379
+HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
+CONNECTIONS_MAX = 128  # more than the tickets over them
+
+
+class _SaysItIsLost:
+    """A Redis connection that was hung up on is a lost connection, with uvloop, too: that raises a
+    RuntimeError where asyncio says nothing, and whoever waits for a Redis that is away would end.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        try:
+            # the connection's, which comes next
+            await super().send_packed_command(command, check_health)  # type: ignore[misc]
+        except RuntimeError as error:
+            raise RedisConnectionError(str(error)) from error
+
+    def _connection_arguments(self) -> Any:
+        if isinstance(self, SSLConnection):
+            self.ssl_context.context = None  # its files may have been renewed
+        return super()._connection_arguments()  # type: ignore[misc]
+
+
+class _DropsSuspects:
+    """A Redis pool in which a broken connection takes the idle ones with it: where one has fallen
+    silent the others have too, and each would cost its caller the whole timeout.
+    """
+
+    _available_connections: list[Any]
+
+    def __init__(self, connection_class: Any = RedisConnection, **options: Any) -> None:
+        made_of = (_SaysItIsLost, connection_class)
+        ours = type(connection_class.__name__, made_of, {})
+        super().__init__(connection_class=ours, **options)  # type: ignore[call-arg]
+
+    async def release(self, connection: Any) -> None:
+        is_broken = not connection.is_connected
+        await super().release(connection)  # type: ignore[misc] # the pool's, which comes next
+        if is_broken:
+            for idle in tuple(self._available_connections):
+                # not disconnect(): who is cancelled while giving back would never have given back
+                idle._close()  # noqa: SLF001
+
+
+class Connections(_DropsSuspects, aioredis.ConnectionPool):
+    """Refuses who finds all its connections taken."""
+
+
+class WaitingConnections(_DropsSuspects, aioredis.BlockingConnectionPool):
+    """Lets wait who finds all its connections taken."""
+
+
+def client(
+    url: str, *, timeout_seconds: float = 5.0, connections_max: int = CONNECTIONS_MAX
+) -> aioredis.Redis:
+    """A Redis client with deadlines and no retries of its own: whoever calls decides
+    (resilience.guard).
+
+    `url` is `redis://`, `rediss://` (TLS, with the client's certificate as
+    `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`), `unix://`, or one of the first two with
+    `+sentinel`: `redis+sentinel://user:password@host:port,host:port/NAME/0`. Raises ValueError for
+    any other.
+    """
+    made = pool(Connections, url, timeout_seconds, max_connections=connections_max)
+    found: aioredis.Redis = aioredis.Redis.from_pool(made)
+    return found
+
+
+def cache_client(url: str, *, timeout_seconds: float, connections_max: int) -> aioredis.Redis:
+    """Like `client`; `redis+cluster://` and `rediss+cluster://host:port,host:port` too, `has_slots`
+    then. What one finds of a cluster's nodes leads to all of them.
+    """
+    if not urlsplit(url).scheme.endswith("+cluster"):
+        return client(url, timeout_seconds=timeout_seconds, connections_max=connections_max)
+    hosts, _, options = _read(url, CLUSTER_PORT)
+    options |= {"ssl": options.pop("connection_class", None) is SSLConnection}
+    found: Any = RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in hosts],
+        require_full_coverage=False,  # a shard that is lost takes no other with it
+        cluster_error_retry_attempts=1,
+        connection_error_retry_attempts=0,
+        max_connections=connections_max,
+        **(_options(url, timeout_seconds) | options),
+    )
+    cluster: aioredis.Redis = found  # it has what caches use of one
+    return cluster
+
+
+def has_slots(redis: aioredis.Redis) -> bool:
+    """Whether keys of one script must share a slot: those with the same `{part}` do."""
+    return isinstance(redis, RedisCluster)
+
+
+def is_sentinels(url: str) -> bool:
+    """Whether it is sentinels that know the primary, so that there is a replica to fail over to."""
+    return urlsplit(url).scheme.endswith("+sentinel")
+
+
+def pool(kind: type[P], url: str, timeout_seconds: float, **limits: Any) -> P:
+    """A pool of that kind for `url`, see `client`."""
+    options = {**_options(url, timeout_seconds), **limits}
+    if is_sentinels(url):
+        hosts, name, its = _read(url, SENTINEL_PORT)
+        is_secure = its.pop("connection_class", None) is SSLConnection
+        kept_by = Primary(hosts, name, its, is_secure=is_secure)
+        kind_of_connection = _OfPrimaryByTls if is_secure else _OfPrimary
+        return kind(kind_of_connection, connection_pool=kept_by, **(options | its))
+    made: P = kind.from_url(url, **options)  # type: ignore[attr-defined] # the pool's, which comes next
+    return made
+
+
+class Primary:
+    """Who the primary of `name` is now, as the first of the sentinels knows that answers.
+
+    It stands where redis-py's connections expect their pool. What `options` say of sentinels
+    is taken out of them.
+    """
+
+    is_master, check_connection = True, False
+
+    def __init__(
+        self,
+        sentinels: Sequence[tuple[str, int]],
+        name: str,
+        options: dict[str, Any],
+        *,
+        is_secure: bool,
+    ) -> None:
+        self.sentinels, self.name = list(sentinels), name
+        self.last: tuple[str, int] | None = None
+        self.options: dict[str, Any] = {
+            "socket_timeout": SENTINEL_SECONDS,
+            "socket_connect_timeout": SENTINEL_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+            "ssl": is_secure,
+            "username": options.pop("sentinel_username", None),
+            "password": options.pop("sentinel_password", None),
+            **{key: value for key, value in options.items() if key.startswith("ssl_")},
+        }
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Raises MasterNotFoundError, a lost connection, while none of them knows one that answers.
+        With all of them away it is who it was: without them nobody else takes its place.
+        """
+        is_any_there = False
+        for address in tuple(self.sentinels):
+            asked: Any = aioredis.Redis(host=address[0], port=address[1], **self.options)
+            try:
+                known = (await asked.sentinel_masters()).get(self.name)
+            except (RedisError, OSError):
+                continue
+            finally:
+                await asked.aclose()
+            is_any_there = True
+            if known and not (known["is_sdown"] or known["is_odown"]):
+                self.sentinels.remove(address)  # of those who ask at once, each finds it there
+                self.sentinels.insert(0, address)
+                self.last = known["ip"], known["port"]
+                return self.last
+        if self.last and not is_any_there:
+            return self.last
+        raise MasterNotFoundError(f"No sentinel knows a primary of {self.name} that answers.")
+
+
+class _OfPrimary(SentinelManagedConnection):
+    """A connection to the primary, lost once that has become a replica."""
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except ResponseError as error:
+            if "READONLY" not in str(error):  # how Redis 6 says it where a script wanted to write
+                raise
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("The primary is a replica now.") from error
+
+
+class _OfPrimaryByTls(_OfPrimary, SSLConnection):
+    pass
+
+
+def _options(url: str, timeout_seconds: float) -> dict[str, Any]:
+    """What keeps a connection to Redis from waiting for ever; no retries: whoever calls decides."""
+    keepalive = {
+        "socket_keepalive": True,
+        "socket_keepalive_options": postgres.keepalive_options(),
+    }
+    return {
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        **({} if url.startswith("unix:") else keepalive),
+    }
+
+
+def _read(url: str, port_default: int) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
+    """The hosts of a URL with several, the name behind them, and what else it says as options of a
+    connection.
+    """
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    name, _, database = parts.path.strip("/").partition("/")
+    scheme = parts.scheme.partition("+")[0]
+    plain = f"{scheme}://{credentials}@host/{database}?{parts.query}"
+    found = []
+    for one in hosts.split(","):
+        host, _, port = one.strip().rpartition(":") if ":" in one else (one.strip(), "", "")
+        found.append((host.strip("[]"), int(port or port_default)))
+    options: dict[str, Any] = dict(parse_url(plain))
+    options.pop("host")
+    return found, name, options

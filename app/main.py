@@ -105,7 +105,7 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         "config": config,
         "stores": stores,
         "client": client,
-        "bus": open_bus(config.bus_url),
+        "bus": open_bus(config),
         "admission": Admission(stores),
     }
 

@@ -1,22 +1,21 @@
-"""The relay: keeps the log's partitions (and copies the log to Kafka, once there is one), and has
+"""The relay: keeps the log's partitions, copies the log to Kafka where BUS_URL names one, and has
 time to verify once a day that everything adds up.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from app import db
 from app.flow.bus import keeper
-from app.flow.bus.buses import open_bus
+from app.flow.bus.buses import is_kafka, open_bus
 from app.flow.kept import redaction
 from app.flow.lanes import epoch
 from workers import daily, service
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    open_bus(stores.config.bus_url)  # a bus that is not built is refused here, too
-
-    async def lag_seconds() -> float:
-        return 0.0  # the log is the bus: nothing has to be moved
+    copy, lag_seconds = copying(stores, stop)
 
     async def look_at_epoch() -> None:
         await epoch.look(stores)
@@ -25,6 +24,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         await daily.verify_when_due(stores, stop)
 
     await service.together(
+        copy,
         keeper.run(stop, stores.config.webhooks_kept_days),
         service.every(redaction.EVERY_SECONDS, redaction.work, stop),
         service.beat(stores, "relay", lag_seconds, stop),
@@ -32,6 +32,22 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         service.every(epoch.LOOK_EVERY_SECONDS, look_at_epoch, stop),
         service.every(daily.LOOK_EVERY_SECONDS, verify_when_due, stop),
     )
+
+
+def copying(
+    stores: db.Stores, stop: asyncio.Event
+) -> tuple[Awaitable[None], Callable[[], Coroutine[Any, Any, float]]]:
+    """What copies the log to Kafka, and how far behind it is; nothing where the log is the bus."""
+    open_bus(stores.config)  # an address that cannot be read is refused here
+    if not is_kafka(stores.config):
+        return asyncio.sleep(0), nothing_waits
+    from app.flow.bus.kafka import address, relay  # noqa: PLC0415 - nobody else pays for its client
+
+    return relay.run(address.parse(stores.config.bus_url), stores.queue, stop), relay.lag_seconds
+
+
+async def nothing_waits() -> float:
+    return 0.0
 
 
 if __name__ == "__main__":

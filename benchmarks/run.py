@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import cost, latency, sides
+from benchmarks import cost, kafka, latency, sides
 from local import servers
 
 CONNECTIONS = 128
@@ -107,6 +107,7 @@ MEASUREMENTS = {
     "ingest": ingest,
     "empty": ingest_against_empty,
     "sustained": sustained,
+    "kafka": kafka.sustained,
     "cost": cost.cost,
     "cost2": cost.cost_of_two,
     "shops": cost.cost_by_shops,

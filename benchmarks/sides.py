@@ -63,7 +63,11 @@ def finish_load(generator: subprocess.Popen[str]) -> dict[str, Any]:
 
 @contextmanager
 def holdfast(
-    *names: str, appendfsync: str = "always", shops: int = SHOPS, **settings: str
+    *names: str,
+    appendfsync: str = "always",
+    shops: int = SHOPS,
+    kind: type[Stack] = Stack,
+    **settings: str,
 ) -> Iterator[Stack]:
     """Holdfast with these processes and installed shops, as quiet as in production."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
@@ -76,7 +80,7 @@ def holdfast(
             **settings,
         }
         (Path(folder) / "metrics").mkdir()
-        stack = Stack(Path(folder), **environment)
+        stack = kind(Path(folder), **environment)
         stack.environment |= _sockets(stack)
         try:
             stack.start("postgres", "redis")

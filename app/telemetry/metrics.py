@@ -45,6 +45,11 @@ BUS_ENTRIES = Counter(
     ["service", "source"],
 )
 KAFKA_COPIED = Counter("holdfast_kafka_copied_total", "Entries the relay has copied to Kafka")
+KAFKA_BEHIND = Gauge(
+    "holdfast_kafka_behind_seconds",
+    "How old the first entry is that Kafka has not got",
+    multiprocess_mode="livemax",
+)
 FROZEN_MEMBERS = Counter(
     "holdfast_frozen_members_total", "Members frozen because their points do not add up"
 )

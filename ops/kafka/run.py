@@ -13,6 +13,7 @@ from ops.kafka import broker
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
+products: list[subprocess.Popen[bytes]] = []  # one, once it is started
 
 
 def main() -> None:
@@ -28,21 +29,30 @@ def main() -> None:
             broker.command(folder), stdout=log, stderr=log, start_new_session=True
         )
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # the product ends first, and then the broker
+        signal.signal(number, stop_product)  # which ends first, and then the broker
     try:
         wait_for_broker(running, port, folder)
         url = f"kafka://127.0.0.1:{port}/facts"
         print(f"Kafka listens on port {port}; the bus is {url}", flush=True)
-        product = subprocess.Popen(
-            [sys.executable, "-m", "local.run"], env={**os.environ, "BUS_URL": url}
+        products.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "local.run"], env={**os.environ, "BUS_URL": url}
+            )
         )
-        raise SystemExit(product.wait())
+        raise SystemExit(products[0].wait())
     finally:
         running.terminate()
         try:
             running.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             running.kill()
+
+
+def stop_product(number: int, _: object) -> None:
+    """Ctrl-C reaches it, too; whoever ends us alone ends it by that."""
+    for product in products:
+        if number == signal.SIGTERM:
+            product.send_signal(signal.SIGINT)
 
 
 def wait_for_broker(running: subprocess.Popen[bytes], port: int, folder: Path) -> None:

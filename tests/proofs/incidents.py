@@ -43,10 +43,12 @@ class Incidents:
     done: Counter[str] = field(default_factory=Counter)
     in_hand: set[str] = field(default_factory=set)  # parts nothing else is done to
     told: list[str] = field(default_factory=list)  # when which began and was over
+    victims: dict[str, int] = field(default_factory=VICTIMS.copy)
+    paused: dict[str, int] = field(default_factory=PAUSED.copy)
 
     async def run(self, is_over: Callable[[], bool]) -> None:
         """Go on until then; each part is killed once, each kind of incident happens."""
-        first: list[Name] = [("kill", name) for name in VICTIMS]
+        first: list[Name] = [("kill", name) for name in self.victims]
         first += [("pause", "ingest"), ("pause", "points"), ("forget", "redis")]
         first += [GO_BACK, *(("black hole", *pair) for pair in self.holes)]
         self.choose.shuffle(first)
@@ -58,7 +60,9 @@ class Incidents:
     def is_enough(self) -> bool:
         """Whether each part was killed, and every other kind happened."""
         kinds = {what.split()[0] for what in self.done}
-        return all(f"kill {name}" in self.done for name in VICTIMS) and len(kinds) == len(KINDS)
+        return all(f"kill {name}" in self.done for name in self.victims) and len(kinds) == len(
+            KINDS
+        )
 
     async def _hand(self, first: list[Name], is_over: Callable[[], bool]) -> None:
         ends = time.monotonic() + HARM_SECONDS_MAX
@@ -91,9 +95,9 @@ class Incidents:
     def _any(self) -> Name:
         kind = self._weighted(KINDS)
         if kind == "kill":
-            return kind, self._weighted(VICTIMS)
+            return kind, self._weighted(self.victims)
         if kind == "pause":
-            return kind, self._weighted(PAUSED)
+            return kind, self._weighted(self.paused)
         if kind == "black hole":
             return kind, *self.choose.choice(list(self.holes))
         return GO_BACK if kind == "go back" else (kind, "redis")

@@ -55,17 +55,17 @@ async def test_a_message_that_is_not_the_relays_is_a_dead_letter_and_never_handl
 ) -> None:
     await emit(order(1))
     await service.run_once()
-    (true,) = strangers.everything(bus, 1)
+    (true,) = strangers.everything(bus.address, 1)
     headers = true.headers()
     later = f"{PART} {2**40} 1 2030-01-01".encode()  # would pass everything that is still to come
     moved = [(name, later if name == "position" else value) for name, value in headers]
     shown_to_nobody = [(name, b"x.y" if name == "topics" else value) for name, value in headers]
-    strangers.write(bus, PART, true.value(), [])
-    strangers.write(bus, PART, true.value(), moved)
-    strangers.write(bus, PART, b"something else", headers)
-    strangers.write(bus, PART, true.value(), shown_to_nobody)
-    strangers.write(bus, (PART + 1) % 16, true.value(), headers)
-    strangers.write(bus, PART, true.value(), headers)  # word for word: dropped as a repeat
+    strangers.write(bus.address, PART, true.value(), [])
+    strangers.write(bus.address, PART, true.value(), moved)
+    strangers.write(bus.address, PART, b"something else", headers)
+    strangers.write(bus.address, PART, true.value(), shown_to_nobody)
+    strangers.write(bus.address, (PART + 1) % 16, true.value(), headers)
+    strangers.write(bus.address, PART, true.value(), headers)  # word for word: dropped as a repeat
     await emit(order(2))
     await service.run_once()
 
@@ -115,7 +115,7 @@ async def test_a_topic_that_was_deleted_is_made_again_and_filled_from_the_log(
     assert await handled(service, [1, 2, 3])
     stop.set()
     await running
-    copied = strangers.everything(bus, 1)
+    copied = strangers.everything(bus.address, 1)
     assert copied, "what is written from now on comes by Kafka again"
 
 
@@ -161,7 +161,7 @@ async def test_a_frozen_and_a_killed_broker_lose_double_and_reorder_nothing(
     positions: list[tuple[int, int]] = []
     async with db.connection() as connection:
         count = await connection.fetchval("SELECT count(*) FROM facts")
-    for message in await asyncio.to_thread(strangers.everything, bus, count):
+    for message in await asyncio.to_thread(strangers.everything, bus.address, count):
         _, tx, number, _ = dict(message.headers())["position"].decode().split(" ")
         positions.append((int(tx), int(number)))
     assert len(set(positions)) == count, "Kafka has got everything"
@@ -190,7 +190,7 @@ async def test_an_entry_that_comes_twice_is_handled_once(
     await service.run_once(20)
     assert await service.effects() == list(range(6))
     assert not losses
-    assert len(await asyncio.to_thread(strangers.everything, bus, 5)) == 5
+    assert len(await asyncio.to_thread(strangers.everything, bus.address, 5)) == 5
 
 
 async def test_a_relay_that_was_paused_cannot_go_on_beside_the_next_one(

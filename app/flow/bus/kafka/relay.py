@@ -32,6 +32,7 @@ BYTES_EACH = 1024 * 1024
 HEADERS_BYTES_MAX = 4_096
 KAFKA_SECONDS = 5.0  # for each call
 LEAD_EVERY_SECONDS = 1.0
+MEASURE_EVERY_SECONDS = 5.0
 SILENT_SECONDS = 15  # more than one transaction of Kafka can last
 LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.005, 3.0
 PRODUCER = {
@@ -84,6 +85,7 @@ async def run(address: Address, queue: aioredis.Redis, stop: asyncio.Event) -> N
     async with asyncio.TaskGroup() as group:
         group.create_task(waker.listen(topics, stop))
         group.create_task(_lead(address, waker, stop))
+        group.create_task(_measure(stop))
 
 
 async def _lead(address: Address, waker: Wakes, stop: asyncio.Event) -> None:
@@ -188,6 +190,15 @@ class Copier:
                 partition=part,
             )
         self.producer.commit_transaction(KAFKA_SECONDS)
+
+
+async def _measure(stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            metrics.KAFKA_BEHIND.set(await lag_seconds())
+        except Exception as error:  # noqa: BLE001 - a database that is away is told by others
+            log.info("not measured", what="how far Kafka is behind", reason=failures.reason(error))
+        await deadline.pause(MEASURE_EVERY_SECONDS, stop)
 
 
 async def lag_seconds() -> float:

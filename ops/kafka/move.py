@@ -2,8 +2,8 @@
 
 Places are positions of the log with either bus, and whoever finds something missing in Kafka reads
 it from the log. So nothing has to stand still: this makes sure that Kafka answers and has what is
-there, or gives up what the relay keeps; then BUS_URL is changed and the processes are started
-again, in any order, some with the one bus and some with the other meanwhile.
+there, before BUS_URL is set; or gives up what the relay keeps, after BUS_URL was taken away. The
+processes are started again in any order, some with the one bus and some with the other meanwhile.
 """
 
 import argparse
@@ -50,8 +50,15 @@ async def move_to(url: str) -> int:
 
 
 async def move_back() -> int:
-    """Give up the relay's places, for which the log would keep its days; how many there were."""
-    async with db.connection() as connection:
+    """Give up the relay's places, for which the log would keep its days; how many there were.
+
+    Raises TimeoutError while a relay copies.
+    """
+    from app.flow.bus.kafka import relay
+
+    async with relay.leading() as connection:
+        if connection is None:
+            raise TimeoutError("a relay copies the log: take BUS_URL away from it first")
         rows = await connection.fetch(
             "DELETE FROM places WHERE service = 'relay' RETURNING service"
         )
@@ -79,8 +86,8 @@ async def main(arguments: argparse.Namespace) -> None:
             copied = await deadline.within(COPY_SECONDS, move_to(config.bus_url))
             print(f"{copied} entries copied. Set BUS_URL everywhere and start the processes again.")
         else:
-            await move_back()
-            print("Take BUS_URL away everywhere and start the processes again; relay first.")
+            given_up = await move_back()
+            print(f"{given_up} places of the relay given up; the log is the bus.")
         print(await told())
 
 

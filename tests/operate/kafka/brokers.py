@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -59,6 +60,7 @@ class Brokers:
     def thaw(self, number: int = 0) -> None:
         self.running[number].send_signal(signal.SIGCONT)
 
+    @cached_property
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.servers})
 

@@ -121,7 +121,7 @@ async def spread(kafka: Brokers, bus: Patient, members: int) -> list[int]:
     group = f"{bus.address.topic}.points"
 
     def shares() -> list[int]:
-        found = kafka.admin().describe_consumer_groups([group])[group].result(10)
+        found = kafka.admin.describe_consumer_groups([group])[group].result(10)
         counts = [len(member.assignment.topic_partitions) for member in found.members]
         return counts if len(counts) == members and sum(counts) == PARTS and all(counts) else []
 

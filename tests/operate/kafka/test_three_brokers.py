@@ -143,11 +143,11 @@ def mirror(first: Brokers, second: Brokers, folder: Path) -> "subprocess.Popen[b
 def is_mirrored(cluster: Brokers, count: int) -> bool:
     from confluent_kafka import OffsetSpec, TopicPartition  # type: ignore[attr-defined]
 
-    topics = cluster.admin().list_topics(timeout=5).topics
+    topics = cluster.admin.list_topics(timeout=5).topics
     if "facts" not in topics or topics["facts"].error is not None:
         return False
     asked = {
         TopicPartition("facts", part): OffsetSpec.latest() for part in topics["facts"].partitions
     }
-    offsets = cluster.admin().list_offsets(asked)
+    offsets = cluster.admin.list_offsets(asked)
     return sum(one.result(5).offset for one in offsets.values()) >= count

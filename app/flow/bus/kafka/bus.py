@@ -17,7 +17,7 @@ from app.flow.bus.kafka.address import parse
 from app.flow.bus.kafka.reader import Reader
 from app.flow.bus.wakes import Wakes
 from app.flow.event import Event
-from app.telemetry import logs, metrics
+from app.telemetry import metrics
 
 LOOK_SECONDS = 1.0
 AWAY_SECONDS = 3.0  # that the log has something which Kafka does not bring
@@ -29,8 +29,6 @@ SELECT system_identifier || '.' || left(pg_walfile_name(pg_current_wal_insert_ls
 """
 PLACES = f"SELECT part, tx, id, day, ({TIMELINE}) AS timeline FROM places WHERE service = $1"
 LOCK = f"{PLACES} AND part = ANY($2::smallint[]) FOR UPDATE SKIP LOCKED"
-
-log = logs.logger()
 
 
 class KafkaBus:
@@ -149,7 +147,6 @@ class Reading:
         if now < self.look_at:
             return
         self.look_at = now + LOOK_SECONDS
-        was_away = bool(self.reader.away)
         heads = await fact_log.heads(service, topics, 1, quiet) if quiet else []
         before, self.ahead = self.ahead, {}
         for head in heads:
@@ -158,9 +155,7 @@ class Reading:
                 since = now
             self.ahead[head.place.part] = (head.place, since)
             if now - since >= AWAY_SECONDS:
-                self.reader.away.add(head.place.part)
-        if bool(self.reader.away) != was_away:
-            log.warning("kafka brings nothing, reading the log instead", service=service)
+                self.reader.brings_nothing(head.place.part)
 
 
 class Arrivals(Wakes):

@@ -73,7 +73,8 @@ class Reader:
         self.timeline = ""
         self.parts = {part: Part() for part in range(PARTS)}
         self.size = self.count = 0  # bytes and entries that wait
-        self.away: set[int] = set()  # partitions of which Kafka does not bring what the log has
+        # partitions of which Kafka does not bring what the log has, and what came last before that
+        self.away: dict[int, Position] = {}
         self.forged: list[tuple[BadEventError, Any]] = []
         self.arrived: Callable[[], None] = lambda: None
         self.commit_at = 0.0  # monotonic
@@ -151,7 +152,7 @@ class Reader:
         self.size += len(message.body)
         self.count += 1
         if message.signed_at > time.time() - FRESH_SECONDS:
-            self.away.discard(message.place.part)
+            self.away.pop(message.place.part, None)
 
     def _trouble(self, error: KafkaError) -> None:
         if not self.trouble:
@@ -192,9 +193,16 @@ class Reader:
             at = message.position
         if not found and part.seen > (place.tx, place.id):
             return None  # it came without what is before it, or the service went back
-        if not found and part.seen == (place.tx, place.id):
-            self.away.discard(place.part)
+        has_caught_up = part.seen == (place.tx, place.id) != self.away.get(place.part)
+        if found or has_caught_up:
+            self.away.pop(place.part, None)
         return found
+
+    def brings_nothing(self, part: int) -> None:
+        """The log has had something of this partition for a while that did not come."""
+        if not self.away:
+            log.warning("kafka brings nothing, reading the log instead", service=self.service)
+        self.away.setdefault(part, self.parts[part].seen)
 
     async def set_forged_aside(self) -> None:
         """Keep what was not written by the relay as dead letters; nothing of it is handled."""

@@ -7,10 +7,11 @@ where its session is gone. The relay's place moves after Kafka's commit: entries
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import redis.asyncio as aioredis
+from asyncpg.exceptions import InterfaceError
 from confluent_kafka import KafkaException, Producer
 
 from app import db, postgres
@@ -129,7 +130,8 @@ async def leading() -> AsyncIterator[Connection | None]:
             await connection.execute(f"SET idle_session_timeout = '{SILENT_SECONDS}s'")
             yield connection
         finally:
-            postgres.give_up(connection)  # the lock goes with its session
+            with suppress(InterfaceError):  # its session has ended already
+                postgres.give_up(connection)  # the lock goes with its session
 
 
 @asynccontextmanager
@@ -148,7 +150,7 @@ async def copying(address: Address, connection: Connection) -> AsyncIterator["Co
             timeline = await connection.fetchval(TIMELINE)
             yield Copier(address, connection, producer, timeline)
         finally:
-            await asyncio.to_thread(_close, producer)
+            producer.purge()  # what it left open is ended by the next one
     except KafkaException as error:
         raise ConnectionError(f"Kafka: {error.args[0].str()}") from error
 
@@ -213,8 +215,3 @@ def _producer(address: Address) -> Producer:
     made = Producer({**address.client, **PRODUCER, **owner})
     made.init_transactions(KAFKA_SECONDS)
     return made
-
-
-def _close(producer: Producer) -> None:
-    producer.purge()
-    producer.close()

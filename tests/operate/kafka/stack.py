@@ -14,9 +14,12 @@ class KafkaStack(Stack):
 
     def __init__(self, directory: Path, *paths: Path, **settings: str) -> None:
         port = servers.free_port()
-        super().__init__(
-            directory, *paths, **{"BUS_URL": f"kafka://127.0.0.1:{port}/facts", **settings}
-        )
+        ours = {
+            "BUS_URL": f"kafka://127.0.0.1:{port}/facts",
+            "PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics"),  # so that web tells of all
+        }
+        (directory / "metrics").mkdir(exist_ok=True)
+        super().__init__(directory, *paths, **{**ours, **settings})
         self.ports["kafka"] = port
 
     def command(self, name: str) -> tuple[list[str], dict[str, str]]:

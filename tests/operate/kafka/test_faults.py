@@ -8,12 +8,12 @@ from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 
 from app import db, postgres
 from app.flow.bus import log as fact_log
-from app.flow.bus import places
+from app.flow.bus import places, wakes
 from app.flow.bus.kafka import bus as kafka_bus
 from app.flow.bus.kafka import relay
 from app.flow.bus.kafka.address import parse
 from app.telemetry import metrics
-from tests.flow.helpers import SHOP, Service, consumer_of, emit, letters, order, until
+from tests.flow.helpers import SHOP, TOPIC, Service, consumer_of, emit, letters, order, until
 from tests.operate.kafka import strangers
 from tests.operate.kafka.brokers import Brokers
 from tests.operate.kafka.buses import Patient, new_topic
@@ -48,6 +48,23 @@ async def test_facts_come_by_kafka_and_not_by_the_log(service: Service) -> None:
     assert await service.effects() == list(range(250))
     assert read_from("kafka") - by_kafka == 3
     assert read_from("log") == by_log
+
+
+async def test_a_reader_is_woken_by_what_kafka_brings(service: Service, bus: Patient) -> None:
+    process, stop = consumer_of_plain(service, bus), asyncio.Event()
+    running = asyncio.gather(process.wakes.listen(service.topics, stop), process.run(stop))
+    seconds = []
+    for number in range(6):
+        await asyncio.sleep(1.2)  # by now it looks once a second only
+        began = asyncio.get_running_loop().time()
+        await emit(order(number))
+        await wakes.tell(service.stores.queue, [TOPIC])
+        assert await handled(service, list(range(number + 1)))
+        seconds.append(asyncio.get_running_loop().time() - began)
+    stop.set()
+    await running
+    assert min(seconds) < 0.3, seconds
+    assert sorted(seconds)[3] < 0.9, seconds
 
 
 async def test_a_message_that_is_not_the_relays_is_a_dead_letter_and_never_handled(

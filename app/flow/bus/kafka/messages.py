@@ -29,6 +29,7 @@ SEAL = "seal"
 PROOF_LENGTH_MAX = 500
 NUMBER_LENGTH_MAX = 16
 
+Header = tuple[str, str | bytes | None]  # as the client of Kafka types it
 Position = tuple[int, int]  # transaction and id: the order within a partition
 
 
@@ -58,7 +59,7 @@ class Message(NamedTuple):
         return Entry(self.place, self.name, self.signed_at, self.signature, body)
 
 
-def headers(row: Mapping[str, Any], after: Position, timeline: str) -> list[tuple[str, bytes]]:
+def headers(row: Mapping[str, Any], after: Position, timeline: str) -> list[Header]:
     """The headers of an entry (`row`: a row of the log) that follows `after`."""
     values = (
         VERSION,

@@ -206,7 +206,8 @@ async def _measure(stop: asyncio.Event) -> None:
 async def lag_seconds() -> float:
     """How old the first entry is that Kafka has not got."""
     async with db.connection() as connection:
-        return max(0.0, await connection.fetchval(LAG))
+        seconds: float = await connection.fetchval(LAG)
+    return max(0.0, seconds)
 
 
 def _producer(address: Address) -> Producer:

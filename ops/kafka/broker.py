@@ -17,6 +17,7 @@ from string import Template
 from local import servers
 
 HERE = Path(__file__).resolve().parent
+BROKER, MIRROR = HERE / "pom.xml", HERE / "mirror" / "pom.xml"
 JAVA = (
     "-Xms256m",
     "-Xmx256m",
@@ -27,11 +28,14 @@ JAVA = (
 NODES_INSYNC = {1: 1, 3: 2}
 
 
-def jars() -> Path:
-    """The folder of Kafka's jars; fetched with Maven the first time. Raises SystemExit."""
-    versions = re.findall(r"<version>([\d.]+)</version>", (HERE / "pom.xml").read_text())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("KAFKA_JARS") or cache / "holdfast" / f"kafka-{versions[1]}")
+def jars(pom: Path = BROKER) -> Path:
+    """The folder of the jars that `pom` names; fetched with Maven the first time. Raises
+    SystemExit.
+    """
+    names = re.findall(r"<(?:artifactId|version)>([\w.-]+)</", pom.read_text())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast"
+    # its own name, and the version of what it brings
+    folder = Path(os.environ.get("KAFKA_JARS") or cache) / f"{names[0]}-{names[3]}"
     if folder.exists():
         return folder
     for command in ("java", "mvn"):
@@ -40,7 +44,7 @@ def jars() -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         made = Path(name) / "jars"
-        fetch = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies"]
+        fetch = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
         fetch += [f"-DoutputDirectory={made}", "-DincludeScope=runtime"]
         subprocess.run(fetch, check=True)
         if not folder.exists():
@@ -48,12 +52,12 @@ def jars() -> Path:
     return folder
 
 
-def java(main: str, *arguments: str, memory: Sequence[str] = JAVA) -> list[str]:
-    """The command that runs a class of Kafka's."""
+def java(main: str, *arguments: str, pom: Path = BROKER) -> list[str]:
+    """The command that runs a class of what `pom` brings."""
     found = shutil.which("java")
     if found is None:
         raise SystemExit("A Kafka broker needs java on the PATH.")
-    return [found, *memory, "-cp", f"{jars()}/*", main, *arguments]
+    return [found, *JAVA, "-cp", f"{jars(pom)}/*", main, *arguments]
 
 
 def prepare(

@@ -135,7 +135,9 @@ async def test_a_second_cluster_takes_over_from_a_mirror_that_is_behind(
 def mirror(first: Brokers, second: Brokers, folder: Path) -> "subprocess.Popen[bytes]":
     settings = folder / "mirror.properties"
     settings.write_text(MIRROR.format(first=first.servers, second=second.servers))
-    main = broker.java("org.apache.kafka.connect.mirror.MirrorMaker", str(settings))
+    main = broker.java(
+        "org.apache.kafka.connect.mirror.MirrorMaker", str(settings), pom=broker.MIRROR
+    )
     with (folder / "mirror.log").open("wb") as log:
         return subprocess.Popen(main, stdout=log, stderr=log)
 

@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults chaos operate observe restore-drill ready lock migration format
+.PHONY: help run test check lint bench reset verify faults chaos operate observe kafka restore-drill ready lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench  measure against a peer   make faults each part failing, seen by the others"
 	@echo "make chaos  the long proof: everything fails during 5,000 webhooks (SEEDS=\"1 2\")"
 	@echo "make operate  Kafka, HAProxy, Prometheus: the parts a production has, tried where they are"
+	@echo "make kafka  the same as run, with a real Kafka broker as the bus (Java and Maven)"
 	@echo "make observe  Prometheus and Alertmanager beside make run, where they are installed"
 	@echo "make restore-drill  a backup restored, verified and compared with the original"
 	@echo "make verify recompute every balance  make reset  forget all local data"
@@ -40,6 +41,10 @@ help:
 run: .venv/run
 	@exec $(RUN) local.run
 
+# a real broker (its jars by Maven, once), and the whole product of `make run` with it as the bus
+kafka: .venv/run
+	@exec $(RUN) ops.kafka.run
+
 test: .venv/dev
 	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder
 
@@ -60,7 +65,7 @@ format: .venv/dev
 bench: .venv/dev
 	$(RUN) benchmarks.run
 
-# SEEDS="1 2 3" make chaos: a story for each, some two minutes
+# SEEDS="1 2 3" make chaos: a story for each, some two minutes; BUS=kafka: with Kafka as the bus
 chaos: .venv/dev
 	$(RUN) pytest -o addopts= -q -s tests/proofs
 

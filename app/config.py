@@ -2,25 +2,19 @@
 is missing.
 """
 
-import binascii
-import ipaddress
 import os
 import re
-from base64 import b64decode, urlsafe_b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from app import development, secret_files
-from app.development import TOKEN_KEY_BYTES
+from app import development, secret_files, usable
 
 N = TypeVar("N", int, float)
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "dev-secret-dev-secret-dev-secret-1"  # noqa: S105 - refused in production
-SECRET_BYTES_MIN = 16  # what is shorter is a placeholder or was cut off; Shopify's have 32 and more
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
 CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
-STANDARD_SECRET = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret written in base64
 
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it is a folder, a tag and a header
 
@@ -148,8 +142,8 @@ def _problems(config: Config) -> list[str]:
     """What is wrong, by the setting's name and never its value: noticed hours later, or never."""
     found = []
     for name, secrets_, is_usable, wanted in (
-        ("TOKEN_KEYS", config.token_keys, _is_token_key, "32 bytes in URL-safe base64"),
-        ("EVENT_SECRETS", config.event_secrets, _is_event_secret, EVENT_SECRET_WANTED),
+        ("TOKEN_KEYS", config.token_keys, usable.is_token_key, "32 bytes in URL-safe base64"),
+        ("EVENT_SECRETS", config.event_secrets, usable.is_event_secret, usable.EVENT_SECRET_WANTED),
     ):
         bad = [str(at) for at, one in enumerate(secrets_, 1) if not is_usable(one)]
         if bad:
@@ -162,9 +156,9 @@ def _problems(config: Config) -> list[str]:
             "METRICS_TOKEN": config.metrics_token,
         }
         found += [
-            f"{name} must have {SECRET_BYTES_MIN} characters at least"
+            f"{name} must have {usable.SECRET_BYTES_MIN} characters at least"
             for name, one in given.items()
-            if one and len(one) < SECRET_BYTES_MIN
+            if one and len(one) < usable.SECRET_BYTES_MIN
         ]
     lanes_, cache = (config.redis_url, *config.lane_redis_urls), (config.cache_redis_url,)
     for name, urls, schemes in (
@@ -179,41 +173,12 @@ def _problems(config: Config) -> list[str]:
         found.append("RELEASE must have letters, digits, dots, dashes alone, 64 at most")
     if not all(config.shop_cells.values()):
         found.append("SHOP_CELLS must name shops and their cells, like alice.myshopify.com=2")
-    if DEVELOPMENT_SECRET in config.api_secrets and not _is_loopback(config.host):
+    if DEVELOPMENT_SECRET in config.api_secrets and not usable.is_loopback(config.host):
         found.append(
             "SHOPIFY_API_SECRET is the one everybody knows, which serves on this machine alone: "
             f"give it a value of your own, or leave HOST at 127.0.0.1 instead of {config.host}"
         )
     return found
-
-
-def _is_token_key(key: str) -> bool:
-    try:
-        return len(urlsafe_b64decode(key)) == TOKEN_KEY_BYTES
-    except ValueError:
-        return False
-
-
-EVENT_SECRET_WANTED = (
-    f"{SECRET_BYTES_MIN} characters at least, or {STANDARD_SECRET} and as many bytes in base64"
-)
-
-
-def _is_event_secret(secret: str) -> bool:
-    if not secret.startswith(STANDARD_SECRET):
-        return len(secret) >= SECRET_BYTES_MIN
-    try:
-        key = b64decode(secret.removeprefix(STANDARD_SECRET), validate=True)
-    except binascii.Error:
-        return False
-    return len(key) >= SECRET_BYTES_MIN
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def load(environ: dict[str, str] | None = None) -> Config:

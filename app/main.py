@@ -112,7 +112,7 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
         return max(here, await backlog.overdue_besides(stores))
 
     health.witness("ingest", overdue_seconds)
-    bus = open_bus(config.bus_url)
+    bus = open_bus(config)
     return {
         "config": config,
         "stores": stores,

@@ -3,7 +3,7 @@
 import argparse
 import statistics
 
-from benchmarks import cost, latency, sides, signals
+from benchmarks import cost, kafka, latency, sides, signals
 
 CONNECTIONS = 128
 
@@ -120,6 +120,7 @@ MEASUREMENTS = {
     "empty": ingest_against_empty,
     "sentinel": sentinel,
     "sustained": sustained,
+    "kafka": kafka.sustained,
     "cost": cost.cost,
     "cost2": cost.cost_of_two,
     "tracing": cost.cost_of_tracing,

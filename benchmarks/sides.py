@@ -68,6 +68,7 @@ def holdfast(
     appendfsync: str = "always",
     shops: int = SHOPS,
     redis_is: str = "embedded",
+    kind: type[Stack] = Stack,
     **settings: str,
 ) -> Iterator[Stack]:
     """Holdfast with these processes and installed shops, as quiet as in production; `redis_is` may
@@ -83,7 +84,7 @@ def holdfast(
             **settings,
         }
         (Path(folder) / "metrics").mkdir()
-        stack = (SentinelStack if redis_is == "sentinel" else Stack)(Path(folder), **environment)
+        stack = (SentinelStack if redis_is == "sentinel" else kind)(Path(folder), **environment)
         sockets = _sockets(stack)
         if redis_is != "embedded":
             del sockets["REDIS_URL"]

@@ -63,7 +63,7 @@ async def deliver(
 async def drive(stores: db.Stores) -> None:
     """Everything between a lane and the ledger, by the workers' own functions."""
     await ingest.drain_once(stores, payloads.translate, core_reads.known_shops)
-    bus = open_bus(stores.config.bus_url)
+    bus = open_bus(stores.config)
     points = ("points", handlers.TOPICS, handlers.handler(stores))
     for reader in (points, ("core", core_handlers.TOPICS, core_handlers.handle)):
         await places.ensure(reader[0])

@@ -165,7 +165,7 @@ async def test_the_new_event_secret_verifies_at_once_and_signs_once_everybody_ha
     finally:
         watching.cancel()
     rotated = replace(stores, config=rotating)
-    bus = open_bus("")
+    bus = open_bus(replace(stores.config, bus_url=""))
     await consumer.run_once("points", ["order.paid"], handle, bus, rotated)
     assert len(handled) == 3, "signed before, meanwhile and after"
 

@@ -17,7 +17,7 @@ GATHER_SECONDS = 0.1  # nobody watches a name come, and points have the processo
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    bus = open_bus(stores.config.bus_url)
+    bus = open_bus(stores.config)
     progress = Progress()
 
     async def lag_seconds() -> float:

@@ -25,7 +25,7 @@ TOPS_EVERY_SECONDS = 15.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    bus = open_bus(stores.config.bus_url)
+    bus = open_bus(stores.config)
     progress = Progress()
     async with outgoing(stores.config) as client:
 

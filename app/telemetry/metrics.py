@@ -53,6 +53,17 @@ INGESTED = Counter(
 CONSUMED = Counter(
     "holdfast_consumed_total", "Events read from the bus by outcome", ["service", "outcome"]
 )
+BUS_ENTRIES = Counter(
+    "holdfast_bus_entries_total",
+    "Entries read with Kafka as the bus, by where they came from",
+    ["service", "source"],
+)
+KAFKA_COPIED = Counter("holdfast_kafka_copied_total", "Entries the relay has copied to Kafka")
+KAFKA_BEHIND = Gauge(
+    "holdfast_kafka_behind_seconds",
+    "How old the first entry is that Kafka has not got",
+    multiprocess_mode="livemax",
+)
 FROZEN_MEMBERS = Counter(
     "holdfast_frozen_members_total", "Members frozen because their points do not add up"
 )

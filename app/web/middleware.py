@@ -231,18 +231,15 @@ def _figures(route: str, hundreds: int) -> tuple[Any, Any]:
 def refusal(
     scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """An error as the asker can use it: `{"error": {"code", "message"}}`, or a page for people
-    in admin.
-    """
+    """An error as the asker can use it: `{"error": {"code", "message"}}`, or a page of admin."""
     headers = dict(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == HTTPStatus.REQUEST_TIMEOUT:
         headers |= CLOSE
     if scope["path"].startswith("/checkout/"):
-        headers["Access-Control-Allow-Origin"] = (
-            "*"  # without it an extension could not even read the error
-        )
+        # without it an extension could not even read the error
+        headers["Access-Control-Allow-Origin"] = "*"
     if _wants_json(scope):
         return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
     try:

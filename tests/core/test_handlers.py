@@ -33,7 +33,7 @@ def asked(
 
 
 async def deliver(stores: db.Stores, *events: Event) -> None:
-    bus = open_bus(stores.config.bus_url)
+    bus = open_bus(stores.config)
     await emit(*events)
     await consumer.run_once(SERVICE, TOPICS, handle, bus, stores)
     while (await bus.lag(SERVICE, TOPICS)).count:  # a transaction of Postgres' own keeps it back
@@ -119,7 +119,7 @@ async def test_the_same_customer_can_be_redacted_again_later(stores: db.Stores) 
 
 
 async def test_a_request_of_another_shape_is_set_aside_with_its_payload(stores: db.Stores) -> None:
-    bus = open_bus(stores.config.bus_url)
+    bus = open_bus(stores.config)
     good = asked("shop/redact", {})
     await emit(asked("customers/redact", {"customer": "Bob"}), good)
     await consumer.run_once(SERVICE, TOPICS, handle, bus, stores)

@@ -12,7 +12,7 @@ from tests.flow.helpers import Service
 
 @pytest_asyncio.fixture
 async def bus(stores: db.Stores) -> Bus:
-    return open_bus(stores.config.bus_url)
+    return open_bus(stores.config)
 
 
 @pytest_asyncio.fixture

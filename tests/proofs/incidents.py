@@ -47,10 +47,12 @@ class Incidents:
     done: Counter[str] = field(default_factory=Counter)
     in_hand: set[str] = field(default_factory=set)  # parts nothing else is done to
     told: list[str] = field(default_factory=list)  # when which began and was over
+    victims: dict[str, int] = field(default_factory=VICTIMS.copy)
+    paused: dict[str, int] = field(default_factory=PAUSED.copy)
 
     async def run(self, is_over: Callable[[], bool]) -> None:
         """Go on until then; each part is killed once, each kind of incident happens."""
-        first: list[Name] = [("kill", name) for name in VICTIMS]
+        first: list[Name] = [("kill", name) for name in self.victims]
         first += [("pause", "ingest"), ("pause", "points"), ("forget", "redis")]
         if isinstance(self.stack, SentinelStack):
             first += [("fail over", "redis")] * 2
@@ -64,7 +66,7 @@ class Incidents:
     def is_enough(self) -> bool:
         """Whether each part was killed, and every other kind happened."""
         kinds = {what.split()[0] for what in self.done}
-        is_each_killed = all(f"kill {name}" in self.done for name in VICTIMS)
+        is_each_killed = all(f"kill {name}" in self.done for name in self.victims)
         return is_each_killed and kinds >= {kind.split()[0] for kind in KINDS}
 
     async def _hand(self, first: list[Name], is_over: Callable[[], bool]) -> None:
@@ -98,9 +100,9 @@ class Incidents:
     def _any(self) -> Name:
         kind = self._weighted(KINDS)
         if kind == "kill":
-            return kind, self._weighted(VICTIMS)
+            return kind, self._weighted(self.victims)
         if kind == "pause":
-            return kind, self._weighted(PAUSED)
+            return kind, self._weighted(self.paused)
         if kind == "black hole":
             return kind, *self.choose.choice(list(self.holes))
         return GO_BACK if kind == "go back" else (kind, "redis")

@@ -23,6 +23,7 @@ from app.points.earning import actions as earning
 from devstore import signing
 from devstore.settings import load as devstore_settings
 from local import processes
+from tests.operate.kafka.stack import KafkaStack
 from tests.proofs import judging
 from tests.proofs.incidents import Incidents, dig_holes
 from tests.proofs.judging import Answers, fetch
@@ -37,6 +38,7 @@ WEBHOOKS = int(os.environ.get("CHAOS_WEBHOOKS", "5000"))
 SEEDS = [int(seed) for seed in os.environ.get("SEEDS", str(int(time.time()))).split()]
 LOGS = os.environ.get("CHAOS_LOGS", "")
 REDIS = os.environ.get("REDIS", "")  # `sentinel`: a primary and a replica, and who watches them
+BUS = os.environ.get("BUS", "")  # `BUS=kafka make chaos`: a broker is one of the parts
 SHOPS = [f"chaos-{number}.myshopify.com" for number in range(20)]
 MEMBERS_EACH = 5
 GHOST = "77"  # a customer Shopify does not know: it refuses the code, and the points go back
@@ -49,11 +51,13 @@ SETTLED_SECONDS = 120
 def chaotic_stack(seed: int, choose: random.Random) -> Iterator[tuple[Stack, Incidents]]:
     with tempfile.TemporaryDirectory(prefix="holdfast-chaos-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
-        kind = SentinelStack if REDIS == "sentinel" else Stack
+        kind = SentinelStack if REDIS == "sentinel" else KafkaStack if BUS == "kafka" else Stack
         stack = kind(Path(name), LANE_RATE_PER_SECOND="10000", LANE_BURST="10000")
         try:
             apps = [name for name in processes.app_commands() if name != "release"]
             incidents = Incidents(stack, choose, dig_holes(stack, choose, apps))
+            for harm in (incidents.victims, incidents.paused) if BUS == "kafka" else ():
+                harm["kafka"] = 4
             stack.start_everything()
             for shop in SHOPS:
                 stack.install(shop)

@@ -75,7 +75,7 @@ async def look(*arguments: str, calm: str = "0") -> tuple[int, str]:
 
 
 async def read_on(stores: db.Stores) -> None:
-    bus = open_bus("")
+    bus = open_bus(stores.config)
     while True:
         await consumer.run_once(handlers.SERVICE, handlers.TOPICS, handlers.handle, bus, stores)
         if (await bus.lag(handlers.SERVICE, handlers.TOPICS)).count == 0:

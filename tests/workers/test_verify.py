@@ -37,7 +37,7 @@ async def receive(*facts: Event, topic: str = "orders/paid", outcome: str = "fac
 
 
 async def read_on(stores: db.Stores) -> None:
-    bus = open_bus("")
+    bus = open_bus(stores.config)
     await consumer.run_once(handlers.SERVICE, handlers.TOPICS, handlers.handle, bus, stores)
 
 

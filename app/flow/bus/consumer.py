@@ -93,7 +93,7 @@ class Consumer:
         self.stores = stores
         self.batch = stores.config.consumer_batch
         self.starts = starts.Starts(service, stores.config.process_slot)
-        self.wakes = wakes.Wakes(stores.queue)
+        self.wakes = bus.waker(service, stores.queue)
         self.turn = 0
         self.is_behind = False  # more waits than a batch takes
         self.passing_by_from = 0.0  # monotonic seconds

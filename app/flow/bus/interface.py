@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol
 
+import redis.asyncio as aioredis
+
 from app.db import Connection
+from app.flow.bus.wakes import Wakes
 from app.flow.event import Event
 
 PARTS = 16  # by the shop; fixed for good, since places are kept by them
@@ -76,3 +79,6 @@ class Bus(Protocol):
         """
 
     async def lag(self, service: str, topics: Sequence[str]) -> Lag: ...
+
+    def waker(self, service: str, queue: aioredis.Redis) -> Wakes:
+        """What wakes `service` when there is something to read."""

@@ -13,10 +13,13 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple
 
+import redis.asyncio as aioredis
+
 from app import db
 from app.db import Connection
 from app.flow import event as envelope
 from app.flow.bus.interface import PARTS, Entry, Head, Lag, Place
+from app.flow.bus.wakes import Wakes
 from app.flow.event import Event
 from app.writes import Writes
 
@@ -52,7 +55,7 @@ SELECT place.part, head.tx, head.id, head.day, head.facts, head.size, head.wante
        SELECT tx, id, day, facts, size, topics && $2::text[] AS wanted FROM facts {NEXT}
           AND facts.tx < (SELECT log_horizon())
         ORDER BY facts.tx, facts.id LIMIT $3) AS head
- WHERE place.service = $1
+ WHERE place.service = $1 AND place.part = ANY($4::smallint[])
  ORDER BY place.part, head.tx, head.id
 """
 # the places come locked and as they are now; entries are read only from there on
@@ -161,10 +164,14 @@ def _signed(group: Sequence[tuple[Event, bytes]]) -> tuple[str, str, int, int, s
     return name, topics, len(group), signed_at, signature, body
 
 
-async def heads(service: str, topics: Sequence[str], each: int) -> list[Head]:
-    """What comes next for `service`, at most `each` entries a partition; locks nothing."""
+async def heads(
+    service: str, topics: Sequence[str], each: int, parts: Sequence[int] = range(PARTS)
+) -> list[Head]:
+    """What comes next for `service` in `parts`, at most `each` entries a partition; locks
+    nothing.
+    """
     async with db.connection() as connection:
-        rows = await connection.fetch(HEADS, service, list(topics), each)
+        rows = await connection.fetch(HEADS, service, list(topics), each, list(parts))
     return [
         Head(
             Place(row["part"], row["tx"], row["id"], row["day"]),
@@ -208,6 +215,11 @@ async def lag(service: str, topics: Sequence[str]) -> Lag:
     async with db.connection() as connection:
         row = await connection.fetchrow(LAG, service, list(topics), LAG_ENTRIES_MAX)
     return Lag(row["count"], max(0.0, row["age"]))
+
+
+def waker(_: str, queue: aioredis.Redis) -> Wakes:
+    """Whoever writes wakes all who read what was written."""
+    return Wakes(queue)
 
 
 async def holder() -> Holder | None:

@@ -65,7 +65,11 @@ class Wakes:
             self.is_live = True
             backoff.over()
             if message["type"] != "message" or wanted & set(message["data"].decode().split(",")):
-                self.woken.set()
+                self.heard()
+
+    def heard(self) -> None:
+        """Somebody wrote what is read here."""
+        self.woken.set()
 
     async def wait(self, seconds: float, stop: asyncio.Event) -> bool:
         """Sleep, or be woken; whether somebody wrote something meanwhile."""

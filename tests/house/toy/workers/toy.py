@@ -12,7 +12,7 @@ from workers import service
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
-    bus = open_bus(stores.config.bus_url)
+    bus = open_bus(stores.config)
     progress = Progress()
 
     async def lag_seconds() -> float:

@@ -70,7 +70,7 @@ REVOKE EXECUTE ON FUNCTION make_day, end_day, set_log_base FROM PUBLIC;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0013_said_at")]
+    dependencies = [("app", "0014_flags")]
 
     initial = False
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from app import db, rooms
 from app.flow.lanes import durability, lane, nodes
@@ -131,7 +131,7 @@ async def unspill(stores: db.Stores) -> tuple[int, bool]:
         try:
             taken, wakes = await _admit(stores, rows) if rows else (0, False)
         except ResponseError as error:
-            if "OOM" not in str(error) or len(rows) == 1:
+            if not _is_full(error) or len(rows) == 1:
                 raise
             bytes_max //= 4  # the call itself needs memory, and Redis is nearly full
             continue
@@ -177,6 +177,11 @@ async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], li
         raise away[0]
     part = math.ceil(STEP / max(1, sum(one > 0 for one in rooms)))
     return shops, [min(part, one) for one in rooms]
+
+
+def _is_full(error: ResponseError) -> bool:
+    """Redis 6 says of a script's refusal that it failed, and why only in words."""
+    return isinstance(error, OutOfMemoryError) or "OOM" in str(error)
 
 
 @asynccontextmanager

@@ -109,7 +109,9 @@ async def test_release_and_the_pools_of_a_process_go_over_it(
     assert "database is ready" in await release(url)
     door.seen.clear()
     told = db.tortoise_config(replace(config, database_url=url))
-    client = postgres.Client(**told["connections"]["default"]["credentials"])
+    client = postgres.Client(
+        connection_name="default", **told["connections"]["default"]["credentials"]
+    )
     await client.create_connection(with_db=True)
     try:
         async with client.acquire_connection() as connection:

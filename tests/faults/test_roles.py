@@ -78,7 +78,7 @@ def test_everything_works_with_no_more_rights_than_each_process_needs(stack: Sta
         "POST",
         "/storefront/redemptions",
         bob,
-        json={"reward_id": reward["id"], "idempotency_key": "once"},
+        json={"reward_id": reward["id"], "idempotency_key": "once-and-only-once"},
     )
     assert answer.status_code < 300, answer.text
     stack.wait_for_points(bob, 300 - reward["cost"])

@@ -22,8 +22,8 @@ from workers import service
 POSTGRES_KEEPS_FOR_SUPERUSERS = 3
 WEBS, WORKERS = 2, 9  # services of the finished house, two webs
 ON_QUEUE = {"health board", "lanes", "health of redis", "scrape of redis"}
-ON_CACHE = {"cache", "cache batches", "limits"}
-ELSEWHERE = {"shopify", "staff names"}
+ON_CACHE = {"cache", "cache batches", "limits", "health of cache", "scrape of cache"}
+ELSEWHERE = {"shopify", "staff names", "health of disk"}
 
 
 def resources() -> list[Resource]:

@@ -22,8 +22,21 @@ from workers import service
 POSTGRES_KEEPS_FOR_SUPERUSERS = 3
 WEBS, WORKERS = 2, 9  # services of the finished house, two webs
 ON_QUEUE = {"health board", "lanes", "health of redis", "scrape of redis"}
-ON_CACHE = {"cache", "cache batches", "limits", "marks of changes"}
-ELSEWHERE = {"shopify", "staff names", "replica"}  # within a room of the primary's
+ON_CACHE = {
+    "cache",
+    "cache batches",
+    "limits",
+    "marks of changes",
+    "health of cache",
+    "scrape of cache",
+}
+ELSEWHERE = {
+    "shopify",
+    "staff names",
+    "health of disk",
+    "replica",  # within a room of the primary's
+    "scrape of the replica",
+}
 
 
 def resources() -> list[Resource]:

@@ -25,7 +25,7 @@ _bound = 0  # of 2 ** 64: below it a trace is recorded
 def start(process: str, config: Config) -> None:
     """Record from here on when OTEL_EXPORTER_OTLP_ENDPOINT is set; nobody is called yet."""
     if config.otlp_endpoint:
-        from app.telemetry.span_export import Exporting  # noqa: PLC0415 - the SDK takes its time
+        from app.telemetry.span_export import Exporting  # noqa: PLC0415 - it takes its time
 
         record_to(Exporting(process, config), config.traces_share)
 
@@ -65,8 +65,13 @@ def delivery(headers: Headers, request_id: bytes) -> Span | None:
     """The span of a webhook that is recorded, None for all others: thousands a second pass here."""
     if spans.recorder is None:
         return None
-    given = next((value for name, value in headers if name == b"traceparent"), b"")
-    found = _arrived(request_id.decode(), given.decode("latin-1"))
+    text, given = request_id.decode(), ""
+    for name, value in headers:
+        if name == b"traceparent":
+            given = value.decode("latin-1")
+    if not given and not is_sampled(carriers.trace_id_of(text)):
+        return None
+    found = _arrived(text, given)
     return Span("POST /webhooks", "server", found) if found.is_sampled else None
 
 

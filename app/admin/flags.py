@@ -19,6 +19,7 @@ from app.web import forms, operators, pages, views, wording
 READS = Resource("operators' flags", room=rooms.ADMIN)
 CHANGES = Resource("operators' changes", room=rooms.CHANGES)
 SECONDS_AN_HOUR = 3_600
+NOTHING_TYPED = dict.fromkeys(("enabled", "share", "shops_on", "shops_off", "by"), "")
 HTTP_SEE_OTHER = 303
 
 
@@ -47,7 +48,7 @@ async def change(request: Request) -> Response:
     operators.admit_change(request)
     typed = await forms.read_form(request)
     key = request.path_params["key"]
-    form = forms.Form(key, values=typed)
+    form = forms.Form(key, values={**NOTHING_TYPED, **typed})
     status = await forms.change(form, lambda: _save(key, typed), CHANGES)
     if status != forms.SAVED:
         return await _drawn(request, form, status)

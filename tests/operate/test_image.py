@@ -47,10 +47,13 @@ def _copy(text: str, place: Path) -> None:
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Iterator[Stack]:
-    """Postgres and Redis as production wants them, with no table of ours."""
-    with template.folder():
-        stack = Stack(tmp_path, EMBEDDED_APPENDFSYNC="always")
+def stores() -> Iterator[Stack]:
+    """Postgres and Redis as production wants them."""
+    with template.folder(), tempfile.TemporaryDirectory(prefix="hf-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        stack = Stack(folder, EMBEDDED_APPENDFSYNC="always")
+        template.copy_postgres(folder / "postgres", stack.environment)
         try:
             stack.start("postgres", "redis")
             yield stack

@@ -7,9 +7,9 @@ import pytest
 from tests.operate.parts import needed
 from tests.operate.routed import SHOPS, Routed, routed
 
-pytestmark = pytest.mark.operate
+pytestmark = [pytest.mark.operate, pytest.mark.long]
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def test_a_rolling_restart_under_load_loses_no_webhook() -> None:

@@ -35,7 +35,6 @@ ELSEWHERE = {
     "staff names",
     "health of disk",
     "replica",  # within a room of the primary's
-    "scrape of the replica",
 }
 
 

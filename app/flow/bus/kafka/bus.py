@@ -14,13 +14,12 @@ from app.db import Connection, Row
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Entry, Head, Lag, Place
 from app.flow.bus.kafka.address import parse
-from app.flow.bus.kafka.reader import Reader
+from app.flow.bus.kafka.reader import AWAY_SECONDS, Reader
 from app.flow.bus.wakes import Wakes
 from app.flow.event import Event
 from app.telemetry import metrics
 
 LOOK_SECONDS = 1.0
-AWAY_SECONDS = 3.0  # that the log has something which Kafka does not bring
 # Which database this is: a copy restored from a backup, or a replica that took over, numbers its
 # transactions as the one before it did.
 TIMELINE = """

@@ -29,7 +29,7 @@ FETCH_MAX = 1_000  # messages
 POLL_SECONDS = 0.25  # then the thread comes back, so that it can be told to end
 FULL_SECONDS = 0.05
 COMMIT_SECONDS = 5.0
-FRESH_SECONDS = 1.0
+AWAY_SECONDS = 3.0  # that the log has something which Kafka does not bring
 FORGED_MAX = 100  # waiting to be written down; more say nothing that these do not
 CONSUMER = {
     "isolation.level": "read_committed",
@@ -151,7 +151,7 @@ class Reader:
         part.waiting.append(message)
         self.size += len(message.body)
         self.count += 1
-        if message.signed_at > time.time() - FRESH_SECONDS:
+        if message.signed_at > time.time() - AWAY_SECONDS:  # no later than anybody waits for
             self.away.pop(message.place.part, None)
 
     def _trouble(self, error: KafkaError) -> None:

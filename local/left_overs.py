@@ -9,6 +9,7 @@ import psutil
 from local import processes
 
 STOP_SECONDS = 9
+PROGRAMS = (*processes.SERVERS, "valkey")
 
 
 def end(data: Path) -> None:
@@ -38,8 +39,8 @@ def _is_ours(process: psutil.Process, data: Path) -> bool:
     try:
         if process.environ().get("HOLDFAST_RUN") == str(data):
             return True
-        # redis and postgres write their titles over their environment
-        return process.name().startswith(processes.SERVERS) and Path(process.cwd()).parent == data
+        # the servers write their titles over their environment
+        return process.name().startswith(PROGRAMS) and Path(process.cwd()).parent == data
     except psutil.Error:
         return False
 

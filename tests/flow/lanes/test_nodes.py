@@ -1,5 +1,5 @@
-"""Several Redis for lanes: each shop's is found by its hash or its move, all are drained, and one
-that is away costs its own shops alone. Here they are databases of one server.
+"""Several Redis for lanes (here databases of one server): each shop's is found by its hash or its
+move, all are drained, and one that is away costs its own shops alone.
 """
 
 import asyncio

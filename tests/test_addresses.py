@@ -10,6 +10,7 @@ import pytest
 from app import addresses, postgres
 from app.addresses import parse
 from app.config import Config
+from app.resilience import failures
 from local import servers
 from tests.silence import Silence
 
@@ -81,6 +82,15 @@ async def test_a_page_that_does_not_wait_for_a_silent_host_leaves_the_next_one_a
         await asyncio.wait_for(postgres.connect(address, timeout=2.0), 0.1)
     connection = await asyncio.wait_for(postgres.connect(address, timeout=2.0), 1.0)
     await connection.close()
+
+
+def test_a_database_that_takes_our_login_no_more_is_away_and_no_event_is_to_blame() -> None:
+    for error in (
+        asyncpg.InvalidPasswordError("password authentication failed"),
+        asyncpg.InvalidAuthorizationSpecificationError("certificate authentication failed"),
+    ):
+        assert failures.is_store_away(error)
+        assert failures.is_passing(error)
 
 
 async def test_where_no_host_serves_what_the_last_one_said_is_raised(config: Config) -> None:

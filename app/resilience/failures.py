@@ -31,6 +31,7 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # our certificate or password has run out
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a disk that is nearly full
     InternalClientError,
     redis_errors.ConnectionError,

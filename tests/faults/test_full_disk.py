@@ -1,5 +1,6 @@
 """Postgres on a disk that fills up: what people see, and that it is back by itself."""
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -8,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests import template
+from tests.faults.test_put_back import fetch
 from tests.stack import Stack
 from tests.waiting import seconds_until, wait_for
 
@@ -63,21 +66,23 @@ def test_a_full_disk_under_postgres_loses_nothing_and_is_over_when_there_is_room
     stack.wait_for_points(bob, 100)
     ballast = stack.directory / "postgres" / "ballast"
     _fill(ballast)
+    with contextlib.suppress(OSError, asyncpg.PostgresError):
+        fetch(stack, "SELECT pg_switch_wal()")  # what was set aside for the log is used up
+    _fill(ballast)
     for _ in range(10):
         stack.order(bob, "100.00")
     time.sleep(10)
     health = stack.health()
     shown = stack.me(bob)["points"]
     page = stack.open_admin("/customers")
-    print(f"\nfull: {health.get('status')}, {health.get('checks')}; balance {shown}")
+    is_running = stack.running["postgres"].poll() is None
+    print(f"\nfull: {health['status']}, {health['checks']}; Postgres runs: {is_running}; {shown}")
     assert health["status"] in {"degraded", "ok"}, "never down: webhooks are taken in"
-    assert shown["available"] in {100, 1_100}, "what is shown is true or marked"
+    assert shown["available"] <= 1_100, "what is shown is true, of now or of before"
     assert page.status_code == 200
     ballast.unlink()
     began = time.monotonic()
-    if "postgres" in stack.running and stack.running["postgres"].poll() is not None:
-        print("Postgres had ended itself; a supervisor starts it again")
-        stack.start("postgres")
+    stack.start("postgres")  # as its supervisor does, where it has ended itself
     took = seconds_until(
         "every point is there", lambda: stack.me(bob)["points"]["available"] == 1_100, SECONDS
     )

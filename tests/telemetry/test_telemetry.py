@@ -239,6 +239,16 @@ def test_no_metric_is_labelled_by_shop_or_person() -> None:
     assert labels == fixed | {"status", "work", "pool", "process"}
 
 
+def test_a_worker_on_a_machine_of_its_own_answers_scrapes_itself() -> None:
+    said = run(
+        "import urllib.request\nfrom local import servers\nport = servers.free_port()\n"
+        "metrics.serve(port, '127.0.0.1')\nwith metrics.timed('sweep'):\n    pass\n"
+        "with urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics') as answer:\n"
+        "    print(answer.read().decode())"
+    )
+    assert 'holdfast_jobs_total{outcome="ok",work="sweep"} 1.0' in said
+
+
 def test_what_is_promised_ends_a_bucket() -> None:
     for histogram in (metrics.REQUEST_SECONDS, metrics.ROAD_SECONDS, metrics.JOB_SECONDS):
         assert set(metrics.PROMISED_SECONDS) <= set(histogram._upper_bounds)

@@ -235,5 +235,16 @@ def test_no_metric_is_labelled_by_shop_or_person() -> None:
     labels = {
         name for metric in vars(metrics).values() for name in getattr(metric, "_labelnames", ())
     }
-    fixed = {"outcome", "service", "effect", "name", "state", "to", "route", "stage", "door"}
+    fixed = {
+        "outcome",
+        "service",
+        "effect",
+        "name",
+        "state",
+        "to",
+        "route",
+        "stage",
+        "door",
+        "ring",
+    }
     assert labels == fixed

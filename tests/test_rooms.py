@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import app
-from app import db, postgres, rooms
+from app import db, postgres, redises, rooms
 from app.flow import dead_letters
 from app.flow.models import DeadLetter
 from app.resilience import guard
@@ -72,7 +72,7 @@ def test_tickets_over_redis_never_exceed_its_connections() -> None:
         if resource.name in ON_QUEUE | ON_CACHE:
             tickets[store] += resource.bulkhead.tickets_max
     # beside the guarded ones: a commit of webhooks, and a drain being woken
-    assert tickets["queue"] + 2 <= db.QUEUE_CONNECTIONS
+    assert tickets["queue"] + 2 <= redises.CONNECTIONS_MAX
     assert tickets["cache"] <= db.CACHE_CONNECTIONS
 
 

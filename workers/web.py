@@ -9,7 +9,6 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
 
 from app import config as settings
 from app.flow.lanes import durability
@@ -20,6 +19,7 @@ from app.telemetry import logs, reports
 from workers.service import collect_garbage_less_often
 
 BACKLOG = 2_048
+STARTUP_FAILURE = 3
 GRACEFUL_SECONDS = 5
 
 

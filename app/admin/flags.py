@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import db, rooms
-from app.admin.operator import HEADERS
+from app.admin.operator import FLAGS_PATH, HEADERS
 from app.errors import BadInputError
 from app.flags import evaluation, store
 from app.flags.known import FLAGS, FULL, Flag, Setting, default, stale_days
@@ -53,7 +53,7 @@ async def change(request: Request) -> Response:
     if status != forms.SAVED:
         return await _drawn(request, form, status)
     await evaluation.poll()  # this process at once, the others within five seconds
-    return RedirectResponse(f"/operator/flags#{key}", HTTP_SEE_OTHER, HEADERS)
+    return RedirectResponse(f"{FLAGS_PATH}#{key}", HTTP_SEE_OTHER, HEADERS)
 
 
 async def _save(key: str, typed: dict[str, str]) -> int:
@@ -90,6 +90,7 @@ async def _drawn(
         age=evaluation.age_seconds(),
         has_launchdarkly=bool(stores.config.launchdarkly_sdk_key),
         changes=changes,
+        path=FLAGS_PATH,
         timezone="UTC",
         rendering="native",
     )
@@ -133,6 +134,6 @@ def _used(flag: Flag, used: dict[str, float] | None) -> str:
 
 
 routes: list[BaseRoute] = [
-    Route("/operator/flags", page),
-    Route("/operator/flags/{key}", change, methods=["POST"]),
+    Route(FLAGS_PATH, page),
+    Route(f"{FLAGS_PATH}/{{key}}", change, methods=["POST"]),
 ]

@@ -19,6 +19,7 @@ from app.services import PROCESSES, SERVICES
 from app.web import operators, pages, views, wording
 
 OPERATORS = Resource("operators' reads", room=rooms.ADMIN)
+FLAGS_PATH = "/operator/flags"
 HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'", "Cache-Control": "no-store"}
 
 
@@ -56,6 +57,7 @@ async def page(request: Request) -> Response:
     )
     known = durability.known()
     html = views.environment.get_template("admin/operator.html").render(
+        flags_path=FLAGS_PATH,
         is_remembered=board.is_remembered,
         is_database_reached=reach.is_database_reached(),
         processes=[_process(name, board) for name in PROCESSES],

@@ -80,7 +80,12 @@ def test_a_shop_goes_the_same_way_by_header_by_address_and_by_token(place: Route
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("errors", "failed"), ("slow", "p99"), ("letters", "set aside"), ("leak", "memory")],
+    [
+        ("errors", "failed"),
+        pytest.param("slow", "p99", marks=pytest.mark.long),
+        pytest.param("letters", "set aside", marks=pytest.mark.long),
+        pytest.param("leak", "memory", marks=pytest.mark.long),
+    ],
 )
 def test_a_canary_that_does_harm_goes_back_by_itself(
     place: Routed, fault: str, reason: str
@@ -120,6 +125,7 @@ def _hurt(place: Routed, fault: str, began: float) -> list[object]:
     return [one for one in by_canary if fault == "letters" or one.seconds > 0.9]
 
 
+@pytest.mark.long
 def test_a_clean_canary_is_promoted_to_all_step_by_step(place: Routed) -> None:
     with place.traffic():
         began = time.monotonic()
@@ -156,6 +162,7 @@ def test_a_canary_that_is_killed_hurts_next_to_nobody_and_goes_back(place: Route
     assert seconds <= SECONDS_MAX
 
 
+@pytest.mark.long
 def test_without_data_nothing_is_promoted_and_after_a_while_it_goes_back(place: Routed) -> None:
     controller = place.begin("--step-seconds", "1", "--blind-seconds", "6")
     time.sleep(4)  # nobody asks for anything
@@ -187,6 +194,7 @@ def test_of_two_controllers_one_acts_and_by_hand_it_goes_back_at_once(place: Rou
     assert place.state().reason == "a bad feeling"
 
 
+@pytest.mark.long
 async def test_it_goes_back_during_a_migration_that_holds_everything(place: Routed) -> None:
     place.begin(*LONG_STEPS)
     migrating = await asyncpg.connect(place.stack.environment["DATABASE_URL"])
@@ -202,6 +210,7 @@ async def test_it_goes_back_during_a_migration_that_holds_everything(place: Rout
     place.processes["controller"].wait(20)
 
 
+@pytest.mark.long
 def test_a_router_that_was_started_anew_gives_nothing_until_it_is_told_again(
     place: Routed,
 ) -> None:

@@ -76,7 +76,8 @@ def took(lines: list[str]) -> tuple[float, float]:
 
 def lost(lines: list[str]) -> dict[str, float]:
     found = [line for line in lines if line.startswith("holdfast_lost_signals_total{")]
-    return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in found}
+    counts = {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in found}
+    return {to: count for to, count in counts.items() if count}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,4 @@
-"""Several Redis for lanes (here databases of one server): each shop's is found by its hash or its
-move, all are drained, and one that is away costs its own shops alone.
-"""
+"""Several Redis for lanes, here databases of one server; one that is away costs its own shops."""
 
 import asyncio
 import dataclasses

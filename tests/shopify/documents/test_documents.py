@@ -100,6 +100,7 @@ def test_the_discount_of_a_redemption_is_what_shopify_expects(version):
         tries_sent=1,
         give_up_at=now,
         created_at=now,
+        request_id="",
     )
     assert (
         wrong_variables(

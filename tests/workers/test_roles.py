@@ -12,6 +12,7 @@ from app.services import PROCESSES, SERVICES
 from tests.databases import make_empty, release
 from workers import roles
 
+pytestmark = pytest.mark.long  # a release for each
 PREFIX = "test_roles"
 TABLES = """
 SELECT relname AS name FROM pg_class

@@ -17,6 +17,7 @@ CHECKS: dict[str, Check] = {
     "redis": stores.redis,
     "postgres": stores.postgres,
     "archive": stores.archive,
+    "backups": stores.backups,
     "replica": stores.replica,
     "tables": stores.tables,
     "processes": signs.processes,

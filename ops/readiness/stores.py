@@ -7,12 +7,14 @@ from app import db, rooms
 from app.config import ROOT
 from app.flow.bus import log as fact_log
 from app.flow.lanes import durability
+from app.resilience import proven
 from app.services import PROCESSES
 from ops.readiness.look import Look
 
 WANTED = {"fsync": "on", "full_page_writes": "on", "data_checksums": "on"}
 SYNCHRONOUS = {"on", "local", "remote_write", "remote_apply"}
 ARCHIVED_WITHIN = timedelta(minutes=15)
+BACKUP_HOURS_MAX, DRILL_HOURS_MAX = 26, 8 * 24
 PARTITION_DAYS_AHEAD = 2
 SETTINGS = "SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])"
 ARCHIVER = """
@@ -80,6 +82,22 @@ async def archive(_look: Look) -> list[str]:
             f"No write-ahead log was archived for {ARCHIVED_WITHIN}: set archive_timeout to 60."
         ]
     return []
+
+
+async def backups(_look: Look) -> list[str]:
+    """Whether a backup is there, and one was restored not long ago."""
+    ages = {one.name: one.values[""] / 3600 for one in await proven.backups()}
+    missing = []
+    for gauge, what, hours_max, cure in (
+        ("holdfast_backup_age_seconds", "backup", BACKUP_HOURS_MAX, "python -m ops.backup full"),
+        ("holdfast_restore_drill_age_seconds", "restore", DRILL_HOURS_MAX, "make restore-drill"),
+    ):
+        hours = ages.get(gauge)
+        if hours is None:
+            missing.append(f"There was never a {what} that is known to be good: {cure}.")
+        elif hours > hours_max:
+            missing.append(f"The last good {what} is {hours:.0f} hours old: {cure}.")
+    return missing
 
 
 async def replica(_look: Look) -> list[str]:

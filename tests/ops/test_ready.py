@@ -104,6 +104,13 @@ async def test_omissions_of_the_stores_are_found_and_gone_when_they_are_mended(
         assert "before a commit is on disk" in await named(look, "postgres")
     assert "before a commit is on disk" not in await named(look, "postgres")
     assert "archive_mode is off" in await named(look, "archive")
+    assert (await named(look, "backups")).count("There was never a") == 2
+    await run("INSERT INTO backup_marks VALUES ('backup', now() - interval '30 hours', '')")
+    await run("INSERT INTO backup_marks VALUES ('drill', now() - interval '30 hours', '')")
+    assert await named(look, "backups") == (
+        "The last good backup is 30 hours old: python -m ops.backup full."
+    )
+    await run("DELETE FROM backup_marks")
     assert "No Postgres follows" in await named(look, "replica")
     day = await today()
     await keeper.keep(day)

@@ -19,7 +19,14 @@ PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # kept webhooks is to go
 OF_EVERY_SERVICE = ("facts", "places", "starts", "dead_letters", "body_redactions")
 OF_THE_ROAD = {
-    "web": ("facts", "dead_letters", "spilled_webhooks", "body_redactions"),
+    "web": (
+        "facts",
+        "dead_letters",
+        "spilled_webhooks",
+        "body_redactions",
+        "flags",
+        "flag_changes",
+    ),
     "ingest": (
         "facts",
         "receipts",

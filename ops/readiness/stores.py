@@ -86,7 +86,7 @@ async def archive(_look: Look) -> list[str]:
 
 async def backups(_look: Look) -> list[str]:
     """Whether a backup is there, and one was restored not long ago."""
-    ages = {one.name: one.values[""] / 3600 for one in await proven.backups()}
+    ages = {one.name: next(iter(one.values.values())) / 3600 for one in await proven.backups()}
     missing = []
     for gauge, what, hours_max, cure in (
         ("holdfast_backup_age_seconds", "backup", BACKUP_HOURS_MAX, "python -m ops.backup full"),

@@ -67,15 +67,16 @@ bench: .venv/dev
 
 # SEEDS="1 2 3" make chaos: a story for each, some two minutes; BUS=kafka: with Kafka as the bus
 chaos: .venv/dev
-	$(RUN) pytest -o addopts= -q -s tests/proofs
+	$(RUN) pytest -o addopts="-p no:valkey" -q -s tests/proofs
 
 # what each part's failure does to the others, really done; minutes
 faults: .venv/dev
-	$(RUN) pytest -o addopts= -q -s -m long --ignore=tests/proofs
+	$(RUN) pytest -o addopts="-p no:valkey" -q -s -m long --ignore=tests/proofs
 
-# with real parts that pip does not bring, each skipped with its reason where it is not found
+# with real parts that pip does not bring, each skipped with its reason where it is not found; the
+# longer ones are part of make faults
 operate: .venv/dev
-	$(RUN) pytest -o addopts= -q -m operate tests/operate
+	$(RUN) pytest -o addopts="-q -p no:valkey" -m "operate and not long" --durations=15 tests/operate
 
 # beside `make run`: alerts are printed, with the page of the runbook that says what to do
 observe: .venv/run

@@ -76,7 +76,7 @@ faults: .venv/dev
 # with real parts that pip does not bring, each skipped with its reason where it is not found; the
 # longer ones are part of make faults
 operate: .venv/dev
-	$(RUN) pytest -o addopts="-q -p no:valkey" -m "operate and not long" --durations=15 tests/operate
+	$(RUN) pytest -o addopts="-q -p no:valkey" -m "operate and not long" -n 3 --dist loadfile tests/operate
 
 # beside `make run`: alerts are printed, with the page of the runbook that says what to do
 observe: .venv/run

@@ -1,9 +1,13 @@
 """Where these commands find Holdfast: what the environment names, or `make run` here."""
 
+import asyncio
 import os
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from app import config as settings
+from app.resilience import failures
 from local import processes, servers
 
 DATA = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast")).resolve()
@@ -18,6 +22,19 @@ def use_local_servers() -> None:
         servers_port = ports["postgres" if name == "DATABASE_URL" else "redis"]
         if os.environ[name] == url and not servers.is_listening(servers_port):
             raise SystemExit(f"There is no local store running: start it, or set {name}.")
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    """Do what a command is for, with the servers that are here; a store that is away is told in a
+    sentence.
+    """
+    use_local_servers()
+    try:
+        return asyncio.run(work)
+    except Exception as error:
+        if not failures.is_passing(error):
+            raise
+        raise SystemExit(f"A store does not answer ({failures.reason(error)}).") from None
 
 
 def app_url() -> str:

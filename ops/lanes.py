@@ -11,6 +11,7 @@ import time
 
 from app import config, db
 from app.flow.lanes import backlog, lane, nodes
+from ops import here
 
 SETTLED_SECONDS = 60.0
 SEEN_SECONDS = 3 * nodes.LOOK_EVERY_SECONDS  # until everybody who admits has looked
@@ -63,7 +64,7 @@ def main() -> None:
     moving = commands.add_parser("move", help="have a shop's lane be on another node")
     moving.add_argument("shop", help="such as alice.myshopify.com")
     moving.add_argument("node", type=int, help="counted from 1 in the order of REDIS_URL")
-    raise SystemExit(asyncio.run(run(parser.parse_args())))
+    raise SystemExit(here.run(run(parser.parse_args())))
 
 
 if __name__ == "__main__":

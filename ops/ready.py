@@ -9,6 +9,7 @@ import httpx
 
 from app import config as settings
 from app import db, rooms
+from ops import here
 from ops.readiness import signs, stores
 from ops.readiness.look import Check, Look
 
@@ -52,6 +53,7 @@ async def _made(check: Check, look: Look) -> list[str]:
 
 async def main() -> int:
     """Print what is missing; 0 when nothing is, else 1."""
+    here.use_local_servers()
     config = settings.load()
     rooms.current.set(rooms.AUDIT)
     async with db.open_stores(config) as opened, httpx.AsyncClient(timeout=5.0) as http:

@@ -60,9 +60,6 @@ def test_both_renderings_have_the_same_parts_with_the_same_arguments() -> None:
     assert macros("polaris.html") == native
 
 
-OPERATORS = {"admin/flags.html"}  # stands outside of Shopify, where Polaris is not
-
-
 def test_no_page_draws_by_itself() -> None:
     wrong = []
     for path in sorted(TEMPLATES.rglob("*.html")):
@@ -70,7 +67,7 @@ def test_no_page_draws_by_itself() -> None:
         text = path.read_text(encoding="utf-8")
         if name not in DRAWS and re.search(r"</?s-", text):
             wrong.append(f"{name} names elements of Polaris")
-        is_page = name.startswith(("points/", "admin/", "panels/")) and name not in OPERATORS
+        is_page = name.startswith(("points/", "admin/", "panels/"))
         if is_page and re.search(r"<(table|tr|td|button|select|textarea)\b|class=\"button", text):
             wrong.append(f"{name} draws natively")
     assert wrong == []

@@ -67,6 +67,16 @@ async def test_two_hundred_who_ask_at_once_ask_the_stores_once(http, stores, mon
         assert after - before < 20, "the board, a ping, and these two questions"
 
 
+async def test_a_kafka_that_is_away_degrades_the_bus_alone(config, stores) -> None:
+    await all_beat(stores)
+    away = replace(config, bus_url=f"kafka://127.0.0.1:{servers.free_port()}")
+    async with outgoing(away) as client:
+        state = main.state(away, replace(stores, config=away), client)
+        asking = talking_to(main.create_app(away), state)
+        checks = (await asking.get("/healthz/deep")).json()["checks"]
+        assert {name for name, one in checks.items() if one["status"] != "ok"} == {"bus"}
+
+
 async def test_a_cache_that_is_away_degrades_and_is_not_down(config, stores) -> None:
     await all_beat(stores)
     async with outgoing(config) as client:

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "shopify",
     "staff names",
     "health of disk",
+    "health of bus",
     "replica",  # within a room of the primary's
 }
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import db, rooms
+from app.flow.bus import buses
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.resilience import health
@@ -29,6 +30,7 @@ PLAIN_SECONDS, DEEP_SECONDS = 0.5, 2.0  # for so long an answer serves everybody
 HELD_UP_SECONDS_MAX = 10.0
 FREE_SHARE_MIN, FREE_BYTES_MIN = 0.05, 1024**3
 QUICK_SECONDS = 0.5
+BROKER_SECONDS = 0.7
 DISK_SECONDS = 0.5  # a disk that hangs is no reason to hang with it
 
 
@@ -45,6 +47,7 @@ def resource(
 POSTGRES, REDIS = resource("health of postgres", rooms.HEALTH), resource("health of redis")
 CACHE = resource("health of cache", deadline_seconds=QUICK_SECONDS)
 LOG = resource("health of log", rooms.HEALTH)
+BUS = resource("health of bus")
 DISK = resource("health of disk", deadline_seconds=DISK_SECONDS)
 
 
@@ -92,18 +95,20 @@ class Probes:
         }
 
     async def _look_deep(self) -> dict[str, Any]:
-        postgres, redis, cache, log, disk, board = await asyncio.gather(
+        postgres, redis, cache, log, disk, kafka = await asyncio.gather(
             _asked(POSTGRES, ask_postgres),
             _asked(REDIS, self.stores.queue.ping),
             _asked(CACHE, self.stores.cache.ping, fails_as="degraded"),
             _asked(LOG, self._look_at_log, fails_as="degraded"),
             _asked(DISK, self._look_at_disk, fails_as="degraded"),
-            health.board(self.stores.queue),
+            self._look_at_kafka(),
         )
+        board = await health.board(self.stores.queue)
         relay = board["relay"]
         is_moving = health.service_notice(board, "relay") == "healthy"
         age = {"age_seconds": round(relay.lag_seconds, 3)} if relay.beat_at else {}
-        bus = Check("ok" if is_moving else "degraded", 0.0, age)
+        is_well = is_moving and kafka.status == "ok"
+        bus = Check("ok" if is_well else "degraded", kafka.seconds, age | kafka.figures)
         services = _services(board)
         others = all(one.status == "ok" for one in (cache, log, disk, bus))
         is_well = others and all(one["status"] == "healthy" for one in services.values())
@@ -134,6 +139,16 @@ class Probes:
             "lag_seconds": {name: round(lag.age_seconds, 3) for name, lag in lags.items()},
         }
         return Check("degraded" if is_late else "ok", 0.0, figures)
+
+    async def _look_at_kafka(self) -> Check:
+        """Nothing where the log itself is the bus."""
+        if not buses.is_kafka(self.stores.config):
+            return Check("ok", 0.0)
+
+        async def look() -> Check:
+            return Check("ok", 0.0, dict(await buses.asked(self.stores.config, BROKER_SECONDS)))
+
+        return await _asked(BUS, look, fails_as="degraded")
 
     async def _look_at_disk(self) -> Check:
         """The disk of the embedded servers; whoever has servers of their own looks there."""

@@ -1,5 +1,6 @@
 """The buses there are: the log in Postgres, or with BUS_URL Kafka, to which the log is copied."""
 
+import asyncio
 from urllib.parse import urlsplit
 
 from app import config as settings
@@ -20,6 +21,17 @@ def open_bus(config: settings.Config) -> Bus:
     from app.flow.bus.kafka.bus import KafkaBus  # noqa: PLC0415 - nobody else pays for its client
 
     return KafkaBus(config)
+
+
+async def asked(config: settings.Config, seconds: float) -> dict[str, float]:
+    """How many brokers of Kafka answer within `seconds`, and how far the copy of the log is behind,
+    in seconds. Raises what keeps them from answering.
+    """
+    from app.flow.bus.kafka import address, relay  # noqa: PLC0415 - nobody else pays for its client
+
+    kafka = address.parse(config.bus_url)
+    brokers = await asyncio.to_thread(address.answer, kafka, seconds)
+    return {"brokers": brokers, "behind_seconds": round(await relay.lag_seconds(), 3)}
 
 
 def is_kafka(config: settings.Config) -> bool:

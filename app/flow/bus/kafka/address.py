@@ -107,6 +107,6 @@ def ensure_topic(address: Address) -> bool:
     return True
 
 
-def answer(address: Address) -> int:
+def answer(address: Address, seconds: float = ANSWER_SECONDS) -> int:
     """How many brokers there are. Blocks; raises KafkaException when nobody answers in time."""
-    return len(AdminClient(address.client).list_topics(timeout=ANSWER_SECONDS).brokers)
+    return len(AdminClient(address.client).list_topics(timeout=seconds).brokers)

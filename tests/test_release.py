@@ -56,6 +56,7 @@ async def test_the_models_and_the_migrations_agree_on_every_column(
     assert [column for column in found if column[0] in of_models] == generated
 
 
+@pytest.mark.long
 async def test_of_two_releases_at_once_one_finds_all_done(fresh_url: str) -> None:
     said = await asyncio.gather(release(fresh_url), release(fresh_url))
     assert sum("apply_start" in one for one in said) == 1
@@ -72,6 +73,7 @@ INSERT INTO outbox (event_id, topic, shop, body, created_at) VALUES ($1, $2, $3,
 HAD = "INSERT INTO consumed (service, event_id, consumed_at) VALUES ($1, $2, now())"
 
 
+@pytest.mark.long
 async def test_what_stood_in_the_old_outbox_and_streams_is_in_the_log_and_nothing_twice(
     fresh_url: str, stores: db.Stores, config: settings.Config
 ) -> None:

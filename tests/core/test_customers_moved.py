@@ -49,6 +49,7 @@ async def before(stores: db.Stores, config: settings.Config) -> AsyncIterator[An
         await connection.close()
 
 
+@pytest.mark.long
 async def test_names_move_to_core_and_figures_are_totalled(
     before: Any, config: settings.Config
 ) -> None:

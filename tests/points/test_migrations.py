@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import asyncpg
 import msgspec
+import pytest
 import pytest_asyncio
 
 from app import config as settings
@@ -100,6 +101,7 @@ async def earlier(
         await conn.close()
 
 
+@pytest.mark.long
 async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_they_were(
     earlier: asyncpg.Connection,
 ) -> None:

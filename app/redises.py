@@ -129,7 +129,8 @@ def pool(kind: type[P], url: str, timeout_seconds: float, **limits: Any) -> P:
         kept_by = Primary(hosts, name, its, is_secure=is_secure)
         kind_of_connection = _OfPrimaryByTls if is_secure else _OfPrimary
         return kind(kind_of_connection, connection_pool=kept_by, **(options | its))
-    made: P = kind.from_url(url, **options)  # type: ignore[attr-defined] # the pool's, which comes next
+    # the method of the pool that comes next
+    made: P = kind.from_url(url, **options)  # type: ignore[attr-defined]
     return made
 
 

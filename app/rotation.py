@@ -54,7 +54,7 @@ def follow(config: Config, *, is_first_look: bool = False) -> None:
     try:
         fresh = settings.load()
     except MissingSettingsError as error:
-        log.error("secrets have changed, but cannot be used", reason=str(error))  # noqa: TRY400 - told
+        log.warning("secrets have changed, but cannot be used", reason=str(error))
         return
     if is_first_look:
         fresh = dataclasses.replace(

@@ -21,7 +21,8 @@ CREATE TABLE backup_marks (
 TIMELINE = """
 CREATE FUNCTION log_timeline() RETURNS bigint STABLE LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN least(16383, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint - 1);
+    RETURN least(16383,
+        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint - 1);
 EXCEPTION WHEN OTHERS THEN
     RETURN 0;
 END $$;

@@ -1,16 +1,15 @@
 """Where flags come from, as OpenFeature asks: our table in Postgres, and who else comes first."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
-from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
+from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
 from app.flags.known import FLAGS, Setting, default, is_given
 
-T = TypeVar("T")
 EVERYBODY = "everybody"  # who is asked for where there is no shop: nobody can be called that
 
 
@@ -20,37 +19,20 @@ class OnlyBooleans(AbstractProvider):
     def get_metadata(self) -> Metadata:
         return Metadata(type(self).__name__)
 
-    def resolve_string_details(
+    def _refuse(
         self,
         flag_key: str,
-        default_value: str,
+        default_value: Any,
         evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[str]:
-        return _no_boolean(default_value)
+    ) -> FlagResolutionDetails[Any]:
+        return FlagResolutionDetails(
+            default_value, error_code=ErrorCode.TYPE_MISMATCH, reason=Reason.ERROR
+        )
 
-    def resolve_integer_details(
-        self,
-        flag_key: str,
-        default_value: int,
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[int]:
-        return _no_boolean(default_value)
-
-    def resolve_float_details(
-        self,
-        flag_key: str,
-        default_value: float,
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[float]:
-        return _no_boolean(default_value)
-
-    def resolve_object_details(
-        self,
-        flag_key: str,
-        default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
-        return _no_boolean(default_value)
+    resolve_string_details = _refuse
+    resolve_integer_details = _refuse
+    resolve_float_details = _refuse
+    resolve_object_details = _refuse
 
 
 class Table(OnlyBooleans):
@@ -107,9 +89,3 @@ class First(OnlyBooleans):
 
     def shutdown(self) -> None:
         self.theirs.shutdown()
-
-
-def _no_boolean(default_value: T) -> FlagResolutionDetails[T]:
-    return FlagResolutionDetails(
-        default_value, error_code=ErrorCode.TYPE_MISMATCH, reason=Reason.ERROR
-    )

@@ -91,7 +91,7 @@ class Exporting:
             try:
                 body = gzip.compress(encode(self.resource, batch), COMPRESS_LEVEL)
                 client.post(self.url, content=body, headers=self.headers).raise_for_status()
-            except Exception as error:  # noqa: BLE001 - whatever it is, these are lost and the next may pass
+            except Exception as error:  # noqa: BLE001 - these are lost, the next may pass
                 LOST_SIGNALS.labels("traces").inc(count)
                 self._tell(is_away=True, reason=type(error).__name__)
             else:

@@ -42,7 +42,8 @@ def check(stream: Readable, into: Path | None = None) -> Checked:
     found: dict[str, tuple[int, str]] = {}
     text = b""
     try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=READ_BYTES) as tar:  # type: ignore[call-overload]
+        opened: Any = tarfile.open  # its overloads know no stream with a size of reads
+        with opened(fileobj=stream, mode="r|", bufsize=READ_BYTES) as tar:
             for member in tar:
                 tar.members = []  # of thousands of files it would keep each
                 name = _safe(member.name)

@@ -2,6 +2,7 @@
 and those for the end say so when it is over.
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -89,7 +90,8 @@ def follow(stack: Stack, page: str, section: str, seconds: float = 30) -> None:
             code, answer[0] = said(stack, command)
             return code == 0 and all(one in answer[0] for one in wanted)
 
-        wait_for(f"{page}, {command}: {wanted}", as_written, seconds, lambda: str(answer))  # noqa: B023
+        asked = f"{page}, {command}: {wanted}"
+        wait_for(asked, as_written, seconds, functools.partial(str, answer))
 
 
 @pytest.mark.parametrize("part", ["points", "ingest", "core", "relay"])

@@ -97,7 +97,7 @@ async def _lead(address: Address, waker: Wakes, stop: asyncio.Event) -> None:
                 if connection is not None:
                     async with copying(address, connection) as copier:
                         await _go_on(copier, waker, backoff, stop)
-        except Exception as error:  # noqa: BLE001 - a store is away: the log keeps what is to be copied
+        except Exception as error:  # noqa: BLE001 - the log keeps what is to be copied
             await backoff.wait(error, stop)
             continue
         await deadline.pause(LEAD_EVERY_SECONDS, stop)

@@ -208,7 +208,7 @@ class Reader:
         """Keep what was not written by the relay as dead letters; nothing of it is handled."""
         if not self.forged:
             return
-        found, self.forged = self.forged, []
+        found = list(self.forged)
         async with db.transaction() as connection:
             for error, message in found:
                 made = await dead_letters.add(
@@ -223,6 +223,7 @@ class Reader:
                 )
                 if made:
                     metrics.CONSUMED.labels(self.service, "rejected").inc()
+        del self.forged[: len(found)]  # once they are kept, and more may have come meanwhile
 
 
 def _next(consumer: Consumer, offsets: list[TopicPartition]) -> list[Any]:

@@ -170,20 +170,13 @@ async def duplicate(shop: str, campaign_id: str, *, key: str, by: str) -> Campai
 
 
 def _checked(one: Campaign) -> Campaign:
-    """The campaign without what its kind does not use. Raises BadInputError."""
-    changed: dict[str, Any] = {
-        "name": text.clean(one.name, rules.NAME_LENGTH_MAX + 1).strip(),
-        "text": text.clean(one.text, rules.TEXT_LENGTH_MAX + 1).strip(),
-    }
-    if one.scope == "all":
-        changed["ids"] = []
-    if one.trigger != "nth_order":
-        changed["nth"] = 0
-    if one.trigger not in {"goal_order", "goal_total"}:
-        changed["goal"] = "0"
-    if one.audience.kind == "everyone":
-        changed["audience"] = msgspec.structs.replace(one.audience, names=[])
-    sound = msgspec.structs.replace(one, **changed)
+    """The campaign as it is kept. Raises BadInputError."""
+    cleaned = msgspec.structs.replace(
+        one,
+        name=text.clean(one.name, rules.NAME_LENGTH_MAX + 1).strip(),
+        text=text.clean(one.text, rules.TEXT_LENGTH_MAX + 1).strip(),
+    )
+    sound = rules.without_unused(cleaned)
     if wrong := rules.problems(sound):
         raise BadInputError(next(iter(wrong.values())))
     return sound

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from app import calendar
-from app.own_facts import Campaign, Stacking
+from app.own_facts import Audience, Campaign, Stacking
 
 NAME_LENGTH_MAX, TEXT_LENGTH_MAX = 80, 200
 MULTIPLIER_MAX, STACKED_MAX = Decimal(10), Decimal(50)
@@ -20,16 +22,8 @@ WINDOW_DAYS_MAX = 3_660
 LIVE_MAX = 50  # not over yet, of a shop: each order looks at all of them
 CAMPAIGNS_MAX = 1_000  # of a shop, over ones and drafts too
 
-TRIGGERS = (
-    "order",
-    "first_order",
-    "nth_order",
-    "goal_order",
-    "goal_total",
-    "birthday",
-    "account",
-)
 FOR_ORDERS = frozenset({"order", "first_order", "nth_order", "goal_order"})  # that can multiply
+GOALS = frozenset({"goal_order", "goal_total"})
 POLICIES = ("best_of", "add", "multiply")
 # what a campaign can become from what it is; one that has ended stays so
 NEXT_STATES: Mapping[str, frozenset[str]] = {
@@ -57,6 +51,20 @@ def problems(one: Campaign) -> dict[str, str]:
     _check_audience(one, found)
     _check_limits(one, found)
     return found
+
+
+def without_unused(one: Campaign) -> Campaign:
+    """The campaign without what its kind does not look at."""
+    changed: dict[str, Any] = {}
+    if one.scope == "all":
+        changed["ids"] = []
+    if one.trigger != "nth_order":
+        changed["nth"] = 0
+    if one.trigger not in GOALS:
+        changed["goal"] = "0"
+    if one.audience.kind == "everyone":
+        changed["audience"] = Audience()
+    return msgspec.structs.replace(one, **changed)
 
 
 def stacking_problems(policy: str, cap: Decimal | None, *, is_capped: bool) -> dict[str, str]:
@@ -226,7 +234,7 @@ def _check_effect(one: Campaign, found: dict[str, str]) -> None:
 def _check_trigger(one: Campaign, found: dict[str, str]) -> None:
     if one.trigger == "nth_order" and not 2 <= one.nth <= NTH_MAX:  # noqa: PLR2004 - the second
         found["nth"] = f"Please give which order earns it, from 2 to {NTH_MAX}."
-    if one.trigger in {"goal_order", "goal_total"}:
+    if one.trigger in GOALS:
         goal = decimal(one.goal)
         if goal is None or not 0 < goal <= GOAL_MAX or _places(goal) > PLACES_MAX:
             found["goal"] = f"Please give an amount above 0 and up to {GOAL_MAX:,}."

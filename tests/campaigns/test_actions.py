@@ -157,7 +157,7 @@ async def test_a_running_one_is_not_ended_by_an_end_in_the_past(stores) -> None:
         {"cap": 0},
         {"cap": 500, "budget": 100},
     ],
-    ids=lambda wrong: "-".join(wrong),
+    ids="-".join,
 )
 async def test_what_is_wrong_is_said_and_leaves_nothing(stores, wrong: dict[str, object]) -> None:
     with pytest.raises(BadInputError):

@@ -37,8 +37,10 @@ def said(**fields: Any) -> str:
     [
         (
             {"audience": Audience("tiers", ["t1"]), "cap": 500},
-            "Orders from 27 Nov to 30 Nov earn 2x points, for Gold members, at most 500 points a "
-            "customer.",
+            (
+                "Orders from 27 Nov to 30 Nov earn 2x points, for Gold members, at most 500 points "
+                "a customer."
+            ),
         ),
         ({"effect": "add", "value": "100"}, "Orders from 27 Nov to 30 Nov earn 100 points more."),
         ({"ends_at": None, "value": "1.50"}, "Orders from 27 Nov on earn 1.5x points."),
@@ -57,8 +59,10 @@ def said(**fields: Any) -> str:
         ),
         (
             {"scope": "collections", "ids": ["1"], "audience": Audience("tags", ["vip", "vip2"])},
-            "Orders from 27 Nov to 30 Nov earn 2x points, on 1 collection, for customers tagged "
-            "vip or vip2.",
+            (
+                "Orders from 27 Nov to 30 Nov earn 2x points, on 1 collection, for customers "
+                "tagged vip or vip2."
+            ),
         ),
         (
             {"trigger": "first_order"},

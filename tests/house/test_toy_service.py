@@ -31,14 +31,14 @@ COMPOSERS = {
         )
     ],
     "app/admin/home.py": [
-        ("(points_home.HOME,)", "(points_home.HOME, toy_panels.HOME)"),
+        ("campaigns_panels.HOME)", "campaigns_panels.HOME, toy_panels.HOME)"),
         (
             "from app.services import PROCESSES\n",
             "from app.services import PROCESSES\nfrom app.toy import panels as toy_panels\n",
         ),
     ],
     "app/storefront/routes.py": [
-        ("(points_shopper.PART,)", "(points_shopper.PART, toy_panels.PART)"),
+        ("campaigns_panels.PART)", "campaigns_panels.PART, toy_panels.PART)"),
         (
             "from app.shopify import verify\n",
             "from app.shopify import verify\nfrom app.toy import panels as toy_panels\n",
@@ -147,7 +147,9 @@ def test_a_new_service_reads_the_log_from_its_beginning_and_is_seen_everywhere(
     stack.wait_for_points(bob, ORDERS * 10)
 
     home = text(stack.open_admin("/").text)
-    assert "Home Customers Program Counted Status" in home, "its page stands in the navigation"
+    assert "Home Customers Program Corrections Counted Campaigns Health" in home, (
+        "its page stands in the navigation"
+    )
     assert "Paid orders Nothing yet." in home, "its island is there, whoever runs"
     assert "The toy service is behind" in home
     assert stack.health()["services"]["toy"]["status"] == "down"

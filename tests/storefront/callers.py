@@ -29,6 +29,7 @@ FIELDS = [
     "coming",
     "ending",
     "time_zone",
+    "campaigns",
 ]
 
 CHARLIE = "7003"

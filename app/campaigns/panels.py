@@ -28,8 +28,6 @@ READS = Resource("campaigns for shoppers", room=rooms.STOREFRONT, by_shop=True)
 # an edit shows to shoppers after both at most; an end is kept to the second whatever they hold
 MEMORY_SECONDS, FRESH_SECONDS = 2.0, 5.0
 MEMORY_ENTRIES_MAX = 4_096
-# who is in a segment or has a tag is no business of a shop's pages
-TOLD_TO_SHOPPERS = frozenset({"everyone", "tiers"})
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -147,19 +145,16 @@ async def _offers(stores: Stores, shop: str) -> list[Offer]:
 
 async def _load_offers(shop: str) -> list[Offer]:
     now = datetime.now(UTC)
-    rows = [one for one in await reads.running(shop, now) if one.audience.kind in TOLD_TO_SHOPPERS]
+    rows = await reads.running(shop, now)
     if not rows:
         return []
     info = await core_reads.shop(shop)
     timezone, currency = (info.timezone, info.currency) if info else ("UTC", "USD")
     offers = []
     for one in rows:
-        ends = words.last_day(one, timezone, now) if one.ends_at else ""
-        values = {"value": words.gives(one), "ends": ends}
-        text = rules.filled(one.text, values) if one.text else ""
-        text = text or words.offer(one, timezone=timezone, currency=currency, now=now)
-        window = one.starts_at, one.ends_at
-        offers.append(Offer(one.campaign_id, one.name, text, one.effect, one.value, *window))
+        if text := words.told(one, timezone=timezone, currency=currency, now=now):
+            window = one.starts_at, one.ends_at
+            offers.append(Offer(one.campaign_id, one.name, text, one.effect, one.value, *window))
     return offers
 
 

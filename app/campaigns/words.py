@@ -9,6 +9,8 @@ from app.campaigns import rules
 from app.own_facts import Campaign, Stacking
 
 ORDINALS = {1: "st", 2: "nd", 3: "rd"}
+# who is in a segment or has a tag is no business of a shop's pages
+TOLD_TO_SHOPPERS = frozenset({"everyone", "tiers"})
 TEENS = range(11, 14)
 POLICIES = {
     "best_of": ("The best one counts", "2x and 1.5x make 2x."),
@@ -50,6 +52,16 @@ def offer(one: Campaign, *, timezone: str, currency: str, now: datetime) -> str:
     }
     scope = "" if one.scope == "all" else ", for chosen products"
     return f"{for_orders[one.trigger]}{scope}{when}."
+
+
+def told(one: Campaign, *, timezone: str, currency: str, now: datetime) -> str:
+    """What shoppers read of a campaign; empty for one whose audience is no business of theirs."""
+    if one.audience.kind not in TOLD_TO_SHOPPERS:
+        return ""
+    if not one.text:
+        return offer(one, timezone=timezone, currency=currency, now=now)
+    ends = last_day(one, timezone, now) if one.ends_at else ""
+    return rules.filled(one.text, {"value": _gives(one), "ends": ends})
 
 
 def window(starts_at: datetime, ends_at: datetime | None, timezone: str, now: datetime) -> str:
@@ -101,11 +113,6 @@ def overlap(one: Campaign, other: Campaign, how: Stacking, timezone: str, now: d
     else:
         then = "What is in both earns both: added points come on top"
     return f"It overlaps with “{other.name}” ({when}{paused}). {then}."
-
-
-def gives(one: Campaign) -> str:
-    """What it gives, short: "2x points", "100 points"."""
-    return _gives(one)
 
 
 def ordinal(number: int) -> str:

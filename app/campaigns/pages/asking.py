@@ -33,6 +33,7 @@ TONES = {
     "draft": "neutral",
     "ended": "neutral",
 }
+NAMED_MAX = 3  # of those it overlaps with; the rest are counted
 _ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 
 
@@ -94,4 +95,6 @@ def overlaps(
 ) -> list[str]:
     """The warnings about what it can meet."""
     met = rules.overlapping(campaign, (other.campaign for other in others), now)
-    return [words.overlap(campaign, other, how, visit.timezone, now) for other in met[:3]]
+    said = [words.overlap(campaign, one, how, visit.timezone, now) for one in met[:NAMED_MAX]]
+    more = len(met) - len(said)
+    return [*said, f"It overlaps with {more} more."] if more else said

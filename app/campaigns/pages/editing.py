@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import markupsafe
@@ -35,7 +36,8 @@ async def new(ask: Ask, visit: Visit) -> Response:
         values["starts_day"] = today.isoformat()
     values |= _so_far(query)
     values["key"] = query.get("key", "") or str(uuid.uuid4())
-    return await _page(ask, visit, Form(PREFIX, values), known=known)
+    is_started = starter is not None or "trigger" in query
+    return await _page(ask, visit, Form(PREFIX, values), known=known, is_started=is_started)
 
 
 async def make(ask: Ask, visit: Visit) -> Response:
@@ -122,7 +124,7 @@ async def sentence(ask: Ask, visit: Visit) -> Response:
     known = await ask(visit)
     said, warnings = await _said(visit, _so_far(query), known, query.get("campaign_id", ""))
     lines = [markupsafe.Markup("<p>{}</p>").format(said)]
-    lines += [markupsafe.Markup('<p class="problem">{}</p>').format(one) for one in warnings]
+    lines += [markupsafe.Markup("<p>{}</p>").format(one) for one in warnings]
     html = f'<div class="example" id="example" role="status">{"".join(lines)}</div>'
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
@@ -137,6 +139,7 @@ async def _page(
     status: int = 200,
     readings: list[Any] | None = None,
     is_ended: bool = False,
+    is_started: bool = False,
 ) -> Response:
     said, warnings = await _said(visit, filled.values, known, campaign_id)
     names = {"tiers": known.tiers, "segments": known.segments}.get(filled.values["audience"])
@@ -158,6 +161,7 @@ async def _page(
         audiences=form.AUDIENCES,
         there=", ".join(names.values()) if names else "",
         is_ended=is_ended,
+        is_started=is_started or status != HTTPStatus.OK,
     )
 
 

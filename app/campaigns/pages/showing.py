@@ -60,6 +60,9 @@ async def page(
         state_title=listing.STATES.get(state, ""),
         tone=asking.TONES.get(state, "neutral"),
         sentence=asking.said(visit, view.campaign, names, now) if view else "",
+        offer=words.told(view.campaign, timezone=visit.timezone, currency=visit.currency, now=now)
+        if view
+        else "",
         stacking=words.stacking(how.value) if how.value is not None else "",
         warnings=warnings,
         occasions=OCCASIONS.get(view.campaign.trigger, "Orders") if view else "",

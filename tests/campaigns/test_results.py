@@ -116,7 +116,7 @@ async def test_a_redacted_shop_is_forgotten_and_no_other_shop_with_it(campaign_i
             "campaign_versions",
             "campaign_stackings",
             "campaign_results",
-            "campaign_totals",
+            "campaign_sums",
         ):
             left = f"SELECT count(*) FROM {table} WHERE shop = $1"
             assert await conn.fetchval(left, ALICE) == 0, table

@@ -15,6 +15,13 @@ from app.points.models.points import (
     ShopTotal,
     TopMembers,
 )
+from app.points.models.tiers import (
+    Qualifying,
+    TierChange,
+    TierShop,
+    TierStanding,
+    TierVersion,
+)
 
 __all__ = [
     "MADE_BY_MIGRATIONS",
@@ -26,8 +33,13 @@ __all__ = [
     "Member",
     "PeriodTotal",
     "ProgramVersion",
+    "Qualifying",
     "Redemption",
     "Reward",
     "ShopTotal",
+    "TierChange",
+    "TierShop",
+    "TierStanding",
+    "TierVersion",
     "TopMembers",
 ]

@@ -141,7 +141,7 @@ async def save(shop: str, scheme: Scheme, by: str, seen_version: int | None = No
             INSERT_VERSION, shop, version + 1, schemes.encoded(scheme), text.clean(by, 64), now
         )
         stage = "placing" if places else "done"
-        if not current.tiers and scheme.tiers:
+        if scheme.is_on and not current.is_on:
             stage = "clearing"
         await _set(conn, shop, version + 1, scheme, timezone, stage, now)
     return version + 1
@@ -157,8 +157,7 @@ async def _set(
     now: datetime,
 ) -> None:
     since = rules.counts_from_days(scheme)
-    is_on = bool(scheme.tiers)
-    await conn.execute(UPSERT_SHOP, shop, version, is_on, timezone, since, stage, now)
+    await conn.execute(UPSERT_SHOP, shop, version, scheme.is_on, timezone, since, stage, now)
 
 
 def _places_otherwise(current: Scheme, scheme: Scheme) -> bool:
@@ -186,7 +185,8 @@ def _clean(scheme: Scheme) -> Scheme:
     if len({one.tier_id for one in tiers}) < len(tiers):
         raise BadInputError("Two tiers cannot have the same id.")
     days = scheme.days if scheme.period == "rolling" else 365
-    return msgspec.structs.replace(scheme, tiers=tiers, days=days)
+    counts = scheme.counts and not tiers
+    return msgspec.structs.replace(scheme, tiers=tiers, days=days, counts=counts)
 
 
 def named_by(

@@ -151,7 +151,9 @@ class Placing:
             at = min(self.now, max(at, changed_at) if changed_at else at)
             moved = self._move(case, before_id, placed, at, cause, is_up=is_up)
             changed_at = at
-        due_at = placed.look_on and calendar.start_of_day(placed.look_on, case.timezone)
+        due_at = None
+        if placed.look_on is not None and scheme.is_on:
+            due_at = calendar.start_of_day(placed.look_on, case.timezone)
         self.standings.append(
             (
                 case.shop,

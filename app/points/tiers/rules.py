@@ -45,6 +45,11 @@ class Scheme(msgspec.Struct, frozen=True, omit_defaults=True):
     grace_days: int = 0
     tiers: list[Tier] = []
     placed_on: date | None = None  # since when they place as they do: falls one by one begin there
+    counts: bool = False  # also while there is no tier, to see who would be where
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.tiers) or self.counts
 
     def level_of(self, tier_id: str) -> int:
         """The place of a tier among them, NONE for one that is not there."""
@@ -155,10 +160,8 @@ def place(scheme: Scheme, counted: Counted, today: date) -> Placed:
     """Where a member stands today who has `counted`, nothing of it after today."""
     curve = Curve(scheme, counted)
     have, peak = curve.measure(today), curve.peak(today)
-    if not scheme.tiers:
-        return Placed(NONE, have, peak, None)
     lower_on = _first_lower(curve, today, curve.peak)
-    if not _is_one_by_one(scheme):
+    if not scheme.tiers or not _is_one_by_one(scheme):
         return Placed(scheme.worth(peak), have, peak, lower_on)
     level = _one_by_one(curve, today)
     days = [day for day in (lower_on, _next_one(curve, today, level)) if day is not None]

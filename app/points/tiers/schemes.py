@@ -1,5 +1,8 @@
-"""The settings of tiers as they are read: a version never changes, so that it is remembered."""
+"""The settings of tiers as they are read: a version never changes, so that it is remembered; not
+for ever, for a shop that was redacted and comes back begins with its first one again.
+"""
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,6 +18,7 @@ SELECT found.shop, found.version, found.scheme
   JOIN tier_versions AS found ON found.shop = wanted.shop AND found.version = wanted.version
 """
 REMEMBERED_MAX = 2_048
+REMEMBERED_SECONDS = 600.0
 Key = tuple[str, int]  # shop and version
 
 
@@ -34,25 +38,26 @@ class Of(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(Scheme)
-_remembered: Memory[Key, Of] = Memory(REMEMBERED_MAX)
+_remembered: Memory[Key, tuple[float, Of]] = Memory(REMEMBERED_MAX)
 
 
 async def of_versions(conn: Connection, wanted: Iterable[Key]) -> dict[Key, Of]:
     """These versions; those that there are not do not come back."""
+    now = time.monotonic()
     found: dict[Key, Of] = {}
     missing: list[Key] = []
     for key in dict.fromkeys(wanted):
         known = _remembered.get(key)
-        if known is None:
+        if known is None or now - known[0] > REMEMBERED_SECONDS:
             missing.append(key)
         else:
-            found[key] = known
+            found[key] = known[1]
     if missing:
         shops, versions = zip(*missing, strict=True)
         for row in await conn.fetch(SELECT, list(shops), list(versions)):
             key = row["shop"], row["version"]
             found[key] = Of(row["version"], decoded(row["scheme"]))
-            _remembered.put(key, found[key])
+            _remembered.put(key, (now, found[key]))
     return found
 
 

@@ -42,3 +42,22 @@ def why(scheme: Scheme, placed: Placed, kind: str, what: str, *, is_up: bool) ->
     if is_up:
         return f"{what} reached it: {figure}."
     return f"{what} came back: {figure}."
+
+
+def counted(scheme: Scheme) -> str:
+    """By what tiers are reached: "By points in a calendar year"."""
+    by = {"points": "points", "spend": "money spent", "orders": "orders"}[scheme.measure]
+    return f"By {by} {period(scheme)}"
+
+
+def lost(scheme: Scheme) -> str:
+    """How tiers are lost, in a few words."""
+    how = {
+        "cycle": "At the end of the next period",
+        "one": "One tier down each period",
+        "balance": "As soon as it is not deserved",
+        "never": "Never by time",
+    }[scheme.policy]
+    if scheme.grace_days and scheme.policy != "never":
+        how += f", {scheme.grace_days} days of grace"
+    return how

@@ -5,7 +5,7 @@ from typing import Any
 
 from app import db
 from app.flow.event import Event
-from app.points.tiers import actions, passing, recounting, schemes
+from app.points.tiers import actions, passing, recounting
 from app.points.tiers.rules import Scheme, Tier
 from tests.points import world
 from tests.points.world import ALICE, BOB
@@ -21,7 +21,6 @@ THREE = [BRONZE, SILVER, GOLD]
 
 async def tiers(shop: str = ALICE, **settings: Any) -> int:
     """Put tiers in force, and place everybody; the version."""
-    schemes.forget()
     scheme = Scheme(**{"tiers": THREE, **settings})
     version = await actions.save(shop, scheme, "Alice")
     await placed()

@@ -13,6 +13,7 @@ from app.points.tiers.rules import Scheme, Tier
 
 VERSIONS_MAX = 20
 HISTORY_SIZE = 20
+NOBODY = 0  # no member has this id
 SELECT_SHOP = """
 SELECT version, is_on, stage, done, total FROM tier_shops WHERE shop = $1
 """
@@ -148,21 +149,28 @@ async def offered(conn: Connection, shop: str) -> tuple[str, list[TierRow]]:
     return scheme.measure, [_row(one) for one in scheme.tiers]
 
 
+async def of_customer(shop: str, customer_id: str) -> MemberTier | None:
+    """Where a customer stands, with every newer change and why it was."""
+    async with db.connection() as conn:
+        return await member(conn, shop, customer_id)
+
+
 async def member(
     conn: Connection, shop: str, customer_id: str, *, with_history: bool = True
 ) -> MemberTier | None:
-    """Where a customer stands just now; None where there are no tiers, or no such member."""
+    """Where a customer stands just now, who need not be a member yet; None where there are no
+    tiers.
+    """
     found = await conn.fetchrow(SELECT_MEMBER, shop, customer_id)
-    if found is None:
-        return None
+    member_id = found["id"] if found else NOBODY
     now = datetime.now(UTC)
-    cases = await placing.load(conn, [(shop, found["id"])], now)
+    cases = await placing.load(conn, [(shop, member_id)], now)
     if not cases or not cases[0].of.scheme.tiers:
         return None
     rows: Sequence[Row] = ()
     if with_history:
-        rows = await conn.fetch(SELECT_HISTORY, found["id"], HISTORY_SIZE)
-    return _member(cases[0], now, found["changed_at"], rows)
+        rows = await conn.fetch(SELECT_HISTORY, member_id, HISTORY_SIZE)
+    return _member(cases[0], now, found["changed_at"] if found else None, rows)
 
 
 def _member(

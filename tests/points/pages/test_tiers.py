@@ -96,3 +96,14 @@ async def test_another_shop_sees_nothing_of_it(alice, charlie) -> None:
     await tiers(period="rolling")
     assert "Give your best customers" in text(await charlie.get("/tiers"))
     assert (await charlie.post("/tiers/gold/delete")).status_code == 404
+
+
+async def test_a_customers_page_says_where_they_stand_and_why(alice) -> None:
+    await tiers(period="rolling")
+    await handle(order("1", "120.00", now()))
+    seen = text(await alice.get("/customers/7001"))
+    assert "Tier Silver since" in seen
+    assert "120 points in the last 365 days; 380 points more for Gold" in seen
+    assert "100 points by" in seen
+    assert "keep this tier; else it is Bronze then" in seen
+    assert "Silver : Order #1 reached it: 120 points in the last 365 days." in seen

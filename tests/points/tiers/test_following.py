@@ -5,11 +5,15 @@ from datetime import timedelta
 import pytest
 
 from app import db
+from app.points import handlers
 from app.points.ledger import actions as ledger
+from app.points.panels import shopper
 from app.points.tiers import standing
 from app.points.tiers.rules import Tier
+from app.shopify.verify import Caller
 from tests.points.tiers.world import (
     BRONZE,
+    MICROS,
     SILVER,
     changes,
     order,
@@ -20,6 +24,11 @@ from tests.points.tiers.world import (
 )
 from tests.points.world import ALICE, BOB, days_ago, fact, handle, now, one, program
 
+SPENDING = [
+    Tier("bronze", "Bronze", 0),
+    Tier("silver", "Silver", 100 * MICROS, 12_500),
+    Tier("gold", "Gold", 500 * MICROS, 15_000),
+]
 pytestmark = pytest.mark.usefixtures("stores")
 
 
@@ -120,3 +129,30 @@ async def test_other_thresholds_place_everybody_anew() -> None:
     await placed()
     assert await tier_of() == "gold"
     assert (await changes())[-1] == ("silver", "gold", "settings")
+
+
+async def test_a_shopper_sees_their_tier_the_next_one_and_what_keeps_it(stores) -> None:
+    shopper.forget()
+    await program()
+    await tiers(period="rolling", measure="spend", tiers=SPENDING)
+    await handle(order("1", "120.50", now()))
+    body = await shopper.me(stores, Caller(ALICE, BOB))
+    assert body["tier"]["name"] == "Silver"
+    assert body["tier"]["next"] == {
+        "name": "Gold",
+        "measure": "spend",
+        "have": "120.50",
+        "want": "500.00",
+    }
+    assert body["tier"]["keeps"]["have"] == "0.00"
+    assert body["tier"]["keeps"]["want"] == "100.00"
+    assert body["tier"]["perks"] == ["1.25x points"]
+    assert [one["name"] for one in body["tiers"]] == ["Bronze", "Silver", "Gold"]
+    stranger = await shopper.me(stores, Caller(ALICE, "9999"))
+    assert stranger["tier"]["name"] == "Bronze"
+    async with db.transaction() as conn:
+        told = await handlers.handle(conn, [refund("1")], stores)
+    assert told is not None
+    await told()
+    body = await shopper.me(stores, Caller(ALICE, BOB))
+    assert body["tier"]["name"] == "Bronze", "the balance's sequence moved, and the tier with it"

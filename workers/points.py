@@ -11,6 +11,7 @@ from app.points import handlers
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
+from app.points.tiers import passing, recounting
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
@@ -22,6 +23,7 @@ TIME_EVERY_SECONDS = 5.0
 FOLD_EVERY_SECONDS = 5.0
 BULK_EVERY_SECONDS = 1.0
 TOPS_EVERY_SECONDS = 15.0
+ZONES_EVERY_SECONDS = 60.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -60,6 +62,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
+            keep_tiers(stop),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
         )
@@ -73,6 +76,24 @@ def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitabl
             pass
 
     return many_changed
+
+
+async def keep_tiers(stop: asyncio.Event) -> None:
+    """Until `stop`, what time and new settings do to tiers."""
+
+    async def pass_tiers() -> None:
+        while await passing.pass_time(datetime.now(UTC)) and not stop.is_set():
+            pass
+
+    async def place_all() -> None:
+        while await recounting.go_on() and not stop.is_set():
+            pass
+
+    await service.together(
+        service.every(TIME_EVERY_SECONDS, pass_tiers, stop),
+        service.every(BULK_EVERY_SECONDS, place_all, stop),
+        service.every(ZONES_EVERY_SECONDS, passing.follow_zones, stop),
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
 from app.points.members import merging, profiles
 from app.points.rewards import settling
+from app.points.tiers import following
 from app.services import topics
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -56,10 +57,14 @@ async def handle(
     incoming = facts.read(events, now)
     batch = OrderBatch(incoming, now)
     await batch.load(conn)
+    former = following.owners(batch.grants.values())
     batch.decide()
+    await following.orders(conn, batch, batch.grants.values(), former)
     await batch.write(conn)
     await corrections.keep(conn, batch.corrected, now)
     await profiles.forget(conn, incoming)
+    leaving = (batch.by_customer.get(key) for key in profiles.leaving(incoming))
+    await following.forget(conn, [one for one in leaving if one is not None])
     moved = dict(batch.moved)
     for event, merged in incoming.merged:
         moved |= await merging.merge(conn, event.shop, merged, now)

@@ -43,6 +43,7 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "customer_id": caller.customer_id,
         "points": None,
         "tier": None,
+        "tiers": [],
         "rewards": [],
         "ways_to_earn": [],
         "referral": {"url": None, "status": "unavailable"},

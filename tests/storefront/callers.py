@@ -19,6 +19,7 @@ FIELDS = [
     "customer_id",
     "points",
     "tier",
+    "tiers",
     "rewards",
     "ways_to_earn",
     "referral",

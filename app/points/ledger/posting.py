@@ -8,7 +8,7 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -67,6 +67,7 @@ class Batch:
         self.lots: dict[int, list[Lot]] = {}  # by member id: those loaded, and new ones
         self.facts: list[Event] = []  # to be told with the commit
         self.moved: dict[int, Account] = {}
+        self.besides: list[Callable[[Writes], None]] = []  # what is written with it
         self._rows: list[tuple[Any, ...]] = []
         self._effects: dict[str, int] = {}
         self._buckets: set[str] = set()  # whose figures changed
@@ -200,6 +201,8 @@ class Batch:
         self._update_members(writes)
         moves = (Move(*(row[place] for place in _MOVE)) for row in self._rows)
         totals.add(writes, moves, self._joined)
+        for gather in self.besides:
+            gather(writes)
         fact_log.add(writes, self.facts)
 
     def _update_members(self, writes: Writes) -> None:

@@ -26,9 +26,13 @@ from app.points.pages import (
     listing,
     redemptions,
     spreadsheet,
+    tier_form,
 )
 from app.points.pages import program as program_pages
+from app.points.pages import tiers as tier_pages
 from app.points.pages.filtering import EventFiltering
+from app.points.tiers import reads as tier_reads
+from app.points.tiers.reads import MemberTier
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
 from app.web import forms, pages
@@ -47,6 +51,7 @@ class Shown:
     last_order_at: datetime | None
     notes: list[Note]
     notes_links: Links
+    tier: MemberTier | None = None
 
 
 @admin_page
@@ -88,6 +93,7 @@ async def _customer(
         day=day,
         then=then,
         today=datetime.now(calendar.zone(visit.timezone)).date(),
+        words=tier_form.words,
     )
 
 
@@ -108,7 +114,8 @@ async def _shown(visit: Visit, customer_id: str, chosen: EventFiltering) -> Read
             if info is None or info.is_deleted:
                 raise
             return Shown(info, None, last, notes, links)
-        return Shown(info, detail, last, notes, links)
+        tier = await tier_reads.of_customer(shop, customer_id)
+        return Shown(info, detail, last, notes, links, tier)
 
     if at or expiries_at or notes_at or chosen.typed:
         return await pages.attempted(load)
@@ -216,5 +223,6 @@ routes: list[BaseRoute] = [
     Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
     Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,
+    *tier_pages.routes,
     *corrections.routes,
 ]

@@ -12,7 +12,7 @@ from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
 from app.points.members import account, own, reads
-from app.points.panels import balance, redeeming
+from app.points.panels import balance, redeeming, tier
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
 from app.replica import TooOldError
@@ -43,6 +43,7 @@ NO_ACCOUNT: dict[str, Any] = {
     "codes_next": "",
     "coming": [],
     "ending": [],
+    "tier": None,
 }
 NOT_KNOWN: dict[str, Any] = {**NO_ACCOUNT, "codes": None, "coming": None, "ending": None}
 UNKNOWN: dict[str, Any] = {
@@ -50,6 +51,7 @@ UNKNOWN: dict[str, Any] = {
     "rewards": [],
     "ways_to_earn": [],
     "notices": [BEHIND],
+    "tiers": [],
     **NOT_KNOWN,
 }
 
@@ -69,7 +71,6 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     if caller.customer_id is None:
         return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
     found = await balance.balance(stores, caller.shop, caller.customer_id)
-    time_zone = shelf.get("time_zone", "")
     return {
         "points": redeeming.points(found),
         **shelf,
@@ -77,7 +78,7 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
             *shelf.get("notices", ()),
             *await _notices(stores, caller.shop, found),
         ],
-        **await _account(stores, caller.shop, caller.customer_id, found.value, time_zone),
+        **await _account(stores, caller.shop, caller.customer_id, found.value, shelf),
     }
 
 
@@ -167,27 +168,30 @@ async def _notices(stores: Stores, shop: str, found: Reading[Balance]) -> list[s
 
 
 async def _account(
-    stores: Stores, shop: str, customer_id: str, found: Balance | None, time_zone: str
+    stores: Stores, shop: str, customer_id: str, found: Balance | None, shelf: dict[str, Any]
 ) -> dict[str, Any]:
-    """Redemptions, codes and dates. Nearly each of their changes moves points, so that they are
-    right as long as the balance's sequence is: remembered here and in the cache under that number,
-    they cost the warm path nothing.
+    """Redemptions, codes, dates and the tier. Nearly each of their changes moves points, so that
+    they are right as long as the balance's sequence is: remembered here and in the cache under that
+    number, they cost the warm path nothing.
     """
     kept = _accounts.get((shop, customer_id))
     told = kept.told if kept else NOT_KNOWN
+    time_zone = shelf.get("time_zone", "")
     if found is None or not time_zone or (kept and _is_right(kept, found, time_zone)):
         return told
-    if found.sequence == 0:
+    if found.sequence == 0 and not shelf.get("tiers"):
         return NO_ACCOUNT
 
     async def load() -> dict[str, Any]:
-        loaded = await own.account(shop, customer_id, time_zone)
+        known = await own.account(shop, customer_id, time_zone)
+        loaded = known.account
         return {
             "redemptions": [balance.redemption(view) for view in loaded.redemptions],
             "codes": [balance.redemption(view) for view in loaded.codes],
             "codes_next": loaded.codes_next,
             "coming": [asdict(one) for one in loaded.coming],
             "ending": [asdict(one) for one in loaded.ending],
+            "tier": tier.standing(known.tier),
         }
 
     key = f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
@@ -217,7 +221,8 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
         told = offer(program, rewards) if program.state == "live" else CLOSED[program.state]
-        return {"time_zone": program.timezone, **told}
+        tiers = tier.offered(*await own.tiers(shop)) if program.state != "draft" else []
+        return {"time_zone": program.timezone, **told, "tiers": tiers}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, f"cache:shelf:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS

@@ -8,7 +8,6 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace as _with
 
-from app.db import Row
 from app.points.earning import rules, worth
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.known import NOTHING, Stage
@@ -131,36 +130,3 @@ def _freeze(terms: Terms) -> Frozen:
     # while a programme is not live its orders are kept, and earn nothing
     rate = rules.rate_text(terms.rate_units if terms.state == "live" else 0)
     return Frozen(terms.version, rate, terms.rounding, terms.returns)
-
-
-def from_row(row: Row) -> Grant:
-    """A Grant from a row of `grants`."""
-    grant = Grant(row["shop"], row["source"].partition(":")[2])
-    grant.name, grant.member_id, grant.outcome = row["name"], row["member_id"], row["outcome"]
-    grant.known = _known.decode(row["known"])
-    if row["frozen"]:
-        grant.frozen = _frozen.decode(row["frozen"])
-        grant.rate_units = rules.rate_units(Decimal(grant.frozen.rate))
-    grant.points, grant.reversed_points = row["points"], row["reversed_points"]
-    grant.revision, grant.is_new = row["revision"], False
-    if row["bonuses"]:
-        grant.given = _given.decode(row["bonuses"])
-    return grant
-
-
-def encoded(frozen: Frozen | None) -> str:
-    """As it is stored."""
-    if frozen is None:
-        return ""
-    return _encoded(frozen) if frozen.is_plain else _encode(frozen).decode()
-
-
-@lru_cache(maxsize=1024)  # as many as there are rules in use
-def _encoded(frozen: Frozen) -> str:
-    return _encode(frozen).decode()
-
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
-_given = msgspec.json.Decoder(Given)
-_known = msgspec.json.Decoder(Known)
-_frozen = msgspec.json.Decoder(Frozen)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from app.points import facts
-from app.points.earning import rules, whys, worth
+from app.points.earning import rules, standing, whys, worth
 from app.points.earning.grant import Grant
 from app.points.earning.known import NOTHING, Stage
 from app.points.earning.rules import Clawback, Known, Terms
@@ -95,8 +95,8 @@ def _step(hand: Hand, before: Known) -> None:
     if len(new) > REFUNDS_APART_MAX:
         counted, new = dict(known.refunds), {}
     if new:  # of pieces, perhaps, that were known to be gone before their refund was
-        were = worth.pieces_gone(before, before.refunds)
-        are = worth.pieces_gone(known, known.refunds)
+        were = standing.pieces_gone(before, before.refunds)
+        are = standing.pieces_gone(known, known.refunds)
         gone = {name: min(pieces, are.get(name, 0)) for name, pieces in were.items()}
     reached = grant.worth(known, counted, gone)
     why = {} if before is NOTHING else whys.changes(before, stage, counted, gone)

@@ -4,15 +4,13 @@ orders there are.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from app import text
 from app.db import Connection
-from app.points.earning import grant as rows
-from app.points.earning import grants, order_terms, terms
+from app.points.earning import grants, order_terms, stored, terms
 from app.points.earning.campaigns import collections
+from app.points.earning.campaigns.copies import Newest
 from app.points.earning.campaigns.deciding import Decisions
 from app.points.earning.grant import Grant
 from app.points.earning.known import stages
@@ -30,49 +28,6 @@ SELECT pg_advisory_xact_lock(key)
   FROM (SELECT DISTINCT hashtextextended(name, 0) AS key
           FROM unnest($1::text[]) AS name ORDER BY key) AS keys
 """
-SELECT_GRANTS = """
-SELECT found.shop, found.source, found.name, found.member_id, found.outcome, found.points,
-       found.reversed_points, found.revision, found.frozen, found.known, found.bonuses
-  FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
-  JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
-"""
-# what time and rewards change: read once nobody else can
-SELECT_LEFT = """
-SELECT found.shop, found.source, found.lapsed, found.forgiven, found.unmet
-  FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
-  JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
-"""
-GRANT = {
-    "shop": "text",
-    "kind": "text",
-    "source": "text",
-    "name": "text",
-    "member_id": "bigint",
-    "outcome": "text",
-    "rule_version": "int",
-    "frozen": "text",
-    "known": "text",
-    "points": "bigint",
-    "reversed_points": "bigint",
-    "forgiven": "bigint",
-    "unmet": "bigint",
-    "lapsed": "bigint",
-    "revision": "int",
-    "bonuses": "text",
-    "created_at": "timestamptz",
-}
-CHANGED = {name: kind for name, kind in GRANT.items() if name not in {"kind", "created_at"}}
-UPDATE_GRANTS = """
-UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = changed.outcome,
-                  rule_version = changed.rule_version, frozen = changed.frozen,
-                  known = changed.known, points = changed.points,
-                  reversed_points = changed.reversed_points, revision = changed.revision,
-                  bonuses = changed.bonuses,
-                  forgiven = grants.forgiven + changed.forgiven,
-                  unmet = grants.unmet + changed.unmet, lapsed = grants.lapsed + changed.lapsed
-  FROM {changed} WHERE grants.shop = changed.shop AND grants.source = changed.source
-"""
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Corrected(NamedTuple):
@@ -94,7 +49,7 @@ class OrderBatch(Batch):
         super().__init__(now)
         self.incoming = incoming
         self.policies: dict[str, str] = {}  # by shop
-        self.newest: dict[str, int] = {}  # by shop, the newest copy of its campaigns
+        self.newest: dict[str, Newest] = {}  # by shop, the newest copy of its campaigns
         self.decisions: Decisions | None = None  # where bonuses may count
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
         self.corrected: list[Corrected] = []  # what facts that were told again have changed
@@ -126,7 +81,7 @@ class OrderBatch(Batch):
             former = None if grant.member_id is None else self.account(grant.member_id)
             if former is not None and (grant.given.shares or grant.given.spent):
                 given.append((grant, former.id))
-            if not (self.newest.get(grant.shop) and grant.is_counting()):
+            if grant.shop not in self.newest or not grant.is_counting():
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if account is not None and (
@@ -169,11 +124,13 @@ class OrderBatch(Batch):
         ]
 
     def gather(self, writes: Writes) -> None:
-        fresh = [self._record(grant) for grant in self.grants.values() if grant.is_new]
-        writes.insert("grants", GRANT, fresh)
-        changed = [_changed(grant) for grant in self.grants.values() if not grant.is_new]
+        fresh = [stored.record(grant, self.now) for grant in self.grants.values() if grant.is_new]
+        writes.insert("grants", stored.GRANT, fresh)
+        changed = [stored.changed(grant) for grant in self.grants.values() if not grant.is_new]
         if changed:
-            writes.add(UPDATE_GRANTS.format(changed=writes.rows("changed", CHANGED, changed)))
+            writes.add(
+                stored.UPDATE_GRANTS.format(changed=writes.rows("changed", stored.CHANGED, changed))
+            )
         if self.decisions is not None:
             self.decisions.purse.gather(writes)
         super().gather(writes)
@@ -185,8 +142,8 @@ class OrderBatch(Batch):
         await conn.fetch(LOCK_ORDERS, [f"{shop}/{order_id}" for shop, order_id in news])
         shops = [shop for shop, _ in news]
         sources = [f"order:{order_id}" for _, order_id in news]
-        stored = await conn.fetch(SELECT_GRANTS, shops, sources)
-        found = {(grant.shop, grant.order_id): grant for grant in map(rows.from_row, stored)}
+        rows = await conn.fetch(stored.SELECT_GRANTS, shops, sources)
+        found = {(grant.shop, grant.order_id): grant for grant in map(stored.from_row, rows)}
         for key, one in news.items():
             grant = found.get(key) or Grant(*key)
             known, grant.stages = stages(grant.known, one)
@@ -209,7 +166,9 @@ class OrderBatch(Batch):
         today = await terms.of_shops(conn, {shop for shop, _ in wanted}) if wanted else {}
         self.policies = {shop: one.clawback for shop, one in today.items()}
         earlier = await terms.at(conn, today, wanted)
-        self.newest = {shop: one.newest_copy for shop, one in today.items()}
+        self.newest = {
+            shop: (one.newest_copy, one.copied_at) for shop, one in today.items() if one.newest_copy
+        }
         with_terms = []
         for key in wanted:
             grant, of_order = self.grants[key], earlier.get(key) or today[key[0]]
@@ -241,61 +200,13 @@ class OrderBatch(Batch):
 
     async def _load_left(self, conn: Connection, late: Sequence[Grant]) -> None:
         rows = await conn.fetch(
-            SELECT_LEFT, [grant.shop for grant in late], [grant.source for grant in late]
+            stored.SELECT_LEFT, [grant.shop for grant in late], [grant.source for grant in late]
         )
         for row in rows:
             grant = self.grants[row["shop"], row["source"].partition(":")[2]]
             grant.lapsed, grant.forgiven = row["lapsed"], row["forgiven"]
             grant.unmet = row["unmet"]
             grant.left = (grant.forgiven, grant.unmet, grant.lapsed)
-
-    def _record(self, grant: Grant) -> tuple[Any, ...]:
-        return (
-            grant.shop,
-            "order",
-            grant.source,
-            grant.name,
-            grant.member_id,
-            grant.outcome,
-            grant.frozen.rule if grant.frozen else 0,
-            rows.encoded(grant.frozen),
-            _encode(grant.known).decode(),
-            grant.points,
-            grant.reversed_points,
-            grant.forgiven,
-            grant.unmet,
-            0,
-            grant.revision,
-            _given(grant),
-            self.now,
-        )
-
-
-def _changed(grant: Grant) -> tuple[Any, ...]:
-    """What time and rewards change meanwhile of a grant that moves nothing is left to them."""
-    forgiven, unmet, lapsed = grant.left
-    return (
-        grant.shop,
-        grant.source,
-        grant.name,
-        grant.member_id,
-        grant.outcome,
-        grant.frozen.rule if grant.frozen else 0,
-        rows.encoded(grant.frozen),
-        _encode(grant.known).decode(),
-        grant.points,
-        grant.reversed_points,
-        grant.forgiven - forgiven,
-        grant.unmet - unmet,
-        grant.lapsed - lapsed,
-        grant.revision,
-        _given(grant),
-    )
-
-
-def _given(grant: Grant) -> str:
-    given = grant.given
-    return _encode(given).decode() if given.shares or given.spent else ""
 
 
 def _lines(grant: Grant) -> list[Line]:

@@ -41,7 +41,8 @@ class Terms(NamedTuple):
     since: datetime | None = None  # when it came into force
     state: str = "live"  # draft | live | paused: only a live programme gives points
     order_terms: str = ""  # JSON of OrderTerms, empty for those of a shop that chose none
-    newest_copy: int = 0  # of the shop's campaigns
+    newest_copy: int = 0  # of the shop's campaigns, and when we learned of it
+    copied_at: datetime | None = None
 
 
 class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app import money
-from app.points.earning import rules, worth
+from app.points.earning import rules, standing
 from app.points.earning.known import Stage
 from app.points.earning.rules import Amount, Back, Frozen, Known
 from app.points.earning.worth import TIER, Worth
@@ -134,7 +134,7 @@ def _pieces(known: Known, refunds: Mapping[str, Back], gone: Mapping[str, int]) 
     """Whole pieces that stand and are paid, by line in the order's order."""
     found = {
         line.line_id: pieces * paid // costs
-        for line, pieces, paid, costs in worth.standing(known, refunds, gone)
+        for line, pieces, paid, costs in standing.standing(known, refunds, gone)
     }
     return dict(reversed(found.items()))
 

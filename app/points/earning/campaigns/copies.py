@@ -68,6 +68,7 @@ class Copies:
     """What a shop's campaigns told, as of the copy `newest`."""
 
     newest: int = 0
+    learned_at: datetime | None = None  # of that one: after a restore numbers come again
     campaigns: list[list[Copy]] = field(default_factory=list)  # the versions of each, by `at`
     stackings: list[tuple[float, Stacking]] = field(default_factory=list)  # by the moment
 
@@ -93,18 +94,19 @@ def _at(copy: Copy) -> float:
     return copy.at
 
 
+Newest = tuple[int, datetime | None]  # the number of a copy, and when we learned of it
 # by shop: a copy is never changed, so the newest one's number says whether these are all
 _remembered: OrderedDict[str, Copies] = OrderedDict()
 
 
-async def of_shops(conn: Connection, newest: Mapping[str, int]) -> dict[str, Copies]:
-    """The copies of these shops, whose newest ones have these numbers: asked for only when a number
-    is not the remembered one.
+async def of_shops(conn: Connection, newest: Mapping[str, Newest]) -> dict[str, Copies]:
+    """The copies of these shops, whose newest ones are these: asked for only when that is not the
+    remembered one.
     """
     found, missing = {}, []
-    for shop, number in newest.items():
+    for shop, one in newest.items():
         known = _remembered.get(shop)
-        if known is not None and known.newest == number:
+        if known is not None and (known.newest, known.learned_at) == one:
             _remembered.move_to_end(shop)
             found[shop] = known
         else:
@@ -116,7 +118,7 @@ async def of_shops(conn: Connection, newest: Mapping[str, int]) -> dict[str, Cop
             copies = read(
                 (row["id"], row["told"], row["at"], row["campaign_id"]) for row in of_shop
             )
-            copies.newest = max(copies.newest, newest[shop])
+            copies.newest, copies.learned_at = newest[shop]
             found[shop] = _remembered[shop] = copies
         while len(_remembered) > SHOPS_MAX:
             _remembered.popitem(last=False)

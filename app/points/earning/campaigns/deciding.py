@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from app.db import Connection
 from app.points.earning import memberships
 from app.points.earning.campaigns import collections, copies, judging
-from app.points.earning.campaigns.copies import Copies, Copy
+from app.points.earning.campaigns.copies import Copies, Copy, Newest
 from app.points.earning.campaigns.judging import Circumstances, Reason
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
@@ -62,13 +62,12 @@ class Decisions:
         conn: Connection,
         fresh: Sequence[tuple[Grant, int, str]],
         moving: Sequence[tuple[Grant, int]],
-        newest: Mapping[str, int],
+        newest: Mapping[str, Newest],
     ) -> None:
         """For orders that earn for the first time, or for somebody else than before (`fresh`, with
         member and customer), and for those that have bonuses already, with whose they were.
         """
-        shops = {grant.shop: newest.get(grant.shop, 0) for grant, _, _ in fresh}
-        known = await copies.of_shops(conn, {shop: one for shop, one in shops.items() if one})
+        known = await copies.of_shops(conn, {one.shop: newest[one.shop] for one, _, _ in fresh})
         for grant, member_id, customer_id in fresh:
             of_shop = known.get(grant.shop)
             if of_shop is None or grant.frozen is None or grant.frozen.outside:

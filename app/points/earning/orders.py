@@ -191,9 +191,9 @@ class OrderBatch(Batch):
         for grant, said, is_first in wanted:
             assert grant.frozen is not None
             lines, of_shop = _lines(grant), collections.of_shop(where, grant.shop)
-            told = self.incoming.orders[grant.shop, grant.order_id].told
-            if is_first and told:
-                order = told[-1].order
+            news = self.incoming.orders.get((grant.shop, grant.order_id))
+            if is_first and news is not None and news.told:
+                order = news.told[-1].order
                 grant.frozen = order_terms.frozen(grant.frozen, said, order, lines, of_shop)
             else:
                 grant.frozen = order_terms.extended(grant.frozen, said, lines, of_shop)

@@ -99,14 +99,9 @@ class Decisions:
             one.found.names = names
         counted = [one for one in cases if _asks(one, _counts_orders)]
         if counted:
-            rows = await conn.fetch(
-                ORDINALS,
-                [one.grant.shop for one in counted],
-                [one.member_id for one in counted],
-                [one.grant.source for one in counted],
-            )
-            for row in rows:
-                counted[row["number"] - 1].found.ordinal = row["before"] + 1
+            asked = [(one.grant.shop, one.member_id, one.grant.source) for one in counted]
+            for one, before in zip(counted, await ordinals(conn, asked), strict=True):
+                one.found.ordinal = before + 1
         keys = [
             (one.grant.shop, name)
             for one in cases
@@ -180,6 +175,15 @@ class Decisions:
         return self.purse.left(
             shop, replace(bonus, cap=campaign.cap, budget=campaign.budget), member_id
         )
+
+
+async def ordinals(conn: Connection, wanted: Sequence[tuple[str, int, str]]) -> list[int]:
+    """How many orders of a member earned before one (shop, member, its source), or until now."""
+    found = [0] * len(wanted)
+    if wanted:
+        for row in await conn.fetch(ORDINALS, *map(list, zip(*wanted, strict=True))):
+            found[row["number"] - 1] = row["before"]
+    return found
 
 
 def _kind(copy: Copy) -> str:

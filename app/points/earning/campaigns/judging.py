@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -13,6 +13,7 @@ from app.points.earning.rules import Bonus, Frozen, Known, Line, Tier
 
 NEAR_SECONDS = 3 * 86_400.0  # a campaign that ended or begins so near is told of as not counting
 FIRES = ""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Mapping[str, frozenset[str]]  # the collections of a product, of those asked about
 Reason = tuple[str, str]  # a campaign's name, and a key of `sentences`
 
@@ -28,16 +29,20 @@ class Circumstances:
     where: Where | None = None
 
 
+def placed_at(known: Known) -> datetime:
+    """When an order was placed."""
+    return known.placed_at or known.paid_at or known.at or EPOCH
+
+
 def moment(known: Known) -> float:
-    """When an order was placed, as seconds since 1970; Shopify tells whole seconds, and what came
-    into force within one counts.
-    """
-    at = known.placed_at or known.paid_at or known.at
-    return at.timestamp() if at else 0.0
+    """The same as seconds since 1970."""
+    return placed_at(known).timestamp()
 
 
 def in_force(copies: Copies, placed: float) -> list[Copy]:
-    """The campaigns an order placed then could be for: near its window, and for orders."""
+    """The campaigns an order placed then could be for: near its window, and for orders. Shopify
+    tells whole seconds, and what came into force within that one counts.
+    """
     at = placed + 0.999_999 if placed.is_integer() else placed
     return [
         one

@@ -31,7 +31,7 @@ class Found(msgspec.Struct):
     hits: int = 0  # of them, those that get a bonus
     points: int = 0
     days: dict[str, int] = {}  # points by the day of the order, in the shop's zone
-    sizes: list[int] = [0] * (len(SIZES) + 1)  # orders, by the size of their bonus
+    sizes: list[int] = msgspec.field(default_factory=lambda: [0] * (len(SIZES) + 1))  # of bonuses
     customers: dict[str, int] = {}  # points by customer
     ordinals: dict[int, int] = {}  # orders that earned, by member, where a campaign counts them
     spent: dict[int, int] = {}  # for a goal

@@ -14,7 +14,7 @@ from app.facts import OrderTold
 from app.points.earning import rules
 from app.points.earning.rules import Frozen, Line, OrderTerms
 
-IDS_MAX, TAGS_MAX = 250, 50
+IDS_MAX, TAGS_MAX = 100, 50
 TAG_LENGTH_MAX = 255
 ID_LENGTH_MAX = 20
 RATE_MAX = 10_000

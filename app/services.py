@@ -53,6 +53,10 @@ SERVICES = (
             "customer.updated",
             "customer.deleted",
             "customer.merged",
+            "customer.tagged",
+            "rfm.segment.updated",
+            "campaign.updated",
+            "collection.updated",
         ),
     ),
 )

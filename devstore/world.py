@@ -68,6 +68,14 @@ class World:
         body = payload_changes.purchases(customer, shop.currency, bought, things.now())
         self.webhooks.send(shop, [("customers/purchasing_summary", body)])
 
+    def tell_tags(self, customer: things.Customer, topic: str, tags: Sequence[str]) -> None:
+        body = payload_people.tags(customer, tags, things.now())
+        self.webhooks.send(self.state.shop(customer.shop), [(topic, body)])
+
+    def tell_collection(self, collection: things.Collection, topic: str) -> None:
+        body = payload_people.collection(collection)
+        self.webhooks.send(self.state.shop(collection.shop), [(topic, body)])
+
     def tell_shop(self, shop: things.Shop) -> None:
         self.webhooks.send(shop, [("shop/update", payload_people.shop(shop))])
 

@@ -8,6 +8,8 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers
+from app.points.earning import whatif
+from app.points.earning.campaigns import collections, late
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
@@ -24,6 +26,9 @@ FOLD_EVERY_SECONDS = 5.0
 BULK_EVERY_SECONDS = 1.0
 TOPS_EVERY_SECONDS = 15.0
 ZONES_EVERY_SECONDS = 60.0
+LATER_EVERY_SECONDS = 2.0
+COLLECTIONS_EVERY_SECONDS = 5.0
+WHAT_IF_EVERY_SECONDS = 1.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -63,6 +68,15 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
             keep_tiers(stop),
+            service.every(LATER_EVERY_SECONDS, to_its_end(lambda: late.go_on(stores), stop), stop),
+            service.every(
+                COLLECTIONS_EVERY_SECONDS,
+                to_its_end(lambda: collections.refresh(client, stores.config), stop),
+                stop,
+            ),
+            service.every(
+                WHAT_IF_EVERY_SECONDS, to_its_end(lambda: whatif.go_on(stop), stop), stop
+            ),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
         )
@@ -71,11 +85,19 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
     """What brings changes of many balances to their end."""
 
-    async def many_changed() -> None:
-        while await bulk.go_on(stores) and not stop.is_set():
+    return to_its_end(lambda: bulk.go_on(stores), stop)
+
+
+def to_its_end(
+    step: Callable[[], Awaitable[int]], stop: asyncio.Event
+) -> Callable[[], Awaitable[None]]:
+    """What takes steps until there is nothing left to do."""
+
+    async def ended() -> None:
+        while await step() and not stop.is_set():
             pass
 
-    return many_changed
+    return ended
 
 
 async def keep_tiers(stop: asyncio.Event) -> None:

@@ -10,7 +10,8 @@ from app.facts import ShopUpdated
 from app.flow.event import Event, occurred_at
 from app.points import facts
 from app.points.corrections import actions as corrections
-from app.points.earning import actions
+from app.points.earning import actions, memberships
+from app.points.earning.campaigns import collections, copies
 from app.points.earning.orders import OrderBatch
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
@@ -55,6 +56,9 @@ async def handle(
     state = stores.config.program_starts_as if stores else "live"
     await _welcome([event for event in events if event.topic in {INSTALLED, UPDATED}], state)
     incoming = facts.read(events, now)
+    await copies.keep(conn, incoming.campaigns, now)
+    await memberships.keep(conn, incoming.changes)
+    await collections.told_changed(conn, incoming.collections)
     batch = OrderBatch(incoming, now)
     await batch.load(conn)
     former = following.owners(batch.grants.values())

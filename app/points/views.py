@@ -41,6 +41,7 @@ class Program:
     edited_by: str
     created_at: datetime | None
     returns: str = "goods"  # goods | money: what a return counts by
+    order_terms: str = ""  # JSON: what of orders earns, empty for all
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ NAME_LENGTH_MAX = 255
 EMAIL_LENGTH_MAX = 320  # a longer one is no address
 STATUS_LENGTH_MAX = 32
 ID_LENGTH_MAX = 20
+TAG_LENGTH_MAX = 255
 TOPICS_OF_ORDERS = {
     "orders/create": "order.created",
     "orders/updated": "order.updated",
@@ -104,6 +105,8 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         "updated_at": updated_at,
         "lines": orders.lines(webhook, order),
         "customer": _person(customer) if customer else None,
+        **orders.origin(order),
+        **orders.shipping(order),
     }
     if (outstanding := orders.outstanding(webhook, order)) != "0":
         data["outstanding"] = outstanding
@@ -208,6 +211,23 @@ def _customer_id(webhook: Webhook, gid: str) -> str:
     return number
 
 
+def _customer_tagged(webhook: Webhook, told: shapes.Tags) -> Fact:
+    is_added = webhook.topic == "customer.tags_added"
+    at = fields.moment(webhook, "occurredAt", told.occurredAt)
+    data = {
+        "customer_id": _customer_id(webhook, told.customerId),
+        "added" if is_added else "removed": [fields.text(tag, TAG_LENGTH_MAX) for tag in told.tags],
+        "at": at,
+    }
+    return Fact("customer.tagged", data, at)
+
+
+def _collection_updated(webhook: Webhook, collection: shapes.Collection) -> Fact:
+    fields.check_name(webhook, "Collection", collection.id, collection.admin_graphql_api_id)
+    updated_at = fields.moment(webhook, "updated_at", collection.updated_at)
+    return Fact("collection.updated", {"collection_id": str(collection.id)}, updated_at)
+
+
 def _uninstalled(webhook: Webhook, shop: shapes.Shop) -> Fact:
     fields.check_shop(webhook, shop.myshopify_domain)
     return Fact("app.uninstalled", {})
@@ -264,6 +284,11 @@ TRANSLATORS: dict[str, Translator] = {
     "customers/update": (_CUSTOMER, _customer_changed),
     "customers/delete": (msgspec.json.Decoder(shapes.DeletedCustomer), _customer_deleted),
     "customers/merge": (msgspec.json.Decoder(shapes.Merge), _customer_merged),
+    **dict.fromkeys(
+        ("customer.tags_added", "customer.tags_removed"),
+        (msgspec.json.Decoder(shapes.Tags), _customer_tagged),
+    ),
+    "collections/update": (msgspec.json.Decoder(shapes.Collection), _collection_updated),
     "app/uninstalled": (_SHOP, _uninstalled),
     "shop/update": (_SHOP, _shop_updated),
     "customers/data_request": (msgspec.json.Decoder(shapes.DataRequest), _compliance),

@@ -65,6 +65,12 @@ class Queries(Root):
         found = self.state.find("order", self.shop.domain, number(arguments["id"], "Order"))
         return nodes.order(self.state, self.shop, found) if found else None
 
+    def field_collection(self, arguments: dict[str, Any]) -> Any:
+        found: things.Collection | None = self.state.find(
+            "collection", self.shop.domain, number(arguments["id"], "Collection")
+        )
+        return nodes.collection(found) if found else None
+
     def field_orders(self, arguments: dict[str, Any]) -> Any:
         """Sorted and filtered by time alone: any other search term is refused, not ignored."""
         first = int(arguments.get("first") or 0)

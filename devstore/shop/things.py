@@ -63,6 +63,14 @@ class Product(Struct):
         )
 
 
+class Collection(Struct):
+    id: int
+    shop: str
+    title: str
+    updated_at: str
+    product_ids: list[int] = field(default_factory=list)
+
+
 class Customer(Struct):
     id: int
     shop: str
@@ -73,6 +81,7 @@ class Customer(Struct):
     updated_at: str
     phone: str | None = None
     note: str | None = None
+    tags: list[str] = field(default_factory=list)
     is_deleted: bool = False
     has_half_emoji: bool = False  # half a surrogate pair stands in the first name
 
@@ -92,6 +101,7 @@ class Item(Struct, frozen=True):
     variant_id: int | None = None
     discount_cents: int = 0  # off the line by hand; may be more than the line
     tip: str = ""  # how a tip says that it is one, see `sold.Line`
+    is_subscription: bool = False
 
 
 class Basket(Struct, frozen=True):

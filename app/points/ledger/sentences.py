@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from app import money
+from app.points.ledger import bonus_sentences
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
 _POLICY = {
@@ -42,6 +43,11 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         are = "was" if _is_one(why["added"]) else "were"
         text = f"{pieces} {are} added and paid: {_points(points)}. Order {_order(why)} is now"
         text += f" {base} of merchandise at {rate}, {rule}."
+    elif why.get("cause") == "campaign":
+        text = (
+            f"{_points(points)} more for order {_order(why)}: a campaign that counts for it was "
+            f"only told after its points. It is {base} of merchandise at {rate}, {rule}."
+        )
     elif "cause" in why:
         text = f"{_points(points)} more for order {_order(why)}, which is {base} of merchandise now"
         text += f", at {rate}, {rule}."
@@ -49,6 +55,7 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text = (
             f"{_points(points)} for order {_order(why)}: {base} of merchandise at {rate}, {rule}."
         )
+    text += bonus_sentences.counted(why)
     if why.get("attached"):
         text += " Its customer was added to it after it was paid."
     if "excluded_lines" in why:
@@ -57,7 +64,7 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text += " Gift cards earn nothing."
     if "pending_until" in why:
         text += f" On hold-back until {_day(why['pending_until'])}."
-    return text
+    return text + bonus_sentences.reasons(why)
 
 
 def _release(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -84,7 +91,7 @@ def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
     }.get(effect, "")
     if points != why["asked"] and not where:
         where = f", {points:,} of them from the balance"
-    text += f"{where}."
+    text += f"{where}.{bonus_sentences.taken(why)}"
     if why.get("lapsed"):
         text += f" {why['lapsed']:,} had expired already."
     if why["forgiven"]:

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from app.db import Connection
 from app.facts import CustomerMerged
+from app.points.earning import memberships
+from app.points.earning.campaigns import purse
 from app.points.ledger.accounts import BUCKETS, Account
 from app.points.ledger.posting import Batch
 from app.points.tiers import following
@@ -52,6 +54,8 @@ async def merge(
     await conn.execute(MOVE_HELD_LOTS, gone.id, kept.id)
     await conn.execute(MOVE_REDEMPTIONS, gone.id, kept.id, kept.customer_id)
     await conn.execute(POINT_TO, gone.id, kept.id)
+    await memberships.merge(conn, shop, gone.customer_id, kept.customer_id)
+    await purse.merge(conn, shop, gone.id, kept.id)
     await batch.load_lots(conn, [kept.id])
     source = f"merge:{merged.customer_id}"
     why = {"customer_id": merged.customer_id, "kept_id": kept.customer_id}

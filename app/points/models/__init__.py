@@ -1,5 +1,14 @@
 """The tables of the points service, a file a part of it."""
 
+from app.points.models.earning import (
+    CampaignCopy,
+    CampaignTotal,
+    CampaignUse,
+    Collection,
+    CollectionProduct,
+    Membership,
+    WhatIf,
+)
 from app.points.models.points import (
     MADE_BY_MIGRATIONS,
     BulkAdjustment,
@@ -26,11 +35,17 @@ from app.points.models.tiers import (
 __all__ = [
     "MADE_BY_MIGRATIONS",
     "BulkAdjustment",
+    "CampaignCopy",
+    "CampaignTotal",
+    "CampaignUse",
+    "Collection",
+    "CollectionProduct",
     "Correction",
     "Grant",
     "LedgerRow",
     "Lot",
     "Member",
+    "Membership",
     "PeriodTotal",
     "ProgramVersion",
     "Qualifying",
@@ -42,4 +57,5 @@ __all__ = [
     "TierStanding",
     "TierVersion",
     "TopMembers",
+    "WhatIf",
 ]

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.pages import conflicts, rule_form, state
+from app.points.pages import conflicts, order_terms, rule_form, state
 from app.points.rewards import offers
 from app.points.views import Program, RewardView
 from app.resilience import reading
@@ -90,6 +90,7 @@ async def _program(
         roundings=rule_form.ROUNDINGS,
         clawbacks=rule_form.CLAWBACKS,
         returns=rule_form.RETURNS,
+        order_terms=order_terms.sentences(current) if current else [],
         rewards=[
             (row, reward if reward and reward_id == row.id else _reward_form(row, visit.locale))
             for row in rewards.value or []
@@ -216,6 +217,7 @@ routes: list[BaseRoute] = [
     Route("/program/example", example),
     Route("/program/state", change_state, methods=["POST"]),
     *state.routes,
+    *order_terms.routes,
     Route("/program/rewards", save_reward, methods=["POST"]),
     Route("/program/rewards/{reward_id}", save_reward, methods=["POST"]),
     Route("/program/rewards/{reward_id}/switch", switch_reward, methods=["POST"]),

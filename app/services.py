@@ -53,6 +53,11 @@ SERVICES = (
             "customer.updated",
             "customer.deleted",
             "customer.merged",
+            "customer.consented",
+            "compliance.requested",
+            "referral.created",
+            "referral.completed",
+            "referral.reversed",
         ),
     ),
 )

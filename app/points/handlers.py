@@ -16,6 +16,7 @@ from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
 from app.points.members import merging, profiles
 from app.points.rewards import settling
+from app.points.ways import telling
 from app.services import topics
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -59,8 +60,8 @@ async def handle(
     batch.decide()
     await batch.write(conn)
     await corrections.keep(conn, batch.corrected, now)
+    moved = batch.moved | await telling.follow(conn, events, now)
     await profiles.forget(conn, incoming)
-    moved = dict(batch.moved)
     for event, merged in incoming.merged:
         moved |= await merging.merge(conn, event.shop, merged, now)
     await settling.use(conn, incoming.paid(), now)

@@ -8,6 +8,7 @@ from app.db import Connection
 from app.facts import CustomerMerged
 from app.points.ledger.accounts import BUCKETS, Account
 from app.points.ledger.posting import Batch
+from app.points.ways import merging as ways
 
 POINT_TO = "UPDATE members SET merged_into = $2 WHERE id = $1"
 MOVE_LOTS = "UPDATE lots SET member_id = $2 WHERE member_id = $1 AND remaining > 0"
@@ -63,5 +64,6 @@ async def merge(
         batch.move(kept, source, f"merge.in.{bucket}", into, out, points, why, now)
     available = [lot for lot in batch.lots[kept.id] if not lot.is_pending]
     batch.repay(kept, available, source, kept.available, now)
+    await ways.merge(conn, batch, gone, kept, now)
     await batch.write(conn)
     return batch.moved

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
+from app.points import handlers, welcome
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
 from app.points.ways import birthdays
-from app.points import handlers, welcome
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service

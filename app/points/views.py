@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
+
 from app.paging import Links
 
 
@@ -231,6 +233,15 @@ class Dated:
     points: int
 
 
+class Had(msgspec.Struct, frozen=True):
+    """What a shopper had of ways to earn: how often by way and period; and their birthday."""
+
+    times: dict[str, dict[str, int]] = {}
+    birthday: str = ""  # MM-DD
+    edited_at: datetime | None = None
+    birthday_given_on: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What a shopper has besides the balance."""
@@ -240,6 +251,7 @@ class Account:
     codes_next: str  # the place of the next page of them
     coming: list[Dated]  # points on hold-back, and from when they can be spent
     ending: list[Dated]  # points that expire, and the last day to spend them
+    had: Had  # what was earned by which way
 
 
 @dataclass(frozen=True, slots=True)

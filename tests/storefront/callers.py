@@ -21,6 +21,7 @@ FIELDS = [
     "tier",
     "rewards",
     "ways_to_earn",
+    "birthday",
     "referral",
     "notices",
     "redemptions",

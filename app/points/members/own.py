@@ -4,6 +4,7 @@ from app import db
 from app.points.members import account as account_rows
 from app.points.members import reads
 from app.points.views import Account, Movement, RedemptionView
+from app.points.ways import reads as ways
 
 
 async def account(shop: str, customer_id: str, timezone: str) -> Account:
@@ -12,7 +13,9 @@ async def account(shop: str, customer_id: str, timezone: str) -> Account:
         rows, codes_next = await account_rows.codes(conn, shop, customer_id)
         coming, ending = await account_rows.dates(conn, shop, customer_id, timezone)
         newest = await reads.newest_redemptions(conn, shop, customer_id)
-    return Account(newest, [reads.redemption_view(row) for row in rows], codes_next, coming, ending)
+        had = await ways.had(conn, shop, customer_id)
+    views = [reads.redemption_view(row) for row in rows]
+    return Account(newest, views, codes_next, coming, ending, had)
 
 
 async def codes(shop: str, customer_id: str, place: str) -> tuple[list[RedemptionView], str]:

@@ -19,6 +19,7 @@ from app.points.ledger import actions
 from app.points.members import reads
 from app.points.pages import (
     adjusting,
+    api,
     bulk,
     conflicts,
     corrections,
@@ -26,6 +27,7 @@ from app.points.pages import (
     listing,
     redemptions,
     spreadsheet,
+    ways,
 )
 from app.points.pages import program as program_pages
 from app.points.pages.filtering import EventFiltering
@@ -216,5 +218,7 @@ routes: list[BaseRoute] = [
     Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
     Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,
+    *ways.routes,
+    *api.routes,
     *corrections.routes,
 ]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import msgspec
-
 from app import calendar, db
 from app.db import Connection
+from app.points.views import Had
 from app.points.ways import actions, birthdays, rules
 
 SELECT_ALL = f"""
@@ -45,18 +44,6 @@ class WayView:
     given: int
     given_points: int
     updated_at: datetime
-
-
-class Had(msgspec.Struct, frozen=True):
-    """What a shopper had of ways: how often by way and period; and their birthday."""
-
-    times: dict[str, dict[str, int]] = {}
-    birthday: str = ""
-    edited_at: datetime | None = None
-    birthday_given_on: date | None = None
-
-
-NOTHING_HAD = Had()
 
 
 async def of_shop(shop: str) -> list[WayView]:
@@ -144,12 +131,8 @@ def _waiting(day: date | None) -> dict[str, Any]:
     return DONE if day is None else {"state": "waiting", "again_at": day.isoformat()}
 
 
-def birthday(
-    found: Had | None, timezone: str, now: datetime, *, is_offered: bool
-) -> dict[str, Any] | None:
-    """What a shopper is told of their birthday; None where the shop asks for none."""
-    if found is None or not is_offered:
-        return None
+def birthday(found: Had, timezone: str, now: datetime) -> dict[str, Any]:
+    """What a shopper is told of their birthday."""
     if not found.birthday:
         return {"month_day": None, "can_edit": True, "editable_from": None}
     view = birthdays.view(found.birthday, found.edited_at, timezone, now)

@@ -34,7 +34,7 @@ async def test_whatever_order_it_is_told_in_nothing_stays(stores) -> None:
 
 
 def _of(fact, shop):
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     return msgspec.structs.replace(fact, shop=shop, key=shop)
 
@@ -42,7 +42,7 @@ def _of(fact, shop):
 async def test_what_was_spent_meanwhile_is_owed_where_the_policy_says_so(stores) -> None:
     await program(clawback="debt")
     await handle(completed(at=days_ago(0.2)))
-    from app.points.ledger import actions  # noqa: PLC0415
+    from app.points.ledger import actions
 
     await actions.adjust(ALICE, BOB, -150, "spent", "key-1", "1")
     await handle(taken_back(at=days_ago(0.1)))

@@ -18,6 +18,10 @@ class Merging(msgspec.Struct, forbid_unknown_fields=True):
     status: str = "completed"
 
 
+class Consenting(msgspec.Struct, forbid_unknown_fields=True):
+    subscribed: bool = True
+
+
 class ShopSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is None stays as it is."""
 
@@ -55,6 +59,14 @@ async def edit_customer(request: Request) -> Response:
     customer = customer_of(request, request.path_params["id"])
     acts.change_customer(world, customer, fields)
     return answer(payload_people.customer(customer, shop_of(request).currency))
+
+
+async def consent(request: Request) -> Response:
+    """What a customer says to e-mail marketing; answers the body that is sent."""
+    asked = await read(request, Consenting)
+    customer = customer_of(request, request.path_params["id"])
+    acts.consent(world_of(request), customer, is_subscribed=asked.subscribed)
+    return answer(payload_people.consent(customer))
 
 
 async def delete_customer(request: Request) -> Response:
@@ -128,6 +140,7 @@ routes = [
     Route(SHOP + "/customers", add_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}", edit_customer, methods=["PATCH"]),
     Route(SHOP + "/customers/{id}", delete_customer, methods=["DELETE"]),
+    Route(SHOP + "/customers/{id}/consent", consent, methods=["POST"]),
     Route(SHOP + "/customers/{id}/merge", merge_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}/purchases", tell_purchases, methods=["POST"]),
     Route(SHOP + "/settings", change_settings, methods=["POST"]),

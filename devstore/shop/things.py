@@ -75,6 +75,8 @@ class Customer(Struct):
     note: str | None = None
     is_deleted: bool = False
     has_half_emoji: bool = False  # half a surrogate pair stands in the first name
+    consent: str = "not_subscribed"  # to e-mail marketing, in Shopify's words
+    consented_at: str = ""  # when that was said; empty: never
 
     @property
     def name(self) -> str:

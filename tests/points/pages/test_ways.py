@@ -40,7 +40,7 @@ async def test_an_empty_page_teaches_and_a_way_is_made_changed_and_switched_off(
 
 
 async def _versions():
-    from app import db  # noqa: PLC0415
+    from app import db
 
     async with db.connection() as conn:
         return await conn.fetch(
@@ -84,7 +84,10 @@ async def test_a_way_of_another_shop_is_not_there(alice, charlie) -> None:
 async def test_a_second_account_or_the_same_link_is_refused_with_a_sentence(alice) -> None:
     await way("account", 100)
     again = await alice.post("/ways", kind="account", title="Again", points="5")
-    assert (again.status_code, "There is “A account” for this already" in text(again)) == (409, True)
+    assert (again.status_code, "There is “A account” for this already" in text(again)) == (
+        409,
+        True,
+    )
     await way("follow", 5, url="https://www.instagram.com/alice/")
     same = await alice.post(
         "/ways", kind="follow", title="F", points="5", url="https://instagram.com/alice"
@@ -120,9 +123,7 @@ async def test_a_key_is_shown_once_and_lets_the_shops_server_in(alice) -> None:
         "/api/v1/actions", json=ask, headers={"Authorization": f"Bearer {key}"}
     )
     assert (unkeyed.status_code, "Idempotency-Key" in unkeyed.text) == (400, True)
-    other = await http.post(
-        "/api/v1/actions", json={**ask, "customer_id": "7002"}, headers=headers
-    )
+    other = await http.post("/api/v1/actions", json={**ask, "customer_id": "7002"}, headers=headers)
     assert other.status_code == 409
     assert (await http.get("/api/v1/actions", headers=headers)).status_code == 405
     await alice.post("/ways/key/remove")

@@ -267,3 +267,5 @@ class Movement:
     on: date  # in the shop's time zone
     until: date | None  # from when points on hold-back can be spent
     at: datetime
+    way: str = ""  # that gave or lost them: account | newsletter | birthday | follow | action | ...
+    title: str = ""  # of that way, as the merchant called it

@@ -1,6 +1,8 @@
 """The welcome of a new account, a saga: member, welcome points, the friend's claim where there is
-one, and then `member.welcomed` is told. Each step is written down in the transaction of its effect,
-and one that cannot be done takes back the points of those before it.
+one, and then `member.welcomed` is told.
+
+Each step is written down in the transaction of its effect, and one that cannot be done takes back
+the points of those before it.
 """
 
 from collections.abc import Sequence
@@ -33,7 +35,7 @@ AGAIN_AFTER = timedelta(minutes=1)
 GONE = "The account is gone, so nobody was welcomed."
 LOST = "The welcome could not be told, so its points were taken back."
 DUE = f"""
-SELECT id, shop, customer_id, tries FROM saga_steps
+SELECT id, shop, subject AS customer_id, tries FROM saga_steps
  WHERE state = 'waiting' AND due_at <= $1 AND saga = '{SAGA}'
  ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """

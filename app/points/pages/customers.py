@@ -15,6 +15,7 @@ from app.core import reads as core_reads
 from app.core.reads import CustomerInfo, Note
 from app.errors import NotFoundError
 from app.paging import Links
+from app.points import steps
 from app.points.ledger import actions
 from app.points.members import reads
 from app.points.pages import (
@@ -31,6 +32,7 @@ from app.points.pages import (
 )
 from app.points.pages import program as program_pages
 from app.points.pages.filtering import EventFiltering
+from app.points.steps import SagaView
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
 from app.web import forms, pages
@@ -49,6 +51,7 @@ class Shown:
     last_order_at: datetime | None
     notes: list[Note]
     notes_links: Links
+    sagas: list[SagaView]  # what happens in several steps, the newest first
 
 
 @admin_page
@@ -104,13 +107,14 @@ async def _shown(visit: Visit, customer_id: str, chosen: EventFiltering) -> Read
         info = (await core_reads.customers(shop, [customer_id])).get(customer_id)
         last = (await core_reads.last_orders(shop, [customer_id])).get(customer_id)
         notes, links = await core_reads.notes(shop, customer_id, notes_at)
+        sagas = await steps.of_customer(shop, customer_id)
         try:
             detail = await reads.member(shop, customer_id, at, expiries_at, chosen.asked)
         except NotFoundError:
             if info is None or info.is_deleted:
                 raise
-            return Shown(info, None, last, notes, links)
-        return Shown(info, detail, last, notes, links)
+            return Shown(info, None, last, notes, links, sagas)
+        return Shown(info, detail, last, notes, links, sagas)
 
     if at or expiries_at or notes_at or chosen.typed:
         return await pages.attempted(load)

@@ -1,5 +1,6 @@
-"""What merchants do with ways to earn: make one, change it, switch it on and off. Each change is a
-version, which holds for what happens from then on.
+"""What merchants do with ways to earn: make one, change it, switch it on and off.
+
+Each change is a version, which holds for what happens from then on.
 """
 
 import re

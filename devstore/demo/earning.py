@@ -6,8 +6,9 @@ import asyncio
 import logging
 import re
 import uuid
+import zoneinfo
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -53,7 +54,7 @@ async def fill(world: World, shop: things.Shop, people: Sequence[things.Customer
     await _greet(world, shop)
     for customer in people[:SUBSCRIBERS]:
         acts.consent(world, customer, is_subscribed=True)
-    today = datetime.now(UTC)
+    today = datetime.now(zoneinfo.ZoneInfo(shop.timezone))
     for number, customer in enumerate(people[-BIRTHDAYS:]):
         day = today + timedelta(days=9 * number)
         said = {"month_day": f"{day:%m-%d}"}

@@ -57,6 +57,11 @@ SERVICES = (
             "rfm.segment.updated",
             "campaign.updated",
             "collection.updated",
+            "customer.consented",
+            "compliance.requested",
+            "referral.created",
+            "referral.completed",
+            "referral.reversed",
         ),
     ),
 )

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
-from app.points import handlers
+from app.points import handlers, welcome
 from app.points.earning import whatif
 from app.points.earning.campaigns import collections, late
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
 from app.points.tiers import passing, recounting
+from app.points.ways import birthdays
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
@@ -45,7 +46,12 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
         async def pass_time() -> None:
             await freezing.freeze_suspects()
-            for change in (expiry.end_hold_backs, expiry.expire_due):
+            for change in (
+                expiry.end_hold_backs,
+                expiry.expire_due,
+                welcome.go_on,
+                birthdays.give_due,
+            ):
                 while await change(datetime.now(UTC), stores) and not stop.is_set():
                     pass
 

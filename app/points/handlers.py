@@ -18,6 +18,7 @@ from app.points.ledger.accounts import Account, BrokenAccountError
 from app.points.members import merging, profiles
 from app.points.rewards import settling
 from app.points.tiers import following
+from app.points.ways import telling
 from app.services import topics
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -66,10 +67,10 @@ async def handle(
     await following.orders(conn, batch, batch.grants.values(), former)
     await batch.write(conn)
     await corrections.keep(conn, batch.corrected, now)
+    moved = batch.moved | await telling.follow(conn, events, now)
     await profiles.forget(conn, incoming)
     leaving = (batch.by_customer.get(key) for key in profiles.leaving(incoming))
     await following.forget(conn, [one for one in leaving if one is not None])
-    moved = dict(batch.moved)
     for event, merged in incoming.merged:
         moved |= await merging.merge(conn, event.shop, merged, now)
     await settling.use(conn, incoming.paid(), now)

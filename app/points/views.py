@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
+
 from app.paging import Links
 
 
@@ -232,6 +234,15 @@ class Dated:
     points: int
 
 
+class Had(msgspec.Struct, frozen=True):
+    """What a shopper had of ways to earn: how often by way and period; and their birthday."""
+
+    times: dict[str, dict[str, int]] = {}
+    birthday: str = ""  # MM-DD
+    edited_at: datetime | None = None
+    birthday_given_on: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What a shopper has besides the balance."""
@@ -241,6 +252,7 @@ class Account:
     codes_next: str  # the place of the next page of them
     coming: list[Dated]  # points on hold-back, and from when they can be spent
     ending: list[Dated]  # points that expire, and the last day to spend them
+    had: Had  # what was earned by which way
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +268,5 @@ class Movement:
     on: date  # in the shop's time zone
     until: date | None  # from when points on hold-back can be spent
     at: datetime
+    way: str = ""  # that gave or lost them: account | newsletter | birthday | follow | action | ...
+    title: str = ""  # of that way, as the merchant called it

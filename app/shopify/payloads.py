@@ -33,6 +33,7 @@ OLD = timedelta(days=60)  # how far back an app sees orders, unless it may see a
 CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 SHOP_LENGTHS = {"name": NAME_LENGTH_MAX, "currency": 3, "timezone": 64}
 MERGED = frozenset({"completed", "success", "succeeded"})
+SUBSCRIBED = "subscribed"  # and no other state, such as pending, unsubscribed, redacted
 Compliance = shapes.DataRequest | shapes.CustomerRedact | shapes.ShopRedact
 
 
@@ -181,6 +182,14 @@ def _customer_changed(webhook: Webhook, customer: Customer) -> Fact:
     return Fact(topic, data, updated_at)
 
 
+def _customer_consented(webhook: Webhook, customer: shapes.ConsentedCustomer) -> Fact:
+    consent = customer.email_marketing_consent
+    at = fields.moment(webhook, "consent_updated_at", consent.consent_updated_at)
+    is_subscribed = consent.state.lower() == SUBSCRIBED
+    data = {"customer_id": str(customer.customer_id), "is_subscribed": is_subscribed, "at": at}
+    return Fact("customer.consented", data, at)
+
+
 def _customer_deleted(webhook: Webhook, customer: shapes.DeletedCustomer) -> Fact:
     fields.check_name(webhook, "Customer", customer.id, customer.admin_graphql_api_id)
     if customer.state is not UNSET or customer.created_at is not UNSET:
@@ -283,6 +292,10 @@ TRANSLATORS: dict[str, Translator] = {
     "customers/create": (_CUSTOMER, _customer_changed),
     "customers/update": (_CUSTOMER, _customer_changed),
     "customers/delete": (msgspec.json.Decoder(shapes.DeletedCustomer), _customer_deleted),
+    "customers_email_marketing_consent/update": (
+        msgspec.json.Decoder(shapes.ConsentedCustomer),
+        _customer_consented,
+    ),
     "customers/merge": (msgspec.json.Decoder(shapes.Merge), _customer_merged),
     **dict.fromkeys(
         ("customer.tags_added", "customer.tags_removed"),

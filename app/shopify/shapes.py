@@ -76,6 +76,18 @@ class DeletedCustomer(msgspec.Struct):
     created_at: Timestamp | Missing = msgspec.UNSET
 
 
+class EmailConsent(msgspec.Struct):
+    state: str
+    consent_updated_at: Timestamp = None
+
+
+class ConsentedCustomer(msgspec.Struct):
+    """What a customer says to e-mail marketing; the address is missing without approval."""
+
+    customer_id: Id
+    email_marketing_consent: EmailConsent
+
+
 class Buyer(msgspec.Struct):
     """The customer inside an order; without an id it is a guest's."""
 

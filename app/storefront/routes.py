@@ -46,6 +46,7 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "tiers": [],
         "rewards": [],
         "ways_to_earn": [],
+        "birthday": None,
         "referral": {"url": None, "status": "unavailable"},
         "notices": [],
         "redemptions": [],

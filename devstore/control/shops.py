@@ -29,6 +29,10 @@ class NewCollection(msgspec.Struct, forbid_unknown_fields=True):
     id: int | None = None  # of one there is
 
 
+class Consenting(msgspec.Struct, forbid_unknown_fields=True):
+    subscribed: bool = True
+
+
 class ShopSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is None stays as it is."""
 
@@ -66,6 +70,14 @@ async def edit_customer(request: Request) -> Response:
     customer = customer_of(request, request.path_params["id"])
     acts.change_customer(world, customer, fields)
     return answer(payload_people.customer(customer, shop_of(request).currency))
+
+
+async def consent(request: Request) -> Response:
+    """What a customer says to e-mail marketing; answers the body that is sent."""
+    asked = await read(request, Consenting)
+    customer = customer_of(request, request.path_params["id"])
+    acts.consent(world_of(request), customer, is_subscribed=asked.subscribed)
+    return answer(payload_people.consent(customer))
 
 
 async def delete_customer(request: Request) -> Response:
@@ -156,6 +168,7 @@ routes = [
     Route(SHOP + "/customers", add_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}", edit_customer, methods=["PATCH"]),
     Route(SHOP + "/customers/{id}", delete_customer, methods=["DELETE"]),
+    Route(SHOP + "/customers/{id}/consent", consent, methods=["POST"]),
     Route(SHOP + "/customers/{id}/merge", merge_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}/purchases", tell_purchases, methods=["POST"]),
     Route(SHOP + "/customers/{id}/tags", tag_customer, methods=["POST"]),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from devstore import signing
-from devstore.demo import spending
+from devstore.demo import earning, spending
 from devstore.shop import acts, changes, sold, things
 from devstore.world import World
 
@@ -57,12 +57,14 @@ async def run(world: World) -> None:
     """The history, then some spending of what it earned; each once, however often started."""
     await seed(world)
     shop = world.state.shop(SHOP)
+    people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
     if not shop.has_spent:
-        people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
         blanket = next(
             one for one in world.state.of_shop("product", SHOP) if one.title == WHAT_A_CODE_BUYS
         )
         await spending.spend(world, shop, people[: len(CUSTOMERS)], blanket)
+    if not shop.has_ways:
+        await earning.fill(world, shop, people[: len(CUSTOMERS)])
 
 
 async def seed(world: World) -> None:

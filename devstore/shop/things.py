@@ -41,6 +41,7 @@ class Shop(Struct):
     is_installed: bool = True
     is_seeded: bool = False  # the demo history has been made
     has_spent: bool = False  # and some of its points were redeemed
+    has_ways: bool = False  # and there are ways to earn besides orders
 
     @property
     def handle(self) -> str:
@@ -84,6 +85,8 @@ class Customer(Struct):
     tags: list[str] = field(default_factory=list)
     is_deleted: bool = False
     has_half_emoji: bool = False  # half a surrogate pair stands in the first name
+    consent: str = "not_subscribed"  # to e-mail marketing, in Shopify's words
+    consented_at: str = ""  # when that was said; empty: never
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ FIELDS = [
     "tiers",
     "rewards",
     "ways_to_earn",
+    "birthday",
     "referral",
     "notices",
     "redemptions",

@@ -54,7 +54,19 @@ async def test_balance_rewards_and_ways_to_earn_are_those_of_the_shop(http, rewa
         "currency": "USD",
     }
     assert body["ways_to_earn"] == [
-        {"kind": "order", "points": "1.5", "per": "1", "currency": "USD", "pending_days": 3}
+        {
+            "kind": "order",
+            "id": "order",
+            "title": "Place an order",
+            "points": "1.5",
+            "per": "1",
+            "times": None,
+            "currency": "USD",
+            "url": None,
+            "pending_days": 3,
+            "state": "open",
+            "again_at": None,
+        }
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app import money
-from app.points.ledger import bonus_sentences
+from app.points.ledger import bonus_sentences, given
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
 _POLICY = {
@@ -35,6 +35,8 @@ def sentence(effect: str, points: int, why: str) -> str:
 
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
+    if "way" in why:
+        return given.earned(_points(points), why)
     rate = f"{why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit"
     rule = f"{_ROUNDED[why['rounding']]} (rule {why['rule']})"
     base = money.text(Decimal(why["base"]), why["currency"])
@@ -77,6 +79,8 @@ def _repay(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
+    if "way" in why:
+        return given.taken_back(_points(points), why)
     if effect == "reverse.returned":
         return (
             f"{_points(points)} came back from the reward “{why['reward']}”, but order "
@@ -187,6 +191,8 @@ def _order(why: dict[str, Any]) -> str:
 def _from(why: dict[str, Any]) -> str:
     kind, _, name = str(why["lot"]).partition(":")
     order = why.get("order_name") or name.partition(":")[0]
+    if kind in given.WAYS:
+        return given.of_lot(str(why["lot"]), str(why.get("order_name") or ""))
     return f"order {order}" if kind == "order" else "an adjustment"
 
 

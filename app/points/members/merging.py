@@ -11,6 +11,7 @@ from app.points.earning.campaigns import purse
 from app.points.ledger.accounts import BUCKETS, Account
 from app.points.ledger.posting import Batch
 from app.points.tiers import following
+from app.points.ways import merging as ways
 
 POINT_TO = "UPDATE members SET merged_into = $2 WHERE id = $1"
 MOVE_LOTS = "UPDATE lots SET member_id = $2 WHERE member_id = $1 AND remaining > 0"
@@ -69,5 +70,6 @@ async def merge(
     available = [lot for lot in batch.lots[kept.id] if not lot.is_pending]
     batch.repay(kept, available, source, kept.available, now)
     await following.merge(conn, batch, gone, kept)
+    await ways.merge(conn, batch, gone, kept, now)
     await batch.write(conn)
     return batch.moved

@@ -8,6 +8,7 @@ from app.points.members import reads
 from app.points.tiers import reads as tier_reads
 from app.points.tiers.reads import MemberTier, TierRow
 from app.points.views import Account, Movement, RedemptionView
+from app.points.ways import reads as ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ async def account(shop: str, customer_id: str, timezone: str) -> Own:
         coming, ending = await account_rows.dates(conn, shop, customer_id, timezone)
         newest = await reads.newest_redemptions(conn, shop, customer_id)
         tier = await tier_reads.member(conn, shop, customer_id, with_history=False)
+        had = await ways.had(conn, shop, customer_id)
     codes = [reads.redemption_view(row) for row in rows]
-    return Own(Account(newest, codes, codes_next, coming, ending), tier)
+    return Own(Account(newest, codes, codes_next, coming, ending, had), tier)
 
 
 async def tiers(shop: str) -> tuple[str, list[TierRow]]:

@@ -31,9 +31,19 @@ from app.points.models.tiers import (
     TierStanding,
     TierVersion,
 )
+from app.points.models.ways import (
+    ApiKey,
+    Birthday,
+    SagaStep,
+    Way,
+    WayCall,
+    WayVersion,
+)
 
 __all__ = [
     "MADE_BY_MIGRATIONS",
+    "ApiKey",
+    "Birthday",
     "BulkAdjustment",
     "CampaignCopy",
     "CampaignTotal",
@@ -51,11 +61,15 @@ __all__ = [
     "Qualifying",
     "Redemption",
     "Reward",
+    "SagaStep",
     "ShopTotal",
     "TierChange",
     "TierShop",
     "TierStanding",
     "TierVersion",
     "TopMembers",
+    "Way",
+    "WayCall",
+    "WayVersion",
     "WhatIf",
 ]

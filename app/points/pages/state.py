@@ -10,7 +10,9 @@ from starlette.routing import BaseRoute, Route
 from app.errors import BadInputError
 from app.points.earning import actions as earning
 from app.points.members import reads
+from app.points.panels import earning as earning_panel
 from app.points.panels import shopper
+from app.points.ways import reads as ways_reads
 from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
@@ -52,15 +54,19 @@ async def preview(visit: Visit) -> Response:
 @admin_page
 async def me(visit: Visit) -> Response:
     """What the widget asks for first: the offer as it is or will be, and a made-up balance."""
-    program, rewards = await asyncio.gather(
-        reads.program(visit.shop), reads.rewards(visit.shop, active_only=True)
+    program, rewards, ways = await asyncio.gather(
+        reads.program(visit.shop),
+        reads.rewards(visit.shop, active_only=True),
+        ways_reads.of_shop(visit.shop),
     )
+    offer = shopper.offer(program, rewards, ways)
     body = {
         "customer_id": "preview",
         "points": _points(),
         "notices": [],
         "redemptions": [],
-        **shopper.offer(program, rewards),
+        **offer,
+        **earning_panel.mine(offer, None, is_signed_in=False),
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+import msgspec
 from starlette.requests import Request
 
 from app import replica
@@ -12,9 +13,11 @@ from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
 from app.points.members import account, own, reads
-from app.points.panels import balance, redeeming, tier
+from app.points.panels import balance, earning, redeeming, tier
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
+from app.points.ways import reads as ways_reads
+from app.points.ways.reads import WayView
 from app.replica import TooOldError
 from app.resilience import cache, reading, replicas
 from app.resilience.memory import Memory
@@ -50,6 +53,7 @@ UNKNOWN: dict[str, Any] = {
     "points": NOBODY,
     "rewards": [],
     "ways_to_earn": [],
+    "birthday": None,
     "notices": [BEHIND],
     "tiers": [],
     **NOT_KNOWN,
@@ -69,8 +73,10 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     """Balance, codes, dates and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
+        ways = earning.mine(shelf, None, is_signed_in=False)
+        return {"points": NOBODY, **shelf, **ways}  # a copy: it is taken from
     found = await balance.balance(stores, caller.shop, caller.customer_id)
+    told = dict(await _account(stores, caller.shop, caller.customer_id, found.value, shelf))
     return {
         "points": redeeming.points(found),
         **shelf,
@@ -78,7 +84,8 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
             *shelf.get("notices", ()),
             *await _notices(stores, caller.shop, found),
         ],
-        **await _account(stores, caller.shop, caller.customer_id, found.value, shelf),
+        **earning.mine(shelf, told.pop("had", None), is_signed_in=True),
+        **told,
     }
 
 
@@ -112,6 +119,19 @@ async def codes(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     return await _page(request, caller, f"codes:{place}", load)
 
 
+async def say_birthday(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """Note a birthday. It moves no points, so the account that is kept under their sequence is
+    forgotten; another process may show the one before for a minute.
+    """
+    status, body = await earning.say_birthday(request, caller)
+    customer_id, stores = caller.customer_id or "", request.state.stores
+    time_zone = (await _shelf(stores, caller.shop)).get("time_zone", "")
+    sequence = body["points"]["sequence"] or 0
+    _accounts.drop((caller.shop, customer_id))
+    await cache.drop(stores.cache, _account_key(caller.shop, customer_id, time_zone, sequence))
+    return status, body
+
+
 PART = Part(
     "points",
     me,
@@ -120,6 +140,8 @@ PART = Part(
         ("redemptions", {"POST": redeeming.redeem}),
         ("history", {"GET": history}),
         ("codes", {"GET": codes}),
+        ("birthday", {"POST": say_birthday}),
+        ("actions", {"POST": earning.follow}),
     ),
 )
 
@@ -170,22 +192,23 @@ async def _notices(stores: Stores, shop: str, found: Reading[Balance]) -> list[s
 async def _account(
     stores: Stores, shop: str, customer_id: str, found: Balance | None, shelf: dict[str, Any]
 ) -> dict[str, Any]:
-    """Redemptions, codes, dates and the tier. Nearly each of their changes moves points, so that
-    they are right as long as the balance's sequence is: remembered here and in the cache under that
-    number, they cost the warm path nothing.
+    """Redemptions, codes, dates, the tier and what was earned by which way. Nearly each of their
+    changes moves points, so that they are right as long as the balance's sequence is: remembered
+    here and in the cache under that number, they cost the warm path nothing.
     """
+    time_zone = shelf.get("time_zone", "")
     kept = _accounts.get((shop, customer_id))
     told = kept.told if kept else NOT_KNOWN
-    time_zone = shelf.get("time_zone", "")
     if found is None or not time_zone or (kept and _is_right(kept, found, time_zone)):
         return told
-    if found.sequence == 0 and not shelf.get("tiers"):
-        return NO_ACCOUNT
+    if found.sequence == 0 and not shelf.get("tiers") and len(shelf["ways_to_earn"]) <= 1:
+        return NO_ACCOUNT  # they might have said their birthday, where it gives something
 
     async def load() -> dict[str, Any]:
         known = await own.account(shop, customer_id, time_zone)
         loaded = known.account
         return {
+            "had": msgspec.to_builtins(loaded.had),
             "redemptions": [balance.redemption(view) for view in loaded.redemptions],
             "codes": [balance.redemption(view) for view in loaded.codes],
             "codes_next": loaded.codes_next,
@@ -194,7 +217,7 @@ async def _account(
             "tier": tier.standing(known.tier),
         }
 
-    key = f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
+    key = _account_key(shop, customer_id, time_zone, found.sequence)
     page: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
     )
@@ -203,6 +226,10 @@ async def _account(
     now = time.monotonic()
     _accounts.put((shop, customer_id), Remembered(found.sequence, time_zone, now, page.value))
     return page.value
+
+
+def _account_key(shop: str, customer_id: str, time_zone: str, sequence: int) -> str:
+    return f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{sequence}"
 
 
 def _is_right(kept: Remembered, found: Balance, time_zone: str) -> bool:
@@ -220,7 +247,8 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     async def load() -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
-        told = offer(program, rewards) if program.state == "live" else CLOSED[program.state]
+        ways = await ways_reads.of_shop(shop)
+        told = offer(program, rewards, ways) if program.state == "live" else CLOSED[program.state]
         tiers = tier.offered(*await own.tiers(shop)) if program.state != "draft" else []
         return {"time_zone": program.timezone, **told, "tiers": tiers}
 
@@ -232,8 +260,10 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     return shelf
 
 
-def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
-    """What these rules and rewards offer to shoppers."""
+def offer(
+    program: Program, rewards: Sequence[RewardView], ways: Sequence[WayView]
+) -> dict[str, Any]:
+    """What these rules, rewards and ways to earn offer to shoppers."""
     return {
         "rewards": [
             {
@@ -245,15 +275,7 @@ def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
             }
             for reward in rewards
         ],
-        "ways_to_earn": [
-            {
-                "kind": "order",
-                "points": f"{program.rate.normalize():f}",
-                "per": "1",
-                "currency": program.currency,
-                "pending_days": program.pending_days,
-            }
-        ],
+        "ways_to_earn": earning.offered(program, ways),
     }
 
 

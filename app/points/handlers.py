@@ -15,7 +15,7 @@ from app.points.earning.orders import OrderBatch
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
 from app.points.members import merging, profiles
-from app.points.rewards import settling
+from app.points.rewards import comebacks, settling
 from app.services import topics
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -63,7 +63,8 @@ async def handle(
     moved = dict(batch.moved)
     for event, merged in incoming.merged:
         moved |= await merging.merge(conn, event.shop, merged, now)
-    await settling.use(conn, incoming.paid(), now)
+    linked = await settling.use(conn, incoming.told(), now)
+    moved |= await comebacks.follow(conn, batch.grants, linked, now)
     # one line a batch, which still says for every request what became of it
     log.info(
         "facts posted",

@@ -28,6 +28,7 @@ from app.points.pages import (
     spreadsheet,
 )
 from app.points.pages import program as program_pages
+from app.points.pages import rewards as reward_pages
 from app.points.pages.filtering import EventFiltering
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
@@ -216,5 +217,6 @@ routes: list[BaseRoute] = [
     Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
     Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,
+    *reward_pages.routes,
     *corrections.routes,
 ]

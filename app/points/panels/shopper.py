@@ -1,8 +1,9 @@
 """What shoppers see of points: their balance, what it buys, and how it grows."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -12,8 +13,9 @@ from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
 from app.points.members import account, own, reads
-from app.points.panels import balance, redeeming
+from app.points.panels import balance, offers, redeeming
 from app.points.panels.balance import READS
+from app.points.rewards import reads as rewards_reads
 from app.points.views import Balance, Program, RewardView
 from app.replica import TooOldError
 from app.resilience import cache, reading, replicas
@@ -43,6 +45,8 @@ NO_ACCOUNT: dict[str, Any] = {
     "codes_next": "",
     "coming": [],
     "ending": [],
+    "had": {},  # how often which reward
+    "belongs": {},  # the tiers and segments of the shopper
 }
 NOT_KNOWN: dict[str, Any] = {**NO_ACCOUNT, "codes": None, "coming": None, "ending": None}
 UNKNOWN: dict[str, Any] = {
@@ -50,7 +54,7 @@ UNKNOWN: dict[str, Any] = {
     "rewards": [],
     "ways_to_earn": [],
     "notices": [BEHIND],
-    **NOT_KNOWN,
+    **{name: value for name, value in NOT_KNOWN.items() if name not in {"had", "belongs"}},
 }
 
 
@@ -67,17 +71,23 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     """Balance, codes, dates and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
+        rewards = offers.to_shopper(shelf["rewards"], None, {}, None)
+        return {"points": NOBODY, **shelf, "rewards": rewards}
     found = await balance.balance(stores, caller.shop, caller.customer_id)
     time_zone = shelf.get("time_zone", "")
+    told = await _account(stores, caller.shop, caller.customer_id, found.value, time_zone)
+    available = found.value.available if found.value else None
+    told, had, belongs = {**told}, told["had"], told["belongs"]
+    del told["had"], told["belongs"]
     return {
         "points": redeeming.points(found),
         **shelf,
+        "rewards": offers.to_shopper(shelf["rewards"], available, had, belongs),
         "notices": [
             *shelf.get("notices", ()),
             *await _notices(stores, caller.shop, found),
         ],
-        **await _account(stores, caller.shop, caller.customer_id, found.value, time_zone),
+        **told,
     }
 
 
@@ -188,9 +198,11 @@ async def _account(
             "codes_next": loaded.codes_next,
             "coming": [asdict(one) for one in loaded.coming],
             "ending": [asdict(one) for one in loaded.ending],
+            "had": loaded.had,
+            "belongs": loaded.belongs,
         }
 
-    key = f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
+    key = f"cache:own:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
     page: Reading[dict[str, Any]] = await cache.read_through(
         stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
     )
@@ -216,30 +228,29 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     async def load() -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
-        told = offer(program, rewards) if program.state == "live" else CLOSED[program.state]
+        tiers = (
+            await rewards_reads.tier_names(shop)
+            if any(one.details.tiers for one in rewards)
+            else {}
+        )
+        is_live = program.state == "live"
+        told = offer(program, rewards, tiers) if is_live else CLOSED[program.state]
         return {"time_zone": program.timezone, **told}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, f"cache:shelf:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
+        stores.cache, f"cache:offer:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
 
 
-def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
+def offer(
+    program: Program, rewards: Sequence[RewardView], tiers: Mapping[str, str]
+) -> dict[str, Any]:
     """What these rules and rewards offer to shoppers."""
     return {
-        "rewards": [
-            {
-                "id": reward.id,
-                "title": reward.title,
-                "cost": reward.cost,
-                "amount_off": str(reward.amount_off),
-                "currency": program.currency,
-            }
-            for reward in rewards
-        ],
+        "rewards": offers.shelf(rewards, program.currency, datetime.now(UTC), tiers),
         "ways_to_earn": [
             {
                 "kind": "order",

@@ -3,12 +3,12 @@
 import pytest
 
 from app import db
-from app.points.rewards import discounts
+from app.points.rewards import issuing
 from tests.points.rewards.discounts import Shopify
 
 
 @pytest.fixture
 def shopify(stores: db.Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
     stand_in = Shopify()
-    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
+    monkeypatch.setattr(issuing.admin_api, "call", stand_in.call)
     return stand_in

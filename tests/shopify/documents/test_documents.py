@@ -23,7 +23,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from app import config as settings
-from app.points.rewards import discounts
+from app.points.rewards import issuing
 from app.shopify.graphql import DOCUMENTS
 
 BESIDE = settings.ROOT / "../shared/shopify/schema"

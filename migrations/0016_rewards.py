@@ -18,7 +18,8 @@ ALTER TABLE redemptions
     ADD COLUMN details text NOT NULL DEFAULT '{}',
     ADD COLUMN ends_at timestamptz,
     ADD COLUMN order_id varchar(32) NOT NULL DEFAULT '',
-    ADD COLUMN taking_back_at timestamptz;
+    ADD COLUMN taking_back_at timestamptz,
+    ALTER COLUMN discount_gid TYPE varchar(128);
 CREATE INDEX redemptions_order ON redemptions (shop, order_id) WHERE order_id <> '';
 """
 BACK = """
@@ -32,6 +33,16 @@ ALTER TABLE rewards DROP COLUMN kind, DROP COLUMN details;
 
 class MadeBySql(ops.AddField):
     """The model gets the field; its column is made, and taken away, in SQL."""
+
+    async def database_forward(self, *_: object, **__: object) -> None:
+        pass
+
+    async def database_backward(self, *_: object, **__: object) -> None:
+        pass
+
+
+class WidenedBySql(ops.AlterField):
+    """A column that statements of ours widen; it stays wide when the release goes."""
 
     async def database_forward(self, *_: object, **__: object) -> None:
         pass
@@ -55,4 +66,7 @@ class Migration(migrations.Migration):
         MadeBySql("Redemption", "ends_at", fields.DatetimeField(null=True)),
         MadeBySql("Redemption", "order_id", fields.CharField(max_length=32, db_default="")),
         MadeBySql("Redemption", "taking_back_at", fields.DatetimeField(null=True)),
+        WidenedBySql(
+            "Redemption", "discount_gid", fields.CharField(default="", max_length=128)
+        ),
     ]

@@ -273,7 +273,7 @@ class Redemption(Model):
     idempotency_key = fields.CharField(max_length=128)
     request_hash = fields.CharField(max_length=64)
     code = fields.CharField(max_length=32)
-    discount_gid = fields.CharField(max_length=64, default="")
+    discount_gid = fields.CharField(max_length=128, default="")
     state = fields.CharField(max_length=16)  # held | captured | used | released
     reason = fields.TextField(default="")  # a plain sentence when released or returned
     order_id = fields.CharField(max_length=32, db_default="")  # that used it

@@ -25,7 +25,7 @@ IDS_MAX = 100  # products, or collections, of a reward; Shopify takes 250 in one
 DAYS_MAX = 3_650
 PER_CUSTOMER_MAX = 1_000
 CHOICES_MAX = 10_000  # different numbers of points
-ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 ANYTHING = Offered()
 
 

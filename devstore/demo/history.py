@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from devstore import signing
-from devstore.demo import spending
+from devstore.demo import rewards, spending
 from devstore.shop import acts, changes, sold, things
 from devstore.world import World
 
@@ -54,9 +54,13 @@ log = logging.getLogger("devstore.demo")
 
 
 async def run(world: World) -> None:
-    """The history, then some spending of what it earned; each once, however often started."""
+    """The history, the rewards, then some spending of what was earned; each once, however often
+    started.
+    """
     await seed(world)
     shop = world.state.shop(SHOP)
+    if not shop.has_rewards:
+        await rewards.offer(world, shop)
     if not shop.has_spent:
         people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
         blanket = next(

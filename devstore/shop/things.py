@@ -40,6 +40,7 @@ class Shop(Struct):
     next_order_number: int = 1001
     is_installed: bool = True
     is_seeded: bool = False  # the demo history has been made
+    has_rewards: bool = False  # rewards of every kind were set up
     has_spent: bool = False  # and some of its points were redeemed
 
     @property

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError
-from app.points.pages import conflicts, reward_form
+from app.points.pages import conflicts, program, reward_form
 from app.points.rewards import offers, reads
 from app.points.rewards.problems import problems
 from app.points.rewards.rules import CHOSEN_KINDS, CODE_KINDS, Offered
@@ -39,6 +39,7 @@ class Listed(NamedTuple):
 
 @admin_page
 async def rewards(visit: Visit) -> Response:
+    await program.ready(visit)
     return await _list(visit)
 
 

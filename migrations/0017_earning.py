@@ -18,7 +18,7 @@ CREATE UNIQUE INDEX what_ifs_one ON what_ifs (shop) WHERE ended_at IS NULL;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0015_backups")]
+    dependencies = [("app", "0016_rewards")]
 
     initial = False
 

@@ -16,7 +16,7 @@ from app.points.earning.orders import OrderBatch
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
 from app.points.members import merging, profiles
-from app.points.rewards import settling
+from app.points.rewards import comebacks, settling
 from app.points.tiers import following
 from app.points.ways import telling
 from app.services import topics
@@ -73,7 +73,8 @@ async def handle(
     await following.forget(conn, [one for one in leaving if one is not None])
     for event, merged in incoming.merged:
         moved |= await merging.merge(conn, event.shop, merged, now)
-    await settling.use(conn, incoming.paid(), now)
+    linked = await settling.use(conn, incoming.told(), now)
+    moved |= await comebacks.follow(conn, batch.grants, linked, now)
     # one line a batch, which still says for every request what became of it
     log.info(
         "facts posted",

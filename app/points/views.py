@@ -2,13 +2,16 @@
 aware and in UTC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
 
 from app.paging import Links
+from app.points.rewards.rules import Details
+
+NO_DETAILS = Details()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class RewardView:
     amount_off: Decimal
     is_active: bool
     version: int = 1  # grows with every change
+    kind: str = "amount_off"
+    details: Details = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,11 @@ class RedemptionView:
     points: int
     message: str  # a plain sentence
     created_at: datetime
+    kind: str = "amount_off"
+    ends_at: datetime | None = None  # before then it can be used
+    details: Details = NO_DETAILS
+    amount_off: Decimal = Decimal(0)
+    returned_points: int = 0  # that came back with its order
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +263,8 @@ class Account:
     coming: list[Dated]  # points on hold-back, and from when they can be spent
     ending: list[Dated]  # points that expire, and the last day to spend them
     had: Had  # what was earned by which way
+    rewards_had: dict[str, int] = field(default_factory=dict)  # how often each, by its id
+    belongs: dict[str, list[str]] = field(default_factory=dict)  # ids of their tiers and segments
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,16 @@ async def list_discounts(request: Request) -> Response:
     return answer(msgspec.to_builtins(list(found)))
 
 
+async def list_credits(request: Request) -> Response:
+    """Gift cards, and the movements of store credit."""
+    state, domain = world_of(request).state, shop_of(request).domain
+    found = {
+        "gift_cards": list(state.of_shop("gift_card", domain)),
+        "credits": list(state.of_shop("credit", domain)),
+    }
+    return answer(msgspec.to_builtins(found))
+
+
 async def give_id_token(request: Request) -> Response:
     token = signing.id_token(world_of(request).settings, shop_of(request).domain)
     return answer({"id_token": token})
@@ -175,6 +185,7 @@ routes = [
     Route(SHOP + "/collections", put_collection, methods=["POST"]),
     Route(SHOP + "/settings", change_settings, methods=["POST"]),
     Route(SHOP + "/discounts", list_discounts),
+    Route(SHOP + "/credits", list_credits),
     Route(SHOP + "/id-token", give_id_token),
     Route(SHOP + "/extension-token", give_extension_token, methods=["POST"]),
     Route(SHOP + "/proxy-url", give_proxy_url, methods=["POST"]),

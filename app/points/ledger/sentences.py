@@ -13,6 +13,7 @@ from app import money
 from app.points.ledger import bonus_sentences, given
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
+_MADE = {"gift_card": "gift card", "store_credit": "store credit"}
 _POLICY = {
     "pending_only": "the programme takes back only points on hold-back",
     "within_balance": "the programme takes back no more than is there",
@@ -133,11 +134,13 @@ def _merge(effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _hold(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return f"{_points(points)} set aside for the reward “{why['reward']}” while its code is made."
+    what = _MADE.get(why.get("kind", ""), "code")
+    return f"{_points(points)} set aside for the reward “{why['reward']}” while its {what} is made."
 
 
 def _capture(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return f"{_points(points)} spent on the reward “{why['reward']}”; its discount code exists."
+    what = _MADE.get(why.get("kind", ""), "discount code")
+    return f"{_points(points)} spent on the reward “{why['reward']}”; its {what} exists."
 
 
 def _return(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -151,6 +154,21 @@ def _cancel(_effect: str, points: int, why: dict[str, Any]) -> str:
     return (
         f"{_points(points)} given back, as the code of the reward “{why['reward']}” was switched "
         f"off before it was used. {why['reason']}"
+    )
+
+
+def _unused(_effect: str, points: int, why: dict[str, Any]) -> str:
+    return (
+        f"{_points(points)} given back: the code of the reward “{why['reward']}” was not used by "
+        "its end."
+    )
+
+
+def _comeback(_effect: str, points: int, why: dict[str, Any]) -> str:
+    ended = {"cancel": "was cancelled", "delete": "was deleted"}.get(why["cause"], "came back")
+    return (
+        f"{_points(points)} given back: order {_order(why)}, for which the reward "
+        f"“{why['reward']}” was used, {ended}."
     )
 
 
@@ -210,6 +228,8 @@ _WRITERS: dict[str, Callable[[str, int, dict[str, Any]], str]] = {
     "capture": _capture,
     "return": _return,
     "cancel": _cancel,
+    "unused": _unused,
+    "comeback": _comeback,
     "expire": _expire,
     "adjust": _adjust,
     "merge": _merge,

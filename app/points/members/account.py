@@ -13,6 +13,7 @@ import msgspec
 from app import calendar, paging
 from app.db import Connection, Row
 from app.points.ledger import given
+from app.points.rewards.reads import REDEMPTION_COLUMNS
 from app.points.views import Dated, Movement
 
 CODES_SIZE, HISTORY_SIZE = 50, 10
@@ -22,7 +23,6 @@ SEQUENCE_MAX = 9_000_000_000_000_000_000  # behind every row
 LAST_CODE = f"{paging.key(paging.NEVER)}.{'f' * 32}"
 _CODE_PLACE = re.compile(r"([0-9]{1,18})\.([0-9a-f]{32})", re.ASCII)
 _HISTORY_PLACE = re.compile(r"[0-9]{1,18}", re.ASCII)
-REDEMPTION_COLUMNS = "id, state, code, title, points, reason, created_at"
 SELECT_CODES = f"""
 SELECT {REDEMPTION_COLUMNS} FROM redemptions
  WHERE shop = $1 AND customer_id = $2 AND state IN ('held', 'captured')
@@ -52,6 +52,7 @@ _MOVED = {
     ("pending", "available"): "released",
     ("available", "held"): "redeemed",
     ("held", "available"): "returned",
+    ("spent", "available"): "restored",
     ("available", "expired"): "expired",
     ("pending", "expired"): "expired",
     ("available", "debt"): "repaid",
@@ -66,6 +67,7 @@ _SENTENCES = {
     "released": "{points} can be spent now.",
     "redeemed": "{points} for {reward}.",
     "returned": "{points} back: {reward} could not be made.",
+    "restored": "{points} back: {reward} was not used, or its order came back.",
     "expired": "{points} not spent in time.",
     "repaid": "{points} paid back what was owed.",
     "owed": "{points} to be paid back: {order} was refunded or changed after they were spent.",

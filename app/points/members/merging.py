@@ -15,12 +15,12 @@ from app.points.ways import merging as ways
 
 POINT_TO = "UPDATE members SET merged_into = $2 WHERE id = $1"
 MOVE_LOTS = "UPDATE lots SET member_id = $2 WHERE member_id = $1 AND remaining > 0"
-# those that a held reward would put points back into
+# those that a reward may put points back into
 MOVE_HELD_LOTS = """
 UPDATE lots SET member_id = $2
  WHERE id IN (SELECT (part->>0)::bigint
                 FROM redemptions, jsonb_array_elements(allocations::jsonb) AS part
-               WHERE member_id = $1 AND state = 'held')
+               WHERE member_id = $1 AND state <> 'released')
 """
 # a wish keeps its key, unless the kept customer happens to have used the same one
 MOVE_REDEMPTIONS = """

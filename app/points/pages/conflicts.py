@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from app.web import forms
 from app.web.forms import Form
 
-NUMBERS = frozenset({"rate", "amount_off"})  # fields with decimals
+NUMBERS = frozenset({"rate"})  # fields with decimals
 EMPTY = "nothing"
 
 

@@ -32,6 +32,7 @@ from app.points.pages import (
     ways,
 )
 from app.points.pages import program as program_pages
+from app.points.pages import rewards as reward_pages
 from app.points.pages import tiers as tier_pages
 from app.points.pages.filtering import EventFiltering
 from app.points.steps import SagaView
@@ -229,6 +230,7 @@ routes: list[BaseRoute] = [
     Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
     Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,
+    *reward_pages.routes,
     *tier_pages.routes,
     *ways.routes,
     *api.routes,

@@ -20,6 +20,7 @@ from app.flags import evaluation, known
 from app.points.members import reads
 from app.points.panels import balance
 from app.points.rewards import actions, redemption
+from app.points.rewards.problems import COST_MAX
 from app.points.views import Balance, RedemptionView
 from app.resilience import limits
 from app.resilience.guard import Resource, guard, is_callers_fault
@@ -56,6 +57,8 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
     idempotency_key: Annotated[
         str, msgspec.Meta(min_length=8, max_length=128, pattern=r"\A[!-~]+\Z")
     ]
+    # how many, for a reward of which the shopper chooses that
+    points: Annotated[int, msgspec.Meta(ge=1, le=COST_MAX)] | None = None
 
 
 async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
@@ -142,6 +145,7 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
                 ask.idempotency_key,
                 traces.carrier(),
                 stores,
+                ask.points,
             ),
             subject=customer_id,
         )

@@ -1,8 +1,9 @@
 """What shoppers see of points: their balance, what it buys, and how it grows."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
 from app.points.members import account, own, reads
-from app.points.panels import balance, earning, redeeming, tier
+from app.points.panels import balance, earning, offers, redeeming, tier
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
 from app.points.ways import reads as ways_reads
@@ -47,7 +48,11 @@ NO_ACCOUNT: dict[str, Any] = {
     "coming": [],
     "ending": [],
     "tier": None,
+    "rewards_had": {},  # how often which reward
+    "belongs": {},  # the tiers and segments of the shopper
 }
+# what an account tells us, and no shopper: they see it in what is offered to them
+OWN = frozenset({"had", "rewards_had", "belongs"})
 NOT_KNOWN: dict[str, Any] = {**NO_ACCOUNT, "codes": None, "coming": None, "ending": None}
 UNKNOWN: dict[str, Any] = {
     "points": NOBODY,
@@ -56,7 +61,7 @@ UNKNOWN: dict[str, Any] = {
     "birthday": None,
     "notices": [BEHIND],
     "tiers": [],
-    **NOT_KNOWN,
+    **{name: value for name, value in NOT_KNOWN.items() if name not in OWN},
 }
 
 
@@ -73,19 +78,30 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     """Balance, codes, dates and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        ways = earning.mine(shelf, None, is_signed_in=False)
-        return {"points": NOBODY, **shelf, **ways}  # a copy: it is taken from
+        return {"points": NOBODY, **shelf, **_offered(shelf, None, {}, is_signed_in=False)}
     found = await balance.balance(stores, caller.shop, caller.customer_id)
-    told = dict(await _account(stores, caller.shop, caller.customer_id, found.value, shelf))
+    told = await _account(stores, caller.shop, caller.customer_id, found.value, shelf)
+    available = found.value.available if found.value else None
     return {
         "points": redeeming.points(found),
         **shelf,
+        **_offered(shelf, available, told, is_signed_in=True),
         "notices": [
             *shelf.get("notices", ()),
             *await _notices(stores, caller.shop, found),
         ],
-        **earning.mine(shelf, told.pop("had", None), is_signed_in=True),
-        **told,
+        **{name: value for name, value in told.items() if name not in OWN},
+    }
+
+
+def _offered(
+    shelf: dict[str, Any], available: int | None, told: dict[str, Any], *, is_signed_in: bool
+) -> dict[str, Any]:
+    """The rewards and the ways to earn, as they are for a shopper."""
+    mine = told.get("rewards_had", {}), told.get("belongs") if is_signed_in else None
+    return {
+        "rewards": offers.to_shopper(shelf["rewards"], available, *mine),
+        **earning.mine(shelf, told.get("had"), is_signed_in=is_signed_in),
     }
 
 
@@ -215,6 +231,8 @@ async def _account(
             "coming": [asdict(one) for one in loaded.coming],
             "ending": [asdict(one) for one in loaded.ending],
             "tier": tier.standing(known.tier),
+            "rewards_had": loaded.rewards_had,
+            "belongs": loaded.belongs,
         }
 
     key = _account_key(shop, customer_id, time_zone, found.sequence)
@@ -248,12 +266,14 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
         ways = await ways_reads.of_shop(shop)
-        told = offer(program, rewards, ways) if program.state == "live" else CLOSED[program.state]
-        tiers = tier.offered(*await own.tiers(shop)) if program.state != "draft" else []
-        return {"time_zone": program.timezone, **told, "tiers": tiers}
+        tiers = await own.tiers(shop) if program.state != "draft" else ("", [])
+        names = {one.tier_id: one.name for one in tiers[1]}
+        is_live = program.state == "live"
+        told = offer(program, rewards, names, ways) if is_live else CLOSED[program.state]
+        return {"time_zone": program.timezone, **told, "tiers": tier.offered(*tiers)}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, f"cache:shelf:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
+        stores.cache, f"cache:offer:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))
@@ -261,20 +281,16 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
 
 
 def offer(
-    program: Program, rewards: Sequence[RewardView], ways: Sequence[WayView]
+    program: Program,
+    rewards: Sequence[RewardView],
+    tiers: Mapping[str, str],
+    ways: Sequence[WayView],
 ) -> dict[str, Any]:
-    """What these rules, rewards and ways to earn offer to shoppers."""
+    """What these rules, rewards and ways to earn offer to shoppers; `tiers` are their names by
+    id.
+    """
     return {
-        "rewards": [
-            {
-                "id": reward.id,
-                "title": reward.title,
-                "cost": reward.cost,
-                "amount_off": str(reward.amount_off),
-                "currency": program.currency,
-            }
-            for reward in rewards
-        ],
+        "rewards": offers.shelf(rewards, program.currency, datetime.now(UTC), tiers),
         "ways_to_earn": earning.offered(program, ways),
     }
 

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from app import db, operations, rotation, webhooks
+from app.admin import campaigns as campaigns_pages
 from app.admin import flags as flags_page
 from app.admin import health as health_page
 from app.admin import home, operator
@@ -63,6 +64,7 @@ def create_app(config: Config) -> Starlette:
         # these stand in the navigation in this order
         *home.routes,
         *points_pages.routes,
+        *campaigns_pages.routes,
         *health_page.routes,
     ]
     app = Holdfast(

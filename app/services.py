@@ -64,6 +64,12 @@ SERVICES = (
             "referral.reversed",
         ),
     ),
+    Process(
+        "campaigns",
+        "Campaigns",
+        "keeps your campaigns and counts what they give",
+        ("points.earned", "points.reversed", "customer.merged", "compliance.requested"),
+    ),
 )
 PROCESSES = {one.name: one for one in (*ROAD, *SERVICES)}
 

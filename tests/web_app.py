@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
+from app.campaigns import panels as campaigns
 from app.core.models import Shop
 from app.flow.lanes import backlog
 from app.points.earning import actions as earning
@@ -21,7 +22,7 @@ from app.shopify.client import outgoing
 
 def fresh_process() -> None:
     """Nothing is remembered, and every circuit is closed."""
-    for one in (backlog, cache, health, reach, shopper):
+    for one in (backlog, cache, campaigns, health, reach, shopper):
         one.forget()
     for known in breaker._known.values():
         known._move(breaker.State.CLOSED, "start of the test")

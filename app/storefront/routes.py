@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
+from app.campaigns import panels as campaigns_panels
 from app.errors import UnauthorizedError, UnavailableError
 from app.points.panels import shopper as points_shopper
 from app.shopify import verify
@@ -18,7 +19,7 @@ from app.web.shopper import Part
 
 NO_LINK_YET = "Referral links are not offered yet. They come later."
 # one line a service that shoppers see something of
-PARTS: tuple[Part, ...] = (points_shopper.PART,)
+PARTS: tuple[Part, ...] = (points_shopper.PART, campaigns_panels.PART)
 
 
 def by_proxy(request: Request) -> Caller:
@@ -56,6 +57,7 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "ending": None,
         "time_zone": "UTC",
     }
+    body["campaigns"] = []  # apart, for no list here names two services
     stores = request.state.stores
     if request.url.path.startswith("/checkout/"):
         opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)

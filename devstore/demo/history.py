@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from devstore import signing
-from devstore.demo import earning, rewards, spending
+from devstore.demo import campaigning, earning, rewards, spending
 from devstore.shop import acts, changes, sold, things
 from devstore.world import World
 
@@ -78,6 +78,7 @@ async def seed(world: World) -> None:
         return
     await _wait_until_healthy(world)
     await _open_app_once(world, shop)
+    await campaigning.launch(world, shop)
     shop.is_seeded = True
     world.state.put("shop", shop.domain, shop)
     make_history(world, shop)

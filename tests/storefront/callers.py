@@ -31,6 +31,7 @@ FIELDS = [
     "coming",
     "ending",
     "time_zone",
+    "campaigns",
 ]
 
 CHARLIE = "7003"

@@ -1,10 +1,12 @@
 """The demo shop: the app is opened once, then two months of history arrive."""
 
+from datetime import date
+
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from devstore.demo import earning, history, spending
+from devstore.demo import campaigning, earning, history, spending
 from devstore.shop import things
 from tests.devstore.conftest import Store
 
@@ -24,6 +26,25 @@ async def test_the_history_comes_once_and_after_the_app_was_opened(store: Store)
     assert paths[:2] == ["/healthz", "/"]
     assert "id_token" in store.app.requests[1][0].query_params
     assert len(store.app.payloads("orders/paid")) == history.ORDERS
+
+
+async def test_the_merchant_makes_campaigns_before_the_first_order_is_told(store: Store) -> None:
+    number = "0" * 8 + "-0000-4000-8000-" + "0" * 12
+    posts: list[str] = []
+
+    def answer(request: Request) -> Response:
+        if request.url.path.startswith("/campaigns"):
+            posts.append(request.url.path)
+            assert request.headers["authorization"].startswith("Bearer ")
+        return HTMLResponse(f'<form action="/campaigns/{number}/state">')
+
+    store.app.answer = answer
+    await history.seed(store.world)
+    wanted = campaigning.campaigns(date(2026, 11, 27))
+    assert posts.count("/campaigns") == len(wanted)
+    assert posts.count(f"/campaigns/{number}/state") == sum(len(states) for _, states in wanted)
+    paths = [request.url.path for request, _ in store.app.requests]
+    assert "/webhooks" not in paths[: 2 + len(posts)]
 
 
 async def test_the_history_waits_for_an_app_that_is_not_up_yet(store: Store) -> None:

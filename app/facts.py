@@ -65,6 +65,8 @@ class OrderTold(msgspec.Struct):
     outstanding: str = "0"  # still to be paid; below 0: owed to the customer
     refunds: list[Refund] = []
     is_old: bool = False  # placed long ago, and nobody says that it was paid just now
+    email: str = ""  # of a guest; a customer's stands with them
+    address: str = ""  # where it goes to, in one line
     # why it is told again, as every fact about an order may say: what was made of its webhook
     # before was wrong
     corrected: str = ""

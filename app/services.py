@@ -55,6 +55,25 @@ SERVICES = (
             "customer.merged",
         ),
     ),
+    Process(
+        "referrals",
+        "Referrals",
+        "makes links, checks friends and rewards advocates",
+        (
+            "referral.asked",
+            "order.created",
+            "order.updated",
+            "order.paid",
+            "order.refunded",
+            "order.cancelled",
+            "order.deleted",
+            "customer.created",
+            "customer.updated",
+            "customer.deleted",
+            "customer.merged",
+            "compliance.requested",
+        ),
+    ),
 )
 PROCESSES = {one.name: one for one in (*ROAD, *SERVICES)}
 

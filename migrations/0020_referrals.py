@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
                     fields.JSONField(null=True),
                 ),
                 ("refunds", fields.JSONField()),
-                ("ended", fields.CharField(null=True, max_length=12)),
+                ("ended", fields.CharField(null=True, max_length=64)),
                 ("seen_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={

@@ -10,8 +10,7 @@ from app.flow.bus.buses import open_bus
 from app.referrals import handlers
 from app.referrals.claims import codes, marks
 from app.referrals.links import actions as links
-from app.referrals.orders import actions as orders
-from app.referrals.orders import rewarding
+from app.referrals.orders import kept, rewarding
 from app.referrals.people import leaving
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
@@ -68,7 +67,7 @@ def forgetting(stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
         now = datetime.now(UTC)
         for what, batch in (
             (marks.forget_old, marks.FORGET_BATCH),
-            (orders.forget_loose, orders.FORGET_BATCH),
+            (kept.forget_loose, kept.FORGET_BATCH),
             (leaving.forget_shops, 1),
         ):
             for _ in range(ROUNDS_MAX):

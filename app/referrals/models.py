@@ -188,7 +188,7 @@ class ReferralOrder(Model):
     referral_id = fields.BigIntField(null=True)
     told: Any = fields.JSONField(null=True)  # as `orders.rules.Told` has it
     refunds: Any = fields.JSONField()  # by refund: {lines: {line: pieces}, adjustment: millionths}
-    ended: Any = fields.CharField(max_length=12, null=True)  # cancelled | deleted
+    ended = fields.CharField(max_length=64, null=True)  # cancelled | deleted, and when
     seen_at = fields.DatetimeField()
 
     class Meta:

@@ -31,7 +31,7 @@ from app.points.pages import program as program_pages
 from app.points.pages.filtering import EventFiltering
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
-from app.web import forms, pages
+from app.web import forms, pages, panels
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
@@ -66,6 +66,7 @@ async def _customer(
     chosen = filtering.events(visit.request.query_params, visit.timezone)
     found = await _shown(visit, customer_id, chosen)
     day, then = await _then(visit, customer_id)
+    beside = await panels.draw(visit, panels.beside_customer)
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
         form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
@@ -88,6 +89,8 @@ async def _customer(
         day=day,
         then=then,
         today=datetime.now(calendar.zone(visit.timezone)).date(),
+        panels=beside,
+        is_trouble_shared=False,
     )
 
 

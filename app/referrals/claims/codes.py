@@ -38,7 +38,7 @@ SELECT id FROM (
   SELECT id, next_attempt_at,
          row_number() OVER (PARTITION BY shop ORDER BY next_attempt_at) AS place
     FROM (SELECT id, shop, next_attempt_at FROM referrals WHERE next_attempt_at <= $1
-           ORDER BY next_attempt_at LIMIT 2000) AS some
+           ORDER BY next_attempt_at LIMIT 2000) AS waiting
 ) AS due ORDER BY place, next_attempt_at LIMIT $2
 """
 # whoever was blocked while the code was on its way has it switched off next

@@ -12,7 +12,7 @@ from app.errors import BadInputError, ConflictError, NotFoundError
 from app.referrals import events, keys
 from app.referrals.claims import actions as claims
 from app.referrals.events import Happened
-from app.referrals.orders import actions as orders
+from app.referrals.orders import awards, kept
 from app.referrals.orders import rules as order_rules
 from app.referrals.orders.rewarding import LOCK, LOCK_LINK, OWN_ORDER, lapses_at
 from app.referrals.views import Settings
@@ -97,7 +97,7 @@ async def _decide(
     await events.note(conn, [Happened(shop, referral_id, "decided", said, at, by)])
     if decision != "allow" and row["state"] == "completed":
         # whatever it was for: it waits again, and nothing is given while it does
-        await orders.take_back(conn, row, "Staff looked at it again.", at, by)
+        await awards.take_back(conn, row, "Staff looked at it again.", at, by)
     if decision == "block":
         await conn.execute(END_CODE, referral_id, at)
     if decision == "allow":
@@ -115,7 +115,7 @@ async def _goes_on(
     """
     if row["state"] == "reversed" and row["order_id"]:
         own = await conn.fetchrow(OWN_ORDER, row["shop"], row["order_id"])
-        if own is None or not order_rules.is_enough(orders.order_of(own), offer):
+        if own is None or not order_rules.is_enough(kept.order_of(own), offer):
             raise ConflictError("Its order came back, so there is nothing to reward.")
         return "ordered", at
     if row["state"] == "lapsed":

@@ -1,6 +1,4 @@
-"""Where people come from, as digests: an address on the internet, that with the browser, a device,
-where orders go to. Forgotten after ninety days.
-"""
+"""Where people come from and where orders go to, as digests that are forgotten after 90 days."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

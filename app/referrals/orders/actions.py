@@ -2,32 +2,28 @@
 arrival.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
-from app import db
 from app.core import reads as core_reads
 from app.db import Connection, Row
-from app.own_facts import ReferralReversed
 from app.referrals import events
 from app.referrals.claims import marks
 from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
+from app.referrals.orders import awards, kept, rules
 from app.referrals.orders import incoming as news
-from app.referrals.orders import rules
 from app.referrals.orders.incoming import Incoming, Key
 from app.referrals.orders.rules import Order
 from app.referrals.people import actions as people
 from app.referrals.views import Settings
 
 ORDERS_MAX = 20  # of one friend: of more than that the earliest ones count
-LOOSE_KEPT = timedelta(days=30)  # what came back, and was no friend's order so far
-FORGET_BATCH = 1_000
 _REFERRAL = (
     "id, shop, link_id, advocate_id, friend_email, friend_key, friend_id, state, verdict, score, "
     "reasons, decided_by, offer, order_id, order_name, ordered_at, due_at, completed_at, rounds, "
@@ -58,26 +54,6 @@ SELECT matched.matched, {", ".join(f"referrals.{one}" for one in _REFERRAL.split
   FROM matched JOIN referrals ON referrals.id = matched.id
  ORDER BY referrals.id FOR UPDATE OF referrals
 """
-SEEN = """
-SELECT seen.shop, seen.order_id, seen.referral_id, seen.told, seen.refunds, seen.ended
-  FROM unnest($1::text[], $2::text[]) AS wanted (shop, order_id)
-  JOIN referral_orders AS seen
-    ON seen.shop = wanted.shop AND seen.order_id = wanted.order_id
-"""
-OF_REFERRALS = """
-SELECT shop, order_id, referral_id, told, refunds, ended FROM referral_orders
- WHERE referral_id = ANY($1::bigint[]) AND shop = ANY($2::text[])
-"""
-PUT = """
-INSERT INTO referral_orders AS known (shop, order_id, referral_id, told, refunds, ended, seen_at)
-SELECT shop, order_id, referral_id, told::jsonb, refunds::jsonb, ended, seen_at
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-              $7::timestamptz[])
-    AS fresh (shop, order_id, referral_id, told, refunds, ended, seen_at)
-ON CONFLICT (shop, order_id) DO UPDATE
-   SET referral_id = COALESCE(known.referral_id, excluded.referral_id), told = excluded.told,
-       refunds = excluded.refunds, ended = excluded.ended
-"""
 SETTLE = """
 UPDATE referrals SET state = $2, verdict = $3, score = $4, reasons = $5::jsonb, friend_id = $6,
                      order_id = $7, order_name = $8, order_net = $9, ordered_at = $10, due_at = $11,
@@ -90,18 +66,6 @@ SELECT count(DISTINCT referrals.id) FROM referral_orders AS seen
  WHERE seen.shop = $1 AND seen.told->>'address' = $2 AND referrals.id <> $3
    AND referrals.claimed_at > $4
 """
-FORGET = """
-DELETE FROM referral_orders WHERE id IN (
-    SELECT id FROM referral_orders WHERE referral_id IS NULL AND seen_at < $1
-     ORDER BY seen_at LIMIT $2)
-"""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """How an order ended, as the row has it."""
-
-    kind: str
-    at: datetime | None = None
 
 
 class Matched(NamedTuple):
@@ -117,7 +81,7 @@ async def apply(conn: Connection, told: Incoming, now: datetime) -> None:
     await marks.put(conn, told.addresses)
     if not told.orders:
         return
-    seen = await _seen(conn, told.orders)
+    seen = await kept.seen(conn, told.orders)
     found = await _find(conn, told, seen)
     of_order = {
         (row["shop"], order_id): row["id"]
@@ -129,13 +93,13 @@ async def apply(conn: Connection, told: Incoming, now: datetime) -> None:
         key: news.joined(seen[key][1], order) if key in seen else order
         for key, order in told.orders.items()
     }
-    kept = {
+    rows = {
         key: (seen[key][0] if key in seen and seen[key][0] else of_order.get(key), order)
         for key, order in joined.items()
         if key in of_order or key in seen or order.ended or order.told is None
     }
-    await _put(conn, kept, now)
-    settled = {referral_id for referral_id, _ in kept.values() if referral_id}
+    await kept.put(conn, rows, now)
+    settled = {referral_id for referral_id, _ in rows.values() if referral_id}
     await settle(conn, [row for row, _ in found if row["id"] in settled], told, now)
 
 
@@ -143,21 +107,9 @@ async def settle(conn: Connection, rows: Sequence[Row], told: Incoming, now: dat
     """Bring locked referrals to what their orders say now."""
     if not rows:
         return
-    known = await conn.fetch(
-        OF_REFERRALS, [row["id"] for row in rows], sorted({row["shop"] for row in rows})
-    )
-    orders: dict[int, list[Order]] = {}
-    for one in known:
-        orders.setdefault(one["referral_id"], []).append(order_of(one))
+    orders = await kept.of_referrals(conn, rows)
     for row in rows:
         await _settle(conn, row, orders.get(row["id"], []), told, now)
-
-
-async def forget_loose(at: datetime) -> int:
-    """Delete a batch of orders that came back long ago and were no friend's; how many."""
-    async with db.connection() as conn:
-        done: str = await conn.execute(FORGET, at - LOOSE_KEPT, FORGET_BATCH)
-    return int(done.rpartition(" ")[2])
 
 
 async def has_ordered_before(conn: Connection, row: Row, order: Order) -> bool:
@@ -171,15 +123,6 @@ async def has_ordered_before(conn: Connection, row: Row, order: Order) -> bool:
         if rules.is_before(known.first_order_at, row["claimed_at"]):
             return True
     return False
-
-
-def order_of(row: Row) -> Order:
-    """The order of a row."""
-    told = msgspec.json.decode(row["told"], type=rules.Told) if row["told"] else None
-    refunds = msgspec.json.decode(row["refunds"], type=dict[str, rules.Back])
-    kind, _, moment = (row["ended"] or "").partition(" ")
-    ended_at = datetime.fromisoformat(moment) if moment else None
-    return Order(row["order_id"], told, refunds, kind, ended_at)
 
 
 async def _settle(
@@ -299,25 +242,7 @@ async def _look_at_return(
     if not rules.is_back_in_time(own, row["ordered_at"], offer, now):
         return
     reason = f"Order {row['order_name'] or own.order_id} came back."
-    await take_back(conn, row, reason, now)
-
-
-async def take_back(conn: Connection, row: Row, reason: str, now: datetime, by: str = "") -> None:
-    """A completed referral is reversed: whoever gave something for it hears of it."""
-    await conn.execute(
-        "UPDATE referrals SET state = 'reversed', due_at = NULL, updated_at = $2 WHERE id = $1",
-        row["id"],
-        now,
-    )
-    told = ReferralReversed(award_id(row["id"], row["rounds"]), row["advocate_id"], reason, now)
-    shop = row["shop"]
-    await events.tell(conn, [events.fact("referral.reversed", shop, told, row["request_id"])])
-    await events.note(conn, [Happened(shop, row["id"], "reversed", reason, now, by)])
-
-
-def award_id(referral_id: int, rounds: int) -> str:
-    """What a reward is known by: another one only where staff had it given a second time."""
-    return str(referral_id) if rounds <= 1 else f"{referral_id}-{rounds}"
+    await awards.take_back(conn, row, reason, now)
 
 
 def db_money(micros: int) -> Any:
@@ -330,12 +255,6 @@ def _may_have(row: Row, order_id: str) -> bool:
     return row["state"] in {"claimed", "ordered"} or row["order_id"] == order_id
 
 
-async def _seen(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[int | None, Order]]:
-    ordered = sorted(keys)
-    rows = await conn.fetch(SEEN, *map(list, zip(*ordered, strict=True)))
-    return {(row["shop"], row["order_id"]): (row["referral_id"], order_of(row)) for row in rows}
-
-
 async def _find(
     conn: Connection, told: Incoming, seen: Mapping[Key, tuple[int | None, Order]]
 ) -> list[Matched]:
@@ -343,7 +262,7 @@ async def _find(
     order may be of, the one it has, then the earliest.
     """
     asked = []
-    kept = await people.kept_ids(
+    merged = await people.kept_ids(
         conn,
         (
             (shop, order.told.customer_id)
@@ -361,33 +280,10 @@ async def _find(
                 order_id,
                 ",".join(sorted(told.codes.get(key, ()))),
                 newest.email_key if newest else "",
-                kept.get((shop, customer_id), customer_id),
+                merged.get((shop, customer_id), customer_id),
             )
         )
     found: dict[int, Matched] = {}
     for row in await conn.fetch(FIND, *map(list, zip(*asked, strict=True))):
         found.setdefault(row["id"], Matched(row, set())).orders.add(row["matched"])
     return list(found.values())
-
-
-async def _put(
-    conn: Connection, kept: Mapping[Key, tuple[int | None, Order]], now: datetime
-) -> None:
-    rows = [
-        (
-            shop,
-            order_id,
-            referral_id,
-            msgspec.json.encode(order.told).decode() if order.told else None,
-            msgspec.json.encode(order.refunds).decode(),
-            f"{order.ended} {order.ended_at.isoformat()}" if order.ended_at else None,
-            now,
-        )
-        for (shop, order_id), (referral_id, order) in sorted(kept.items(), key=_by_key)
-    ]
-    if rows:
-        await conn.execute(PUT, *(list(column) for column in zip(*rows, strict=True)))
-
-
-def _by_key(item: tuple[Key, Any]) -> Key:
-    return item[0]

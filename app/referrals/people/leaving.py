@@ -14,7 +14,7 @@ from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
 from app.referrals.keys import Secret
-from app.referrals.orders import actions as orders
+from app.referrals.orders import awards
 from app.referrals.people import actions as people
 
 FORGET_BATCH = 500
@@ -148,7 +148,7 @@ async def merge(conn: Connection, shop: str, merged: CustomerMerged, now: dateti
         await conn.execute(BLOCK, row["id"], claim_rules.BLOCK, encoded, now)
         await events.note(conn, [Happened(shop, row["id"], "blocked", ONE_PERSON, now)])
         if row["state"] == "completed":
-            await orders.take_back(conn, row, ONE_PERSON, now)
+            await awards.take_back(conn, row, ONE_PERSON, now)
 
 
 async def forget_shops(at: datetime | None = None) -> int:

@@ -41,6 +41,7 @@ class Shop(Struct):
     is_installed: bool = True
     is_seeded: bool = False  # the demo history has been made
     has_spent: bool = False  # and some of its points were redeemed
+    has_referred: bool = False  # and some of its customers brought friends
 
     @property
     def handle(self) -> str:

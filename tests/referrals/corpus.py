@@ -1,7 +1,8 @@
 """`python -m tests.referrals.corpus`: what the rules make of labelled referrals, honest and not.
 
-The lines of `corpus.jsonl` were written from what people really do, with a label and the reason for
-it, and know nothing of the rules. Each is a claim and what was known around it, and mostly an order.
+The lines of `corpus.jsonl` were written from what people really do, with a label and the reason
+for it, and know nothing of the rules. Each is a claim, what was known around it, and mostly an
+order.
 """
 
 import json

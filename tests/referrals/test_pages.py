@@ -102,7 +102,7 @@ async def test_the_offer_is_saved_as_a_new_version_and_two_tabs_are_told(
     assert "Switched on" in text(await alice.get("/referrals/settings"))
     saved = await alice.post("/referrals/settings", **OFFER)
     assert saved.status_code == 200
-    assert "15% off your first order" in text(await alice.get("/referrals"))
+    assert "15% off their first order" in text(await alice.get("/referrals"))
     stale = await alice.post("/referrals/settings", **{**OFFER, "friend_value": "20"})
     assert stale.status_code == 409
     assert "Saved meanwhile" in text(stale)

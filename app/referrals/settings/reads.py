@@ -32,7 +32,7 @@ async def of(shop: str, starts_as: str = "draft") -> Settings:
         return await in_force(conn, shop, starts_as)
 
 
-def for_friend(settings: Settings, currency: str) -> str:
+def for_friend(settings: Settings, currency: str, whose: str = "your") -> str:
     """ "10% off your first order of $20.00 or more"."""
     off = (
         f"{settings.friend_value.normalize():f}%"
@@ -41,7 +41,7 @@ def for_friend(settings: Settings, currency: str) -> str:
     )
     least = settings.friend_minimum
     of = f" of {money.text(least, currency)} or more" if least > Decimal(0) else ""
-    return f"{off} off your first order{of}"
+    return f"{off} off {whose} first order{of}"
 
 
 def for_advocate(settings: Settings) -> str:

@@ -70,6 +70,25 @@ SERVICES = (
         "keeps your campaigns and counts what they give",
         ("points.earned", "points.reversed", "customer.merged", "compliance.requested"),
     ),
+    Process(
+        "referrals",
+        "Referrals",
+        "makes links, checks friends and rewards advocates",
+        (
+            "referral.asked",
+            "order.created",
+            "order.updated",
+            "order.paid",
+            "order.refunded",
+            "order.cancelled",
+            "order.deleted",
+            "customer.created",
+            "customer.updated",
+            "customer.deleted",
+            "customer.merged",
+            "compliance.requested",
+        ),
+    ),
 )
 PROCESSES = {one.name: one for one in (*ROAD, *SERVICES)}
 

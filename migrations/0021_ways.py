@@ -15,7 +15,7 @@ CREATE INDEX grants_ways ON grants (member_id) WHERE kind <> 'order'
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0019_tiers")]
+    dependencies = [("app", "0020_referrals")]
 
     initial = False
 

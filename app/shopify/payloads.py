@@ -24,6 +24,7 @@ EMAIL_LENGTH_MAX = 320  # a longer one is no address
 STATUS_LENGTH_MAX = 32
 ID_LENGTH_MAX = 20
 TAG_LENGTH_MAX = 255
+ADDRESS_LENGTH_MAX = 120
 TOPICS_OF_ORDERS = {
     "orders/create": "order.created",
     "orders/updated": "order.updated",
@@ -115,6 +116,10 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         data["refunds"] = [orders.refund(webhook, one) for one in order.refunds]
     if codes := [fields.text(one.code, 64) for one in order.discount_codes or () if one.code]:
         data["discount_codes"] = codes
+    if not customer and (email := _email(order.email)):
+        data["email"] = email
+    if address := _address(order.shipping_address):
+        data["address"] = address
     if topic != "order.paid" and _is_old(placed_at, updated_at):
         data["is_old"] = True
     return Fact(topic, data, updated_at)
@@ -267,15 +272,29 @@ def _compliance(webhook: Webhook, asked: Compliance) -> Fact:
 
 
 def _person(customer: Customer | Buyer) -> dict[str, str]:
-    email = fields.text(customer.email, EMAIL_LENGTH_MAX + 1)
     return {
         "id": str(customer.id),
         "name": fields.text(
             " ".join(part for part in (customer.first_name, customer.last_name) if part),
             NAME_LENGTH_MAX,
         ),
-        "email": email if len(email) <= EMAIL_LENGTH_MAX else "",
+        "email": _email(customer.email),
     }
+
+
+def _email(said: Any) -> str:
+    """An address; empty for what is none, by its kind or its length."""
+    email = fields.text(said if isinstance(said, str) else "", EMAIL_LENGTH_MAX + 1)
+    return email if len(email) <= EMAIL_LENGTH_MAX else ""
+
+
+def _address(said: Any) -> str:
+    """Where an order goes to in one line; empty where that is not told."""
+    if not isinstance(said, dict):
+        return ""
+    parts = (said.get(name) for name in ("address1", "address2", "zip", "country_code"))
+    written = ", ".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+    return fields.text(written, ADDRESS_LENGTH_MAX)
 
 
 Translator = tuple[msgspec.json.Decoder[Any], Callable[[Webhook, Any], Fact]]

@@ -166,6 +166,8 @@ class Order(msgspec.Struct):
     created_at: Timestamp = None
     updated_at: Timestamp = None
     cancelled_at: Timestamp = None
+    email: Any = None
+    shipping_address: Any = None
 
 
 class Identified(msgspec.Struct, forbid_unknown_fields=True):

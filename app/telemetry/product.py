@@ -55,12 +55,22 @@ class RewardRedeemed(ProductEvent, frozen=True):
     state: Literal["held", "captured"]
 
 
+class ReferralClicked(ProductEvent, frozen=True):
+    """A member shared their link, by a way of a short list, or a friend followed one; told by a
+    browser whose shopper agreed to it.
+    """
+
+    event = "referral_clicked"
+    channel: Literal["copy", "mail", "whatsapp", "x", "facebook", "native", "visit"]
+
+
 EVENTS: tuple[type[ProductEvent], ...] = (
     AppInstalled,
     ProgramPublished,
     RewardSaved,
     CheckoutOpened,
     RewardRedeemed,
+    ReferralClicked,
 )
 
 

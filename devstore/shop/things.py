@@ -43,6 +43,7 @@ class Shop(Struct):
     has_rewards: bool = False  # rewards of every kind were set up
     has_spent: bool = False  # and some of its points were redeemed
     has_ways: bool = False  # and there are ways to earn besides orders
+    has_referred: bool = False  # and some of its customers brought friends
 
     @property
     def handle(self) -> str:

@@ -32,14 +32,14 @@ COMPOSERS = {
         )
     ],
     "app/admin/home.py": [
-        ("campaigns_panels.HOME)", "campaigns_panels.HOME, toy_panels.HOME)"),
+        ("HOMES: tuple[Home, ...] = (", "HOMES: tuple[Home, ...] = (toy_panels.HOME, "),
         (
             "from app.services import PROCESSES\n",
             "from app.services import PROCESSES\nfrom app.toy import panels as toy_panels\n",
         ),
     ],
     "app/storefront/routes.py": [
-        ("campaigns_panels.PART)", "campaigns_panels.PART, toy_panels.PART)"),
+        ("PARTS: tuple[Part, ...] = (", "PARTS: tuple[Part, ...] = (toy_panels.PART, "),
         (
             "from app.shopify import verify\n",
             "from app.shopify import verify\nfrom app.toy import panels as toy_panels\n",
@@ -51,8 +51,8 @@ COMPOSERS = {
             "        *points_pages.routes,\n        *toy_pages.routes,\n",
         ),
         (
-            "from app.web import middleware\n",
-            "from app.toy import pages as toy_pages\nfrom app.web import middleware\n",
+            "from app.web.files import Files\n",
+            "from app.toy import pages as toy_pages\nfrom app.web.files import Files\n",
         ),
     ],
     "Procfile": [

@@ -40,7 +40,7 @@ from app.points.tiers import reads as tier_reads
 from app.points.tiers.reads import MemberTier
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
-from app.web import forms, pages
+from app.web import forms, pages, panels
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
@@ -77,6 +77,7 @@ async def _customer(
     chosen = filtering.events(visit.request.query_params, visit.timezone)
     found = await _shown(visit, customer_id, chosen)
     day, then = await _then(visit, customer_id)
+    beside = await panels.draw(visit, panels.beside_customer)
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
         form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
@@ -100,6 +101,8 @@ async def _customer(
         then=then,
         today=datetime.now(calendar.zone(visit.timezone)).date(),
         words=tier_form.words,
+        panels=beside,
+        is_trouble_shared=False,
     )
 
 

@@ -1,0 +1,161 @@
+"""A friend's code on its way: one attempt at a time, found again after a lost answer, for two days
+at most; and switched off when the claim is blocked later.
+"""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import msgspec
+
+from app import db
+from app.db import Row, Stores
+from app.errors import HoldfastError
+from app.referrals import events
+from app.referrals.claims import discounts
+from app.referrals.claims.discounts import Refusal, Wanted
+from app.referrals.events import Happened
+from app.referrals.views import Settings
+from app.telemetry import logs, traces
+
+ATTEMPT_SECONDS = 9.0
+LEASE = timedelta(seconds=12)  # longer than an attempt
+PAUSE_SECONDS_MAX = 900.0
+GIVE_UP_AFTER = timedelta(hours=48)
+BATCH, AT_ONCE = 50, 8
+GIVEN_UP = "Shopify could not make the code within two days."
+COLUMNS = (
+    "id, shop, code, code_state, code_round, offer, claimed_at, attempts, discount_gid, request_id"
+)
+LEASED = f"""
+UPDATE referrals SET attempts = attempts + 1, next_attempt_at = $3
+ WHERE id = $1 AND code_state IN ('making', 'ending') AND next_attempt_at <= $2 RETURNING {COLUMNS}
+"""
+# the first of every shop, then the second of every shop: one shop's trouble holds up nobody else
+DUE = """
+SELECT id FROM (
+  SELECT id, next_attempt_at,
+         row_number() OVER (PARTITION BY shop ORDER BY next_attempt_at) AS place
+    FROM (SELECT id, shop, next_attempt_at FROM referrals WHERE next_attempt_at <= $1
+           ORDER BY next_attempt_at LIMIT 2000) AS waiting
+) AS due ORDER BY place, next_attempt_at LIMIT $2
+"""
+# whoever was blocked while the code was on its way has it switched off next
+MADE = """
+UPDATE referrals SET discount_gid = $3, attempts = 0, updated_at = $4,
+       code_state = CASE WHEN verdict = 'block' THEN 'ending' ELSE 'made' END,
+       next_attempt_at = CASE WHEN verdict = 'block' THEN $4::timestamptz END
+ WHERE id = $1 AND code_round = $2 AND code_state = 'making' RETURNING code_state
+"""
+REFUSED = """
+UPDATE referrals SET code_state = 'refused', code_reason = $3, next_attempt_at = NULL,
+       updated_at = $4
+ WHERE id = $1 AND code_round = $2 AND code_state = 'making' RETURNING id
+"""
+OFF = """
+UPDATE referrals SET code_state = 'off', next_attempt_at = NULL, updated_at = $3
+ WHERE id = $1 AND code_round = $2 AND code_state = 'ending' RETURNING id
+"""
+LATER = "UPDATE referrals SET next_attempt_at = $2 WHERE id = $1 AND next_attempt_at IS NOT NULL"
+log = logs.logger()
+
+
+async def go_on(
+    stores: Stores, client: httpx.AsyncClient, referral_id: int, at: datetime | None = None
+) -> None:
+    """Bring one code on, when nobody else is at it. Safe to call any number of times; what fails
+    on the way is booked for later.
+    """
+    at = at or datetime.now(UTC)
+    async with db.connection() as conn:
+        row = await conn.fetchrow(LEASED, referral_id, at, at + LEASE)
+    if row is None:
+        return
+    wanted = _wanted(row)
+    try:
+        with traces.resumed("referral code", row["request_id"]):
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await _attempt(stores, client, row["code_state"], wanted, at)
+    except asyncio.CancelledError:
+        await _later(wanted, at)
+        raise
+    except Exception as error:
+        log.warning(
+            "friend's code not made yet",
+            referral_id=wanted.id,
+            shop=wanted.shop,
+            attempts=wanted.attempts,
+            reason=getattr(error, "code", type(error).__name__),
+            exc_info=None if isinstance(error, (HoldfastError, OSError, TimeoutError)) else error,
+        )
+        await _later(wanted, at)
+
+
+async def sweep(stores: Stores, client: httpx.AsyncClient, at: datetime | None = None) -> int:
+    """Go on with every code that is due, a few at a time; how many were due."""
+    at = at or datetime.now(UTC)
+    async with db.connection() as conn:
+        due = await conn.fetch(DUE, at, BATCH)
+    seats = asyncio.Semaphore(AT_ONCE)
+
+    async def seated(row: Row) -> None:
+        async with seats:
+            await go_on(stores, client, row["id"], at)
+
+    async with asyncio.TaskGroup() as group:
+        for row in due:
+            group.create_task(seated(row))
+    return len(due)
+
+
+async def _attempt(
+    stores: Stores,
+    client: httpx.AsyncClient,
+    code_state: str,
+    wanted: Wanted,
+    at: datetime,
+) -> None:
+    if code_state == "ending":
+        await discounts.switch_off(stores, client, wanted)
+        async with db.connection() as conn:
+            await conn.fetchval(OFF, wanted.id, wanted.code_round, at)
+        return
+    made = await discounts.make(stores, client, wanted)
+    if isinstance(made, Refusal) or not made.is_active:
+        reason = made.reason if isinstance(made, Refusal) else "It was switched off in Shopify."
+        await _refuse(wanted, reason, at)
+        return
+    async with db.transaction() as conn:
+        if await conn.fetchval(MADE, wanted.id, wanted.code_round, made.gid, at):
+            said = "The friend's code was made."
+            await events.note(conn, [Happened(wanted.shop, wanted.id, "code", said, at)])
+
+
+async def _refuse(wanted: Wanted, reason: str, at: datetime) -> None:
+    async with db.transaction() as conn:
+        if await conn.fetchval(REFUSED, wanted.id, wanted.code_round, reason, at):
+            await events.note(conn, [Happened(wanted.shop, wanted.id, "refused", reason, at)])
+
+
+async def _later(wanted: Wanted, at: datetime) -> None:
+    """Book the next attempt; after two days without an answer only staff can begin again."""
+    if wanted.discount_gid == "" and at > wanted.claimed_at + GIVE_UP_AFTER and wanted.attempts > 1:
+        await _refuse(wanted, GIVEN_UP, at)
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311
+    pause_seconds = min(2.0 ** min(wanted.attempts, 12), PAUSE_SECONDS_MAX) * jitter
+    async with db.connection() as conn:
+        await conn.execute(LATER, wanted.id, at + timedelta(seconds=pause_seconds))
+
+
+def _wanted(row: Row) -> Wanted:
+    return Wanted(
+        row["id"],
+        row["shop"],
+        row["code"],
+        row["code_round"],
+        msgspec.json.decode(row["offer"], type=Settings),
+        row["claimed_at"],
+        row["attempts"],
+        row["discount_gid"],
+    )

@@ -17,11 +17,12 @@ from app.points.earning import actions as earning
 from app.points.panels import shopper
 from app.resilience import breaker, cache, health, reach
 from app.shopify.client import outgoing
+from app.storefront import looks
 
 
 def fresh_process() -> None:
     """Nothing is remembered, and every circuit is closed."""
-    for one in (backlog, cache, health, reach, shopper):
+    for one in (backlog, cache, health, looks, reach, shopper):
         one.forget()
     for known in breaker._known.values():
         known._move(breaker.State.CLOSED, "start of the test")

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.fake_shop import FakeShop
@@ -271,12 +270,12 @@ async def test_whatever_is_missing_or_of_another_shape_takes_nothing_else_with_i
     everything(shop)
     whole = dict(shop.mine)
     page, panel = await shop.open()
-    for name in whole:
+    for name, value in whole.items():
         others = {"Your level": "tier", "Invite friends": "referral", "Right now": "campaigns"}
         for me in (
             {**whole, name: None},
             {key: value for key, value in whole.items() if key != name},
-            {**whole, name: {} if isinstance(whole[name], list) else []},
+            {**whole, name: {} if isinstance(value, list) else []},
         ):
             shop.me = (200, {**me, "rewards": me.get("rewards") or []} if name == "points" else me)
             await page.evaluate("document.querySelector('holdfast-widget').view.refresh()")

@@ -29,6 +29,8 @@ FIELDS = [
     "coming",
     "ending",
     "time_zone",
+    "appearance",
+    "texts",
 ]
 
 CHARLIE = "7003"

@@ -8,11 +8,15 @@ import msgspec
 
 from app import config, db
 from app.core.looks import rules
-from app.core.looks.views import Kept, Look, Texts
+from app.core.looks.views import Kept, Look, Setup, Texts
 
 LOOK = "look"  # the part of a shop's appearance that texts are not
 LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français"}
 FIRST = "en"
+SELECT_SETUP = """
+SELECT EXISTS (SELECT FROM appearances WHERE shop = $1 AND part = $2) AS has_look,
+       (SELECT widget_seen_at FROM shops WHERE domain = $1) AS seen_at
+"""
 SELECT = """
 SELECT DISTINCT ON (part) part, version, said, edited_by, created_at FROM appearances
  WHERE shop = $1 AND part = ANY($2::text[]) ORDER BY part, version DESC
@@ -57,6 +61,13 @@ async def told(shop: str) -> dict[str, Any]:
         elif edits := said(parts[row["part"]], [row]).edits:
             found["texts"][parts[row["part"]]] = edits
     return found
+
+
+async def setup(shop: str) -> Setup:
+    """How far a shop is with its widget."""
+    async with db.connection() as conn:
+        row = await conn.fetchrow(SELECT_SETUP, shop, LOOK)
+    return Setup(row["has_look"], row["seen_at"])
 
 
 def shown(look: Look) -> dict[str, Any]:

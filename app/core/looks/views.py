@@ -39,6 +39,16 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """How far a shop is with its widget: whether its look was chosen, and when a page of its
+    storefront last had it.
+    """
+
+    has_look: bool
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """What is hard to read about a colour, and the nearest one that is not."""
 

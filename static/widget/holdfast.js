@@ -178,7 +178,7 @@
     wear({ colours, radius, offset, corner } = {}) {
       const found = Object.entries(colours || {}).filter(([, value]) => COLOUR.test(value)).map(([name, value]) => `--${name.replace(/[^a-z]/g, "-")}: ${value};`);
       for (const [name, value] of Object.entries({ radius, offset })) if (NUMBER.test(value)) found.push(`--${name}: ${value}px;`);
-      const side = corner === "start" ? ".launcher { inset-inline: var(--offset) auto; } @media (min-width: 481px) { .panel { inset-inline: var(--offset) auto; } }" : "";
+      const side = corner === "start" ? ".launcher { inset-inline: var(--offset) auto; } @media (min-width: 481px) { .panel.panel { inset-inline: var(--offset) auto; } }" : "";
       const style = `.launcher, .panel { ${found.join(" ")} } ${side}`;
       if (style === this.worn) return;
       this.worn = style;

@@ -45,7 +45,7 @@ li + li { margin-block-start: 8px; }
 .change { font-weight: 600; font-variant-numeric: tabular-nums; }
 .past + .plain, ul + .plain { margin-block-start: 10px; }
 .wide { flex-basis: 100%; }
-button, .link { font: inherit; color: inherit; cursor: pointer; }
+button, .link, .go { font: inherit; color: inherit; cursor: pointer; }
 .main, .plain, .link { min-block-size: 40px; padding: 8px 16px; border-radius: calc(var(--radius) * .6); font-size: 14px; font-weight: 600; border: 1px solid transparent; }
 .main { background: var(--accent); color: var(--on-accent); }
 .plain { background: var(--surface); border-color: color-mix(in srgb, var(--text) 30%, var(--surface)); }

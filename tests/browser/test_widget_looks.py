@@ -88,10 +88,8 @@ async def test_french_and_spanish_come_from_their_files_with_their_plurals(
 ) -> None:
     shop.locale = locale
     everything(shop)
-    shop.mine["rewards"] = [
-        *shop.mine["rewards"][:1],
-        {"id": "9", "title": "30.00 off", "cost": 500, "amount_off": "30.00", "currency": "USD"},
-    ]
+    dear = {"id": "9", "title": "30.00 off", "cost": 500, "amount_off": "30.00", "currency": "USD"}
+    shop.mine["rewards"] = [shop.mine["rewards"][0], dear]
     shop.mine["points"]["pending"] = 1
     _, panel = await shop.open(locale=f"{locale}-{locale.upper()}")
     await expect(panel.locator(".content")).to_have_attribute("lang", locale)

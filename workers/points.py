@@ -8,6 +8,7 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers
+from app.points.figures import actions as figures
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
@@ -22,6 +23,7 @@ TIME_EVERY_SECONDS = 5.0
 FOLD_EVERY_SECONDS = 5.0
 BULK_EVERY_SECONDS = 1.0
 TOPS_EVERY_SECONDS = 15.0
+FIGURES_EVERY_SECONDS = 2.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -62,6 +64,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
+            service.every(FIGURES_EVERY_SECONDS, add_up(stop), stop),
         )
 
 
@@ -73,6 +76,16 @@ def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitabl
             pass
 
     return many_changed
+
+
+def add_up(stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """What adds figures up for those who look."""
+
+    async def figures_added_up() -> None:
+        while await figures.compute_due() and not stop.is_set():
+            pass
+
+    return figures_added_up
 
 
 if __name__ == "__main__":

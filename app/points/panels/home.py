@@ -10,6 +10,7 @@ from app.core.looks.views import Setup
 from app.points.members import reads
 from app.points.pages import chart, program, rule_form
 from app.points.pages.chart import Chart
+from app.points.panels import figures
 from app.points.views import Overview, Program, RewardView
 from app.resilience.reading import Reading
 from app.web import panels, wording
@@ -197,6 +198,7 @@ HOME = Home(
             is_nothing=lambda shown: not shown.overview.members,
             first_template="points/first_points.html",
         ),
+        figures.PANEL,
     ),
     attention,
 )

@@ -32,12 +32,14 @@ export class Offers {
     ].filter(Boolean);
   }
 
-  /** Why it cannot be had now: words of this version, or the app's own. */
-  whyNot(reward) {
-    const { widget } = this;
-    if (reward.can_redeem !== false || !reward.why_not) return null;
-    const key = `error.${reward.why_not}`;
-    return key in widget.messages ? widget.t(key) : String(reward.why_not);
+  /** Why somebody with points enough cannot have it now; of what this version does not know, in the app's own words. */
+  whyNot({ can_redeem: can, why_not: why, conditions }) {
+    const { widget } = this, { left, tiers, ends_at: end } = conditions || {};
+    if (can !== false || !why) return null;
+    if (left === 0) return widget.t("had");
+    if (end && new Date(end) < new Date()) return widget.t("over");
+    if (tiers?.length) return null; // its conditions say whom it is for
+    return conditions ? widget.t("notYet") : String(why);
   }
 
   /** What it costs at least. */
@@ -54,10 +56,10 @@ export class Offers {
     const { h, once, track } = this.tools, { widget, acts } = this;
     const title = titleOf(widget, reward), least = this.least(reward);
     const missing = least - widget.me.points.available;
-    const isAsking = acts.asking === reward.id, refused = this.whyNot(reward);
+    const isAsking = acts.asking === reward.id, cannot = reward.can_redeem === false, refused = this.whyNot(reward);
     const aside = !isKnown || isAsking ? null : missing > 0
       ? h("div", {}, h("small", {}, widget.t("toGo", { points: widget.points(missing) })), track(1 - missing / least, "small"))
-      : refused ? null : h("button", {
+      : cannot ? null : h("button", {
         class: "main", type: "button", "data-key": `redeem:${reward.id}`, "aria-label": widget.t("redeemOne", { reward: title }),
         "aria-disabled": acts.busy || acts.isResting ? "true" : null, onclick: once(() => this.choose(reward.id)),
       }, widget.t("redeem"));

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.fake_shop import FakeShop
@@ -117,6 +118,26 @@ async def test_a_reward_that_cannot_be_had_says_why_and_has_no_button(shop: Fake
     ]
     _, panel = await shop.open()
     await expect(panel).to_contain_text("For Gold.")
+    await expect(panel.get_by_role("button", name="Redeem")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        ({"left": 0, "tiers": []}, "You have had this reward."),
+        ({"left": None, "tiers": ["Gold"]}, "For Gold"),
+        ({"left": 1, "tiers": [], "ends_at": "2025-01-01T00:00:00Z"}, "This reward is over."),
+        ({"left": 1, "tiers": []}, "Not for you yet."),
+    ],
+)
+async def test_what_keeps_a_reward_from_a_shopper_is_said_in_their_language(
+    shop: FakeShop, conditions: dict[str, Any], said: str
+) -> None:
+    reward = a_reward("1", "percent_off", percent_off="15", can_redeem=False, why_not="English.")
+    shop.mine["rewards"] = [{**reward, "conditions": conditions}]
+    _, panel = await shop.open()
+    await expect(panel).to_contain_text(said)
+    await expect(panel).not_to_contain_text("English.")
     await expect(panel.get_by_role("button", name="Redeem")).to_have_count(0)
 
 

@@ -53,11 +53,13 @@ SELECT width_bucket(effective_at, $4::timestamptz[]) AS place, min(id) AS first_
   FROM piece GROUP BY place
 """
 SELECT_ORDERS = """
-SELECT source, member_id, frozen, known FROM grants
+SELECT source, member_id IS NOT NULL AND outcome NOT IN ('draft', 'paused') AS is_member, frozen,
+       known
+  FROM grants
  WHERE shop = $1 AND kind = 'order' AND source > $2 ORDER BY source LIMIT $3
 """
 SELECT_USED = """
-SELECT DISTINCT order_id FROM redemptions WHERE shop = $1 AND state = 'used' AND order_id <> ''
+SELECT DISTINCT order_id FROM redemptions WHERE shop = $1 AND order_id <> ''
 """
 SELECT_REFERRALS = """
 SELECT width_bucket(created_at, $2::timestamptz[]) AS place, count(*) AS orders FROM grants
@@ -154,9 +156,7 @@ async def _orders(conn: Connection, shop: str, orders: Orders) -> Orders | None:
             returns = _frozen.decode(row["frozen"]).returns if row["frozen"] else "goods"
             numerator, denominator = earning.worth(known, returns=returns)
             rewarded = numerator // denominator
-        orders.add(
-            known.customer_id, placed_at, is_member=row["member_id"] is not None, rewarded=rewarded
-        )
+        orders.add(known.customer_id, placed_at, is_member=row["is_member"], rewarded=rewarded)
     return orders
 
 

@@ -20,11 +20,13 @@ from app.referrals import keys
 from app.referrals.panels import shopper as referrals_shopper
 from app.resilience import breaker, cache, health, reach
 from app.shopify.client import outgoing
+from app.storefront import looks
 
 
 def fresh_process() -> None:
     """Nothing is remembered, and every circuit is closed."""
-    for one in (backlog, cache, campaigns, health, reach, shopper, referrals_shopper, keys):
+    kept = (backlog, cache, campaigns, health, keys, looks, reach, referrals_shopper, shopper)
+    for one in kept:
         one.forget()
     for known in breaker._known.values():
         known._move(breaker.State.CLOSED, "start of the test")

@@ -10,6 +10,7 @@ from app.flow.bus.buses import open_bus
 from app.points import handlers, welcome
 from app.points.earning import whatif
 from app.points.earning.campaigns import collections, late
+from app.points.figures import actions as figures
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
@@ -30,6 +31,7 @@ ZONES_EVERY_SECONDS = 60.0
 LATER_EVERY_SECONDS = 2.0
 COLLECTIONS_EVERY_SECONDS = 5.0
 WHAT_IF_EVERY_SECONDS = 1.0
+FIGURES_EVERY_SECONDS = 2.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -85,6 +87,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             ),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
+            service.every(FIGURES_EVERY_SECONDS, add_up(stop), stop),
         )
 
 
@@ -122,6 +125,16 @@ async def keep_tiers(stop: asyncio.Event) -> None:
         service.every(BULK_EVERY_SECONDS, place_all, stop),
         service.every(ZONES_EVERY_SECONDS, passing.follow_zones, stop),
     )
+
+
+def add_up(stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """What adds figures up for those who look."""
+
+    async def figures_added_up() -> None:
+        while await figures.compute_due() and not stop.is_set():
+            pass
+
+    return figures_added_up
 
 
 if __name__ == "__main__":

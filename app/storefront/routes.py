@@ -13,6 +13,7 @@ from app.errors import UnauthorizedError
 from app.points.panels import shopper as points_shopper
 from app.referrals.panels import shopper as referrals_shopper
 from app.shopify import verify
+from app.storefront import looks
 from app.telemetry import product
 from app.web import browser_errors, shopper
 from app.web.api import Caller, Door, PageDoor
@@ -58,12 +59,17 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "coming": None,
         "ending": None,
         "time_zone": "UTC",
+        **looks.NOTHING,
     }
     body["campaigns"] = []  # apart, for no list here names two services
     stores = request.state.stores
     if request.url.path.startswith("/checkout/"):
         opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)
         product.track(opened, caller.shop, stores.config)
+    else:
+        await looks.seen(caller.shop)
+    language = request.query_params.get("lang", "en")
+    body |= await looks.told(stores, caller.shop, language)
     return 200, await shopper.fill(body, PARTS, stores, caller)
 
 

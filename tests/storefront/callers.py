@@ -32,6 +32,8 @@ FIELDS = [
     "ending",
     "time_zone",
     "campaigns",
+    "appearance",
+    "texts",
 ]
 
 CHARLIE = "7003"

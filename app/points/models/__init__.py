@@ -9,6 +9,9 @@ from app.points.models.earning import (
     Membership,
     WhatIf,
 )
+from app.points.models.figures import (
+    Figures,
+)
 from app.points.models.points import (
     MADE_BY_MIGRATIONS,
     BulkAdjustment,
@@ -51,6 +54,7 @@ __all__ = [
     "Collection",
     "CollectionProduct",
     "Correction",
+    "Figures",
     "Grant",
     "LedgerRow",
     "Lot",

@@ -93,7 +93,8 @@ async def metrics_text(request: Request) -> Response:
     )
     scraped = [await _answering(request.state.probes), *_durable()]
     scraped += [one for group in found for one in group]
-    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio(), _resident()])
+    here = [_hit_ratio(), _resident(), _release(stores.config.release)]
+    text = await asyncio.to_thread(metrics.render, [*scraped, *here])
     return PlainTextResponse(
         text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
     )
@@ -261,6 +262,11 @@ async def _verified(stores: db.Stores) -> list[Scraped]:
             "found",
         ),
     ]
+
+
+def _release(name: str) -> Scraped:
+    words = "1 by the name of the build that answers a scrape"
+    return Scraped("holdfast_release", words, {name: 1.0}, "release")
 
 
 def _resident() -> Scraped:

@@ -33,6 +33,9 @@ FULL_SECONDS = 0.05
 COMMIT_SECONDS = 5.0
 AWAY_SECONDS = 3.0  # that the log has something which Kafka does not bring
 CLOSE_SECONDS = 3.0  # a group hears of who does not say goodbye by its silence
+# A client that met a broker which had only just started may never find it again, and says nothing:
+# librdkafka forgets all brokers when one answers that it knows none. A new client does.
+SILENT_SECONDS, SILENT_SECONDS_MAX = 15.0, 60.0  # each one is waited for longer than the one before
 FORGED_MAX = 100  # waiting to be written down; more say nothing that these do not
 CONSUMER = {
     "isolation.level": "read_committed",
@@ -105,6 +108,7 @@ class Reader:
         self.arrived: Callable[[], None] = lambda: None
         self.commit_at = 0.0  # monotonic
         self.trouble = ""
+        self.patience_seconds = SILENT_SECONDS
         self.fetching: asyncio.Future[list[Any]] | None = None
 
     async def run(self) -> None:
@@ -144,7 +148,9 @@ class Reader:
             log.info("kafka was left without a goodbye", service=self.service)
 
     async def _fetch(self, consumer: Consumer, backoff: failures.Backoff) -> None:
-        while True:
+        """Take what comes; ends when the log has what for long does not come, for a new client."""
+        heard_at = time.monotonic()
+        while not self.away or time.monotonic() - heard_at < self.patience_seconds:
             if self.size > BUFFER_BYTES_MAX or self.count > BUFFER_ENTRIES_MAX:
                 await asyncio.sleep(FULL_SECONDS)
                 continue
@@ -156,8 +162,11 @@ class Reader:
                 self._take(message)
             if found:
                 backoff.over()
+                heard_at, self.patience_seconds = time.monotonic(), SILENT_SECONDS
             if self.count > before or self.forged:
                 self.arrived()
+        self.patience_seconds = min(2 * self.patience_seconds, SILENT_SECONDS_MAX)
+        log.warning("kafka is silent, asking with a new client", service=self.service)
 
     def _offsets(self) -> list[TopicPartition]:
         """Where to begin after a restart, now and then: a hint, for the place decides."""

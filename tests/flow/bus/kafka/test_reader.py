@@ -1,5 +1,6 @@
 """What a reader of Kafka keeps until it is written down, when it is believed, and how it ends."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -139,6 +140,57 @@ def test_a_service_that_has_read_all_returns_with_the_last_that_comes(
     world.reader.drop_passed(world.stands())
     assert world.reader.following(world.stands(), 10) == []
     assert not world.reader.away
+
+
+class Silent:
+    """Kafka's client: the first two never hear anything again, as after a broker that had only just
+    started; all that are made later do.
+    """
+
+    made = 0
+
+    def __init__(self, _: dict[str, object]) -> None:
+        Silent.made += 1
+        self.number = Silent.made
+
+    def subscribe(self, _: list[str]) -> None:
+        pass
+
+    def poll(self, _: float) -> object:
+        time.sleep(0.01)
+        return Came(
+            Place(0, 9, 1, date(2026, 11, 27)), (8, 1), "", frozenset(), 1, "", 0, "", b"", 9
+        )
+
+    def consume(self, *_: object, **__: object) -> list[object]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_client_that_stays_silent_is_replaced_while_the_log_has_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = Silent.poll
+    monkeypatch.setattr(Silent, "made", 0)
+    monkeypatch.setattr(
+        Silent, "poll", lambda self, seconds: heard(self, seconds) if self.number > 2 else None
+    )
+    monkeypatch.setattr(messages, "read", lambda found, _: found)
+    monkeypatch.setattr(reading, "Consumer", Silent)
+    monkeypatch.setattr(reading, "SILENT_SECONDS", 0.05)
+    reader = Reader(parse("kafka://one"), "points", "1", ())
+    task = asyncio.create_task(reader.run())
+    await asyncio.sleep(0.2)
+    assert Silent.made == 1, "nothing is missing, so nobody is missed"
+    reader.brings_nothing(0)
+    came = asyncio.Event()
+    reader.arrived = came.set
+    await asyncio.wait_for(came.wait(), 5)
+    assert (Silent.made, reader.patience_seconds) == (3, 0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 LEAVES = """

@@ -171,6 +171,7 @@ def test_a_new_service_reads_the_log_from_its_beginning_and_is_seen_everywhere(
     wait_for("all is well", lambda: stack.health().get("status") == "ok", 10)
     assert stack.health()["services"]["toy"]["status"] == "healthy"
     assert _lag(stack) == 0
+    assert f"holdfast_toy_orders {ORDERS + 1}.0" in stack.http.get(f"{stack.app_url}/metrics").text
     assert "Toy counts paid orders Running" in text(stack.open_admin("/health").text)
     assert f"{ORDERS + 1} orders so far." in stack.me(bob)["notices"]
     assert "Toy has counted" in text(stack.open_admin("/").text)

@@ -60,7 +60,7 @@ LABELS = {
     "products": "Products",
     "collections": "Collections",
     "code_days": "Can be used for",
-    "per_customer": "Times a customer",
+    "per_customer": "How often a customer can have it",
     "combines_with": "Together with",
     "tier": "Tier",
     "segment": "Segment",

@@ -173,7 +173,7 @@ def _times(kind: str, details: Details) -> dict[str, str]:
     if details.code_days is not None and not 1 <= details.code_days <= DAYS_MAX:
         found["code_days"] = f"{days}, or leave it empty."
     elif kind == "store_credit" and details.code_days is None:
-        found["code_days"] = f"{days}: store credit must end one day, for its end marks it as ours."
+        found["code_days"] = f"{days}: store credit must end one day."
     if details.per_customer is not None and not 1 <= details.per_customer <= PER_CUSTOMER_MAX:
         found["per_customer"] = f"Please give a number from 1 to {PER_CUSTOMER_MAX:,}, or nothing."
     if details.starts_at and details.ends_at and details.ends_at <= details.starts_at:

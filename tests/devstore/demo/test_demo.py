@@ -72,9 +72,8 @@ async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code
 
     def answer(request: Request) -> Response:
         if request.url.path == "/storefront/me":
-            return JSONResponse(
-                {"points": {"available": 120}, "rewards": [{"id": "1", "cost": 100}]}
-            )
+            reward = {"id": "1", "cost": 100, "kind": "amount_off", "choose": None}
+            return JSONResponse({"points": {"available": 120}, "rewards": [reward]})
         if request.url.path == "/ways":
             formed.append(request.headers["authorization"])
         if request.url.path == "/storefront/redemptions":
@@ -86,7 +85,7 @@ async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code
     store.app.answer = answer
     await history.run(store.world)
     await history.run(store.world)
-    assert len(asked) == len(set(asked)) == spending.SPENDERS
+    assert len(asked) == len(set(asked)) == 2
     paid_with_it = [one for one in state.of_shop("order", history.SHOP) if one.codes]
     assert [(str(one.customer_id), one.codes[0].amount_cents) for one in paid_with_it] == [
         (asked[0], 500)

@@ -117,16 +117,11 @@ async def edit(
             return current
         if seen_version not in {None, current.version}:
             raise StaleCampaignError(current)
-        if current.state == "ended":
-            raise RefusedError(rules.refusal(current, "ended", now))
-        if (
-            current.state != "draft"
-            and rules.is_over(fresh, now)
-            and fresh.ends_at != current.ends_at
-        ):
+        if rules.shown_state(current, now) == "ended":
+            raise RefusedError(rules.HAS_ENDED)
+        is_moved = fresh.ends_at != current.ends_at
+        if current.state != "draft" and is_moved and rules.is_over(fresh, now):
             raise BadInputError("That end is behind us. To stop it now, end the campaign.")
-        if rules.is_over(current, now):
-            await _check_room(conn, shop, fresh, now)
         names = before if labels is None else dict(labels)
         return await _next(conn, shop, fresh, names, by, now)
 

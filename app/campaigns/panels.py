@@ -73,7 +73,7 @@ async def load(visit: Visit) -> Reading[Shown]:
 
     async def load() -> Current:
         rows = await reads.current(visit.shop, now, rules.LIVE_MAX)
-        return Current(rows, (await reads.page(visit.shop, now)).total)
+        return Current(rows, await reads.total(visit.shop))
 
     found = await panels.read(visit, SERVICE, "home", load, Current)
     shown = found.map(lambda current: _shown(current, visit, now))

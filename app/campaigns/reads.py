@@ -42,6 +42,7 @@ SELECT {_CAMPAIGN} {_FROM} WHERE {_WANTED} AND one.id < $5 ORDER BY one.id DESC 
 LIST_BACKWARDS = f"""
 SELECT {_CAMPAIGN} {_FROM} WHERE {_WANTED} AND one.id > $5 ORDER BY one.id LIMIT $6
 """
+TOTAL = "SELECT count(*) FROM campaigns WHERE shop = $1"
 ONE = f"SELECT {_CAMPAIGN} {_FROM} WHERE one.shop = $1 AND one.campaign_id = $2"
 # what is not over
 CURRENT = f"""
@@ -82,12 +83,19 @@ async def page(
         found = await connection.fetch(
             statement, shop, now, state, text.fold(search), start, PAGE_SIZE + 1
         )
-        total = await connection.fetchval("SELECT count(*) FROM campaigns WHERE shop = $1", shop)
+        total = await connection.fetchval(TOTAL, shop)
     rows, has_previous, has_next = paging.cut(found, at, PAGE_SIZE)
     links = Links()
     if rows:
         links = paging.links(str(rows[0]["id"]), str(rows[-1]["id"]), has_previous, has_next)
     return CampaignPage([_view(row) for row in rows], total, links)
+
+
+async def total(shop: str) -> int:
+    """How many campaigns a shop has, over ones and drafts too."""
+    async with db.connection() as connection:
+        found: int = await connection.fetchval(TOTAL, shop)
+    return found
 
 
 async def campaign(shop: str, campaign_id: str) -> CampaignView:

@@ -35,6 +35,7 @@ NEXT_STATES: Mapping[str, frozenset[str]] = {
 VARIABLES = frozenset({"value", "ends"})  # of the text for shoppers
 _VARIABLE = re.compile(r"\{+\s*([^{}]*?)\s*\}+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+HAS_ENDED = "This campaign has ended and stays as it is. Duplicate it to run it again."
 PLAIN = "Please write plain text: it cannot hold < or >."
 
 Shown = Literal["draft", "scheduled", "running", "paused", "ended"]
@@ -99,7 +100,7 @@ def refusal(one: Campaign, state: str, now: datetime) -> str:
     """Why a campaign cannot become `state`, as a sentence; empty when it can."""
     if state not in NEXT_STATES[one.state]:
         return (
-            "This campaign has ended and stays as it is. Duplicate it to run it again."
+            HAS_ENDED
             if one.state == "ended"
             else f"A campaign that is {one.state} cannot become {state or 'that'}."
         )

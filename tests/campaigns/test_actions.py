@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -130,6 +131,21 @@ async def test_what_is_paused_goes_on_and_what_is_over_does_not_begin(stores) ->
     made = await actions.make(ALICE, old, key="k2", by="42")
     with pytest.raises(RefusedError, match="window is over"):
         await actions.set_state(ALICE, made.campaign_id, "live", "42")
+
+
+async def test_one_whose_window_is_over_is_not_brought_back(stores, monkeypatch) -> None:
+    live = await launched()
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return NOW + timedelta(days=3)
+
+    monkeypatch.setattr(actions, "datetime", Later)
+    later = double(ends_at=NOW + timedelta(days=5))
+    with pytest.raises(RefusedError, match="has ended"):
+        await actions.edit(ALICE, live.campaign_id, later, by="42")
+    assert (await reads.campaign(ALICE, live.campaign_id)).campaign == live
 
 
 async def test_a_running_one_is_not_ended_by_an_end_in_the_past(stores) -> None:

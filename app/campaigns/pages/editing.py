@@ -11,7 +11,7 @@ import markupsafe
 from starlette.responses import HTMLResponse, Response
 
 from app import calendar
-from app.campaigns import actions, starters, words
+from app.campaigns import actions, rules, starters, words
 from app.campaigns.pages import asking, form, showing
 from app.campaigns.pages.asking import Ask
 from app.campaigns.views import Known
@@ -80,7 +80,7 @@ async def edit(ask: Ask, visit: Visit) -> Response:
         known=known,
         campaign_id=campaign_id,
         readings=[found],
-        is_ended=view.campaign.state == "ended",
+        is_ended=rules.shown_state(view.campaign, datetime.now(UTC)) == "ended",
     )
 
 

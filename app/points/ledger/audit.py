@@ -17,6 +17,7 @@ from app.points.ledger import beside, heads
 from app.points.ledger import posting as ledger
 from app.points.ledger.accounts import BUCKETS, GENESIS
 from app.points.ledger.report import Report
+from app.points.tiers import audit as tiers
 
 STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or grants, of one snapshot
 STEP_SECONDS_MAX = 0.5  # a longer one is followed by smaller ones
@@ -125,7 +126,7 @@ SELECT greatest(0, sum(reltuples))::bigint AS about
 
 
 MEMBERS_STAGE = "members"
-STAGES = (MEMBERS_STAGE, *beside.TABLES)
+STAGES = (MEMBERS_STAGE, *beside.TABLES, *tiers.CHECKS)
 
 
 class Place(NamedTuple):
@@ -170,7 +171,10 @@ async def walk(
         at: str | None = since.at if stage == since.stage else ""
         while at is not None:
             async with pace.step() as connection:
-                problems, at = await beside.check(connection, stage, shop, at, pace.size)
+                if stage in tiers.CHECKS:
+                    problems, at = await tiers.CHECKS[stage](connection, shop, at, pace.size)
+                else:
+                    problems, at = await beside.check(connection, stage, shop, at, pace.size)
             for problem in problems:
                 report.add(problem)
             if at is not None:

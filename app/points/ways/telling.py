@@ -152,7 +152,7 @@ async def _give(conn: Connection, wishes: Sequence[Wish], now: datetime) -> dict
         way = ways.get(wish.key) if then.state == "live" else None
         if way is not None:
             what = f"way:{way.what}"
-            if what in had.get(account.id, set()) or account.is_frozen:
+            if what in had.get(account.id, set()):
                 way = None
             else:
                 had.setdefault(account.id, set()).add(what)

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
+
 from app.points import steps
+from app.points.ledger.accounts import FrozenError
 from app.points.members import reads
 from app.points.ways import actions
 from tests.points.ways.world import (
@@ -16,7 +19,7 @@ from tests.points.ways.world import (
     told,
     way,
 )
-from tests.points.world import ALICE, BOB, days_ago, figures, handle, now, program
+from tests.points.world import ALICE, BOB, days_ago, figures, handle, now, one, program
 
 
 async def test_a_new_account_gives_its_points_once_however_often_it_is_told(stores) -> None:
@@ -124,3 +127,16 @@ async def test_a_merge_that_is_told_before_the_account_gives_once_too(stores) ->
     await handle(created("7002"))
     assert await figures("7001") == {"available": 100}
     await sound()
+
+
+async def test_who_is_frozen_gets_it_after_the_repair_when_it_is_told_again(stores) -> None:
+    await program()
+    await way("newsletter", 50)
+    await handle(created())
+    await one("UPDATE members SET frozen_at = now() RETURNING id")
+    fact = consented()
+    with pytest.raises(FrozenError):
+        await handle(fact)
+    await one("UPDATE members SET frozen_at = NULL RETURNING id")
+    await handle(fact)
+    assert await figures() == {"available": 50}

@@ -75,7 +75,8 @@ async def refer(
     await _offer(world, shop, {**OFFER, "hold_days": "0"})
     links = [await _link(world, shop, one) for one in people]
     early = [await _befriend(world, shop, links, one, products) for one in EARLY]
-    await asyncio.sleep(POLL_SECONDS * 4)  # their orders go through the app, and are rewarded
+    if any(early):  # their orders go through the app, and are rewarded
+        await asyncio.sleep(POLL_SECONDS * 6)
     for friend, order_id in zip(EARLY, early, strict=True):
         if friend.is_sent_back and order_id:
             order = world.state.find("order", shop.domain, order_id)

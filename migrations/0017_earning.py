@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
-            name="CampaignTotal",
+            name="CampaignPurse",
             fields=[
                 (
                     "id",
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 ("points", fields.BigIntField()),
             ],
             options={
-                "table": "campaign_totals",
+                "table": "campaign_purses",
                 "app": "app",
                 "unique_together": (("shop", "campaign_id"),),
                 "pk_attr": "id",

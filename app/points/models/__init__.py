@@ -2,7 +2,7 @@
 
 from app.points.models.earning import (
     CampaignCopy,
-    CampaignTotal,
+    CampaignPurse,
     CampaignUse,
     Collection,
     CollectionProduct,
@@ -49,7 +49,7 @@ __all__ = [
     "Birthday",
     "BulkAdjustment",
     "CampaignCopy",
-    "CampaignTotal",
+    "CampaignPurse",
     "CampaignUse",
     "Collection",
     "CollectionProduct",

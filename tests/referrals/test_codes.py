@@ -23,9 +23,26 @@ from tests.referrals.world import (
 )
 
 
+class Shop(Shopify):
+    """With customers, by their addresses, and how often each ordered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ordered: dict[str, int] = {}
+
+    async def call(
+        self, client: Any, config: Any, shop: str, document: str, variables: dict[str, Any]
+    ) -> Any:
+        if document != "customer_by_email":
+            return await super().call(client, config, shop, document, variables)
+        number = self.ordered.get(variables["email"])
+        found = None if number is None else {"id": "gid://1", "numberOfOrders": str(number)}
+        return {"customerByIdentifier": found}
+
+
 @pytest.fixture
-def shopify(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
-    stand_in = Shopify()
+def shopify(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    stand_in = Shop()
     monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
     return stand_in
 
@@ -35,7 +52,7 @@ async def sweep(stores: Stores, minutes: float = 0) -> None:
 
 
 async def test_a_code_is_made_for_one_use_with_the_offer_of_its_claim(
-    stores: Stores, shopify: Shopify
+    stores: Stores, shopify: Shop
 ) -> None:
     await offer(friend_kind="amount", friend_value=5, friend_minimum=20)
     code = await link_of(stores)
@@ -52,9 +69,7 @@ async def test_a_code_is_made_for_one_use_with_the_offer_of_its_claim(
     assert shopify.calls == ["discount_create"]
 
 
-async def test_a_code_whose_answer_was_lost_is_found_again(
-    stores: Stores, shopify: Shopify
-) -> None:
+async def test_a_code_whose_answer_was_lost_is_found_again(stores: Stores, shopify: Shop) -> None:
     await offer()
     await claim(stores, await link_of(stores))
     shopify.lost_answers = 1
@@ -66,7 +81,7 @@ async def test_a_code_whose_answer_was_lost_is_found_again(
 
 
 async def test_while_shopify_is_away_the_code_waits_and_after_two_days_staff_is_told(
-    stores: Stores, shopify: Shopify
+    stores: Stores, shopify: Shop
 ) -> None:
     await offer()
     await claim(stores, await link_of(stores))
@@ -80,7 +95,7 @@ async def test_while_shopify_is_away_the_code_waits_and_after_two_days_staff_is_
     assert "two days" in row["code_reason"]
 
 
-async def test_what_shopify_refuses_is_said_to_staff(stores: Stores, shopify: Shopify) -> None:
+async def test_what_shopify_refuses_is_said_to_staff(stores: Stores, shopify: Shop) -> None:
     await offer()
     await claim(stores, await link_of(stores))
     shopify.errors = [{"message": "Value is too big", "code": "INVALID"}]
@@ -89,9 +104,7 @@ async def test_what_shopify_refuses_is_said_to_staff(stores: Stores, shopify: Sh
     assert (row["code_state"], "Value is too big" in row["code_reason"]) == ("refused", True)
 
 
-async def test_held_ones_get_no_code_until_staff_allow_them(
-    stores: Stores, shopify: Shopify
-) -> None:
+async def test_held_ones_get_no_code_until_staff_allow_them(stores: Stores, shopify: Shop) -> None:
     await offer()
     code = await link_of(stores)
     held = await claim(stores, code, "someone@mailinator.com")
@@ -106,7 +119,7 @@ async def test_held_ones_get_no_code_until_staff_allow_them(
 
 
 async def test_blocking_switches_the_code_off_and_allowing_again_makes_another(
-    stores: Stores, shopify: Shopify
+    stores: Stores, shopify: Shop
 ) -> None:
     await offer()
     code = await link_of(stores)
@@ -125,7 +138,7 @@ async def test_blocking_switches_the_code_off_and_allowing_again_makes_another(
 
 
 async def test_every_decision_can_be_undone_and_stays_written(
-    stores: Stores, shopify: Shopify
+    stores: Stores, shopify: Shop
 ) -> None:
     await offer()
     made = await claim(stores, await link_of(stores))
@@ -163,3 +176,20 @@ async def test_a_friend_who_is_anothers_by_now_is_not_allowed_to_be_two_advocate
     with pytest.raises(ConflictError):
         await deciding.decide(ALICE, blocked.id, "allow", "Was fine", "Alice")
     assert (await referral())["verdict"] == "block"
+
+
+async def test_a_customer_of_before_the_app_is_found_at_shopify_and_gets_no_code(
+    stores: Stores, shopify: Shop
+) -> None:
+    await offer()
+    code = await link_of(stores)
+    shopify.ordered = {"frida@example.com": 3, "gerd@example.com": 0}
+    await claim(stores, code)
+    await claim(stores, code, "gerd@example.com")
+    await sweep(stores)
+    row = await referral()
+    assert (row["verdict"], row["code_state"]) == ("block", "none")
+    assert (await referral(2))["code_state"] == "made"
+    await deciding.decide(ALICE, row["id"], "allow", "She returned it all", "Alice")
+    await sweep(stores, 1)
+    assert (await referral())["code_state"] == "made"

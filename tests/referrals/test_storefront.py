@@ -8,8 +8,8 @@ from app.db import Stores
 from app.errors import UnavailableError
 from app.referrals.claims import codes, discounts
 from app.referrals.panels import landing, shopper
-from tests.points.rewards.discounts import Shopify
 from tests.points.world import now, one
+from tests.referrals.test_codes import Shop
 from tests.referrals.world import BOB, claim, handle, link_of, offer, person, referral
 from tests.storefront.callers import proxied
 from tests.storefront.conftest import _nothing_remembered, app, http
@@ -19,8 +19,8 @@ PHONE = {"user-agent": "Safari on a phone", "x-forwarded-for": "198.51.100.23"}
 
 
 @pytest.fixture
-def shopify(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Shopify:
-    stand_in = Shopify()
+def shopify(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    stand_in = Shop()
     monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
     return stand_in
 
@@ -100,7 +100,7 @@ async def test_with_referrals_stalled_the_shopper_keeps_the_link_or_is_queued_by
 
 
 async def test_a_friend_follows_the_link_claims_and_gets_the_code_without_scripts(
-    http, stores: Stores, shopify: Shopify
+    http, stores: Stores, shopify: Shop
 ) -> None:
     await offer()
     code = await link_of(stores)
@@ -120,7 +120,7 @@ async def test_a_friend_follows_the_link_claims_and_gets_the_code_without_script
 
 
 async def test_a_code_that_shopify_does_not_make_at_once_is_on_its_way(
-    http, stores: Stores, shopify: Shopify
+    http, stores: Stores, shopify: Shop
 ) -> None:
     await offer()
     code = await link_of(stores)
@@ -133,6 +133,17 @@ async def test_a_code_that_shopify_does_not_make_at_once_is_on_its_way(
     await codes.sweep(stores, None, now() + timedelta(minutes=1))
     again = await http.post(page(code), data={"email": "frida@example.com"}, headers=PHONE)
     assert "FRIEND-" in again.text
+
+
+async def test_who_ordered_before_the_app_was_there_reads_it_at_once(
+    http, stores: Stores, shopify: Shop
+) -> None:
+    await offer()
+    shopify.ordered = {"frida@example.com": 2}
+    code = await link_of(stores)
+    answer = await http.post(page(code), data={"email": "frida@example.com"}, headers=PHONE)
+    assert answer.status_code == 422
+    assert "people who are new here" in answer.text
 
 
 async def test_what_people_typed_is_neither_html_nor_liquid(http, stores: Stores) -> None:

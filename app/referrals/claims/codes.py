@@ -14,8 +14,11 @@ from app.db import Row, Stores
 from app.errors import HoldfastError
 from app.referrals import events
 from app.referrals.claims import discounts
+from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.discounts import Refusal, Wanted
+from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
+from app.referrals.people import actions as people
 from app.referrals.views import Settings
 from app.telemetry import logs, traces
 
@@ -26,7 +29,8 @@ GIVE_UP_AFTER = timedelta(hours=48)
 BATCH, AT_ONCE = 50, 8
 GIVEN_UP = "Shopify could not make the code within two days."
 COLUMNS = (
-    "id, shop, code, code_state, code_round, offer, claimed_at, attempts, discount_gid, request_id"
+    "id, shop, code, code_state, code_round, offer, claimed_at, attempts, discount_gid, "
+    "friend_email, friend_key, decided_by, request_id"
 )
 LEASED = f"""
 UPDATE referrals SET attempts = attempts + 1, next_attempt_at = $3
@@ -57,6 +61,11 @@ OFF = """
 UPDATE referrals SET code_state = 'off', next_attempt_at = NULL, updated_at = $3
  WHERE id = $1 AND code_round = $2 AND code_state = 'ending' RETURNING id
 """
+BLOCK = """
+UPDATE referrals SET verdict = 'block', score = score + $2, reasons = reasons || $3::jsonb,
+       code_state = 'none', next_attempt_at = NULL, updated_at = $4
+ WHERE id = $1 AND code_state = 'making' AND verdict <> 'block' RETURNING id
+"""
 LATER = "UPDATE referrals SET next_attempt_at = $2 WHERE id = $1 AND next_attempt_at IS NOT NULL"
 log = logs.logger()
 
@@ -76,7 +85,12 @@ async def go_on(
     try:
         with traces.resumed("referral code", row["request_id"]):
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                await _attempt(stores, client, row["code_state"], wanted, at)
+                if row["code_state"] == "ending":
+                    await _switch_off(stores, client, wanted, at)
+                elif await _is_known(stores, client, row, wanted):
+                    await _block(wanted, at)
+                else:
+                    await _make(stores, client, wanted, at)
     except asyncio.CancelledError:
         await _later(wanted, at)
         raise
@@ -109,18 +123,35 @@ async def sweep(stores: Stores, client: httpx.AsyncClient, at: datetime | None =
     return len(due)
 
 
-async def _attempt(
-    stores: Stores,
-    client: httpx.AsyncClient,
-    code_state: str,
-    wanted: Wanted,
-    at: datetime,
+async def _switch_off(
+    stores: Stores, client: httpx.AsyncClient, wanted: Wanted, at: datetime
 ) -> None:
-    if code_state == "ending":
-        await discounts.switch_off(stores, client, wanted)
-        async with db.connection() as conn:
-            await conn.fetchval(OFF, wanted.id, wanted.code_round, at)
-        return
+    await discounts.switch_off(stores, client, wanted)
+    async with db.connection() as conn:
+        await conn.fetchval(OFF, wanted.id, wanted.code_round, at)
+
+
+async def _is_known(stores: Stores, client: httpx.AsyncClient, row: Row, wanted: Wanted) -> bool:
+    """Whether the friend had ordered before the app was there to be told; staff who allowed a
+    claim have looked at it, and an order since the claim says nothing against it.
+    """
+    if row["decided_by"] or not wanted.friend_email:
+        return False
+    async with db.connection() as conn:
+        known = await people.who(conn, wanted.shop, row["friend_key"])
+    return known.first_order_at is None and await discounts.has_ordered(stores, client, wanted)
+
+
+async def _block(wanted: Wanted, at: datetime) -> None:
+    words = "Shopify knows orders of the friend from before."
+    reason = Reason("known_customer", claim_rules.BLOCK, words, "later")
+    encoded = msgspec.json.encode([reason]).decode()
+    async with db.transaction() as conn:
+        if await conn.fetchval(BLOCK, wanted.id, reason.weight, encoded, at):
+            await events.note(conn, [Happened(wanted.shop, wanted.id, "blocked", words, at)])
+
+
+async def _make(stores: Stores, client: httpx.AsyncClient, wanted: Wanted, at: datetime) -> None:
     made = await discounts.make(stores, client, wanted)
     if isinstance(made, Refusal) or not made.is_active:
         reason = made.reason if isinstance(made, Refusal) else "It was switched off in Shopify."
@@ -158,4 +189,5 @@ def _wanted(row: Row) -> Wanted:
         row["claimed_at"],
         row["attempts"],
         row["discount_gid"],
+        row["friend_email"],
     )

@@ -25,6 +25,7 @@ class Wanted(NamedTuple):
     claimed_at: datetime
     attempts: int
     discount_gid: str
+    friend_email: str
 
 
 class Found(NamedTuple):
@@ -38,6 +39,15 @@ class Refusal(NamedTuple):
     """Shopify says no for good; why, as a plain sentence."""
 
     reason: str
+
+
+async def has_ordered(stores: Stores, client: httpx.AsyncClient, wanted: Wanted) -> bool:
+    """Whether Shopify knows orders of the friend, also of before the app was installed."""
+    asked = {"email": wanted.friend_email}
+    found = (await _call(stores, client, wanted, "customer_by_email", asked))[
+        "customerByIdentifier"
+    ]
+    return found is not None and int(found.get("numberOfOrders") or 0) > 0
 
 
 async def make(stores: Stores, client: httpx.AsyncClient, wanted: Wanted) -> Found | Refusal:

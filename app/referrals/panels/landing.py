@@ -16,7 +16,7 @@ from app import config as settings_of_process
 from app import rooms
 from app.core import reads as core_reads
 from app.db import Stores
-from app.errors import HoldfastError, NotFoundError, UnavailableError
+from app.errors import HoldfastError, NotFoundError, RefusedError, UnavailableError
 from app.referrals.claims import actions as claims
 from app.referrals.claims import codes
 from app.referrals.claims.actions import NO_LINK, NOT_ON, Claimed, Typed
@@ -214,6 +214,8 @@ async def _with_code(
     try:
         await guard(CODES, lambda: codes.go_on(stores, request.state.client, made.id))
         return await guard(CLAIMS, lambda: claims.claim(stores, caller.shop, code, typed))
+    except RefusedError:
+        raise  # Shopify knew more of the friend than we did
     except Exception as error:  # noqa: BLE001 - the claim stands, its code comes
         log.warning("a code goes on in the worker", shop=caller.shop, reason=type(error).__name__)
         return made

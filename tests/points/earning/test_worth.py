@@ -1,6 +1,4 @@
-"""What an order is to have given with bonuses: by a plain second way to count, and taken back exactly
-in any split and order.
-"""
+"""What an order is to have given with bonuses: counted a second way, and taken back exactly."""
 
 from fractions import Fraction
 from math import floor
@@ -129,7 +127,9 @@ def test_each_bonus_gives_no_less_than_nothing_and_no_more_than_it_may(
     shares = dict(found.shares)
     assert found.base_points + sum(shares.values()) == found.points
     assert all(share >= 0 for share in shares.values())
-    assert all(shares.get(one.copy, 0) <= one.most for one in frozen.bonuses if one.most is not None)
+    assert all(
+        shares.get(one.copy, 0) <= one.most for one in frozen.bonuses if one.most is not None
+    )
 
 
 def test_under_best_of_one_that_has_little_left_does_not_stand_in_the_way_of_another() -> None:

@@ -8,8 +8,8 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers, welcome
-from app.points.earning import whatif
 from app.points.earning.campaigns import collections, late
+from app.points.earning.whatif import actions as whatif
 from app.points.figures import actions as figures
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists

@@ -4,9 +4,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 from starlette.requests import Request
 
 from app import replica
@@ -14,7 +13,7 @@ from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
 from app.points.members import account, own, reads
-from app.points.panels import balance, earning, offers, redeeming, tier
+from app.points.panels import balance, earning, kept, offers, redeeming, tier
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
 from app.points.ways import reads as ways_reads
@@ -30,8 +29,6 @@ BEHIND = "Updates are on their way."
 NOT_SHOWN = "This cannot be shown at this moment. Your points are safe; please try again soon."
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
 SHELF_FRESH_SECONDS = 5.0
-# a code used in an order that gave no points moved none: it goes from the list after this
-ACCOUNT_FRESH_SECONDS = 60.0
 PAGE_KEEP_SECONDS = 3_600
 MEMORY_ENTRIES_MAX = 4_096
 PAUSED = "The program is paused. Your points are safe."
@@ -41,19 +38,6 @@ CLOSED: dict[str, dict[str, Any]] = {
     "paused": {"rewards": [], "ways_to_earn": [], "notices": [PAUSED]},
 }
 NOBODY = redeeming.points(reading.unavailable())
-NO_ACCOUNT: dict[str, Any] = {
-    "redemptions": [],
-    "codes": [],
-    "codes_next": "",
-    "coming": [],
-    "ending": [],
-    "tier": None,
-    "rewards_had": {},  # how often which reward
-    "belongs": {},  # the tiers and segments of the shopper
-}
-# what an account tells us, and no shopper: they see it in what is offered to them
-OWN = frozenset({"had", "rewards_had", "belongs"})
-NOT_KNOWN: dict[str, Any] = {**NO_ACCOUNT, "codes": None, "coming": None, "ending": None}
 UNKNOWN: dict[str, Any] = {
     "points": NOBODY,
     "rewards": [],
@@ -61,17 +45,8 @@ UNKNOWN: dict[str, Any] = {
     "birthday": None,
     "notices": [BEHIND],
     "tiers": [],
-    **{name: value for name, value in NOT_KNOWN.items() if name not in OWN},
+    **{name: value for name, value in kept.NOT_KNOWN.items() if name not in kept.OWN},
 }
-
-
-class Remembered(NamedTuple):
-    """An account as it was at a sequence of its member, with days in a time zone."""
-
-    sequence: int
-    time_zone: str
-    at: float  # seconds of this process' clock
-    told: dict[str, Any]
 
 
 async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
@@ -80,7 +55,7 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     if caller.customer_id is None:
         return {"points": NOBODY, **shelf, **_offered(shelf, None, {}, is_signed_in=False)}
     found = await balance.balance(stores, caller.shop, caller.customer_id)
-    told = await _account(stores, caller.shop, caller.customer_id, found.value, shelf)
+    told = await kept.account(stores, caller.shop, caller.customer_id, found.value, shelf)
     available = found.value.available if found.value else None
     return {
         "points": redeeming.points(found),
@@ -90,7 +65,7 @@ async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
             *shelf.get("notices", ()),
             *await _notices(stores, caller.shop, found),
         ],
-        **{name: value for name, value in told.items() if name not in OWN},
+        **{name: value for name, value in told.items() if name not in kept.OWN},
     }
 
 
@@ -143,8 +118,7 @@ async def say_birthday(request: Request, caller: Caller) -> tuple[int, dict[str,
     customer_id, stores = caller.customer_id or "", request.state.stores
     time_zone = (await _shelf(stores, caller.shop)).get("time_zone", "")
     sequence = body["points"]["sequence"] or 0
-    _accounts.drop((caller.shop, customer_id))
-    await cache.drop(stores.cache, _account_key(caller.shop, customer_id, time_zone, sequence))
+    await kept.drop(stores, caller.shop, customer_id, time_zone, sequence)
     return status, body
 
 
@@ -187,7 +161,7 @@ async def _page(
             f"cache:{name}:{{{shop}}}:{customer_id}:{sequence}",
             lambda: load(customer_id, sequence),
             READS,
-            fresh_seconds=ACCOUNT_FRESH_SECONDS,
+            fresh_seconds=kept.FRESH_SECONDS,
             keep_seconds=PAGE_KEEP_SECONDS,
             may_be_old=may_be_old,
         )
@@ -203,57 +177,6 @@ async def _notices(stores: Stores, shop: str, found: Reading[Balance]) -> list[s
     if waiting.behind_since is None:
         return [BEHIND]
     return [BEHIND, f"{waiting.waiting:,} updates of this shop are waiting."]
-
-
-async def _account(
-    stores: Stores, shop: str, customer_id: str, found: Balance | None, shelf: dict[str, Any]
-) -> dict[str, Any]:
-    """Redemptions, codes, dates, the tier and what was earned by which way. Nearly each of their
-    changes moves points, so that they are right as long as the balance's sequence is: remembered
-    here and in the cache under that number, they cost the warm path nothing.
-    """
-    time_zone = shelf.get("time_zone", "")
-    kept = _accounts.get((shop, customer_id))
-    told = kept.told if kept else NOT_KNOWN
-    if found is None or not time_zone or (kept and _is_right(kept, found, time_zone)):
-        return told
-    if found.sequence == 0 and not shelf.get("tiers") and len(shelf["ways_to_earn"]) <= 1:
-        return NO_ACCOUNT  # they might have said their birthday, where it gives something
-
-    async def load() -> dict[str, Any]:
-        known = await own.account(shop, customer_id, time_zone)
-        loaded = known.account
-        return {
-            "had": msgspec.to_builtins(loaded.had),
-            "redemptions": [balance.redemption(view) for view in loaded.redemptions],
-            "codes": [balance.redemption(view) for view in loaded.codes],
-            "codes_next": loaded.codes_next,
-            "coming": [asdict(one) for one in loaded.coming],
-            "ending": [asdict(one) for one in loaded.ending],
-            "tier": tier.standing(known.tier),
-            "rewards_had": loaded.rewards_had,
-            "belongs": loaded.belongs,
-        }
-
-    key = _account_key(shop, customer_id, time_zone, found.sequence)
-    page: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
-    )
-    if page.value is None:
-        return told
-    now = time.monotonic()
-    _accounts.put((shop, customer_id), Remembered(found.sequence, time_zone, now, page.value))
-    return page.value
-
-
-def _account_key(shop: str, customer_id: str, time_zone: str, sequence: int) -> str:
-    return f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{sequence}"
-
-
-def _is_right(kept: Remembered, found: Balance, time_zone: str) -> bool:
-    age_seconds = time.monotonic() - kept.at
-    is_same = (kept.sequence, kept.time_zone) == (found.sequence, time_zone)
-    return is_same and age_seconds < ACCOUNT_FRESH_SECONDS
 
 
 async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
@@ -297,9 +220,8 @@ def offer(
 
 def forget() -> None:
     """Drop what this process remembers (for tests)."""
-    _accounts.clear()
+    kept.forget()
     _shelves.clear()
 
 
-_accounts: Memory[tuple[str, str], Remembered] = Memory(MEMORY_ENTRIES_MAX)
 _shelves: Memory[str, tuple[float, dict[str, Any]]] = Memory(MEMORY_ENTRIES_MAX)

@@ -7,7 +7,8 @@ import pytest
 from app import db
 from app.errors import BadInputError, NotFoundError, RefusedError
 from app.points import handlers
-from app.points.earning import whatif
+from app.points.earning.whatif import actions as whatif
+from app.points.earning.whatif import reads
 from tests.points import world
 from tests.points.earning.campaigns.told import campaign, days_ago, tagged
 from tests.points.world import ALICE, line, paid, refunded
@@ -21,10 +22,10 @@ async def handle(*events) -> None:
         await handlers.handle(conn, list(events))
 
 
-async def answered(what_if_id: str, shop: str = ALICE) -> whatif.WhatIf:
+async def answered(what_if_id: str, shop: str = ALICE) -> reads.WhatIf:
     while await whatif.go_on():
         pass
-    return await whatif.read(shop, what_if_id)
+    return await reads.read(shop, what_if_id)
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,7 @@ async def test_another_process_goes_on_where_one_stopped(monkeypatch) -> None:
     stop.set()
     what_if_id = await whatif.start(ALICE, campaign("Capped", cap=25))
     await whatif.go_on(stop)
-    half = await whatif.read(ALICE, what_if_id)
+    half = await reads.read(ALICE, what_if_id)
     assert (half.state, half.done, half.total) == ("running", 1, 3)
     assert not await whatif.go_on(), "somebody may still be at it"
     monkeypatch.setattr(whatif, "LEASE_SECONDS", 0.0)
@@ -105,4 +106,4 @@ async def test_what_cannot_be_replayed_is_refused_and_what_is_not_there_not_foun
     asked = await whatif.start(ALICE, campaign())
     for shop, what_if_id in ((ALICE, "7"), ("charlie.myshopify.com", asked)):
         with pytest.raises(NotFoundError):
-            await whatif.read(shop, what_if_id)
+            await reads.read(shop, what_if_id)

@@ -33,6 +33,9 @@ INSERT INTO campaign_copies (shop, campaign_id, version, told, at, ends_at, lear
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)
 ON CONFLICT (shop, campaign_id, version) DO NOTHING
 """
+SELECT_NEWEST = """
+SELECT id, learned_at FROM campaign_copies WHERE shop = $1 ORDER BY id DESC LIMIT 1
+"""
 SELECT = """
 SELECT wanted.shop, copy.*
   FROM unnest($1::text[]) AS wanted (shop)
@@ -123,6 +126,14 @@ async def of_shops(conn: Connection, newest: Mapping[str, Newest]) -> dict[str, 
         while len(_remembered) > SHOPS_MAX:
             _remembered.popitem(last=False)
     return found
+
+
+async def of_shop(conn: Connection, shop: str) -> Copies:
+    """The copies of one shop; none where it never had a campaign."""
+    row = await conn.fetchrow(SELECT_NEWEST, shop)
+    if row is None:
+        return Copies()
+    return (await of_shops(conn, {shop: (row["id"], row["learned_at"])}))[shop]
 
 
 def read(rows: Iterable[tuple[int, str, datetime, str]]) -> Copies:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from app.own_facts import Stacking
-from app.points.earning import rules, worth
+from app.points.earning import worth
 from app.points.earning.campaigns.copies import TRIGGERS, Copies, Copy, most_units
 from app.points.earning.rules import Bonus, Frozen, Known, Line, Tier
 
@@ -202,11 +202,3 @@ def _bonus(one: Copy, known: Known, frozen: Frozen, lines: tuple[str, ...] | Non
         campaign.cap,
         campaign.budget,
     )
-
-
-def of_event(one: Copy, at: datetime, found: Circumstances) -> int:
-    """The points a campaign adds for what is no order, such as a birthday, at that moment."""
-    campaign, moment_ = one.campaign, at.timestamp()
-    if campaign.effect != "add" or not one.is_live or not one.starts <= moment_ < one.ends:
-        return 0
-    return min(one.units, rules.POINTS_MAX) if is_for(one, found) else 0

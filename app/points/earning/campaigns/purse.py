@@ -2,7 +2,7 @@
 and what a batch changes of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from app.db import Connection
 from app.points.earning.rules import Bonus
@@ -106,7 +106,8 @@ class Purse:
     def note(self, shop: str, bonus: Bonus, member_id: int, points: int) -> None:
         """So much more, or less, given by a campaign."""
         total = (shop, bonus.campaign_id)
-        self._total_changes[total] = self._total_changes.get(total, 0) + points
+        if bonus.budget is not None:
+            self._total_changes[total] = self._total_changes.get(total, 0) + points
         if bonus.cap is not None:
             self._use((*total, member_id))[0] += points
 
@@ -129,7 +130,3 @@ class Purse:
 async def merge(conn: Connection, shop: str, gone_id: int, kept_id: int) -> None:
     """What one member got counts for whom it was merged into."""
     await conn.execute(MERGE_USES, shop, gone_id, kept_id)
-
-
-def totals_of(shop: str, bonuses: Sequence[Bonus]) -> list[Total]:
-    return [(shop, one.campaign_id) for one in bonuses]

@@ -1,5 +1,5 @@
-"""What a campaign would have cost: the orders of the last days replayed under it, in the background
-and with progress; one question at a time a shop, and whoever stops over it is gone on for.
+"""Questions what a campaign would have cost, answered in the background: one at a time a shop, and
+where one process stops another goes on.
 """
 
 import asyncio
@@ -11,19 +11,17 @@ from typing import Any
 import msgspec
 
 from app import db
-from app.errors import BadInputError, NotFoundError, RefusedError
+from app.errors import BadInputError, RefusedError
 from app.own_facts import Campaign, Stacking
 from app.points.earning import stored, terms
 from app.points.earning.campaigns import collections, copies
-from app.points.earning.campaigns.replay import SIZES, Asked, Found, Replay
+from app.points.earning.whatif.replay import DAYS, Asked, Found, Replay, found_of
 from app.telemetry import logs
 
-DAYS = 30
 PAGE = 500  # orders at once
 SAVE_SECONDS = 2.0
 LEASE_SECONDS = 20.0  # so long without a sign, and another process goes on
 KEPT = 20  # of a shop, the newest
-TOP = 10
 START = """
 INSERT INTO what_ifs (id, shop, asked, state, since, place, until, total, done, found, problem,
                       seen_at, created_at)
@@ -34,10 +32,6 @@ PRUNE = """
 DELETE FROM what_ifs
  WHERE shop = $1 AND id IN (SELECT id FROM what_ifs WHERE shop = $1 AND ended_at IS NOT NULL
                              ORDER BY created_at DESC OFFSET $2)
-"""
-READ = """
-SELECT asked, state, since, total, done, found, problem, created_at, ended_at FROM what_ifs
- WHERE shop = $1 AND id = $2
 """
 TAKE = """
 UPDATE what_ifs SET seen_at = now(), state = 'running'
@@ -70,36 +64,6 @@ UPDATE what_ifs SET state = $2, problem = $3, done = $4, found = $5, ended_at = 
 log = logs.logger()
 
 
-class WhatIf(msgspec.Struct, frozen=True):
-    """A question and what is known of its answer."""
-
-    id: str
-    campaign: Campaign
-    stacking: Stacking
-    state: str  # waiting | running | done | failed
-    since: datetime
-    total: int  # orders; 0 while they are not counted yet
-    done: int
-    problem: str
-    orders: int
-    hits: int
-    customers: int  # who would have gained
-    points: int
-    days: list[tuple[str, int]]  # every day, the oldest first
-    sizes: list[tuple[int, int]]  # where it begins, and how many orders
-    top: list[tuple[str, int]]  # customers who would have gained the most
-    created_at: datetime
-    ended_at: datetime | None
-
-    @property
-    def for_window(self) -> int | None:
-        """About what it costs in its own window, by what a day of the last ones would have."""
-        if self.campaign.ends_at is None:
-            return None
-        length = self.campaign.ends_at - self.campaign.starts_at
-        return round(self.points * (length / timedelta(days=DAYS)))
-
-
 async def start(shop: str, campaign: Campaign, stacking: Stacking | None = None) -> str:
     """Ask what the last 30 days would have cost under a campaign; the id of the question.
 
@@ -123,46 +87,6 @@ async def start(shop: str, campaign: Campaign, stacking: Stacking | None = None)
             raise RefusedError("Another campaign is being tried. Please wait until that is done.")
         await conn.execute(PRUNE, shop, KEPT)
     return str(what_if_id)
-
-
-async def read(shop: str, what_if_id: str) -> WhatIf:
-    """Raises NotFoundError."""
-    try:
-        key = uuid.UUID(what_if_id)
-    except ValueError:
-        raise NotFoundError("There is no such trial of a campaign.") from None
-    async with db.connection() as conn:
-        row = await conn.fetchrow(READ, shop, key)
-    if row is None:
-        raise NotFoundError("There is no such trial of a campaign. It may be too old.")
-    asked = msgspec.json.decode(row["asked"], type=Asked)
-    found = _found(row["found"])
-    first, last = row["since"].date(), (row["ended_at"] or datetime.now(UTC)).date()
-    days = {str(first + timedelta(days=one)): 0 for one in range((last - first).days + 1)}
-    top = sorted(found.customers.items(), key=lambda one: (-one[1], one[0]))[:TOP]
-    return WhatIf(
-        what_if_id,
-        asked.campaign,
-        asked.stacking,
-        row["state"],
-        row["since"],
-        row["total"],
-        row["done"],
-        row["problem"],
-        found.orders,
-        found.hits,
-        len(found.customers),
-        found.points,
-        sorted((days | found.days).items()),
-        list(zip((1, *SIZES), found.sizes, strict=True)),
-        top,
-        row["created_at"],
-        row["ended_at"],
-    )
-
-
-def _found(told: str) -> Found:
-    return msgspec.json.decode(told, type=Found) if told else Found()
 
 
 async def go_on(stop: asyncio.Event | None = None) -> bool:
@@ -193,7 +117,7 @@ async def _answer(row: Any, stop: asyncio.Event | None) -> None:
             until, total = span["until"] or 0, span["total"]
             await conn.execute(SPANNED, row["id"], place, until, total)
         zone = (await terms.of_shops(conn, [row["shop"]]))[row["shop"]].timezone
-    replay = Replay(row["shop"], asked, row["since"], zone, _found(row["found"]))
+    replay = Replay(row["shop"], asked, row["since"], zone, found_of(row["found"]))
     saved_at = time.monotonic()
     while place < until:
         async with db.connection() as conn:

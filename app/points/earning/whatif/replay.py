@@ -16,6 +16,7 @@ from app.points.earning.campaigns.judging import Circumstances
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
 
+DAYS = 30
 SIZES = (10, 25, 50, 100, 250, 500, 1_000)  # where a bonus is counted among the next larger ones
 
 
@@ -36,6 +37,11 @@ class Found(msgspec.Struct):
     ordinals: dict[int, int] = {}  # orders that earned, by member, where a campaign counts them
     spent: dict[int, int] = {}  # for a goal
     got: dict[int, int] = {}  # by member, where there is a cap
+
+
+def found_of(told: str) -> Found:
+    """From the column of a question."""
+    return msgspec.json.decode(told, type=Found) if told else Found()
 
 
 class Replay:

@@ -10,8 +10,11 @@ from app import db
 from app.campaigns import actions, handlers, reads
 from app.campaigns.views import Results
 from app.flow import event as envelope
+from app.flow.bus import consumer
+from app.flow.bus.buses import open_bus
 from app.flow.event import Event
 from tests.campaigns.test_actions import ALICE, CHARLIE, double
+from tests.flow.helpers import emit, letters
 
 AT = "2026-11-27T10:00:00+00:00"
 BOB, DORA = "7001", "7002"
@@ -118,3 +121,17 @@ async def test_a_redacted_shop_is_forgotten_and_no_other_shop_with_it(campaign_i
             left = f"SELECT count(*) FROM {table} WHERE shop = $1"
             assert await conn.fetchval(left, ALICE) == 0, table
     assert (await reads.campaign(CHARLIE, other.campaign_id)).campaign == other
+
+
+async def test_a_fact_that_makes_no_sense_is_set_aside_and_holds_nobody_up(
+    campaign_id, stores
+) -> None:
+    wrong = moved("points.earned", BOB, "order:1", [[campaign_id, 1]])
+    right = moved("points.earned", BOB, "order:2", [[campaign_id, 1, 30]])
+    await emit(wrong, right)
+    bus = open_bus(stores.config)
+    while (await bus.lag(handlers.SERVICE, handlers.TOPICS)).count or not await letters():
+        await consumer.run_once(handlers.SERVICE, handlers.TOPICS, handlers.handle, bus, stores)
+    (letter,) = await letters()
+    assert (letter["service"], letter["state"]) == ("campaigns", "dead")
+    assert (await results(campaign_id)).given == 30

@@ -5,6 +5,8 @@ from starlette.responses import Response
 from app.campaigns import actions
 from app.campaigns.pages import asking, showing
 from app.campaigns.pages.asking import Ask
+from app.own_facts import Campaign
+from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
 from app.web.pages import Visit
@@ -21,7 +23,15 @@ async def set_state(ask: Ask, visit: Visit) -> Response:
     values = await forms.read_form(visit.request)
     state, form = values.get("state", ""), Form("state-")
     by = await pages.name_of(visit)
-    status = await forms.change(form, lambda: actions.set_state(visit.shop, campaign_id, state, by))
+    made: list[Campaign] = []
+
+    async def change() -> None:
+        made.append(await actions.set_state(visit.shop, campaign_id, state, by))
+
+    status = await forms.change(form, change)
+    if status == forms.SAVED and state == "live":
+        launched = product.CampaignLaunched(made[0].trigger, made[0].effect)
+        product.track(launched, visit.shop, visit.stores.config)
     said = form.problems.get("", SAID.get(state, "Saved"))
     return await showing.page(ask, visit, campaign_id, status=status, said=said)
 

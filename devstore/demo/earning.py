@@ -51,7 +51,8 @@ async def fill(world: World, shop: things.Shop, people: Sequence[things.Customer
     for way in (*WAYS, ACCOUNT):
         key = f"demo-{way['kind']}"
         await _as_merchant(world, shop, "/ways", {**way, "key": key})
-    await _greet(world, shop)
+    offered = await _offered(world, shop, people[0])
+    await _greet(world, shop, _way_id(offered, "account"))
     for customer in people[:SUBSCRIBERS]:
         acts.consent(world, customer, is_subscribed=True)
     today = datetime.now(zoneinfo.ZoneInfo(shop.timezone))
@@ -59,7 +60,6 @@ async def fill(world: World, shop: things.Shop, people: Sequence[things.Customer
         day = today + timedelta(days=9 * number)
         said = {"month_day": f"{day:%m-%d}"}
         await spending.ask(world, shop, customer, "POST", "/birthday", json=said)
-    offered = await spending.ask(world, shop, people[0], "GET", "/me")
     follow = _way_id(offered, "follow")
     for customer in people[2 : 2 + FOLLOWERS]:
         await spending.ask(world, shop, customer, "POST", "/actions", json={"id": follow})
@@ -68,19 +68,29 @@ async def fill(world: World, shop: things.Shop, people: Sequence[things.Customer
     world.state.put("shop", shop.domain, shop)
 
 
-async def _greet(world: World, shop: things.Shop) -> None:
+async def _offered(world: World, shop: things.Shop, who: things.Customer) -> dict[str, Any]:
+    """What a shopper sees once the ways are on the shelf, which is remembered for some seconds."""
+    offered: dict[str, Any] = {}
+    for _ in range(TRIES):
+        offered = await spending.ask(world, shop, who, "GET", "/me")
+        if _way_id(offered, "account") or not offered.get("ways_to_earn"):
+            break
+        await asyncio.sleep(spending.POLL_SECONDS)
+    return offered
+
+
+async def _greet(world: World, shop: things.Shop, way_id: str) -> None:
     """Two new accounts are welcomed, and then new ones get nothing."""
     made = []
     for first, last in NEWCOMERS:
         fields = {"first_name": first, "last_name": last, "email": f"{first.lower()}@example.com"}
         made.append(acts.add_customer(world, shop, fields))
-    offered: dict[str, Any] = {}
     for _ in range(TRIES):
         offered = await spending.ask(world, shop, made[-1], "GET", "/me")
         if offered.get("points", {}).get("available"):
             break
         await asyncio.sleep(spending.POLL_SECONDS)
-    if way_id := _way_id(offered, "account"):
+    if way_id:
         await _as_merchant(world, shop, f"/ways/{way_id}/switch", {"on": "0"})
 
 

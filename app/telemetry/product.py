@@ -65,6 +65,15 @@ class RewardRedeemed(ProductEvent, frozen=True):
     state: Literal["held", "captured"]
 
 
+class ReferralClicked(ProductEvent, frozen=True):
+    """A member shared their link, by a way of a short list, or a friend followed one; told by a
+    browser whose shopper agreed to it.
+    """
+
+    event = "referral_clicked"
+    channel: Literal["copy", "mail", "whatsapp", "x", "facebook", "native", "visit"]
+
+
 EVENTS: tuple[type[ProductEvent], ...] = (
     AppInstalled,
     ProgramPublished,
@@ -72,6 +81,7 @@ EVENTS: tuple[type[ProductEvent], ...] = (
     CampaignLaunched,
     CheckoutOpened,
     RewardRedeemed,
+    ReferralClicked,
 )
 
 

@@ -19,8 +19,10 @@ FIELDS = [
     "customer_id",
     "points",
     "tier",
+    "tiers",
     "rewards",
     "ways_to_earn",
+    "birthday",
     "referral",
     "notices",
     "redemptions",
@@ -30,6 +32,8 @@ FIELDS = [
     "ending",
     "time_zone",
     "campaigns",
+    "appearance",
+    "texts",
 ]
 
 CHARLIE = "7003"

@@ -6,7 +6,7 @@ from app.web import forms
 from app.web.conflicts import EMPTY, seen, show
 
 __all__ = ["EMPTY", "seen", "show", "written"]
-NUMBERS = frozenset({"rate", "amount_off"})  # fields with decimals
+NUMBERS = frozenset({"rate"})  # fields with decimals
 
 
 def written(values: Mapping[str, str], locale: str) -> dict[str, str]:

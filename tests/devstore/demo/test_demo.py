@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from devstore.demo import campaigning, history, spending
+from devstore.demo import campaigning, earning, history, spending
 from devstore.shop import things
 from tests.devstore.conftest import Store
 
@@ -69,12 +69,14 @@ async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code
         1, 2, history.SHOP, "HF-ONE", "5.00 off", now, now, now, amount_cents=500, usage_limit=1
     )
     asked: list[str] = []
+    formed: list[str] = []
 
     def answer(request: Request) -> Response:
         if request.url.path == "/storefront/me":
-            return JSONResponse(
-                {"points": {"available": 120}, "rewards": [{"id": "1", "cost": 100}]}
-            )
+            reward = {"id": "1", "cost": 100, "kind": "amount_off", "choose": None}
+            return JSONResponse({"points": {"available": 120}, "rewards": [reward]})
+        if request.url.path == "/ways":
+            formed.append(request.headers["authorization"])
         if request.url.path == "/storefront/redemptions":
             asked.append(request.query_params["logged_in_customer_id"])
             state.put("discount", gift.id, gift)
@@ -84,8 +86,12 @@ async def test_two_customers_spend_what_the_history_earned_and_one_uses_the_code
     store.app.answer = answer
     await history.run(store.world)
     await history.run(store.world)
-    assert len(asked) == len(set(asked)) == spending.SPENDERS
+    assert len(asked) == len(set(asked)) == 2
     paid_with_it = [one for one in state.of_shop("order", history.SHOP) if one.codes]
     assert [(str(one.customer_id), one.codes[0].amount_cents) for one in paid_with_it] == [
         (asked[0], 500)
     ]
+    assert len(formed) == len(earning.WAYS) + 1, "and ways to earn are made once"
+    await store.until(lambda: not store.world.webhooks.waiting)
+    consents = store.app.payloads("customers_email_marketing_consent/update")
+    assert len(consents) == earning.SUBSCRIBERS

@@ -2,11 +2,26 @@
 held to.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from tests.points.lives import Message
 from tests.points.model_orders import NEVER, Lot, Order, Rules
+
+
+@dataclass
+class Code:
+    """A code that was made, and the order that used it."""
+
+    person: "Person"
+    customer: str
+    cost: int
+    taken: list[tuple[Lot, int]]
+    policy: str
+    order: str = ""
+    returned: int = 0
 
 
 class Person:
@@ -61,6 +76,7 @@ class Model:
         self.people: dict[str, Person] = {}
         self.orders: dict[str, Order] = {}
         self.holds: list[Any] = []
+        self.codes: list[Code] = []
 
     def events(self, told: list[tuple[str, datetime, Message]]) -> None:
         """One batch: messages of orders, by their ids and with the moment they were placed at."""
@@ -71,6 +87,7 @@ class Model:
             news.setdefault(name, []).append(message)
         for name in sorted(news, key=lambda one: self.orders[one].owner is not None):
             self.follow(name, self.orders[name], news[name])
+        self.come_back()
 
     def follow(self, name: str, order: Order, news: list[Message]) -> None:
         """Orders as they stood first, by their clock; then refunds; then a cancellation."""
@@ -209,22 +226,53 @@ class Model:
             person.figures["pending" if is_pending else "available"] += points
         return lot
 
-    def redeem(self, customer: str, cost: int) -> bool:
+    def redeem(self, customer: str, cost: int, policy: str = "whole") -> bool:
         person = self.people.get(customer)
         if person is None or person.figures["available"] < cost:
             return False
-        self.holds.append((person, cost, person.take(cost)))
+        self.holds.append((person, cost, person.take(cost), customer, policy))
         person.move("available", "held", cost)
         return True
 
     def settle(self, index: int, is_captured: bool) -> None:
-        person, cost, taken = self.holds.pop(index)
+        person, cost, taken, customer, policy = self.holds.pop(index)
         person.move("held", "spent" if is_captured else "available", cost)
-        if not is_captured:
+        if is_captured:
+            self.codes.append(Code(person, customer, cost, taken, policy))
+        else:
             for lot, part in taken:
                 lot.remaining += part
             left = cost - self.take_unmet(person, taken)
             person.repay(left, [lot for lot, _ in taken])
+
+    def come_back(self) -> None:
+        """Of codes whose orders came back, what their policy says and is not back yet."""
+        for code in self.codes:
+            if not code.order:
+                continue
+            share = self.orders[code.order].share_gone()
+            if code.policy == "never" or (code.policy == "whole" and share < 1):
+                continue
+            self.give_back(code, max(0, int(code.cost * max(share, Fraction(0)))))
+
+    def give_back(self, code: "Code", wanted: int) -> None:
+        points, skip = wanted - code.returned, code.returned
+        if points <= 0:
+            return
+        code.returned = wanted
+        parts = []
+        for lot, taken in reversed(code.taken):
+            here = max(0, taken - skip)
+            skip = max(0, skip - taken)
+            part = min(points, here)
+            if part:
+                parts.append((lot, part))
+                points -= part
+        person, count = code.person, sum(part for _, part in parts)
+        person.move("spent", "available", count)
+        for lot, part in parts:
+            lot.remaining += part
+        person.repay(count - self.take_unmet(person, parts), [lot for lot, _ in parts])
 
     def take_unmet(self, person: Person, returned: list[tuple[Lot, int]]) -> int:
         """What orders refunded meanwhile would have taken goes now, the oldest lot first."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
+
 from app.paging import Links
 from app.points.rewards.rules import Details
 
@@ -44,6 +46,7 @@ class Program:
     edited_by: str
     created_at: datetime | None
     returns: str = "goods"  # goods | money: what a return counts by
+    order_terms: str = ""  # JSON: what of orders earns, empty for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,15 @@ class Dated:
     points: int
 
 
+class Had(msgspec.Struct, frozen=True):
+    """What a shopper had of ways to earn: how often by way and period; and their birthday."""
+
+    times: dict[str, dict[str, int]] = {}
+    birthday: str = ""  # MM-DD
+    edited_at: datetime | None = None
+    birthday_given_on: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What a shopper has besides the balance."""
@@ -250,7 +262,8 @@ class Account:
     codes_next: str  # the place of the next page of them
     coming: list[Dated]  # points on hold-back, and from when they can be spent
     ending: list[Dated]  # points that expire, and the last day to spend them
-    had: dict[str, int] = field(default_factory=dict)  # how often each reward, by its id
+    had: Had  # what was earned by which way
+    rewards_had: dict[str, int] = field(default_factory=dict)  # how often each, by its id
     belongs: dict[str, list[str]] = field(default_factory=dict)  # ids of their tiers and segments
 
 
@@ -267,3 +280,5 @@ class Movement:
     on: date  # in the shop's time zone
     until: date | None  # from when points on hold-back can be spent
     at: datetime
+    way: str = ""  # that gave or lost them: account | newsletter | birthday | follow | action | ...
+    title: str = ""  # of that way, as the merchant called it

@@ -18,6 +18,21 @@ class Merging(msgspec.Struct, forbid_unknown_fields=True):
     status: str = "completed"
 
 
+class Tagging(msgspec.Struct, forbid_unknown_fields=True):
+    add: list[str] = []
+    remove: list[str] = []
+
+
+class NewCollection(msgspec.Struct, forbid_unknown_fields=True):
+    title: str = "Things"
+    product_ids: list[int] = []
+    id: int | None = None  # of one there is
+
+
+class Consenting(msgspec.Struct, forbid_unknown_fields=True):
+    subscribed: bool = True
+
+
 class ShopSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is None stays as it is."""
 
@@ -57,6 +72,14 @@ async def edit_customer(request: Request) -> Response:
     return answer(payload_people.customer(customer, shop_of(request).currency))
 
 
+async def consent(request: Request) -> Response:
+    """What a customer says to e-mail marketing; answers the body that is sent."""
+    asked = await read(request, Consenting)
+    customer = customer_of(request, request.path_params["id"])
+    acts.consent(world_of(request), customer, is_subscribed=asked.subscribed)
+    return answer(payload_people.consent(customer))
+
+
 async def delete_customer(request: Request) -> Response:
     world = world_of(request)
     customer = customer_of(request, request.path_params["id"])
@@ -77,6 +100,23 @@ async def tell_purchases(request: Request) -> Response:
     customer = customer_of(request, request.path_params["id"])
     world_of(request).tell_purchases(customer)
     return answer({"id": customer.id}, status_code=202)
+
+
+async def tag_customer(request: Request) -> Response:
+    """Tags given and taken; each kind is told by its own webhook."""
+    asked = await read(request, Tagging)
+    customer = customer_of(request, request.path_params["id"])
+    acts.tag(world_of(request), customer, asked.add, asked.remove)
+    return answer({"id": customer.id, "tags": customer.tags})
+
+
+async def put_collection(request: Request) -> Response:
+    """Make a collection, or change what is in it."""
+    asked = await read(request, NewCollection)
+    made = acts.put_collection(
+        world_of(request), shop_of(request), asked.title, asked.product_ids, asked.id
+    )
+    return answer(payload_people.collection(made), status_code=201)
 
 
 async def change_settings(request: Request) -> Response:
@@ -138,8 +178,11 @@ routes = [
     Route(SHOP + "/customers", add_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}", edit_customer, methods=["PATCH"]),
     Route(SHOP + "/customers/{id}", delete_customer, methods=["DELETE"]),
+    Route(SHOP + "/customers/{id}/consent", consent, methods=["POST"]),
     Route(SHOP + "/customers/{id}/merge", merge_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}/purchases", tell_purchases, methods=["POST"]),
+    Route(SHOP + "/customers/{id}/tags", tag_customer, methods=["POST"]),
+    Route(SHOP + "/collections", put_collection, methods=["POST"]),
     Route(SHOP + "/settings", change_settings, methods=["POST"]),
     Route(SHOP + "/discounts", list_discounts),
     Route(SHOP + "/credits", list_credits),

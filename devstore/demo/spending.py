@@ -37,7 +37,7 @@ async def spend(
     before: list[int] = []
     while asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(POLL_SECONDS)
-        offers = [await _ask(world, shop, one, "GET", "/me") for one in people]
+        offers = [await ask(world, shop, one, "GET", "/me") for one in people]
         points = [offer.get("points", {}).get("available", 0) for offer in offers]
         if world.webhooks.waiting or not any(points) or points != before:
             before = points  # orders and refunds are still on their way through the app
@@ -68,7 +68,7 @@ async def _redeem(
     if reward["choose"]:
         body["points"] = reward["choose"]["least"]
     for _ in range(5):
-        answer = await _ask(world, shop, customer, "POST", "/redemptions", json=body)
+        answer = await ask(world, shop, customer, "POST", "/redemptions", json=body)
         code = str((answer.get("redemption") or {}).get("code") or "")
         if code:
             return code
@@ -86,7 +86,7 @@ def _order(
         log.warning("The code of a reward was not taken: %s", refused)
 
 
-async def _ask(
+async def ask(
     world: World,
     shop: things.Shop,
     customer: things.Customer,
@@ -94,6 +94,7 @@ async def _ask(
     path: str,
     **options: Any,
 ) -> dict[str, Any]:
+    """What the app answers a shopper through its proxy; nothing when it does not."""
     url = signing.proxied_url(world.settings, shop.domain, path, customer.id)
     try:
         answer = await world.client.request(method, url, timeout=10, **options)

@@ -85,6 +85,7 @@ def new_line(line_id: int, item: things.Item) -> sold.Line:
         quantity=item.quantity,
         is_gift_card=item.is_gift_card,
         tip=item.tip,
+        is_subscription=item.is_subscription,
     )
 
 
@@ -148,6 +149,8 @@ def place(
         tax_percent=terms.tax_percent,
         is_tax_on_first_line=_given(how.is_tax_on_first_line, shop.is_tax_on_first_line),
         source=how.source,
+        tags=[*how.tags],
+        company_id=how.company_id,
         guest_as=how.guest_as,
         is_test=how.is_test,
         size_bytes=how.size_bytes,

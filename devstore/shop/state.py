@@ -34,6 +34,7 @@ SHOP_NAME_LIMIT = 100
 KINDS: dict[str, type[msgspec.Struct]] = {
     "shop": things.Shop,
     "product": things.Product,
+    "collection": things.Collection,
     "customer": things.Customer,
     "order": sold.Order,
     "discount": things.Discount,

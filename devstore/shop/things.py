@@ -42,6 +42,8 @@ class Shop(Struct):
     is_seeded: bool = False  # the demo history has been made
     has_rewards: bool = False  # rewards of every kind were set up
     has_spent: bool = False  # and some of its points were redeemed
+    has_ways: bool = False  # and there are ways to earn besides orders
+    has_referred: bool = False  # and some of its customers brought friends
 
     @property
     def handle(self) -> str:
@@ -65,6 +67,14 @@ class Product(Struct):
         )
 
 
+class Collection(Struct):
+    id: int
+    shop: str
+    title: str
+    updated_at: str
+    product_ids: list[int] = field(default_factory=list)
+
+
 class Customer(Struct):
     id: int
     shop: str
@@ -75,8 +85,11 @@ class Customer(Struct):
     updated_at: str
     phone: str | None = None
     note: str | None = None
+    tags: list[str] = field(default_factory=list)
     is_deleted: bool = False
     has_half_emoji: bool = False  # half a surrogate pair stands in the first name
+    consent: str = "not_subscribed"  # to e-mail marketing, in Shopify's words
+    consented_at: str = ""  # when that was said; empty: never
 
     @property
     def name(self) -> str:
@@ -94,6 +107,7 @@ class Item(Struct, frozen=True):
     variant_id: int | None = None
     discount_cents: int = 0  # off the line by hand; may be more than the line
     tip: str = ""  # how a tip says that it is one, see `sold.Line`
+    is_subscription: bool = False
 
 
 class Basket(Struct, frozen=True):

@@ -29,6 +29,7 @@ def order(state: State, it: sold.Order) -> Json:
         "cart_token": None if is_pos else it.token,
         "checkout_token": None if is_pos else it.token,
         "client_details": None,
+        **_company(it),
         "closed_at": None,
         "confirmation_number": it.token[:9].upper(),
         "confirmed": True,
@@ -73,7 +74,7 @@ def order(state: State, it: sold.Order) -> Json:
         "source_identifier": f"655441491-1-{it.number}" if is_pos else None,
         "source_name": it.source,
         "source_url": None,
-        "tags": "",
+        "tags": ", ".join(it.tags),
         "tax_exempt": False,
         "tax_lines": tax_lines(sum(line.tax_cents for line in it.lines), it),
         "taxes_included": it.taxes_included,
@@ -96,6 +97,13 @@ def order(state: State, it: sold.Order) -> Json:
         "returns": [goods_returned(one) for one in it.returns],
         "line_item_groups": [],
     }
+
+
+def _company(it: sold.Order) -> Json:
+    """Only an order of a company names one."""
+    if it.company_id is None:
+        return {}
+    return {"company": {"id": it.company_id, "location_id": it.company_id + 1}}
 
 
 def _gateways(it: sold.Order) -> list[str]:

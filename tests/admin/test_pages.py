@@ -138,8 +138,10 @@ async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
 
 
 async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_there(alice) -> None:
-    titles = ("Home", "Customers", "Program", "Rewards", "Corrections", "Health")
-    paths = ("/", "/customers", "/program", "/rewards", "/corrections", "/status")
+    titles = ("Home", "Customers", "Program", "Rewards", "Tiers", "Ways to earn", "Corrections")
+    paths = ("/", "/customers", "/program", "/rewards", "/tiers", "/ways", "/corrections")
+    titles += ("Campaigns", "Referrals", "Appearance", "Health")
+    paths += ("/campaigns", "/referrals", "/appearance", "/status")
     for path, title in zip(paths, titles, strict=True):
         answer = await alice.get(path)
         assert f"Holdfast {' '.join(titles)}" in text(answer)

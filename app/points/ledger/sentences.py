@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from app import money
+from app.points.ledger import bonus_sentences, given
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
 _MADE = {"gift_card": "gift card", "store_credit": "store credit"}
@@ -35,6 +36,8 @@ def sentence(effect: str, points: int, why: str) -> str:
 
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
+    if "way" in why:
+        return given.earned(_points(points), why)
     rate = f"{why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit"
     rule = f"{_ROUNDED[why['rounding']]} (rule {why['rule']})"
     base = money.text(Decimal(why["base"]), why["currency"])
@@ -43,6 +46,11 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         are = "was" if _is_one(why["added"]) else "were"
         text = f"{pieces} {are} added and paid: {_points(points)}. Order {_order(why)} is now"
         text += f" {base} of merchandise at {rate}, {rule}."
+    elif why.get("cause") == "campaign":
+        text = (
+            f"{_points(points)} more for order {_order(why)}: a campaign that counts for it was "
+            f"only told after its points. It is {base} of merchandise at {rate}, {rule}."
+        )
     elif "cause" in why:
         text = f"{_points(points)} more for order {_order(why)}, which is {base} of merchandise now"
         text += f", at {rate}, {rule}."
@@ -50,6 +58,7 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text = (
             f"{_points(points)} for order {_order(why)}: {base} of merchandise at {rate}, {rule}."
         )
+    text += bonus_sentences.counted(why)
     if why.get("attached"):
         text += " Its customer was added to it after it was paid."
     if "excluded_lines" in why:
@@ -58,7 +67,7 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text += " Gift cards earn nothing."
     if "pending_until" in why:
         text += f" On hold-back until {_day(why['pending_until'])}."
-    return text
+    return text + bonus_sentences.reasons(why)
 
 
 def _release(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -71,6 +80,8 @@ def _repay(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
+    if "way" in why:
+        return given.taken_back(_points(points), why)
     if effect == "reverse.returned":
         return (
             f"{_points(points)} came back from the reward “{why['reward']}”, but order "
@@ -85,7 +96,7 @@ def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
     }.get(effect, "")
     if points != why["asked"] and not where:
         where = f", {points:,} of them from the balance"
-    text += f"{where}."
+    text += f"{where}.{bonus_sentences.taken(why)}"
     if why.get("lapsed"):
         text += f" {why['lapsed']:,} had expired already."
     if why["forgiven"]:
@@ -198,6 +209,8 @@ def _order(why: dict[str, Any]) -> str:
 def _from(why: dict[str, Any]) -> str:
     kind, _, name = str(why["lot"]).partition(":")
     order = why.get("order_name") or name.partition(":")[0]
+    if kind in given.WAYS:
+        return given.of_lot(str(why["lot"]), str(why.get("order_name") or ""))
     return f"order {order}" if kind == "order" else "an adjustment"
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from app import calendar, paging
 from app.db import Connection, Row
+from app.points.ledger import given
 from app.points.rewards.reads import REDEMPTION_COLUMNS
 from app.points.views import Dated, Movement
 
@@ -139,23 +140,38 @@ def _days(rows: Sequence[Row], timezone: str, before: timedelta) -> list[Dated]:
 def _movement(row: Row, timezone: str) -> Movement:
     why: dict[str, Any] = msgspec.json.decode(row["why"])
     points: int = row["points"]
+    lot = str(why.get("lot") or "order:")
     order = str(why.get("order_name") or why.get("order_id") or "")
+    order = order if lot.startswith("order:") else ""
     reward = str(why.get("reward") or "")
-    kind = _kind(row, order)
-    until = why.get("pending_until") if kind == "earned" else None
+    way = str(why.get("way") or "")
+    kind = _kind(row, "" if way else order)
+    until = why.get("pending_until") if kind in {"earned", "given"} else None
     zone = calendar.zone(timezone)
     change = {"available": points}.get(row["to_bucket"], 0)
     return Movement(
         kind,
         points,
         -points if row["from_bucket"] == "available" else change,
-        order,
+        "" if way else order,
         reward,
-        _sentence(kind, points, order, reward),
+        _of_way(kind, points, way, why) or _sentence(kind, points, order, reward),
         row["effective_at"].astimezone(zone).date(),
         datetime.fromisoformat(until).astimezone(zone).date() if until else None,
         row["effective_at"].astimezone(UTC),
+        way,
+        str(why.get("title") or "") if way else "",
     )
+
+
+def _of_way(kind: str, points: int, way: str, why: dict[str, Any]) -> str:
+    """What is said of points that a way to earn gave or lost; empty for all others."""
+    if not way:
+        return ""
+    said = "1 point" if points == 1 else f"{points:,} points"
+    if kind == "given":
+        return given.own(way, said, why)
+    return f"{said} taken back." if kind in {"taken_back", "owed"} else ""
 
 
 def _kind(row: Row, order: str) -> str:

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.pages import conflicts, rule_form, state
+from app.points.pages import conflicts, order_terms, rule_form, state
 from app.points.views import Program
 from app.resilience import reading
 from app.resilience.reading import Reading
@@ -80,6 +80,7 @@ async def _program(
         roundings=rule_form.ROUNDINGS,
         clawbacks=rule_form.CLAWBACKS,
         returns=rule_form.RETURNS,
+        order_terms=order_terms.sentences(current) if current else [],
         history=history.value or [],
     )
 
@@ -138,4 +139,5 @@ routes: list[BaseRoute] = [
     Route("/program/example", example),
     Route("/program/state", change_state, methods=["POST"]),
     *state.routes,
+    *order_terms.routes,
 ]

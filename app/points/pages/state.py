@@ -12,9 +12,11 @@ from starlette.routing import BaseRoute, Route
 from app.errors import BadInputError
 from app.points.earning import actions as earning
 from app.points.members import reads
+from app.points.panels import earning as earning_panel
 from app.points.panels import offers, shopper
 from app.points.rewards import reads as rewards_reads
 from app.points.rewards import rules
+from app.points.ways import reads as ways_reads
 from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
@@ -56,12 +58,13 @@ async def preview(visit: Visit) -> Response:
 @admin_page
 async def me(visit: Visit) -> Response:
     """What the widget asks for first: the offer as it is or will be, and a made-up balance."""
-    program, rewards, tiers = await asyncio.gather(
+    program, rewards, tiers, ways = await asyncio.gather(
         reads.program(visit.shop),
         reads.rewards(visit.shop, active_only=True),
         rewards_reads.tier_names(visit.shop),
+        ways_reads.of_shop(visit.shop),
     )
-    offer = shopper.offer(program, rewards, tiers)
+    offer = shopper.offer(program, rewards, tiers, ways)
     # the example may have every reward there is
     everywhere = {
         name: [each for one in rewards for each in getattr(one.details, name)]
@@ -73,6 +76,7 @@ async def me(visit: Visit) -> Response:
         "notices": [],
         "redemptions": [],
         **offer,
+        **earning_panel.mine(offer, None, is_signed_in=False),
         "rewards": offers.to_shopper(offer["rewards"], EXAMPLE_POINTS, {}, everywhere),
     }
     return _json(body)

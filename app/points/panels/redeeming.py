@@ -70,13 +70,13 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     if not evaluation.is_on(known.REDEEMING, caller.shop):
         raise UnavailableError(CLOSED, code="redeeming_closed")
     stores: Stores = request.state.stores
-    _same_origin(request)
+    same_origin(request)
     ask = _ask(await read_body(request))
     await _take(stores, caller.shop, caller.customer_id)
     held = await _hold(stores, caller.shop, caller.customer_id, ask)
     view = await _complete(request, held) if held.state == "held" else held
     body = {"redemption": balance.redemption(view, message=view.message)}
-    body["points"] = points(await _balance_after(stores, caller.shop, caller.customer_id))
+    body["points"] = points(await balance_after(stores, caller.shop, caller.customer_id))
     if view.state == "released":
         return RefusedError.status, {"error": {"code": "refused", "message": view.message}, **body}
     if held.state == "held":  # not when it is only asked for again
@@ -94,7 +94,7 @@ def points(reading: Reading[Balance]) -> dict[str, Any]:
     return {**balance.points(reading), "debt": owed, "sequence": sequence}
 
 
-def _same_origin(request: Request) -> None:
+def same_origin(request: Request) -> None:
     """Another site's page can make a browser post forms and plain text to the shop's proxy, but no
     JSON: for that the browser asks the shop first. (An extension's token cannot be sent unasked at
     all.)
@@ -173,7 +173,7 @@ async def _complete(request: Request, held: RedemptionView) -> RedemptionView:
         return held
 
 
-async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
+async def balance_after(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
     """The balance after a change, past the cache: that may have missed the change, and would
     say it is current.
     """

@@ -11,7 +11,7 @@ import msgspec
 
 from app.errors import BadInputError
 from app.facts import Moment
-from app.points.earning import rules as earning
+from app.points.earning import standing
 from app.points.earning.rules import Known
 
 MONEY_KINDS = ("amount_off", "free_product", "store_credit", "gift_card")  # worth an amount
@@ -146,7 +146,7 @@ def gone(known: Known, returns: str = "goods") -> tuple[int, int]:
     pieces = sum(line.quantity for line in known.lines)
     if not pieces:
         return 0, 1
-    back = earning.pieces_gone(known, known.refunds)
+    back = standing.pieces_gone(known, known.refunds)
     left = sum(max(0, one.quantity - back.get(one.line_id, 0)) for one in known.lines)
     if not left:
         return 1, 1
@@ -154,5 +154,5 @@ def gone(known: Known, returns: str = "goods") -> tuple[int, int]:
     if not whole:
         return pieces - left, pieces
     paid = msgspec.structs.replace(known, outstanding=0)
-    numerator, denominator = earning.worth(paid, returns=returns)
+    numerator, denominator = standing.amount(paid, returns=returns)
     return whole * denominator - numerator, whole * denominator

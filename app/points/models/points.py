@@ -153,6 +153,7 @@ class Grant(Model):
     unmet = fields.BigIntField()  # of those, what is taken when they come back from a reward
     lapsed = fields.BigIntField()  # expired, and not yet set off against what was asked back
     revision = fields.IntField()  # movements after the first one
+    bonuses = fields.TextField(db_default="")  # JSON: what each bonus gave, rules.Given
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -198,6 +199,7 @@ class ProgramVersion(Model):
     currency = fields.CharField(max_length=3, default="USD")
     shop_said_at = fields.DatetimeField(null=True)  # when the shop said these two of itself
     state = fields.CharField(max_length=8, db_default="live")  # draft | live | paused
+    order_terms = fields.TextField(db_default="")  # JSON: rules.OrderTerms
     edited_by = fields.CharField(max_length=64, default="")
     created_at = fields.DatetimeField(auto_now_add=True)  # in force from then on
 

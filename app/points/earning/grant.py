@@ -48,6 +48,7 @@ class Grant(msgspec.Struct):
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
     decisions: Decisions | None = None  # where bonuses may count
     reasons: list[tuple[str, str]] = []  # campaigns that do not count, and why
+    text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored
 
     @property
     def source(self) -> str:
@@ -87,7 +88,9 @@ class Grant(msgspec.Struct):
         for one in self.frozen.bonuses:
             more = shares.get(one.copy, 0) - (has := self.given.shares.get(one.copy, 0))
             if more > 0 and (one.cap is not None or one.budget is not None):
-                left = self.decisions.purse.left(self.shop, one, self.member_id or 0)
+                left = self.decisions.purse.left(
+                    self.shop, one.campaign_id, self.member_id or 0, one.cap, one.budget
+                )
                 if left is not None and left < more:
                     limited[one.copy] = has + left
         if limited:

@@ -59,7 +59,7 @@ async def bonuses(
     given = []
     for one, points in _shares(counting, found, base_points, moment):
         bonus = _bonus(one)
-        left = purse.left(shop, bonus, member[0])
+        left = purse.left(shop, bonus.campaign_id, member[0], bonus.cap, bonus.budget)
         gives = points if left is None else min(points, left)
         if gives > 0:
             purse.note(shop, bonus, member[0], gives)

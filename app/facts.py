@@ -73,6 +73,8 @@ class OrderTold(msgspec.Struct):
     is_b2b: bool = False  # bought for a company
     shipping: str = "0"  # what it costs after discounts, without tax
     shipping_tax: str = "0"
+    email: str = ""  # of a guest; a customer's stands with them
+    address: str = ""  # where it goes to, in one line
     # why it is told again, as every fact about an order may say: what was made of its webhook
     # before was wrong
     corrected: str = ""

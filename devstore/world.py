@@ -51,6 +51,11 @@ class World:
         )
         self.webhooks.send(shop, [(topic, body)])
 
+    def tell_consent(self, customer: things.Customer) -> None:
+        shop = self.state.shop(customer.shop)
+        body = payload_people.consent(customer)
+        self.webhooks.send(shop, [("customers_email_marketing_consent/update", body)])
+
     def tell_merge(self, kept: things.Customer, gone: things.Customer, status: str) -> None:
         shop = self.state.shop(kept.shop)
         event: Event = [("customers/merge", payload_changes.merged(kept, gone, status))]

@@ -18,7 +18,7 @@ CREATE UNIQUE INDEX what_ifs_one ON what_ifs (shop) WHERE ended_at IS NULL;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0015_backups")]
+    dependencies = [("app", "0016_rewards")]
 
     initial = False
 
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
-            name="CampaignTotal",
+            name="CampaignPurse",
             fields=[
                 (
                     "id",
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 ("points", fields.BigIntField()),
             ],
             options={
-                "table": "campaign_totals",
+                "table": "campaign_purses",
                 "app": "app",
                 "unique_together": (("shop", "campaign_id"),),
                 "pk_attr": "id",

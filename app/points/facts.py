@@ -87,12 +87,11 @@ class Incoming:
     changes: list[memberships.Change] = field(default_factory=list)
     collections: list[Key] = field(default_factory=list)
 
-    def paid(self) -> Iterator[tuple[str, OrderTold]]:
-        """Orders that say they are paid, each with its shop."""
+    def told(self) -> Iterator[tuple[str, OrderTold]]:
+        """Orders as they stood, each with its shop."""
         for (shop, _), news in self.orders.items():
             for told in news.told:
-                if told.order.is_paid:
-                    yield shop, told.order
+                yield shop, told.order
 
 
 _order = msgspec.json.Decoder(OrderTold)

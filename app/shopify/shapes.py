@@ -76,6 +76,18 @@ class DeletedCustomer(msgspec.Struct):
     created_at: Timestamp | Missing = msgspec.UNSET
 
 
+class EmailConsent(msgspec.Struct):
+    state: str
+    consent_updated_at: Timestamp = None
+
+
+class ConsentedCustomer(msgspec.Struct):
+    """What a customer says to e-mail marketing; the address is missing without approval."""
+
+    customer_id: Id
+    email_marketing_consent: EmailConsent
+
+
 class Buyer(msgspec.Struct):
     """The customer inside an order; without an id it is a guest's."""
 
@@ -154,6 +166,8 @@ class Order(msgspec.Struct):
     created_at: Timestamp = None
     updated_at: Timestamp = None
     cancelled_at: Timestamp = None
+    email: Any = None
+    shipping_address: Any = None
 
 
 class Identified(msgspec.Struct, forbid_unknown_fields=True):

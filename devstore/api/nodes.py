@@ -200,8 +200,9 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "code": it.code,
         "asyncUsageCount": it.uses,
     }
+    kind = "DiscountCodeFreeShipping" if it.is_shipping else "DiscountCodeBasic"
     basic = {
-        "__typename": "DiscountCodeBasic",
+        "__typename": kind,
         "title": it.title,
         "status": discounts.status(it),
         "startsAt": it.starts_at,
@@ -213,8 +214,8 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "appliesOncePerCustomer": it.once_per_customer,
         "codes": connection("DiscountRedeemCode", [(str(it.redeem_code_id), code)]),
         "codesCount": {"__typename": "Count", "count": 1, "precision": "EXACT"},
-        "discountClass": "ORDER",
-        "discountClasses": ["ORDER"],
+        "discountClass": discounts.kind(it).upper(),
+        "discountClasses": [discounts.kind(it).upper()],
         "summary": it.title,
         "shortSummary": it.title,
         "tags": [],
@@ -228,7 +229,7 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "customerGets": {
             "__typename": "DiscountCustomerGets",
             "value": _value(shop_, it),
-            "items": {"__typename": "AllDiscountItems", "allItems": True},
+            "items": _items(it),
             "appliesOnOneTimePurchase": True,
             "appliesOnSubscription": False,
         },
@@ -239,6 +240,17 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "id": f"gid://shopify/DiscountCodeNode/{it.id}",
         "codeDiscount": basic,
     }
+
+
+def _items(it: things.Discount) -> Node:
+    for kind, ids in (("Product", it.product_ids), ("Collection", it.collection_ids)):
+        if ids:
+            found = [
+                (str(one), {"__typename": kind, "id": f"gid://shopify/{kind}/{one}"}) for one in ids
+            ]
+            listed = connection(kind, found)
+            return {"__typename": f"Discount{kind}s", f"{kind.lower()}s": listed}
+    return {"__typename": "AllDiscountItems", "allItems": True}
 
 
 def _context(it: things.Discount) -> Node:

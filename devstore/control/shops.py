@@ -29,6 +29,10 @@ class NewCollection(msgspec.Struct, forbid_unknown_fields=True):
     id: int | None = None  # of one there is
 
 
+class Consenting(msgspec.Struct, forbid_unknown_fields=True):
+    subscribed: bool = True
+
+
 class ShopSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is None stays as it is."""
 
@@ -66,6 +70,14 @@ async def edit_customer(request: Request) -> Response:
     customer = customer_of(request, request.path_params["id"])
     acts.change_customer(world, customer, fields)
     return answer(payload_people.customer(customer, shop_of(request).currency))
+
+
+async def consent(request: Request) -> Response:
+    """What a customer says to e-mail marketing; answers the body that is sent."""
+    asked = await read(request, Consenting)
+    customer = customer_of(request, request.path_params["id"])
+    acts.consent(world_of(request), customer, is_subscribed=asked.subscribed)
+    return answer(payload_people.consent(customer))
 
 
 async def delete_customer(request: Request) -> Response:
@@ -125,6 +137,16 @@ async def list_discounts(request: Request) -> Response:
     return answer(msgspec.to_builtins(list(found)))
 
 
+async def list_credits(request: Request) -> Response:
+    """Gift cards, and the movements of store credit."""
+    state, domain = world_of(request).state, shop_of(request).domain
+    found = {
+        "gift_cards": list(state.of_shop("gift_card", domain)),
+        "credits": list(state.of_shop("credit", domain)),
+    }
+    return answer(msgspec.to_builtins(found))
+
+
 async def give_id_token(request: Request) -> Response:
     token = signing.id_token(world_of(request).settings, shop_of(request).domain)
     return answer({"id_token": token})
@@ -156,12 +178,14 @@ routes = [
     Route(SHOP + "/customers", add_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}", edit_customer, methods=["PATCH"]),
     Route(SHOP + "/customers/{id}", delete_customer, methods=["DELETE"]),
+    Route(SHOP + "/customers/{id}/consent", consent, methods=["POST"]),
     Route(SHOP + "/customers/{id}/merge", merge_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}/purchases", tell_purchases, methods=["POST"]),
     Route(SHOP + "/customers/{id}/tags", tag_customer, methods=["POST"]),
     Route(SHOP + "/collections", put_collection, methods=["POST"]),
     Route(SHOP + "/settings", change_settings, methods=["POST"]),
     Route(SHOP + "/discounts", list_discounts),
+    Route(SHOP + "/credits", list_credits),
     Route(SHOP + "/id-token", give_id_token),
     Route(SHOP + "/extension-token", give_extension_token, methods=["POST"]),
     Route(SHOP + "/proxy-url", give_proxy_url, methods=["POST"]),

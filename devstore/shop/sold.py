@@ -40,11 +40,19 @@ class CodeUse(Struct):
     amount_cents: int
     value: str  # "5.0" or "10.0" (percent), as in `discount_applications[].value`; by hand: empty
     value_type: str  # fixed_amount or percentage
+    is_shipping: bool = False  # off the shipping
 
 
 class Payment(Struct):
     id: int
     paid_at: str
+    amount_cents: int
+
+
+class PaidBy(Struct):
+    """What a gift card, or the customer's store credit, paid of an order."""
+
+    way: str  # gift_card or shopify_store_credit
     amount_cents: int
 
 
@@ -140,6 +148,7 @@ class Order(Struct):
     cancelled_at: str | None = None
     cancel_reason: str | None = None
     payments: list[Payment] = field(default_factory=list)
+    paid_by: list[PaidBy] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
@@ -163,6 +172,8 @@ class Placing(Struct, frozen=True, kw_only=True):
     is_test: bool = False
     is_paid: bool = True
     size_bytes: int = 0
+    cards: tuple[str, ...] = ()  # codes of gift cards that pay for it
+    with_credit: bool = False  # the customer's store credit pays, too
     source: str = "web"
     tags: tuple[str, ...] = ()
     company_id: int | None = None

@@ -38,6 +38,8 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "customer": things.Customer,
     "order": sold.Order,
     "discount": things.Discount,
+    "gift_card": things.GiftCard,
+    "credit": things.Credit,
     "session": things.Session,
     "access_token": things.AccessToken,
     "refresh_token": things.RefreshToken,

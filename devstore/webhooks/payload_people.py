@@ -89,6 +89,19 @@ def customer_deleted(it: things.Customer) -> Json:
     }
 
 
+def consent(it: things.Customer) -> Json:
+    """`customers_email_marketing_consent/update`."""
+    return {
+        "customer_id": it.id,
+        "email_address": it.email,
+        "email_marketing_consent": {
+            "state": it.consent,
+            "opt_in_level": "single_opt_in" if it.consented_at else None,
+            "consent_updated_at": rfc3339(it.consented_at) if it.consented_at else None,
+        },
+    }
+
+
 def compliance(
     topic: str,
     shop: things.Shop,

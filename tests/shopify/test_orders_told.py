@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shopify.payloads import Fact
+from app.shopify.fields import Fact
 from tests.shopify.webhooks import fact, money, order, refusal
 
 

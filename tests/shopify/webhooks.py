@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.shopify import payloads
-from app.shopify.payloads import BadPayloadError
+from app.shopify.fields import BadPayloadError
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared/shopify/payloads"
 needs_samples = pytest.mark.skipif(

@@ -2,12 +2,15 @@
 
 from app.points.models.earning import (
     CampaignCopy,
-    CampaignTotal,
+    CampaignPurse,
     CampaignUse,
     Collection,
     CollectionProduct,
     Membership,
     WhatIf,
+)
+from app.points.models.figures import (
+    Figures,
 )
 from app.points.models.points import (
     MADE_BY_MIGRATIONS,
@@ -24,16 +27,34 @@ from app.points.models.points import (
     ShopTotal,
     TopMembers,
 )
+from app.points.models.tiers import (
+    Qualifying,
+    TierChange,
+    TierShop,
+    TierStanding,
+    TierVersion,
+)
+from app.points.models.ways import (
+    ApiKey,
+    Birthday,
+    SagaStep,
+    Way,
+    WayCall,
+    WayVersion,
+)
 
 __all__ = [
     "MADE_BY_MIGRATIONS",
+    "ApiKey",
+    "Birthday",
     "BulkAdjustment",
     "CampaignCopy",
-    "CampaignTotal",
+    "CampaignPurse",
     "CampaignUse",
     "Collection",
     "CollectionProduct",
     "Correction",
+    "Figures",
     "Grant",
     "LedgerRow",
     "Lot",
@@ -41,9 +62,18 @@ __all__ = [
     "Membership",
     "PeriodTotal",
     "ProgramVersion",
+    "Qualifying",
     "Redemption",
     "Reward",
+    "SagaStep",
     "ShopTotal",
+    "TierChange",
+    "TierShop",
+    "TierStanding",
+    "TierVersion",
     "TopMembers",
+    "Way",
+    "WayCall",
+    "WayVersion",
     "WhatIf",
 ]

@@ -29,7 +29,7 @@ class CampaignCopy(Model):
         indexes = (("shop", "id"),)
 
 
-class CampaignTotal(Model):
+class CampaignPurse(Model):
     """What a campaign with a budget gave, less what was taken back: the budget is kept by this."""
 
     id = fields.BigIntField(primary_key=True)
@@ -38,7 +38,7 @@ class CampaignTotal(Model):
     points = fields.BigIntField()
 
     class Meta:
-        table = "campaign_totals"
+        table = "campaign_purses"
         unique_together = (("shop", "campaign_id"),)
 
 

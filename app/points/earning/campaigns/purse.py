@@ -11,13 +11,13 @@ from app.writes import Writes
 # One row a campaign: whoever gives from a budget holds it to the end of the transaction, so that
 # many at once cannot overrun it. Locked after orders and members, in one order by everybody.
 MAKE = """
-INSERT INTO campaign_totals (shop, campaign_id, points)
+INSERT INTO campaign_purses (shop, campaign_id, points)
 SELECT shop, campaign_id, 0 FROM unnest($1::text[], $2::text[]) AS wanted (shop, campaign_id)
  ORDER BY 1, 2
 ON CONFLICT (shop, campaign_id) DO NOTHING
 """
 LOCK = """
-SELECT shop, campaign_id, points FROM campaign_totals
+SELECT shop, campaign_id, points FROM campaign_purses
  WHERE (shop, campaign_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
  ORDER BY shop, campaign_id FOR UPDATE
 """
@@ -28,8 +28,8 @@ SELECT shop, campaign_id, member_id, points, spent
   JOIN campaign_uses USING (shop, campaign_id, member_id)
 """
 ADD_TOTALS = """
-UPDATE campaign_totals SET points = campaign_totals.points + fresh.points FROM {fresh}
- WHERE campaign_totals.shop = fresh.shop AND campaign_totals.campaign_id = fresh.campaign_id
+UPDATE campaign_purses SET points = campaign_purses.points + fresh.points FROM {fresh}
+ WHERE campaign_purses.shop = fresh.shop AND campaign_purses.campaign_id = fresh.campaign_id
 """
 ADD_USES = """
 INSERT INTO campaign_uses AS old (shop, campaign_id, member_id, points, spent)

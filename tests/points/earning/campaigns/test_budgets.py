@@ -27,7 +27,7 @@ async def test_fifty_orders_at_once_share_a_budget_exactly() -> None:
     earned = await facts("points.earned")
     given = [share for one in earned for _, _, share in one.get("bonuses", ())]
     assert (sum(given), len(given)) == (1_000, 34), "33 of 30, and one of what was left"
-    assert await world.one("SELECT points FROM campaign_totals") == 1_000
+    assert await world.one("SELECT points FROM campaign_purses") == 1_000
     assert (await verify()).is_sound
 
 

@@ -43,6 +43,7 @@ class Terms(NamedTuple):
     order_terms: str = ""  # JSON of OrderTerms, empty for those of a shop that chose none
     newest_copy: int = 0  # of the shop's campaigns, and when we learned of it
     copied_at: datetime | None = None
+    has_tiers: bool = False
 
 
 class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):

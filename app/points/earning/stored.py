@@ -66,8 +66,8 @@ def from_row(row: Row) -> Grant:
         grant.rate_units = rules.rate_units(Decimal(grant.frozen.rate))
     grant.points, grant.reversed_points = row["points"], row["reversed_points"]
     grant.revision, grant.is_new = row["revision"], False
-    if row["bonuses"]:
-        grant.given = _given.decode(row["bonuses"])
+    if given := row.get("bonuses"):
+        grant.given = _given.decode(given)
     return grant
 
 

@@ -2,7 +2,7 @@
 where some campaign asks for it, and each order's decision.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -10,13 +10,15 @@ from msgspec.structs import replace
 from app.db import Connection
 from app.points.earning import memberships
 from app.points.earning.campaigns import collections, copies, judging, plans
-from app.points.earning.campaigns.copies import Newest
+from app.points.earning.campaigns.copies import Copies, Newest
 from app.points.earning.campaigns.judging import Circumstances, Reason
 from app.points.earning.campaigns.plans import Plan
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
-from app.points.earning.rules import Known
+from app.points.earning.rules import Known, Tier
+from app.points.tiers import standing
 
+NO_COPIES = Copies()  # of shops that have tiers, and never had a campaign
 # how many orders of a member earned before this one did, or until now
 ORDINALS = """
 SELECT wanted.number,
@@ -61,24 +63,43 @@ class Decisions:
         fresh: Sequence[tuple[Grant, int, str]],
         moving: Sequence[tuple[Grant, int]],
         newest: Mapping[str, Newest],
+        with_tiers: Collection[str],
     ) -> None:
         """For orders that earn for the first time, or for somebody else than before (`fresh`, with
         member and customer), and for those that have bonuses already, with whose they were.
         """
-        known = await copies.of_shops(conn, {one.shop: newest[one.shop] for one, _, _ in fresh})
+        asked = {one.shop: newest[one.shop] for one, _, _ in fresh if one.shop in newest}
+        known = await copies.of_shops(conn, asked) if asked else {}
         for grant, member_id, customer_id in fresh:
             if grant.frozen is None or grant.frozen.outside:
                 continue
-            of_shop, placed = known[grant.shop], judging.moment(grant.stages[-1].known)
+            of_shop = known.get(grant.shop, NO_COPIES)
+            placed = judging.moment(grant.stages[-1].known)
             if grant.is_asked_again:
                 plan = plans.made(of_shop, placed, grant.frozen.until)
             else:
                 plan = plans.at(of_shop, placed)
-            if not plan.is_empty:
+            if not plan.is_empty or grant.shop in with_tiers:
                 self._cases[id(grant)] = Case(grant, member_id, customer_id, plan)
         if self._cases:
+            await self._load_tiers(conn, with_tiers)
             await self._load_circumstances(conn)
         await self._load_purse(conn, moving)
+
+    async def _load_tiers(self, conn: Connection, with_tiers: Collection[str]) -> None:
+        """An order keeps the tier its bonuses were decided with."""
+        tiered = []
+        for one in self._cases.values():
+            if one.grant.is_asked_again and one.grant.frozen is not None:
+                one.found.tier = one.grant.frozen.tier
+            elif one.grant.shop in with_tiers:
+                tiered.append(one)
+        if not tiered:
+            return
+        asked = [(one.grant.shop, one.customer_id, judging.placed_at(one.known)) for one in tiered]
+        for one, found in zip(tiered, await standing.at(conn, asked), strict=True):
+            if found is not None:
+                one.found.tier = Tier(*found)
 
     async def _load_circumstances(self, conn: Connection) -> None:
         cases = list(self._cases.values())

@@ -12,7 +12,7 @@ from app.own_facts import Stacking
 from app.points.earning.campaigns import judging
 from app.points.earning.campaigns.copies import TRIGGERS, Copies, Copy
 from app.points.earning.campaigns.judging import FIRES, Circumstances, Reason
-from app.points.earning.rules import Frozen
+from app.points.earning.rules import Frozen, Tier
 
 NEAR_SECONDS = 3 * 86_400.0  # a campaign that ended or begins so near is told of as not counting
 DECIDED_MAX = 1_000  # remembered of a plan
@@ -36,7 +36,7 @@ class Plan:
     asks_ordinal: bool = False
     collections: list[str] = field(default_factory=list)
     limited: list[Copy] = field(default_factory=list)  # with a cap, a budget, or a goal in all
-    _decided: dict[tuple[int, frozenset[str], str], Decided] = field(default_factory=dict)
+    _decided: dict[tuple[int, frozenset[str], Tier | None], Decided] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -46,8 +46,7 @@ class Plan:
         """What the steady ones do for a customer: most orders of a shop come to one of a few
         decisions.
         """
-        tier = "" if found.tier is None else f"{found.tier.tier_id}/{found.tier.version}"
-        key = (id(before), self.names & found.names, tier)
+        key = (id(before), self.names & found.names, found.tier)
         known = self._decided.get(key)
         if known is None or known[0] is not before:
             frozen, reasons = judging.steady(before, self.steady, self.stacking, found)

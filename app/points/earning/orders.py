@@ -50,6 +50,7 @@ class OrderBatch(Batch):
         self.incoming = incoming
         self.policies: dict[str, str] = {}  # by shop
         self.newest: dict[str, Newest] = {}  # by shop, the newest copy of its campaigns
+        self.with_tiers: set[str] = set()
         self.decisions: Decisions | None = None  # where bonuses may count
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
         self.corrected: list[Corrected] = []  # what facts that were told again have changed
@@ -79,9 +80,11 @@ class OrderBatch(Batch):
         fresh, given = [], []
         for grant in moving:
             former = None if grant.member_id is None else self.account(grant.member_id)
-            if former is not None and (grant.given.shares or grant.given.spent):
+            frozen = grant.frozen
+            if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
-            if grant.shop not in self.newest or not grant.is_counting():
+            has_bonuses = grant.shop in self.newest or grant.shop in self.with_tiers
+            if not has_bonuses or not grant.is_counting():
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if account is not None and (
@@ -90,7 +93,7 @@ class OrderBatch(Batch):
                 fresh.append((grant, account.id, account.customer_id))
         if fresh or given:
             self.decisions = Decisions()
-            await self.decisions.load(conn, fresh, given, self.newest)
+            await self.decisions.load(conn, fresh, given, self.newest, self.with_tiers)
             for grant in moving:
                 grant.decisions = self.decisions
 
@@ -169,6 +172,7 @@ class OrderBatch(Batch):
         self.newest = {
             shop: (one.newest_copy, one.copied_at) for shop, one in today.items() if one.newest_copy
         }
+        self.with_tiers = {shop for shop, one in today.items() if one.has_tiers}
         with_terms = []
         for key in wanted:
             grant, of_order = self.grants[key], earlier.get(key) or today[key[0]]

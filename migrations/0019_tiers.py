@@ -16,7 +16,7 @@ CREATE INDEX tier_shops_busy ON tier_shops (shop) WHERE stage <> 'done';
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0015_backups")]
+    dependencies = [("app", "0018_campaigns")]
 
     initial = False
 

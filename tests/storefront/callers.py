@@ -22,6 +22,7 @@ FIELDS = [
     "tiers",
     "rewards",
     "ways_to_earn",
+    "birthday",
     "referral",
     "notices",
     "redemptions",
@@ -30,6 +31,9 @@ FIELDS = [
     "coming",
     "ending",
     "time_zone",
+    "campaigns",
+    "appearance",
+    "texts",
 ]
 
 CHARLIE = "7003"

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.db import Connection, Row
-from app.points.earning import grants
-from app.points.earning import rules as earning
-from app.points.earning.grants import Grant
+from app.points.earning import stored, worth
+from app.points.earning.grant import Grant
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.tiers import placing
@@ -73,8 +72,8 @@ def of_grant(grant: Grant, member_id: int) -> Entry | None:
     if grant.outcome not in COUNTED_OUTCOMES or frozen is None or at is None or known.is_test:
         return None
     spend = 0
-    if not known.ended:
-        whole, of = earning.worth(known, None, frozen.returns)
+    if not (known.ended or frozen.outside):
+        whole, of = worth.standing_goods(known, frozen)
         spend = max(0, whole // of)
     return Entry(
         grant.shop, member_id, grant.source, at, max(0, grant.net), spend, 1 if spend else 0
@@ -83,7 +82,7 @@ def of_grant(grant: Grant, member_id: int) -> Entry | None:
 
 def of_row(row: Row, member_id: int) -> Entry | None:
     """The same of a row of `grants`."""
-    return of_grant(grants.from_row(row), member_id)
+    return of_grant(stored.from_row(row), member_id)
 
 
 def keep(writes: Writes, entries: Sequence[Entry]) -> None:

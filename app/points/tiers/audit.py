@@ -18,8 +18,8 @@ _OF_SHOPS = """
  ORDER BY page.shop, page.{key} LIMIT $4
 """
 SELECT_GRANTS = """
-SELECT page.shop, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known
+SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at
   FROM grants AS page
 """ + _OF_SHOPS.format(key="source", kind="text")
 # whose the points of these members are now

@@ -17,9 +17,10 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from app import db, operations, rotation, webhooks
+from app.admin import appearance, home, operator
+from app.admin import campaigns as campaigns_pages
 from app.admin import flags as flags_page
 from app.admin import health as health_page
-from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
 from app.flags import evaluation
@@ -66,7 +67,9 @@ def create_app(config: Config) -> Starlette:
         # these stand in the navigation in this order
         *home.routes,
         *points_pages.routes,
+        *campaigns_pages.routes,
         *referrals_pages.routes(points_reads.rewards),
+        *appearance.routes,
         *health_page.routes,
     ]
     panels.beside_customer[:] = [referrals_home.CUSTOMER]

@@ -6,7 +6,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0015_backups")]
+    dependencies = [("app", "0019_tiers")]
 
     initial = False
 

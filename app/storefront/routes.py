@@ -8,10 +8,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
+from app.campaigns import panels as campaigns_panels
 from app.errors import UnauthorizedError
 from app.points.panels import shopper as points_shopper
 from app.referrals.panels import shopper as referrals_shopper
 from app.shopify import verify
+from app.storefront import looks
 from app.telemetry import product
 from app.web import browser_errors, shopper
 from app.web.api import Caller, Door, PageDoor
@@ -20,7 +22,7 @@ from app.web.shopper import Part
 # Shopify puts such a page into the shop's own look
 LIQUID = "application/liquid"
 # one line a service that shoppers see something of
-PARTS: tuple[Part, ...] = (points_shopper.PART, referrals_shopper.PART)
+PARTS: tuple[Part, ...] = (points_shopper.PART, campaigns_panels.PART, referrals_shopper.PART)
 
 
 def by_proxy(request: Request) -> Caller:
@@ -45,8 +47,10 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "customer_id": caller.customer_id,
         "points": None,
         "tier": None,
+        "tiers": [],
         "rewards": [],
         "ways_to_earn": [],
+        "birthday": None,
         "referral": {"url": None, "status": "unavailable"},
         "notices": [],
         "redemptions": [],
@@ -55,11 +59,17 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "coming": None,
         "ending": None,
         "time_zone": "UTC",
+        **looks.NOTHING,
     }
+    body["campaigns"] = []  # apart, for no list here names two services
     stores = request.state.stores
     if request.url.path.startswith("/checkout/"):
         opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)
         product.track(opened, caller.shop, stores.config)
+    else:
+        await looks.seen(caller.shop)
+    language = request.query_params.get("lang", "en")
+    body |= await looks.told(stores, caller.shop, language)
     return 200, await shopper.fill(body, PARTS, stores, caller)
 
 

@@ -40,6 +40,14 @@ class RewardSaved(ProductEvent, frozen=True):
     is_new: bool
 
 
+class CampaignLaunched(ProductEvent, frozen=True):
+    """A merchant launched a campaign, or let one go on."""
+
+    event = "campaign_launched"
+    trigger: str
+    effect: str
+
+
 class CheckoutOpened(ProductEvent, frozen=True):
     """A checkout or account page with our extension asked what its shopper has."""
 
@@ -68,6 +76,7 @@ EVENTS: tuple[type[ProductEvent], ...] = (
     AppInstalled,
     ProgramPublished,
     RewardSaved,
+    CampaignLaunched,
     CheckoutOpened,
     RewardRedeemed,
     ReferralClicked,

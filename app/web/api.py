@@ -1,5 +1,6 @@
 """One address of the shopper's API: it proves who asks, and answers as JSON that nobody keeps."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -39,7 +40,7 @@ class Caller(Protocol):
     def customer_id(self) -> str | None: ...
 
 
-Prove = Callable[[Request], Caller]
+Prove = Callable[[Request], Caller | Awaitable[Caller]]
 Handler = Callable[[Request, Caller], Awaitable[tuple[int, Any]]]
 
 
@@ -82,7 +83,8 @@ class Door:
                 return self._error(
                     request, HoldfastError("This is not done here.", code="bad_method", status=405)
                 )
-            caller = self.prove(request)
+            proven = self.prove(request)
+            caller = await proven if inspect.isawaitable(proven) else proven
             cells.refuse_others(caller.shop, request.state.stores.config, "storefront")
             structlog.contextvars.bind_contextvars(shop=caller.shop)
             with on_behalf_of(caller.shop):

@@ -10,6 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, Route
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ORIGIN = "https://alice.example"
+APP = "https://app.example"  # where the widget comes from in a shop
 SLOW_IMAGE_SECONDS = 0.3
 ME: dict[str, Any] = {
     "customer_id": "7",
@@ -32,6 +33,11 @@ ME: dict[str, Any] = {
     ],
     "referral": {"url": None, "status": "unavailable"},
     "notices": [],
+    "tiers": [],
+    "campaigns": [],
+    "birthday": None,
+    "appearance": None,
+    "texts": {},
     "redemptions": [],
     "codes": [],
     "codes_next": "",
@@ -40,6 +46,7 @@ ME: dict[str, Any] = {
     "time_zone": "UTC",
 }
 CODE = "HF-7K2M-Q9XD"
+TAG = '<script src="/static/widget/holdfast.js" defer></script>'
 
 
 async def context_of(browser: Browser, **options: Any) -> BrowserContext:
@@ -57,12 +64,15 @@ class FakeShop:
         self.redemption: tuple[int, Any] | None = None
         self.redemption_seconds = 0.0
         self.pages: dict[str, tuple[int, Any] | None] = {}  # by address: more codes, the history
+        self.posts: dict[str, tuple[int, Any] | None] = {}  # by address: what is answered to it
+        self.sent: list[tuple[str, Any]] = []  # addresses with what was posted to them
         # paths in order; "image" when the page's slow image has been answered
         self.asked: list[str] = []
         self.keys: list[str] = []
         self.page_errors: list[str] = []
         self.direction, self.locale, self.root = "ltr", "en", ""
         self.contexts: list[BrowserContext] = []
+        self.tag = ""  # of the widget's script, where it is another than the page's own
 
     @property
     def mine(self) -> dict[str, Any]:
@@ -95,6 +105,7 @@ class FakeShop:
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         await page.route(f"{ORIGIN}/**", self._answer)
+        await page.route(f"{APP}/**", _answer_as_the_app)
         await page.goto(f"{ORIGIN}/")
         return page
 
@@ -120,6 +131,7 @@ class FakeShop:
             html = (Path(__file__).parent / "widget.html").read_text()
             for name in ("direction", "locale", "root"):
                 html = html.replace(name.upper(), getattr(self, name))
+            html = html.replace(TAG, self.tag or TAG)
             await route.fulfill(body=html, content_type="text/html")
         elif path == "/slow.png":
             await asyncio.sleep(SLOW_IMAGE_SECONDS)
@@ -139,15 +151,25 @@ class FakeShop:
             await _reply(route, self.me)
         elif path == "/apps/holdfast/redemptions":
             assert route.request.method == "POST"
-            self.keys.append(json.loads(route.request.post_data or "")["idempotency_key"])
+            body = json.loads(route.request.post_data or "")
+            self.keys.append(body["idempotency_key"])
+            self.sent.append(("/redemptions", body))
             await asyncio.sleep(self.redemption_seconds)
             await _reply(route, self.redemption)
         elif path in {"/apps/holdfast/history", "/apps/holdfast/codes"}:
             await _reply(route, self._page(route))
+        elif (name := path.removeprefix("/apps/holdfast")) in self.posts:
+            self.sent.append((name, json.loads(route.request.post_data or "")))
+            await _reply(route, self.posts[name])
         elif path.startswith("/discount/"):
             await route.fulfill(status=302, headers={"Location": "/"})
         else:
             await route.fulfill(status=404)
+
+
+async def _answer_as_the_app(route: Route) -> None:
+    path = ROOT / route.request.url.removeprefix(f"{APP}/").split("?")[0]
+    await route.fulfill(path=path, headers={"Access-Control-Allow-Origin": "*"})
 
 
 async def _reply(route: Route, answer: tuple[int, Any] | None) -> None:

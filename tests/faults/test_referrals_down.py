@@ -29,8 +29,11 @@ def ask(stack: Stack, customer_id: str) -> dict[str, Any]:
 
 def link_of(stack: Stack, customer_id: str) -> str:
     """The code of a member's link, once it is there."""
-    wait_for("the link is ready", lambda: ask(stack, customer_id)["status"] == "ready", 30)
-    return str(ask(stack, customer_id)["url"].rpartition("/")[2])
+    ask(stack, customer_id)
+    wait_for(
+        "the link is ready", lambda: stack.me(customer_id)["referral"]["status"] == "ready", 40
+    )
+    return str(stack.me(customer_id)["referral"]["url"].rpartition("/")[2])
 
 
 def claim(stack: Stack, link: str, email: str) -> str:
@@ -106,6 +109,7 @@ def test_a_friend_goes_the_whole_way_and_the_advocate_is_told_of(stack_here: Sta
         lambda: sql(stack, "SELECT state FROM referrals WHERE code = $1", code) == "completed",
         30,
     )
+    stack.wait_for_points(bob, 100, 20)
     wait_for(
         "the member reads it",
         lambda: stack.me(bob)["referral"]["counts"]["completed"] == 1,

@@ -45,7 +45,9 @@ async def test_a_member_asks_for_their_link_and_has_it_from_then_on(http, stores
     found = answer.json()["referral"]
     assert found["status"] == "ready"
     assert "/apps/holdfast/r/" in found["url"]
-    assert found["offer"] == {"friend": "10% off your first order", "advocate": "100 points"}
+    offered = found["offer"]
+    assert (offered["friend"], offered["advocate"]) == ("10% off your first order", "100 points")
+    assert (offered["friend_kind"], offered["friend_value"]) == ("percent", "10")
     assert (await told(http)) == found
     assert await one("SELECT count(*) FROM referral_marks WHERE kind = 'device'") == 1
 

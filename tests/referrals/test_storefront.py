@@ -137,6 +137,38 @@ async def test_a_code_that_shopify_does_not_make_at_once_is_on_its_way(
     assert "FRIEND-" in again.text
 
 
+@pytest.mark.parametrize(
+    ("accepted", "offered", "problem"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "10% Rabatt auf deine erste Bestellung", "Bitte gib deine"),
+        ("fr", "10% de réduction sur votre première commande", "Donnez votre adresse"),
+        ("es-MX", "10% de descuento en tu primer pedido", "Escribe tu correo"),
+        ("tlh, en", "10% off your first order", "Please give your"),
+        ("{{x}}", "10% off your first order", "Please give your"),
+    ],
+)
+async def test_the_page_speaks_the_language_of_whoever_follows_the_link(
+    http, stores: Stores, accepted: str, offered: str, problem: str
+) -> None:
+    await offer()
+    headers = {**PHONE, "accept-language": accepted}
+    code = await link_of(stores)
+    assert offered in (await http.get(page(code), headers=headers)).text
+    answer = await http.post(page(code), data={"email": "nobody"}, headers=headers)
+    assert problem in answer.text
+
+
+def test_every_language_has_all_the_words() -> None:
+    from app.referrals.panels import words
+
+    sentences = {one for one in words.WORDS["de"] if one not in words.WORDS["en"]}
+    assert len(sentences) == 7
+    for language, known in words.WORDS.items():
+        expected = {*words.WORDS["en"], *(() if language == "en" else sentences)}
+        assert set(known) == expected, language
+    assert set(words.OFFERS) == set(words.WORDS)
+
+
 async def test_who_ordered_before_the_app_was_there_reads_it_at_once(
     http, stores: Stores, shopify: Shop
 ) -> None:

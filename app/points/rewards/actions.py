@@ -15,6 +15,7 @@ import msgspec
 from app import db, text
 from app.db import Connection, Row, Stores
 from app.errors import ConflictError, HoldfastError, NotFoundError, RefusedError
+from app.points import steps
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
@@ -256,7 +257,7 @@ async def record(
     ends_at = rules.code_end(details, now)
     if reward.kind == "store_credit" and ends_at is not None:
         ends_at = await _unlike_others(conn, account, ends_at)
-    return await conn.fetchrow(
+    row = await conn.fetchrow(
         INSERT_REDEMPTION,
         redemption_id,
         account.shop,
@@ -278,6 +279,10 @@ async def record(
         request_id,
         now,
     )
+    if row is not None:
+        said = f"{chosen.points:,} points set aside for “{reward.title}”."
+        await steps.of_reward(conn, account, redemption_id, "held", said, now)
+    return row
 
 
 async def _unlike_others(conn: Connection, account: Account, ends_at: datetime) -> datetime:

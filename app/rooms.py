@@ -50,7 +50,7 @@ HEALTH = Room("health", 2, 0.3, 0.9, "kept")  # below the second a load balancer
 WORK = Room("work", 8, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
 TIMED = Room("timed", 3, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
 LETTERS = Room("letters", 2, 1.0, 5.0, "kept", transaction_seconds=BATCH_TRANSACTION_SECONDS)
-AUDIT = Room("audit", 2, 1.0, 3_600.0, "fresh", statement_seconds=None)
+AUDIT = Room("audit", 4, 1.0, 3_600.0, "fresh", statement_seconds=None)
 RELEASE = Room("release", 2, 1.0, 3_600.0, "fresh", statement_seconds=None)
 
 # what each kind of process uses; their sum is what one process can ask of Postgres

@@ -15,9 +15,10 @@ from urllib.parse import quote
 POSTGRES_SETTINGS = {
     "fsync": os.environ.get("EMBEDDED_FSYNC", "on"),
     "synchronous_commit": "on",
-    "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 211 at most
+    "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 215 at most
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
+    "io_method": "sync",  # its files are in memory: processes that fetch them cost more than that
     "log_min_messages": "warning",
 }
 

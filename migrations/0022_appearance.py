@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0015_backups")]
+    dependencies = [("app", "0021_ways")]
 
     initial = False
 

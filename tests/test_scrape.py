@@ -2,11 +2,12 @@
 
 import re
 import time
+from pathlib import Path
 
 from app import db
 from app.flow.lanes import spill
 from app.operations import scrape
-from app.services import PROCESSES
+from app.services import PROCESSES, SERVICES
 
 MANY_LETTERS = """
 INSERT INTO dead_letters (service, shop, topic, reference, payload, state, reason, attempts,
@@ -52,6 +53,18 @@ async def test_a_hundred_thousand_letters_and_spilled_webhooks_are_counted_at_a_
     assert counts == {**dict.fromkeys(PROCESSES, (0, 0)), "points": (scrape.COUNT_MAX, 0)}
     assert min(took) < 0.1, "usually five milliseconds"
     print(f"scrape of a great deal: {min(took) * 1000:.1f} ms")
+
+
+async def test_services_tell_their_own_figures(stores) -> None:
+    of_points = [
+        one.name for told in scrape.OF_SERVICES for one in await told() if "held" in one.name
+    ]
+    assert of_points == ["holdfast_held_redemptions", "holdfast_held_oldest_seconds"]
+
+
+def test_a_scrape_names_no_service() -> None:
+    source = Path(scrape.__file__).read_text()
+    assert not [one.name for one in SERVICES if f"app.{one.name}" in source]
 
 
 async def test_what_is_spilled_is_as_old_as_its_oldest(stores) -> None:

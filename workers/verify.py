@@ -1,9 +1,10 @@
-"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0.25]`: prints what
-verification found; exits with 1 when anything does not add up.
+"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0.25]
+[--at-once CORES]`: prints what verification found; exits with 1 when anything does not add up.
 """
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from app.flow.bus import audit as log_audit
 from app.points import handlers
 from app.points.ledger import audit, beside, heads
 from app.points.ledger.audit import Place
+from app.points.ledger.pace import Pace
 from app.points.ledger.report import Report
 from app.resilience import failures
 from app.telemetry.carriers import request_id_of
@@ -28,6 +30,7 @@ STAGES = (*audit.STAGES, LOG)
 WEBHOOK, FACT = "orders/paid", "order.paid"
 # an order that is not paid, or cancelled by now, says so itself
 OTHER_FACTS = ("order.created", "order.updated", "order.cancelled")
+AT_ONCE = min(os.cpu_count() or 1, rooms.AUDIT.connections)  # the work is that of Postgres
 DAYS, DAYS_MAX = 2, 13  # the log keeps 14
 INTERRUPTED = 130
 TOLD_EVERY_SECONDS = 10.0
@@ -43,6 +46,7 @@ class Asked:
     since: date
     place: Place
     calm: float
+    at_once: int = 1  # ranges of members, or grants
 
 
 @dataclass(slots=True)
@@ -122,7 +126,8 @@ async def walk(
 ) -> AsyncIterator[Place]:
     """The balances, then the way of paid orders; yields where to go on."""
     if asked.place.stage != LOG:
-        async for place in audit.walk(report, asked.shop, secrets, asked.place, asked.calm):
+        pace = Pace(asked.calm, asked.at_once)
+        async for place in audit.walk(report, asked.shop, secrets, asked.place, pace):
             yield place
     first_part = int(asked.place.at or 0) if asked.place.stage == LOG else 0
     question = log_audit.Question(
@@ -208,7 +213,10 @@ if __name__ == "__main__":
         "--from", dest="place", type=place_of, default=audit.MEMBERS_STAGE, metavar="PLACE"
     )
     parser.add_argument("--calm", type=float, default=0.25, help="pause so many times each step")
+    parser.add_argument(
+        "--at-once", type=int, choices=range(1, rooms.AUDIT.connections + 1), default=AT_ONCE
+    )
     parser.add_argument("--forget-heads", action="store_true", help="publish heads of chains anew")
     given = parser.parse_args()
-    wanted = Asked(given.shop, given.days, given.place, max(0.0, given.calm))
+    wanted = Asked(given.shop, given.days, given.place, max(0.0, given.calm), given.at_once)
     sys.exit(asyncio.run(main(wanted, forget_heads=given.forget_heads)))

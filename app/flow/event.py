@@ -39,7 +39,7 @@ class NewerVersionError(BadEventError):
     waits_seconds = 60.0
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """`data` stays undecoded: only the service that handles the topic knows its shape."""
 
     id: str  # UUIDv7: time-ordered, also names the event when it is dropped as a repeat
@@ -50,6 +50,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     occurred_at: str  # ISO 8601 with offset, when it happened at its source
     trace: str  # request id of what caused it, or more: see app.telemetry.carriers
     data: msgspec.Raw
+    received_ms: int = 0  # when the webhook came that told it, 0 for what none did
 
 
 _encoder = msgspec.json.Encoder()
@@ -66,7 +67,14 @@ def current_version(topic: str) -> int:
 
 
 def new(
-    topic: str, shop: str, key: str, data: object, *, trace: str, occurred_at: str | None = None
+    topic: str,
+    shop: str,
+    key: str,
+    data: object,
+    *,
+    trace: str,
+    occurred_at: str | None = None,
+    received_ms: int = 0,
 ) -> Event:
     """An event of the topic's current version; `data` is anything msgspec encodes,
     `occurred_at` defaults to now.
@@ -80,6 +88,7 @@ def new(
         occurred_at=occurred_at or datetime.now(UTC).isoformat(),
         trace=trace,
         data=msgspec.Raw(_encoder.encode(data)),
+        received_ms=received_ms,
     )
 
 

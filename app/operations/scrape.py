@@ -1,9 +1,11 @@
 """/metrics for Prometheus: what the processes count, and what waits, counted at this moment."""
 
 import asyncio
+import importlib.util
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from app.flow.bus.interface import Bus
 from app.flow.lanes import backlog, durability
 from app.operations import servers
 from app.operations.probes import Probes, resource
-from app.points.rewards import reads as rewards
 from app.resilience import health, proven
 from app.resilience.guard import Resource, guard
 from app.services import PROCESSES, SERVICES
@@ -47,6 +48,12 @@ SELECT known.service, a.waiting::int AS waiting, b.dead::int AS dead
                   WHERE service = known.service AND state = 'dead'
                   ORDER BY id LIMIT $1) AS counted) AS b
 """
+# what a service tells of itself: `scraped` of its module `metrics`, where it has one
+OF_SERVICES: list[Callable[[], Awaitable[list[Scraped]]]] = [
+    partial(importlib.import_module(name).scraped, COUNT_MAX)
+    for name in (f"app.{service.name}.metrics" for service in SERVICES)
+    if importlib.util.find_spec(name)
+]
 SCRAPE_POSTGRES = resource("scrape of postgres", rooms.HEALTH)
 SCRAPE_REDIS, SCRAPE_CACHE = resource("scrape of redis"), resource("scrape of cache")
 SCRAPE_REPLICA = resource("scrape of the replica", rooms.HEALTH)
@@ -73,13 +80,21 @@ async def metrics_text(request: Request) -> Response:
         _each(SCRAPE_CACHE, (lambda: servers.redis(stores.cache, "cache"),)),
         _each(
             SCRAPE_POSTGRES,
-            (lambda: _consumers(bus), _held_up, _waiting, _held, servers.postgres, proven.backups),
+            (
+                lambda: _consumers(bus),
+                _held_up,
+                _waiting,
+                *OF_SERVICES,
+                servers.postgres,
+                proven.backups,
+            ),
         ),
         _each(SCRAPE_REPLICA, (proven.replica,)),
     )
     scraped = [await _answering(request.state.probes), *_durable()]
     scraped += [one for group in found for one in group]
-    text = await asyncio.to_thread(metrics.render, [*scraped, _hit_ratio(), _resident()])
+    here = [_hit_ratio(), _resident(), _release(stores.config.release)]
+    text = await asyncio.to_thread(metrics.render, [*scraped, *here])
     return PlainTextResponse(
         text, headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"}
     )
@@ -201,22 +216,6 @@ async def _waiting() -> list[Scraped]:
     ]
 
 
-async def _held() -> list[Scraped]:
-    held = await rewards.held(COUNT_MAX)
-    return [
-        Scraped(
-            "holdfast_held_redemptions",
-            "Redemptions whose points are held, counted up to 10,001",
-            {"": held.redemptions},
-        ),
-        Scraped(
-            "holdfast_held_oldest_seconds",
-            "Since when the oldest of them is held",
-            {"": held.oldest_seconds},
-        ),
-    ]
-
-
 async def _heartbeats(stores: db.Stores) -> list[Scraped]:
     board = await health.board(stores.queue)
     if board.is_remembered:
@@ -263,6 +262,11 @@ async def _verified(stores: db.Stores) -> list[Scraped]:
             "found",
         ),
     ]
+
+
+def _release(name: str) -> Scraped:
+    words = "1 by the name of the build that answers a scrape"
+    return Scraped("holdfast_release", words, {name: 1.0}, "release")
 
 
 def _resident() -> Scraped:

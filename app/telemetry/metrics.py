@@ -132,6 +132,12 @@ ROAD_SECONDS = Histogram(
     ["stage"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
 )
+EFFECT_SECONDS = Histogram(
+    "holdfast_effect_seconds",
+    "From a webhook that came to what it changed being seen, by service: once a batch, its oldest",
+    ["service"],
+    buckets=PROMISED_SECONDS,
+)
 # not "job": Prometheus calls what it scrapes so
 JOBS = Counter(
     "holdfast_jobs_total", "Jobs and timed work by outcome: ok, failed", ["work", "outcome"]

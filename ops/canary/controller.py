@@ -23,7 +23,7 @@ class Plan:
     folder: Path
     step_seconds: float = STEP_SECONDS
     requests_min: int = REQUESTS_MIN
-    look_every_seconds: float = 1.0
+    look_every_seconds: float = 0.5
     window_seconds: int = 15
     bad_looks: int = 2  # in a row: one may be a moment of the machine
     blind_seconds: float = BLIND_SECONDS  # after so long without Prometheus it goes back
@@ -35,13 +35,18 @@ class NotNowError(Exception):
 
 
 def start(plan: Plan, router: Router, signals: Signals, release: str) -> None:
-    """Give the canary its first share. Raises NotNowError, RouterError, BlindError."""
+    """Give the canary its first share, if it runs `release` and stable does not. Raises
+    NotNowError, RouterError, BlindError.
+    """
     with state.acting(plan.folder) as found:
         if found.status == state.RUNNING:
             raise NotNowError(f"{found.release} has {found.share / 100:g} % already.")
         verdict = judge(signals.look(plan.window_seconds, 0), plan.limits)
         if verdict.kind == "bad":
             raise NotNowError(f"It does not start: {verdict.reason}.")
+        _must_run(release, signals)
+        if release in signals.releases("stable"):
+            raise NotNowError(f"It does not start: stable runs {release}, too.")
         router.pin(found.pins)
         router.give(SHARES[0])
         found.status, found.release, found.reason = state.RUNNING, release, ""
@@ -131,9 +136,17 @@ def _go_on(plan: Plan, router: Router, signals: Signals, found: state.State) -> 
         if verdict.kind == "bad":
             roll_back(plan, router, f"over {lasted} s {verdict.reason}")
         elif verdict.kind == "good":
+            _must_run(found.release, signals)
             _rise(plan, router, found, verdict)
     except (BlindError, RouterError, NotNowError) as error:
         print(f"Not promoted: {error}", flush=True)
+
+
+def _must_run(release: str, signals: Signals) -> None:
+    running = signals.releases("canary")
+    if running != {release}:
+        names = " and ".join(sorted(running)) or "nothing that tells its name"
+        raise NotNowError(f"The canary runs {names}, not {release}.")
 
 
 def _rise(plan: Plan, router: Router, seen: state.State, verdict: Verdict) -> None:

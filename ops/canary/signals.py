@@ -22,6 +22,7 @@ P99 = (
 )
 LETTERS = "sum by (ring) (increase(holdfast_ring_letters_total[{window}s]))"
 MEMORY = "max by (track) (holdfast_resident_bytes)"
+RELEASES = "max by (track, release) (holdfast_release)"
 SERVERS = 'sum(haproxy_backend_active_servers{proxy="canary"})'
 
 
@@ -78,6 +79,13 @@ class Signals:
             side("stable", _letters(rings, share, of_canary=False)),
             int(servers[0][1]),
         )
+
+    def releases(self, track: str) -> set[str]:
+        """The names of the builds that `track` runs now, none where nothing is known of it. Raises
+        BlindError.
+        """
+        answers = [labels for labels, _ in self._ask(RELEASES) if labels.get("track") == track]
+        return {labels["release"] for labels in answers if "release" in labels}
 
     def _ask(self, query: str) -> list[tuple[dict[str, str], float]]:
         try:

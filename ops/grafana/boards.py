@@ -138,6 +138,19 @@ ROAD = Board(
                     unit="s",
                     line=5.0,
                 ),
+                panel(
+                    "Webhook to visible effect, in time",
+                    *(
+                        Query(
+                            f'sum by (service) (rate(holdfast_effect_seconds_bucket{{le="{le}"}}'
+                            f"{WINDOW})) / sum by (service)"
+                            f" (rate(holdfast_effect_seconds_count{WINDOW}))",
+                            f"{{{{service}}}} within {words}",
+                        )
+                        for le, words in (("0.06", "60 ms"), ("0.5", "500 ms"), ("5.0", "5 s"))
+                    ),
+                    unit="percentunit",
+                ),
                 panel("Behind, facts", now("holdfast_consumer_lag_events", "service")),
                 panel("Behind, oldest", now("holdfast_consumer_lag_seconds", "service"), unit="s"),
                 panel(

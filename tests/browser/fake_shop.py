@@ -10,6 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, Route
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ORIGIN = "https://alice.example"
+APP = "https://app.example"  # where the widget comes from in a shop
 SLOW_IMAGE_SECONDS = 0.3
 ME: dict[str, Any] = {
     "customer_id": "7",
@@ -45,6 +46,7 @@ ME: dict[str, Any] = {
     "time_zone": "UTC",
 }
 CODE = "HF-7K2M-Q9XD"
+TAG = '<script src="/static/widget/holdfast.js" defer></script>'
 
 
 async def context_of(browser: Browser, **options: Any) -> BrowserContext:
@@ -70,6 +72,7 @@ class FakeShop:
         self.page_errors: list[str] = []
         self.direction, self.locale, self.root = "ltr", "en", ""
         self.contexts: list[BrowserContext] = []
+        self.tag = ""  # of the widget's script, where it is another than the page's own
 
     @property
     def mine(self) -> dict[str, Any]:
@@ -102,6 +105,7 @@ class FakeShop:
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         await page.route(f"{ORIGIN}/**", self._answer)
+        await page.route(f"{APP}/**", _answer_as_the_app)
         await page.goto(f"{ORIGIN}/")
         return page
 
@@ -127,6 +131,7 @@ class FakeShop:
             html = (Path(__file__).parent / "widget.html").read_text()
             for name in ("direction", "locale", "root"):
                 html = html.replace(name.upper(), getattr(self, name))
+            html = html.replace(TAG, self.tag or TAG)
             await route.fulfill(body=html, content_type="text/html")
         elif path == "/slow.png":
             await asyncio.sleep(SLOW_IMAGE_SECONDS)
@@ -160,6 +165,11 @@ class FakeShop:
             await route.fulfill(status=302, headers={"Location": "/"})
         else:
             await route.fulfill(status=404)
+
+
+async def _answer_as_the_app(route: Route) -> None:
+    path = ROOT / route.request.url.removeprefix(f"{APP}/").split("?")[0]
+    await route.fulfill(path=path, headers={"Access-Control-Allow-Origin": "*"})
 
 
 async def _reply(route: Route, answer: tuple[int, Any] | None) -> None:

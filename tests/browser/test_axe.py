@@ -80,6 +80,7 @@ def test_no_page_outside_of_admin_has_a_violation(browser: Browser, stack: Stack
     for name, path in {
         "a stranger": "/",
         "operators": "/operator",
+        "flags": "/operator/flags",
         "the shop": "",
     }.items():
         with tab(browser) as page:

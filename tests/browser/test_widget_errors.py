@@ -1,11 +1,12 @@
 """Errors of the widget itself: told to the app with the shopper's consent, and never without."""
 
 import json
+import re
 
 import pytest
 from playwright.async_api import Page
 
-from tests.browser.fake_shop import ORIGIN, FakeShop
+from tests.browser.fake_shop import APP, ORIGIN, ROOT, FakeShop
 
 ALWAYS = "Math.random = () => 0"
 YES = "window.Shopify = { customerPrivacy: { analyticsProcessingAllowed: () => true } }"
@@ -58,6 +59,17 @@ async def test_shopifys_consent_api_is_loaded_where_it_is_not_yet(shop: FakeShop
     page, told = await broken(shop, ALWAYS, ASKS)
     assert await page.evaluate("window.wanted") == ["consent-tracking-api"]
     assert len(told) == 1
+
+
+async def test_a_script_of_another_origin_says_what_failed(shop: FakeShop) -> None:
+    """Without `crossorigin` a browser tells of no more than "Script error."."""
+    source = (ROOT / "devstore/templates/shop.html").read_text()
+    written = re.search(r"<script [^>]*holdfast.js[^>]*></script>", source)
+    assert written
+    shop.tag = written[0].replace("{{ settings.app_url }}", APP)
+    _, told = await broken(shop, ALWAYS, YES)
+    assert [one["kind"] for one in told] == ["TypeError"]
+    assert f"{APP}/static/widget/holdfast.js" in told[0]["stack"]
 
 
 async def test_four_page_views_of_five_tell_nothing(shop: FakeShop) -> None:

@@ -17,7 +17,8 @@ from app.config import ROOT
 from app.services import SERVICES
 
 NAMES = [one.name for one in SERVICES]
-# what a service shows others; its models are for `db.MODELS` alone, which names them by services.py
+# what a service shows others; its models are for `db.MODELS` alone, and its metrics for a scrape,
+# which name them by services.py
 SHOWN = {"actions", "reads", "handlers", "pages", "panels"}
 # plain values that reads return and templates draw: whoever may ask may also name what it gets
 PLAIN = {"views"}

@@ -169,9 +169,10 @@ class Routed:
     def is_seen(self) -> bool:
         try:
             found = self.signals.look(15, 0)
+            is_told = self.signals.releases("canary") == {CANARY}
         except BlindError:
             return False
-        return found.canary_servers == 1 and found.canary.letters is not None
+        return is_told and found.canary_servers == 1 and found.canary.letters is not None
 
     def state(self) -> state.State:
         return state.read(self.plan.folder)

@@ -44,8 +44,12 @@ class Router:
 class Signals:
     """Answers the looks it was made with, the last of them for ever."""
 
-    def __init__(self, *looks: Look | None) -> None:
+    def __init__(self, *looks: Look | None, canary: str = "v2", stable: str = "v1") -> None:
         self.looks = list(looks)
+        self.running = {"canary": canary, "stable": stable}
+
+    def releases(self, track: str) -> set[str]:
+        return {self.running[track]} - {""}
 
     def look(self, *_: int) -> Look:
         found = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -192,6 +196,39 @@ def test_one_that_is_bad_from_the_start_does_not_start(plan: Plan) -> None:
         controller.start(plan, router, Signals(look(servers=0)), "v2")
     assert router.given == [0]
     assert state.read(plan.folder).status == state.NONE
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "why"),
+    [
+        ("v3", "v1", "The canary runs v3, not v2."),
+        ("", "v1", "The canary runs nothing that tells its name, not v2."),
+        ("v2", "v2", "stable runs v2, too"),
+    ],
+)
+def test_one_that_runs_another_release_or_stables_does_not_start(
+    plan: Plan, canary: str, stable: str, why: str
+) -> None:
+    router = Router()
+    with pytest.raises(NotNowError, match=why):
+        controller.start(plan, router, Signals(look(), canary=canary, stable=stable), "v2")
+    assert router.given == [0]
+    assert state.read(plan.folder).status == state.NONE
+
+
+def test_a_stable_of_before_that_does_not_tell_its_name_keeps_no_canary_back(plan: Plan) -> None:
+    router = Router()
+    controller.start(plan, router, Signals(look(), stable=""), "v2")
+    assert router.given == [0, 500]
+
+
+def test_one_that_became_another_release_is_not_promoted(plan: Plan, capsys) -> None:
+    router, signals = Router(), Signals(*[look()] * 40, None)
+    controller.start(plan, router, signals, "v2")
+    signals.running["canary"] = "v3"
+    controller.watch(plan, router, signals)
+    assert router.given == [0, 500, 0], "in the end nothing more is known of it"
+    assert "Not promoted: The canary runs v3, not v2." in capsys.readouterr().out
 
 
 def test_rings_are_the_steps_of_a_canary() -> None:

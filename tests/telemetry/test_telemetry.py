@@ -250,7 +250,12 @@ def test_a_worker_on_a_machine_of_its_own_answers_scrapes_itself() -> None:
 
 
 def test_what_is_promised_ends_a_bucket() -> None:
-    for histogram in (metrics.REQUEST_SECONDS, metrics.ROAD_SECONDS, metrics.JOB_SECONDS):
+    for histogram in (
+        metrics.REQUEST_SECONDS,
+        metrics.ROAD_SECONDS,
+        metrics.EFFECT_SECONDS,
+        metrics.JOB_SECONDS,
+    ):
         assert set(metrics.PROMISED_SECONDS) <= set(histogram._upper_bounds)
 
 

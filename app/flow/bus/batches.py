@@ -1,5 +1,6 @@
 """A batch of facts: how far it reaches, what became of it, and what is set aside of it."""
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,24 @@ class Outcome:
     handled: int = 0
     set_aside: int = 0
     after_commit: list[AfterCommit] = field(default_factory=list)
+    received_ms: int = 0  # when the oldest webhook came whose fact was handled
+
+    def count(self, events: Sequence[Event]) -> None:
+        """These were handled."""
+        self.handled += len(events)
+        came = [event.received_ms for event in events if event.received_ms]
+        if came:
+            self.received_ms = min(*came, self.received_ms or came[0])
+
+    def tell(self, service: str) -> None:
+        """Count it all, once it is committed and can be seen."""
+        if self.handled:
+            metrics.CONSUMED.labels(service, "handled").inc(self.handled)
+        if self.set_aside:
+            metrics.CONSUMED.labels(service, "failed").inc(self.set_aside)
+        if self.received_ms:
+            seconds = max(0.0, time.time() - self.received_ms / 1000)
+            metrics.EFFECT_SECONDS.labels(service).observe(seconds)
 
 
 def choose(found: Sequence[Head], turn: int, facts_max: int) -> list[Place]:

@@ -231,7 +231,7 @@ class Consumer:
 
     async def _handle(self, connection: Connection, events: list[Event], outcome: Outcome) -> None:
         after_commit = await self.handle(connection, events)
-        outcome.handled += len(events)
+        outcome.count(events)
         if after_commit is not None:
             outcome.after_commit.append(after_commit)
         # ids are ordered by time; one reading a batch is enough
@@ -261,10 +261,7 @@ class Consumer:
             await wakes.tell(self.stores.queue, written)
         for after_commit in outcome.after_commit:
             await dead_letters.finish(after_commit)
-        if outcome.handled:
-            metrics.CONSUMED.labels(self.service, "handled").inc(outcome.handled)
-        if outcome.set_aside:
-            metrics.CONSUMED.labels(self.service, "failed").inc(outcome.set_aside)
+        outcome.tell(self.service)
         await self.starts.went_well()
 
     async def run_carefully(self) -> int:

@@ -136,6 +136,7 @@ def event_of(item: LaneItem, fact: Fact) -> event.Event:
         fact.data,
         trace=traces.onward(item.request_id),
         occurred_at=fact.occurred_at or _triggered_at(item),
+        received_ms=item.received_ms,
     )
 
 

@@ -12,8 +12,7 @@ import msgspec
 
 from app import calendar, db
 from app.db import Connection, Row
-from app.points.earning import rules as earning
-from app.points.earning import terms
+from app.points.earning import standing, terms
 from app.points.earning.rules import Frozen, Known
 from app.points.figures import reads
 from app.points.figures.rules import Compared, Figures, Orders
@@ -154,7 +153,7 @@ async def _orders(conn: Connection, shop: str, orders: Orders) -> Orders | None:
         rewarded = None
         if row["source"].partition(":")[2] in used:
             returns = _frozen.decode(row["frozen"]).returns if row["frozen"] else "goods"
-            numerator, denominator = earning.worth(known, returns=returns)
+            numerator, denominator = standing.amount(known, returns=returns)
             rewarded = numerator // denominator
         orders.add(known.customer_id, placed_at, is_member=row["is_member"], rewarded=rewarded)
     return orders

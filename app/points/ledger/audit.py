@@ -5,27 +5,20 @@ It walks in steps, each a snapshot of its own that is over in about a second: it
 nobody waits for it (readers of the log wait for open transactions that write; this one never does).
 """
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from app import db
+from app.db import Connection
 from app.points.ledger import beside, heads
 from app.points.ledger import posting as ledger
 from app.points.ledger.accounts import BUCKETS, GENESIS
+from app.points.ledger.pace import Pace
 from app.points.ledger.report import Report
+from app.points.tiers import audit as tiers
 
-STEP_FIRST, STEP_MAX = 2_000, 8_000  # members, or grants, of one snapshot
-STEP_SECONDS_MAX = 0.5  # a longer one is followed by smaller ones
-# The time is for a step that cannot be smaller. A plan made for any number of members would be a
-# hundred times slower for thousands, and more processes would be taken from everybody else.
-STEP_LIMITS = """
-SET LOCAL statement_timeout = '30s'; SET LOCAL work_mem = '16MB';
-SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0
-"""
 ROWS_AT_ONCE = 2_000
 
 _FOLD = ", ".join(
@@ -125,7 +118,7 @@ SELECT greatest(0, sum(reltuples))::bigint AS about
 
 
 MEMBERS_STAGE = "members"
-STAGES = (MEMBERS_STAGE, *beside.TABLES)
+STAGES = (MEMBERS_STAGE, *beside.TABLES, *tiers.CHECKS)
 
 
 class Place(NamedTuple):
@@ -142,10 +135,12 @@ class Place(NamedTuple):
 BEGINNING = Place(MEMBERS_STAGE)
 
 
-async def verify(shop: str | None = None, secrets: Sequence[str] = ()) -> Report:
+async def verify(
+    shop: str | None = None, secrets: Sequence[str] = (), pace: Pace | None = None
+) -> Report:
     """Check all members, or those of one shop, while everybody goes on working."""
     report = Report()
-    async for _ in walk(report, shop, secrets):
+    async for _ in walk(report, shop, secrets, pace=pace):
         pass
     return report
 
@@ -155,65 +150,67 @@ async def walk(
     shop: str | None = None,
     secrets: Sequence[str] = (),
     since: Place = BEGINNING,
-    rest: float = 0.0,
+    pace: Pace | None = None,
 ) -> AsyncIterator[Place]:
-    """Check step by step into `report`; yields the place to go on from after each step.
+    """Check step by step into `report`; yields the place to go on from after each step, or after
+    each few that `pace` makes at once.
 
-    After each step it pauses for `rest` times as long as the step took. With `secrets`, heads of
-    chains are compared with those published at the last walk, and published anew where all is well.
+    With `secrets`, heads of chains are compared with those published at the last walk, and
+    published anew where all is well.
     """
-    pace = _Pace(rest)
+    pace = pace or Pace()
     if since.stage == MEMBERS_STAGE:
         async for place in _walk_members(report, shop, secrets, int(since.at or 0), pace):
             yield place
     for stage in STAGES[max(1, STAGES.index(since.stage)) :]:
-        at: str | None = since.at if stage == since.stage else ""
-        while at is not None:
-            async with pace.step() as connection:
-                problems, at = await beside.check(connection, stage, shop, at, pace.size)
-            for problem in problems:
-                report.add(problem)
-            if at is not None:
-                yield Place(stage, at)
+        at = since.at if stage == since.stage else ""
+        if stage in tiers.CHECKS:
+            async for place in _walk_tiers(report, stage, shop, at, pace):
+                yield place
+            continue
+        while pages := await pace.step(
+            partial(beside.pages, stage, shop, at, pace.size, pace.at_once)
+        ):
+            checks = [partial(beside.check, stage, shop, page) for page in pages]
+            for problems in await pace.together(checks):
+                for problem in problems:
+                    report.add(problem)
+            at = pages[-1].place
+            yield Place(stage, at)
 
 
-class _Pace:
-    """Steps of a size that takes about as long as one may, and pauses between them."""
+async def _walk_tiers(
+    report: Report, stage: str, shop: str | None, since: str, pace: Pace
+) -> AsyncIterator[Place]:
+    at: str | None = since
+    while at is not None:
+        problems, at = await pace.step(partial(_check_tiers, stage, shop, at, pace.size))
+        for problem in problems:
+            report.add(problem)
+        if at is not None:
+            yield Place(stage, at)
 
-    def __init__(self, rest: float) -> None:
-        self.size = STEP_FIRST
-        self._rest = rest
 
-    @asynccontextmanager
-    async def step(self) -> AsyncIterator[Any]:
-        """A snapshot; the pause comes after it."""
-        began = time.monotonic()
-        async with db.transaction() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            await connection.execute(STEP_LIMITS)
-            yield connection
-        seconds = time.monotonic() - began
-        if seconds > STEP_SECONDS_MAX:
-            self.size = max(1, self.size // 2)
-        elif seconds < STEP_SECONDS_MAX / 4:
-            self.size = min(STEP_MAX, self.size * 2)
-        await asyncio.sleep(seconds * self._rest)
+async def _check_tiers(
+    stage: str, shop: str | None, after: str, size: int, connection: Connection
+) -> tuple[list[str], str | None]:
+    return await tiers.CHECKS[stage](connection, shop, after, size)
 
 
 async def _walk_members(
-    report: Report, shop: str | None, secrets: Sequence[str], after: int, pace: _Pace
+    report: Report, shop: str | None, secrets: Sequence[str], after: int, pace: Pace
 ) -> AsyncIterator[Place]:
     """Slot by slot, in the order of ids; a walk goes on from the beginning of a slot."""
     of_shop: list[int] = []
     firsts: list[int] = []  # an id in each slot that the shop has members in, or had
-    async with pace.step() as connection:
-        if shop is None:
-            report.about = await connection.fetchval(ABOUT)
-        else:
-            of_shop = [row["id"] for row in await connection.fetch(IDS_OF_SHOP, shop)]
+    if shop is None:
+        report.about = await pace.step(lambda connection: connection.fetchval(ABOUT))
+    else:
+        of_shop = await pace.step(partial(_ids, IDS_OF_SHOP, [shop]))
+        async with db.connection() as connection:
             had = await connection.fetch(SLOTS_OF_SHOP, shop, heads.SLOT)
-            firsts = sorted({*of_shop, *(row["first"] for row in had)})
-            report.about = len(of_shop)
+        firsts = sorted({*of_shop, *(row["first"] for row in had)})
+        report.about = len(of_shop)
     while True:
         if shop is None:
             async with db.connection() as connection:
@@ -228,24 +225,33 @@ async def _walk_members(
         published = await heads.of_slot(slot, shop) if secrets else []
         found: dict[str, list[bytes]] = {}
         if shop is None:
-            async with pace.step() as connection:
-                ids = [row["id"] for row in await connection.fetch(IDS, after, end)]
+            ids = await pace.step(partial(_ids, IDS, [after, end]))
         else:
             ids = [one for one in of_shop if after < one <= end]
-        at = 0
-        while at < len(ids):
-            step = ids[at : at + pace.size]
-            at += len(step)
-            async with pace.step() as connection:
-                await _check_members(connection, step, report)
-                if secrets:
-                    for name, packed in await heads.of_members(connection, step):
-                        found.setdefault(name, []).append(packed)
+        while ids:
+            shares = pace.shares(ids)
+            ids = ids[sum(map(len, shares)) :]
+            steps = [partial(_step, share, report, is_signing=bool(secrets)) for share in shares]
+            for of_step in await pace.together(steps):
+                for name, packed in of_step:
+                    found.setdefault(name, []).append(packed)
             yield Place(MEMBERS_STAGE, str(after), is_whole=False)
         if secrets:
             report.compared += await heads.settle(slot, published, found, secrets, report.add)
         after = end
         yield Place(MEMBERS_STAGE, str(after))
+
+
+async def _ids(query: str, given: Sequence[object], connection: Connection) -> list[int]:
+    return [row["id"] for row in await connection.fetch(query, *given)]
+
+
+async def _step(
+    ids: Sequence[int], report: Report, connection: Connection, *, is_signing: bool
+) -> list[tuple[str, bytes]]:
+    """Check these members into `report`; the heads of their chains, by shop, where they count."""
+    await _check_members(connection, ids, report)
+    return await heads.of_members(connection, ids) if is_signing else []
 
 
 async def _check_members(connection: Any, ids: Sequence[int], report: Report) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from app.core import reads as core_reads
 from app.core.looks import reads as looks
@@ -125,8 +126,8 @@ def _steps(
         ),
         Step(
             "Offer a reward",
-            "What points buy: an amount off the next order.",
-            "/program",
+            "What points buy: money off, free shipping, a product, a gift card.",
+            "/rewards",
             is_done=any(one.is_active for one in rewards),
         ),
         Step(
@@ -162,10 +163,20 @@ def _worth(rewards: list[RewardView], overview: Overview, currency: str) -> str:
     """What all points together could become at the dearest exchange a merchant offers: what the
     programme may cost.
     """
-    best = max((row.amount_off / row.cost for row in rewards if row.is_active), default=None)
-    if best is None or not overview.outstanding:
+    best = max((_each(row) for row in rewards if row.is_active), default=Decimal(0))
+    if not best or not overview.outstanding:
         return ""
     return f"worth up to {wording.money(best * overview.outstanding, currency)} in rewards"
+
+
+def _each(reward: RewardView) -> Decimal:
+    """What a point is worth in money at most; a percentage and free shipping have no such worth."""
+    choose = reward.details.choose
+    if choose is None:
+        return reward.amount_off / reward.cost
+    if reward.kind == "percent_off":
+        return Decimal(0)
+    return Decimal(choose.unit) / choose.points_per_unit
 
 
 async def attention(visit: Visit) -> list[Attention]:

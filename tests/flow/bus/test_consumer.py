@@ -2,10 +2,13 @@
 
 import asyncio
 import dataclasses
+import time
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
+from prometheus_client import REGISTRY
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app import db
@@ -51,6 +54,37 @@ async def test_a_backlog_is_handled_in_batches_of_about_the_configured_size(
     assert await service.run_once() == 10
     assert [len(batch) for batch in service.batches] == [20] * 5
     assert await service.effects() == list(range(100))
+
+
+def effects_seen() -> tuple[float, float]:
+    """How many batches had their effect seen, and the seconds from their webhooks until then."""
+    labels = {"service": "points"}
+    count, seconds = (
+        REGISTRY.get_sample_value(f"holdfast_effect_seconds_{what}", labels) or 0.0
+        for what in ("count", "sum")
+    )
+    return count, seconds
+
+
+async def test_from_a_webhook_to_its_effect_is_counted_once_a_batch_by_its_oldest(
+    service: Service,
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    ages_ms = (None, 2_000, 7_000, None, 3_000)
+    before = effects_seen()
+    await emit(
+        *(
+            msgspec.structs.replace(order(number), received_ms=now_ms - age if age else 0)
+            for number, age in enumerate(ages_ms)
+        )
+    )
+    await dataclasses.replace(service, name="points").run_once()
+    count, seconds = (now - then for now, then in zip(effects_seen(), before, strict=True))
+    assert count == 1
+    assert 7 <= seconds < 10
+    await emit(order(9))
+    await dataclasses.replace(service, name="points").run_once()
+    assert effects_seen()[0] == before[0] + 1, "what no webhook caused says nothing"
 
 
 async def test_each_service_gets_every_event(service: Service) -> None:

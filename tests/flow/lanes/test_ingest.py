@@ -40,7 +40,8 @@ async def drain_late(stores: db.Stores) -> int:
 
 
 async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(stores: db.Stores):
-    await admit(stores, item("w1", body=b'{"total": "9.99"}'))
+    given = item("w1", body=b'{"total": "9.99"}')
+    await admit(stores, given)
     assert await drain_once(stores) == 1
     (found,) = await emitted()
     assert (found.topic, found.shop, found.key, found.trace) == (
@@ -50,6 +51,7 @@ async def test_a_webhook_becomes_a_receipt_and_a_fact_that_carries_its_request(s
         "request-w1",
     )
     assert found.occurred_at == "2026-07-01T00:00:00+00:00"
+    assert found.received_ms == given.received_ms
     assert json.loads(bytes(found.data)) == {"id": "w1", "total": "9.99"}
     assert await receipts() == {"w1": "facts"}
     assert await lane.lane_length(stores.queue, ALICE) == 0

@@ -8,6 +8,7 @@ from app import db
 from app.points.ledger import actions as ledger
 from app.points.ledger import audit, heads
 from app.points.ledger.audit import Report, verify
+from app.points.ledger.pace import Pace
 from app.points.ledger.posting import canonical
 from tests.points.world import ALICE, BOB, cancelled, handle, line, paid, program, refunded
 
@@ -209,6 +210,44 @@ async def test_a_walk_goes_on_where_it_was_left(
             members += report.members
             assert report.is_sound
         assert (members, place.stage) == (whole.members, "grants")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_steps_at_once_find_the_same_as_one_after_another(
+    signing: tuple[str, ...], at_once: int
+) -> None:
+    def pace() -> Pace:
+        made = Pace(at_once=at_once)
+        made.size = 2
+        return made
+
+    await program()
+    orders = (paid(str(number), line("10.00"), customer=f"c{number}") for number in range(17))
+    await handle(*orders)
+    await verify(None, signing, pace())
+    again = await verify(None, signing, pace())
+    assert (again.members, again.compared, again.problems) == (17, 17, [])
+    await tamper("UPDATE members SET available = 9 WHERE customer_id IN ('c2', 'c16')")
+    await tamper("UPDATE ledger SET why = '{}' WHERE source = 'order:7'")
+    await tamper("UPDATE grants SET points = 9 WHERE source IN ('order:1', 'order:15')")
+    report = await verify(None, signing, pace())
+    assert (report.members, report.rows, report.drift, report.broken_chains) == (17, 17, 2, 1)
+    assert sum("a grant is not" in problem for problem in report.problems) == 2
+
+
+async def test_a_step_that_fails_ends_the_walk_after_those_beside_it() -> None:
+    ended = []
+
+    async def fails(_: db.Connection) -> None:
+        raise ValueError("the second")
+
+    async def lasts(connection: db.Connection) -> None:
+        await connection.execute("SELECT pg_sleep(0.1)")
+        ended.append("the first")
+
+    with pytest.raises(ValueError, match="the second"):
+        await Pace(at_once=2).together([lasts, fails])
+    assert ended == ["the first"]
 
 
 async def test_only_the_asked_shop_is_looked_at() -> None:

@@ -5,9 +5,11 @@ what is missing is read from the log.
 """
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +32,10 @@ POLL_SECONDS = 0.25  # then the thread comes back, so that it can be told to end
 FULL_SECONDS = 0.05
 COMMIT_SECONDS = 5.0
 AWAY_SECONDS = 3.0  # that the log has something which Kafka does not bring
+CLOSE_SECONDS = 3.0  # a group hears of who does not say goodbye by its silence
+# A client that met a broker which had only just started may never find it again, and says nothing:
+# librdkafka forgets all brokers when one answers that it knows none. A new client does.
+SILENT_SECONDS, SILENT_SECONDS_MAX = 15.0, 60.0  # each one is waited for longer than the one before
 FORGED_MAX = 100  # waiting to be written down; more say nothing that these do not
 CONSUMER = {
     "isolation.level": "read_committed",
@@ -56,6 +62,30 @@ class Part:
     done_offset: int = 0  # Kafka's, behind the last the place has passed
 
 
+@dataclass(slots=True)
+class Away:
+    """A partition that is read from the log because Kafka does not bring it in time.
+
+    In time is what comes within AWAY_SECONDS of when the service was there, by the log: how old it
+    is says nothing, for a service that is behind has old facts to read wherever it reads them.
+    """
+
+    seen: Position  # the last that had come before that
+    mark: Position = (0, 0)  # where the service was,
+    marked_at: float = 0.0  # at this moment (monotonic)
+
+    def look(self, place: Position) -> None:
+        """The service is at `place`, which is a mark to be reached where the last one was not."""
+        now = time.monotonic()
+        if now - self.marked_at > AWAY_SECONDS:
+            self.mark, self.marked_at = place, now
+
+    def is_over(self, position: Position) -> bool:
+        """Whether Kafka brings things in time again, now that it has brought `position`."""
+        is_in_time = time.monotonic() - self.marked_at <= AWAY_SECONDS
+        return is_in_time and position > self.seen and position >= self.mark
+
+
 class Reader:
     """One member of a service's group; Kafka spreads the partitions over its members."""
 
@@ -73,12 +103,12 @@ class Reader:
         self.timeline = ""
         self.parts = {part: Part() for part in range(PARTS)}
         self.size = self.count = 0  # bytes and entries that wait
-        # partitions of which Kafka does not bring what the log has, and what came last before that
-        self.away: dict[int, Position] = {}
+        self.away: dict[int, Away] = {}  # by partition
         self.forged: list[tuple[BadEventError, Any]] = []
         self.arrived: Callable[[], None] = lambda: None
         self.commit_at = 0.0  # monotonic
         self.trouble = ""
+        self.patience_seconds = SILENT_SECONDS
         self.fetching: asyncio.Future[list[Any]] | None = None
 
     async def run(self) -> None:
@@ -98,13 +128,29 @@ class Reader:
                     await self._close(consumer)
 
     async def _close(self, consumer: Consumer) -> None:
-        """Once its thread is back, which is not cancelled with us."""
+        """Once its thread is back, which is not cancelled with us. A broker that does not answer is
+        not waited for long, by us or by the end of the process, which waits for all threads but
+        such a one.
+        """
         if self.fetching is not None:
             await asyncio.wait((self.fetching,))
-        await asyncio.to_thread(consumer.close)
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+        def close() -> None:
+            consumer.close()
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(closed.set)
+
+        threading.Thread(target=close, name="leaving Kafka", daemon=True).start()
+        try:
+            await asyncio.wait_for(closed.wait(), CLOSE_SECONDS)
+        except TimeoutError:
+            log.info("kafka was left without a goodbye", service=self.service)
 
     async def _fetch(self, consumer: Consumer, backoff: failures.Backoff) -> None:
-        while True:
+        """Take what comes; ends when the log has what for long does not come, for a new client."""
+        heard_at = time.monotonic()
+        while not self.away or time.monotonic() - heard_at < self.patience_seconds:
             if self.size > BUFFER_BYTES_MAX or self.count > BUFFER_ENTRIES_MAX:
                 await asyncio.sleep(FULL_SECONDS)
                 continue
@@ -116,8 +162,11 @@ class Reader:
                 self._take(message)
             if found:
                 backoff.over()
+                heard_at, self.patience_seconds = time.monotonic(), SILENT_SECONDS
             if self.count > before or self.forged:
                 self.arrived()
+        self.patience_seconds = min(2 * self.patience_seconds, SILENT_SECONDS_MAX)
+        log.warning("kafka is silent, asking with a new client", service=self.service)
 
     def _offsets(self) -> list[TopicPartition]:
         """Where to begin after a restart, now and then: a hint, for the place decides."""
@@ -151,8 +200,9 @@ class Reader:
         part.waiting.append(message)
         self.size += len(message.body)
         self.count += 1
-        if message.signed_at > time.time() - AWAY_SECONDS:  # no later than anybody waits for
-            self.away.pop(message.place.part, None)
+        away = self.away.get(message.place.part)
+        if away is not None and away.is_over(message.position):
+            del self.away[message.place.part]
 
     def _trouble(self, error: KafkaError) -> None:
         if not self.trouble:
@@ -193,16 +243,20 @@ class Reader:
             at = message.position
         if not found and part.seen > (place.tx, place.id):
             return None  # it came without what is before it, or the service went back
-        has_caught_up = part.seen == (place.tx, place.id) != self.away.get(place.part)
-        if found or has_caught_up:
-            self.away.pop(place.part, None)
+        away = self.away.get(place.part)
+        if away is not None:
+            at = (place.tx, place.id)
+            if found or part.seen == at != away.seen:
+                del self.away[place.part]
+            else:
+                away.look(at)
         return found
 
     def brings_nothing(self, part: int) -> None:
         """The log has had something of this partition for a while that did not come."""
         if not self.away:
             log.warning("kafka brings nothing, reading the log instead", service=self.service)
-        self.away.setdefault(part, self.parts[part].seen)
+        self.away.setdefault(part, Away(self.parts[part].seen))
 
     async def set_forged_aside(self) -> None:
         """Keep what was not written by the relay as dead letters; nothing of it is handled."""

@@ -23,6 +23,8 @@ class OrderLine(msgspec.Struct, gc=False):
     kept: int | None = None  # pieces neither back nor taken out; None where that is not told
     tax: str = "0"  # that its price includes, or that came on top
     title: str = ""
+    product_id: str = ""
+    subscription: bool = False  # bought by a plan that renews itself
 
 
 class RefundedLine(msgspec.Struct, gc=False):
@@ -38,6 +40,7 @@ class Refund(msgspec.Struct, gc=False):
     lines: list[RefundedLine] = []
     # tax and all: below 0 what was given back beyond the worth of the lines, above 0 what was not
     adjustment: str = "0"
+    shipping: str = "0"  # given back of it, tax and all
 
 
 class Person(msgspec.Struct, gc=False):
@@ -65,6 +68,13 @@ class OrderTold(msgspec.Struct):
     outstanding: str = "0"  # still to be paid; below 0: owed to the customer
     refunds: list[Refund] = []
     is_old: bool = False  # placed long ago, and nobody says that it was paid just now
+    source: str = ""  # where it was made, in Shopify's words; empty for the online store
+    tags: list[str] = []
+    is_b2b: bool = False  # bought for a company
+    shipping: str = "0"  # what it costs after discounts, without tax
+    shipping_tax: str = "0"
+    email: str = ""  # of a guest; a customer's stands with them
+    address: str = ""  # where it goes to, in one line
     # why it is told again, as every fact about an order may say: what was made of its webhook
     # before was wrong
     corrected: str = ""
@@ -132,6 +142,12 @@ class CustomerMerged(msgspec.Struct):
 
     customer_id: str
     kept_id: str
+
+
+class CollectionUpdated(msgspec.Struct):
+    """Something about a collection changed, perhaps which products are in it."""
+
+    collection_id: str
 
 
 class ShopUpdated(msgspec.Struct):

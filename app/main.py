@@ -17,21 +17,25 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from app import db, operations, rotation, webhooks
+from app.admin import appearance, home, operator
+from app.admin import campaigns as campaigns_pages
 from app.admin import flags as flags_page
 from app.admin import health as health_page
-from app.admin import home, operator
 from app.config import Config
 from app.errors import HoldfastError
 from app.flags import evaluation
 from app.flow.bus.buses import open_bus
 from app.flow.lanes import admission, backlog, durability, nodes
 from app.operations.probes import Probes
+from app.points.members import reads as points_reads
 from app.points.pages import customers as points_pages
+from app.referrals.pages import overview as referrals_pages
+from app.referrals.panels import home as referrals_home
 from app.resilience import health, levels, reach, watchdog
 from app.shopify import admin_session
 from app.shopify.client import outgoing
 from app.storefront import routes as storefront
-from app.web import middleware
+from app.web import middleware, panels
 from app.web.files import Files
 
 OUTGOING_CONNECTIONS_MAX = 64
@@ -63,8 +67,12 @@ def create_app(config: Config) -> Starlette:
         # these stand in the navigation in this order
         *home.routes,
         *points_pages.routes,
+        *campaigns_pages.routes,
+        *referrals_pages.routes(points_reads.rewards),
+        *appearance.routes,
         *health_page.routes,
     ]
+    panels.beside_customer[:] = [referrals_home.CUSTOMER]
     app = Holdfast(
         routes=routes,
         middleware=[Middleware(middleware.Edge), Middleware(middleware.Compress)],

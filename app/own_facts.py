@@ -98,6 +98,12 @@ class CustomerConsented(msgspec.Struct):
     at: Moment | None = None
 
 
+class ReferralAsked(msgspec.Struct):
+    """A member asked for their link while it could not be made: it is made when its turn comes."""
+
+    customer_id: str
+
+
 class ReferralCreated(msgspec.Struct):
     """A friend took up the offer of an advocate's link."""
 

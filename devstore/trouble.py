@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from devstore.errors import RefusedError
 
-Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late", "refuse"]
+Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late", "lost", "refuse"]
 MODES: tuple[str, ...] = get_args(Mode)
 SECONDS_LIMIT = 120.0
 EXPLANATIONS = {
@@ -18,7 +18,8 @@ EXPLANATIONS = {
     "fail": "Answers 500 to everything.",
     "gone": "Answers 503 with an empty page, as if it were not there.",
     "late": "Does the work, but the answer comes after the caller has given up.",
-    "refuse": "Says no to every new discount.",
+    "lost": "Does the work, and its answer never arrives.",
+    "refuse": "Says no to every new discount, gift card and store credit.",
 }
 
 
@@ -60,6 +61,10 @@ class Trouble:
             return PlainTextResponse("", status_code=503)
         return None
 
-    async def after(self, shop: str) -> None:
+    async def after(self, shop: str) -> Response | None:
+        """The answer in place of the true one, once the work is done."""
         if self.of(shop) == "late":
             await asyncio.sleep(self.seconds)
+        if self.of(shop) == "lost":
+            return PlainTextResponse("", status_code=502)
+        return None

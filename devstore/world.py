@@ -51,6 +51,11 @@ class World:
         )
         self.webhooks.send(shop, [(topic, body)])
 
+    def tell_consent(self, customer: things.Customer) -> None:
+        shop = self.state.shop(customer.shop)
+        body = payload_people.consent(customer)
+        self.webhooks.send(shop, [("customers_email_marketing_consent/update", body)])
+
     def tell_merge(self, kept: things.Customer, gone: things.Customer, status: str) -> None:
         shop = self.state.shop(kept.shop)
         event: Event = [("customers/merge", payload_changes.merged(kept, gone, status))]
@@ -67,6 +72,14 @@ class World:
         ]
         body = payload_changes.purchases(customer, shop.currency, bought, things.now())
         self.webhooks.send(shop, [("customers/purchasing_summary", body)])
+
+    def tell_tags(self, customer: things.Customer, topic: str, tags: Sequence[str]) -> None:
+        body = payload_people.tags(customer, tags, things.now())
+        self.webhooks.send(self.state.shop(customer.shop), [(topic, body)])
+
+    def tell_collection(self, collection: things.Collection, topic: str) -> None:
+        body = payload_people.collection(collection)
+        self.webhooks.send(self.state.shop(collection.shop), [(topic, body)])
 
     def tell_shop(self, shop: things.Shop) -> None:
         self.webhooks.send(shop, [("shop/update", payload_people.shop(shop))])

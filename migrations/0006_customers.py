@@ -1,10 +1,9 @@
 import unicodedata
 
-from tortoise import migrations
-from tortoise.migrations import operations as ops
+from tortoise import fields, migrations
 from tortoise.contrib.postgres.fields import ArrayField
-from tortoise import fields
 from tortoise.indexes import Index
+from tortoise.migrations import operations as ops
 
 # who the members are was kept with their points; from here on it is core's
 MOVE_CUSTOMERS = [

@@ -80,7 +80,7 @@
 
   // Enter in a field sends its form; fields of Polaris have their inputs inside, where the browser sees no form
   document.addEventListener("keydown", (event) => {
-    const form = event.target.closest?.("s-text-field, s-number-field, s-date-field, s-search-field")?.closest("form");
+    const form = event.target.closest?.("s-text-field, s-number-field, s-date-field, s-color-field, s-search-field")?.closest("form");
     if (event.key !== "Enter" || event.isComposing || event.defaultPrevented || !form) return;
     let isSent = false;
     const sent = () => (isSent = true);

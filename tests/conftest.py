@@ -22,6 +22,7 @@ from app import config as settings
 from app import db
 from app.flow import event
 from app.flow.kept import packing
+from app.points.tiers import schemes
 from app.resilience import guard
 from local import processes, servers
 from tests import template
@@ -206,6 +207,7 @@ async def stores(open_session: db.Stores, emptying: str) -> AsyncIterator[db.Sto
     async with db.connection() as raw:
         await raw.execute(emptying)
     await open_session.queue.flushall()
+    schemes.forget()
     yield open_session
     client: Any = open_session.cache
     assert await client.eval(LASTING, 0, *CACHE_PREFIXES) == []

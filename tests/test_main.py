@@ -79,7 +79,7 @@ async def test_all_is_ok_when_the_stores_answer_and_every_service_lives(http, st
     assert response.status_code == 200
     body = response.json()
     assert (body["status"], body["checks"]) == ("ok", {"postgres": "ok", "redis": "ok"})
-    assert set(body["services"]) == {"web", "ingest", "relay", "core", "points"}
+    assert set(body["services"]) == {"web", "ingest", "relay", "core", "points", "campaigns"}
     assert body["services"]["points"]["status"] == "healthy"
 
 

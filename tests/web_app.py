@@ -11,17 +11,22 @@ from starlette.applications import Starlette
 
 from app import config as settings
 from app import db, main
+from app.campaigns import panels as campaigns
 from app.core.models import Shop
 from app.flow.lanes import backlog
 from app.points.earning import actions as earning
 from app.points.panels import shopper
+from app.referrals import keys
+from app.referrals.panels import shopper as referrals_shopper
 from app.resilience import breaker, cache, health, reach
 from app.shopify.client import outgoing
+from app.storefront import looks
 
 
 def fresh_process() -> None:
     """Nothing is remembered, and every circuit is closed."""
-    for one in (backlog, cache, health, reach, shopper):
+    kept = (backlog, cache, campaigns, health, keys, looks, reach, referrals_shopper, shopper)
+    for one in kept:
         one.forget()
     for known in breaker._known.values():
         known._move(breaker.State.CLOSED, "start of the test")

@@ -7,10 +7,15 @@ from datetime import UTC, datetime
 from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
-from app.points import handlers
+from app.points import handlers, welcome
+from app.points.earning.campaigns import collections, late
+from app.points.earning.whatif import actions as whatif
+from app.points.figures import actions as figures
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
+from app.points.tiers import passing, recounting
+from app.points.ways import birthdays
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
@@ -22,6 +27,11 @@ TIME_EVERY_SECONDS = 5.0
 FOLD_EVERY_SECONDS = 5.0
 BULK_EVERY_SECONDS = 1.0
 TOPS_EVERY_SECONDS = 15.0
+ZONES_EVERY_SECONDS = 60.0
+LATER_EVERY_SECONDS = 2.0
+COLLECTIONS_EVERY_SECONDS = 5.0
+WHAT_IF_EVERY_SECONDS = 1.0
+FIGURES_EVERY_SECONDS = 2.0
 
 
 async def work(stores: db.Stores, stop: asyncio.Event) -> None:
@@ -38,7 +48,12 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
 
         async def pass_time() -> None:
             await freezing.freeze_suspects()
-            for change in (expiry.end_hold_backs, expiry.expire_due):
+            for change in (
+                expiry.end_hold_backs,
+                expiry.expire_due,
+                welcome.go_on,
+                birthdays.give_due,
+            ):
                 while await change(datetime.now(UTC), stores) and not stop.is_set():
                     pass
 
@@ -60,19 +75,66 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
+            keep_tiers(stop),
+            service.every(LATER_EVERY_SECONDS, to_its_end(lambda: late.go_on(stores), stop), stop),
+            service.every(
+                COLLECTIONS_EVERY_SECONDS,
+                to_its_end(lambda: collections.refresh(client, stores.config), stop),
+                stop,
+            ),
+            service.every(
+                WHAT_IF_EVERY_SECONDS, to_its_end(lambda: whatif.go_on(stop), stop), stop
+            ),
             service.every(FOLD_EVERY_SECONDS, fold_totals, stop),
             service.every(TOPS_EVERY_SECONDS, lists.refresh_tops, stop),
+            service.every(FIGURES_EVERY_SECONDS, add_up(stop), stop),
         )
 
 
 def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
     """What brings changes of many balances to their end."""
 
-    async def many_changed() -> None:
-        while await bulk.go_on(stores) and not stop.is_set():
+    return to_its_end(lambda: bulk.go_on(stores), stop)
+
+
+def to_its_end(
+    step: Callable[[], Awaitable[int]], stop: asyncio.Event
+) -> Callable[[], Awaitable[None]]:
+    """What takes steps until there is nothing left to do."""
+
+    async def ended() -> None:
+        while await step() and not stop.is_set():
             pass
 
-    return many_changed
+    return ended
+
+
+async def keep_tiers(stop: asyncio.Event) -> None:
+    """Until `stop`, what time and new settings do to tiers."""
+
+    async def pass_tiers() -> None:
+        while await passing.pass_time(datetime.now(UTC)) and not stop.is_set():
+            pass
+
+    async def place_all() -> None:
+        while await recounting.go_on() and not stop.is_set():
+            pass
+
+    await service.together(
+        service.every(TIME_EVERY_SECONDS, pass_tiers, stop),
+        service.every(BULK_EVERY_SECONDS, place_all, stop),
+        service.every(ZONES_EVERY_SECONDS, passing.follow_zones, stop),
+    )
+
+
+def add_up(stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """What adds figures up for those who look."""
+
+    async def figures_added_up() -> None:
+        while await figures.compute_due() and not stop.is_set():
+            pass
+
+    return figures_added_up
 
 
 if __name__ == "__main__":

@@ -106,6 +106,6 @@ def written_by(process: str) -> set[str]:
 def _tables_of(service: str) -> Iterator[str]:
     models = importlib.import_module(f"app.{service}.models")
     for _, model in inspect.getmembers(models, inspect.isclass):
-        if issubclass(model, Model) and model.__module__ == models.__name__:
+        if issubclass(model, Model) and model.__module__.startswith(models.__name__):
             yield model._meta.db_table  # noqa: SLF001 - Tortoise has no other name for it
     yield from getattr(models, "MADE_BY_MIGRATIONS", ())

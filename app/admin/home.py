@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.campaigns import panels as campaigns_panels
 from app.flow import shown_letters
 from app.points.panels import home as points_home
+from app.referrals.panels import home as referrals_home
 from app.resilience import health
 from app.services import PROCESSES
 from app.web import browser_errors, pages, panels
@@ -15,7 +17,7 @@ from app.web.pages import Page, Visit, admin_page
 from app.web.panels import Attention, Home
 
 # one line a service that home shows something of
-HOMES: tuple[Home, ...] = (points_home.HOME,)
+HOMES: tuple[Home, ...] = (points_home.HOME, campaigns_panels.HOME, referrals_home.HOME)
 
 
 @admin_page

@@ -37,6 +37,7 @@ class Shop(Model):
     leaving_ask_at = fields.DatetimeField(null=True)  # when Shopify is asked next whether it has
     leaving_tries = fields.IntField(null=True)
     stayed_at = fields.DatetimeField(null=True)  # when Shopify last showed that it had not left
+    widget_seen_at = fields.DatetimeField(null=True)  # when its storefront last had the widget
 
     class Meta:
         table = "shops"
@@ -100,3 +101,19 @@ class ComplianceRequest(Model):
     class Meta:
         table = "compliance_requests"
         unique_together = (("shop", "topic", "reference"),)
+
+
+class Appearance(Model):
+    """A version of how the widget looks in a shop, or of what it says there in a language."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    part = fields.CharField(max_length=16)  # look, or texts.de
+    version = fields.IntField()
+    said = fields.TextField()  # JSON: looks.views.Look, or texts by the key of their message
+    edited_by = fields.CharField(max_length=64, default="")
+    created_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "appearances"
+        unique_together = (("shop", "part", "version"),)

@@ -9,6 +9,7 @@ import msgspec
 
 from app.errors import BadInputError
 from app.facts import (
+    CollectionUpdated,
     CustomerChanged,
     CustomerDeleted,
     CustomerMerged,
@@ -21,7 +22,8 @@ from app.facts import (
 )
 from app.flow import event as envelope
 from app.flow.event import Event
-from app.points.earning import rules
+from app.own_facts import CampaignUpdated, CustomerTagged, SegmentUpdated
+from app.points.earning import memberships, rules
 from app.points.earning.rules import Back
 from app.points.ledger.accounts import Account, Key
 from app.telemetry import traces
@@ -81,13 +83,15 @@ class Incoming:
     orders: dict[Key, News] = field(default_factory=dict)
     profiles: dict[Key, Profile] = field(default_factory=dict)
     merged: list[tuple[Event, CustomerMerged]] = field(default_factory=list)
+    campaigns: list[tuple[str, CampaignUpdated, datetime]] = field(default_factory=list)
+    changes: list[memberships.Change] = field(default_factory=list)
+    collections: list[Key] = field(default_factory=list)
 
-    def paid(self) -> Iterator[tuple[str, OrderTold]]:
-        """Orders that say they are paid, each with its shop."""
+    def told(self) -> Iterator[tuple[str, OrderTold]]:
+        """Orders as they stood, each with its shop."""
         for (shop, _), news in self.orders.items():
             for told in news.told:
-                if told.order.is_paid:
-                    yield shop, told.order
+                yield shop, told.order
 
 
 _order = msgspec.json.Decoder(OrderTold)
@@ -98,6 +102,10 @@ _edited = msgspec.json.Decoder(OrderEdited)
 _customer = msgspec.json.Decoder(CustomerChanged)
 _deleted = msgspec.json.Decoder(CustomerDeleted)
 _merged = msgspec.json.Decoder(CustomerMerged)
+_campaign = msgspec.json.Decoder(CampaignUpdated)
+_segment = msgspec.json.Decoder(SegmentUpdated)
+_tagged = msgspec.json.Decoder(CustomerTagged)
+_collection = msgspec.json.Decoder(CollectionUpdated)
 
 
 def read(events: Sequence[Event], now: datetime) -> Incoming:
@@ -175,7 +183,8 @@ def refunded(refund: Refund, at: datetime, trace: str, corrected: str = "") -> R
             raise BadInputError("A refunded quantity makes no sense.")
         lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
         titles[line.line_id] = line.title
-    back = Back(lines, rules.micros(refund.adjustment))
+    sent = rules.micros(refund.shipping) if refund.shipping != "0" else 0
+    back = Back(lines, rules.micros(refund.adjustment), sent)
     return Refunded(back, Cause(f"refund:{refund.refund_id}", at, trace, corrected), titles)
 
 
@@ -217,6 +226,26 @@ def _read_merged(incoming: Incoming, event: Event, _now: datetime) -> None:
     incoming.merged.append((event, _merged.decode(event.data)))
 
 
+def _read_campaign(incoming: Incoming, event: Event, now: datetime) -> None:
+    told = _campaign.decode(event.data)
+    incoming.campaigns.append((event.shop, told, moment(told.at, event, now)))
+
+
+def _read_segment(incoming: Incoming, event: Event, now: datetime) -> None:
+    told = _segment.decode(event.data)
+    at = moment(told.at, event, now)
+    incoming.changes += memberships.of_segment(event.shop, told, at)
+
+
+def _read_tags(incoming: Incoming, event: Event, now: datetime) -> None:
+    told = _tagged.decode(event.data)
+    incoming.changes += memberships.of_tags(event.shop, told, moment(told.at, event, now))
+
+
+def _read_collection(incoming: Incoming, event: Event, _now: datetime) -> None:
+    incoming.collections.append((event.shop, _collection.decode(event.data).collection_id))
+
+
 _READERS: dict[str, Callable[[Incoming, Event, datetime], None]] = {
     "order.created": _read_order,
     "order.updated": _read_order,
@@ -228,4 +257,8 @@ _READERS: dict[str, Callable[[Incoming, Event, datetime], None]] = {
     "customer.created": _read_created,
     "customer.deleted": _read_deleted,
     "customer.merged": _read_merged,
+    "customer.tagged": _read_tags,
+    "rfm.segment.updated": _read_segment,
+    "campaign.updated": _read_campaign,
+    "collection.updated": _read_collection,
 }

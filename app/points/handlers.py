@@ -10,12 +10,15 @@ from app.facts import ShopUpdated
 from app.flow.event import Event, occurred_at
 from app.points import facts
 from app.points.corrections import actions as corrections
-from app.points.earning import actions
+from app.points.earning import actions, memberships
+from app.points.earning.campaigns import collections, copies
 from app.points.earning.orders import OrderBatch
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Account, BrokenAccountError
 from app.points.members import merging, profiles
-from app.points.rewards import settling
+from app.points.rewards import comebacks, settling
+from app.points.tiers import following
+from app.points.ways import telling
 from app.services import topics
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -54,16 +57,24 @@ async def handle(
     state = stores.config.program_starts_as if stores else "live"
     await _welcome([event for event in events if event.topic in {INSTALLED, UPDATED}], state)
     incoming = facts.read(events, now)
+    await copies.keep(conn, incoming.campaigns, now)
+    await memberships.keep(conn, incoming.changes)
+    await collections.told_changed(conn, incoming.collections)
     batch = OrderBatch(incoming, now)
     await batch.load(conn)
+    former = following.owners(batch.grants.values())
     batch.decide()
+    await following.orders(conn, batch, batch.grants.values(), former)
     await batch.write(conn)
     await corrections.keep(conn, batch.corrected, now)
+    moved = batch.moved | await telling.follow(conn, events, now)
     await profiles.forget(conn, incoming)
-    moved = dict(batch.moved)
+    leaving = (batch.by_customer.get(key) for key in profiles.leaving(incoming))
+    await following.forget(conn, [one for one in leaving if one is not None])
     for event, merged in incoming.merged:
         moved |= await merging.merge(conn, event.shop, merged, now)
-    await settling.use(conn, incoming.paid(), now)
+    linked = await settling.use(conn, incoming.told(), now)
+    moved |= await comebacks.follow(conn, batch.grants, linked, now)
     # one line a batch, which still says for every request what became of it
     log.info(
         "facts posted",

@@ -2,11 +2,16 @@
 aware and in UTC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
+
 from app.paging import Links
+from app.points.rewards.rules import Details
+
+NO_DETAILS = Details()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Program:
     edited_by: str
     created_at: datetime | None
     returns: str = "goods"  # goods | money: what a return counts by
+    order_terms: str = ""  # JSON: what of orders earns, empty for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ class RewardView:
     amount_off: Decimal
     is_active: bool
     version: int = 1  # grows with every change
+    kind: str = "amount_off"
+    details: Details = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,11 @@ class RedemptionView:
     points: int
     message: str  # a plain sentence
     created_at: datetime
+    kind: str = "amount_off"
+    ends_at: datetime | None = None  # before then it can be used
+    details: Details = NO_DETAILS
+    amount_off: Decimal = Decimal(0)
+    returned_points: int = 0  # that came back with its order
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +244,15 @@ class Dated:
     points: int
 
 
+class Had(msgspec.Struct, frozen=True):
+    """What a shopper had of ways to earn: how often by way and period; and their birthday."""
+
+    times: dict[str, dict[str, int]] = {}
+    birthday: str = ""  # MM-DD
+    edited_at: datetime | None = None
+    birthday_given_on: date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """What a shopper has besides the balance."""
@@ -240,6 +262,9 @@ class Account:
     codes_next: str  # the place of the next page of them
     coming: list[Dated]  # points on hold-back, and from when they can be spent
     ending: list[Dated]  # points that expire, and the last day to spend them
+    had: Had  # what was earned by which way
+    rewards_had: dict[str, int] = field(default_factory=dict)  # how often each, by its id
+    belongs: dict[str, list[str]] = field(default_factory=dict)  # ids of their tiers and segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +280,5 @@ class Movement:
     on: date  # in the shop's time zone
     until: date | None  # from when points on hold-back can be spent
     at: datetime
+    way: str = ""  # that gave or lost them: account | newsletter | birthday | follow | action | ...
+    title: str = ""  # of that way, as the merchant called it

@@ -148,6 +148,16 @@ async def clear(cache: aioredis.Redis) -> None:
     _memory.clear()
 
 
+async def drop(cache: aioredis.Redis, key: str) -> None:
+    """Forget one entry, whose value changed without its key; a cache that is away is logged."""
+    client: Any = cache
+    _memory.drop(key)
+    try:
+        await guard(CACHE, lambda: client.unlink(key))
+    except Exception as error:  # noqa: BLE001 - it ends by itself
+        log.warning("an entry of the cache was not dropped", reason=type(error).__name__)
+
+
 async def _drop(client: Any, keys: Sequence[bytes]) -> None:
     async with client.pipeline(transaction=False) as pipe:
         for key in keys:

@@ -1,9 +1,10 @@
 """The fields of a payload that are checked one by one: money, moments, names, whose it is."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.errors import BadInputError
 from app.shopify.shapes import MoneySet
@@ -16,6 +17,17 @@ GID = "gid://shopify/"
 _ESCAPES = re.compile(
     rb"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F]..", re.DOTALL
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A past fact of a shop: topic and data of an event, and when it happened (ISO 8601, UTC)
+    where that is told.
+    """
+
+    topic: str
+    data: dict[str, Any]
+    occurred_at: str | None = None
 
 
 class BadPayloadError(BadInputError):

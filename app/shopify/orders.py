@@ -15,7 +15,10 @@ from app.shopify.fields import Webhook
 from app.shopify.shapes import Line, Order, RefundBody
 
 TITLE_LENGTH_MAX = 64
+TAGS_MAX = 250  # Shopify allows no more
+RENEWALS = "subscription_contract"  # how the source of an order that a plan made begins
 RATE_MAX = 10
+AMOUNT_BELOW = 10**12
 ZERO = Decimal(0)
 
 
@@ -24,8 +27,10 @@ def lines(webhook: Webhook, order: Order) -> list[dict[str, Any]]:
     prices = [_price(webhook, line) for line in order.line_items]
     taxes = _taxes(webhook, order, prices)
     is_included = bool(order.taxes_included)
+    source = order.source_name
+    is_renewal = isinstance(source, str) and source.startswith(RENEWALS)
     return [
-        _line(line, max(price - tax, ZERO) if is_included else price, tax)
+        _line(line, max(price - tax, ZERO) if is_included else price, tax, is_renewal=is_renewal)
         for line, price, tax in zip(order.line_items, prices, taxes, strict=True)
     ]
 
@@ -43,7 +48,38 @@ def refund(webhook: Webhook, one: RefundBody) -> dict[str, Any]:
             for line in one.refund_line_items
         ],
         "adjustment": f"{_adjustment(webhook, one):f}",
+        **_told("shipping", _shipping_back(one)),
     }
+
+
+def shipping(order: Order) -> dict[str, str]:
+    """What shipping costs after discounts, and its tax; nothing where it is free. Whatever of it
+    makes no sense counts as free: points for it are the exception.
+    """
+    price = tax = ZERO
+    for line in _dicts(order.shipping_lines):
+        if line.get("is_removed") is True:
+            continue
+        full = _money(line, "price")
+        off = sum((_money(one, "amount") for one in _dicts(line.get("discount_allocations"))), ZERO)
+        price += max(ZERO, min(full - off, _money(line, "discounted_price", full)))
+        tax += sum((_money(one, "price") for one in _dicts(line.get("tax_lines"))), ZERO)
+    net = max(ZERO, price - tax) if order.taxes_included else price
+    return {**_told("shipping", net), **_told("shipping_tax", tax)} if price else {}
+
+
+def origin(order: Order) -> dict[str, Any]:
+    """Where an order comes from, as far as rules may ask: its source, tags, and a company."""
+    told: dict[str, Any] = {}
+    source = fields.text(order.source_name if isinstance(order.source_name, str) else "", 64)
+    if source not in {"", "web"}:
+        told["source"] = source
+    tags = order.tags if isinstance(order.tags, str) else ""
+    if names := [name for part in tags.split(",") if (name := fields.text(part.strip(), 255))]:
+        told["tags"] = names[:TAGS_MAX]
+    if isinstance(order.company, dict) and order.company.get("id"):
+        told["is_b2b"] = True
+    return told
 
 
 def outstanding(webhook: Webhook, order: Order) -> str:
@@ -124,7 +160,7 @@ def _spread(total: Decimal, weights: Sequence[Decimal], places: int) -> list[Dec
     return parts
 
 
-def _line(line: Line, amount: Decimal, tax: Decimal) -> dict[str, Any]:
+def _line(line: Line, amount: Decimal, tax: Decimal, *, is_renewal: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
         "line_id": str(line.id),
         "quantity": line.quantity,
@@ -135,6 +171,10 @@ def _line(line: Line, amount: Decimal, tax: Decimal) -> dict[str, Any]:
         told["kept"] = line.current_quantity
     if tax:
         told["tax"] = f"{tax:f}"
+    if isinstance(line.product_id, int) and line.product_id > 0:
+        told["product_id"] = str(line.product_id)
+    if is_renewal or line.selling_plan_allocation:
+        told["subscription"] = True
     if line.tip_payment_gateway is not UNSET or line.tip is not None:
         told["tip"] = True
     return {**told, **_title(line.title)} if line.title else told
@@ -173,6 +213,42 @@ def _adjustment(webhook: Webhook, one: RefundBody) -> Decimal:
             if transaction.status == "pending":
                 kept -= fields.amount(webhook, "A pending refund", _said(transaction.amount), None)
     return given + max(ZERO, kept)
+
+
+def _shipping_back(one: RefundBody) -> Decimal:
+    """What a refund gives back of shipping, tax and all: by its adjustments, or by the lines that
+    newer versions tell.
+    """
+    back = ZERO
+    for adjustment in one.order_adjustments or ():
+        if _is_shipping(adjustment):
+            for amount, in_sets in (
+                (adjustment.amount, adjustment.amount_set),
+                (adjustment.tax_amount, adjustment.tax_amount_set),
+            ):
+                told = in_sets.shop_money.amount if in_sets and in_sets.shop_money else amount
+                back -= told if told is not None and told.is_finite() else ZERO
+    if not back:
+        for line in _dicts(one.refund_shipping_lines):
+            back += _money(line, "subtotal_amount") + _money(line, "tax_amount")
+    return max(ZERO, back)
+
+
+def _dicts(told: Any) -> list[dict[str, Any]]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _money(told: dict[str, Any], name: str, otherwise: Decimal = ZERO) -> Decimal:
+    """An amount in the shop's money, where it is one."""
+    in_sets = told.get(f"{name}_set")
+    money_ = in_sets.get("shop_money") if isinstance(in_sets, dict) else None
+    said = _said(money_.get("amount") if isinstance(money_, dict) else told.get(name))
+    is_amount = said is not None and said.is_finite() and abs(said) < AMOUNT_BELOW
+    return said if said is not None and is_amount and said == round(said, 6) else otherwise
+
+
+def _told(name: str, amount: Decimal) -> dict[str, str]:
+    return {name: f"{amount:f}"} if amount else {}
 
 
 def _is_shipping(adjustment: shapes.Adjustment) -> bool:

@@ -7,7 +7,6 @@ order has the same bytes under `orders/create`, `orders/paid` and `orders/update
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +14,11 @@ import msgspec
 from msgspec import UNSET
 
 from app.facts import PAID
-from app.shopify import fields, orders, shapes
-from app.shopify.fields import BadPayloadError, Webhook
-from app.shopify.shapes import Buyer, Customer, Order, Refund
+from app.shopify import fields, orders, people, shapes
+from app.shopify.fields import BadPayloadError, Fact, Webhook
+from app.shopify.shapes import Customer, Order, Refund
 
-NAME_LENGTH_MAX = 255
-EMAIL_LENGTH_MAX = 320  # a longer one is no address
 STATUS_LENGTH_MAX = 32
-ID_LENGTH_MAX = 20
 TOPICS_OF_ORDERS = {
     "orders/create": "order.created",
     "orders/updated": "order.updated",
@@ -30,20 +26,8 @@ TOPICS_OF_ORDERS = {
 }
 OLD = timedelta(days=60)  # how far back an app sees orders, unless it may see all of them
 CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-SHOP_LENGTHS = {"name": NAME_LENGTH_MAX, "currency": 3, "timezone": 64}
-MERGED = frozenset({"completed", "success", "succeeded"})
+SHOP_LENGTHS = {"name": people.NAME_LENGTH_MAX, "currency": 3, "timezone": 64}
 Compliance = shapes.DataRequest | shapes.CustomerRedact | shapes.ShopRedact
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A past fact of a shop: topic and data of an event, and when it happened (ISO 8601, UTC)
-    where that is told.
-    """
-
-    topic: str
-    data: dict[str, Any]
-    occurred_at: str | None = None
 
 
 def translate(webhook: Webhook) -> list[Fact]:
@@ -103,7 +87,9 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         "processed_at": placed_at,
         "updated_at": updated_at,
         "lines": orders.lines(webhook, order),
-        "customer": _person(customer) if customer else None,
+        "customer": people.person(customer) if customer else None,
+        **orders.origin(order),
+        **orders.shipping(order),
     }
     if (outstanding := orders.outstanding(webhook, order)) != "0":
         data["outstanding"] = outstanding
@@ -111,6 +97,10 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         data["refunds"] = [orders.refund(webhook, one) for one in order.refunds]
     if codes := [fields.text(one.code, 64) for one in order.discount_codes or () if one.code]:
         data["discount_codes"] = codes
+    if not customer and (email := people.email_of(order.email)):
+        data["email"] = email
+    if address := people.address(order.shipping_address):
+        data["address"] = address
     if topic != "order.paid" and _is_old(placed_at, updated_at):
         data["is_old"] = True
     return Fact(topic, data, updated_at)
@@ -164,48 +154,10 @@ def _order_deleted(_webhook: Webhook, order: shapes.Identified) -> Fact:
     return Fact("order.deleted", {"order_id": str(order.id)})
 
 
-def _customer_changed(webhook: Webhook, customer: Customer) -> Fact:
-    fields.check_name(webhook, "Customer", customer.id, customer.admin_graphql_api_id)
-    topic = "customer.created" if webhook.topic == "customers/create" else "customer.updated"
-    person = _person(customer)
-    updated_at = fields.moment(webhook, "updated_at", customer.updated_at or customer.created_at)
-    data = {
-        "customer_id": person["id"],
-        "name": person["name"],
-        "email": person["email"],
-        "updated_at": updated_at,
-    }
-    return Fact(topic, data, updated_at)
-
-
-def _customer_deleted(webhook: Webhook, customer: shapes.DeletedCustomer) -> Fact:
-    fields.check_name(webhook, "Customer", customer.id, customer.admin_graphql_api_id)
-    if customer.state is not UNSET or customer.created_at is not UNSET:
-        raise BadPayloadError(f"The {webhook.topic} payload is a customer who is still there.")
-    return Fact("customer.deleted", {"customer_id": str(customer.id)})
-
-
-def _customer_merged(webhook: Webhook, merge: shapes.Merge) -> Fact:
-    """`customer.merged` once it is done; what failed or goes on is told, and changes nothing."""
-    gone, kept = (
-        _customer_id(webhook, gid)
-        for gid in (
-            merge.admin_graphql_api_customer_deleted_id,
-            merge.admin_graphql_api_customer_kept_id,
-        )
-    )
-    if gone == kept:
-        raise BadPayloadError(f"The {webhook.topic} payload merges a customer with itself.")
-    is_done = (merge.status or "").lower() in MERGED
-    topic = "customer.merged" if is_done else "customer.merge_reported"
-    return Fact(topic, {"customer_id": gone, "kept_id": kept})
-
-
-def _customer_id(webhook: Webhook, gid: str) -> str:
-    number = gid.removeprefix(f"{fields.GID}Customer/")
-    if number == gid or not number.isascii() or not number.isdigit() or len(number) > ID_LENGTH_MAX:
-        raise BadPayloadError(f"The {webhook.topic} payload is not about customers.")
-    return number
+def _collection_updated(webhook: Webhook, collection: shapes.Collection) -> Fact:
+    fields.check_name(webhook, "Collection", collection.id, collection.admin_graphql_api_id)
+    updated_at = fields.moment(webhook, "updated_at", collection.updated_at)
+    return Fact("collection.updated", {"collection_id": str(collection.id)}, updated_at)
 
 
 def _uninstalled(webhook: Webhook, shop: shapes.Shop) -> Fact:
@@ -237,18 +189,6 @@ def _compliance(webhook: Webhook, asked: Compliance) -> Fact:
     return Fact("compliance.requested", {"topic": webhook.topic, "payload": payload})
 
 
-def _person(customer: Customer | Buyer) -> dict[str, str]:
-    email = fields.text(customer.email, EMAIL_LENGTH_MAX + 1)
-    return {
-        "id": str(customer.id),
-        "name": fields.text(
-            " ".join(part for part in (customer.first_name, customer.last_name) if part),
-            NAME_LENGTH_MAX,
-        ),
-        "email": email if len(email) <= EMAIL_LENGTH_MAX else "",
-    }
-
-
 Translator = tuple[msgspec.json.Decoder[Any], Callable[[Webhook, Any], Fact]]
 _ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _ORDER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Order)
@@ -260,10 +200,19 @@ TRANSLATORS: dict[str, Translator] = {
     "orders/edited": (msgspec.json.Decoder(shapes.EditedOrder), _order_edited),
     "orders/delete": (msgspec.json.Decoder(shapes.Identified), _order_deleted),
     "refunds/create": (msgspec.json.Decoder(Refund), _order_refunded),
-    "customers/create": (_CUSTOMER, _customer_changed),
-    "customers/update": (_CUSTOMER, _customer_changed),
-    "customers/delete": (msgspec.json.Decoder(shapes.DeletedCustomer), _customer_deleted),
-    "customers/merge": (msgspec.json.Decoder(shapes.Merge), _customer_merged),
+    "customers/create": (_CUSTOMER, people.changed),
+    "customers/update": (_CUSTOMER, people.changed),
+    "customers/delete": (msgspec.json.Decoder(shapes.DeletedCustomer), people.deleted),
+    "customers_email_marketing_consent/update": (
+        msgspec.json.Decoder(shapes.ConsentedCustomer),
+        people.consented,
+    ),
+    "customers/merge": (msgspec.json.Decoder(shapes.Merge), people.merged),
+    **dict.fromkeys(
+        ("customer.tags_added", "customer.tags_removed"),
+        (msgspec.json.Decoder(shapes.Tags), people.tagged),
+    ),
+    "collections/update": (msgspec.json.Decoder(shapes.Collection), _collection_updated),
     "app/uninstalled": (_SHOP, _uninstalled),
     "shop/update": (_SHOP, _shop_updated),
     "customers/data_request": (msgspec.json.Decoder(shapes.DataRequest), _compliance),

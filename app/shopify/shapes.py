@@ -47,6 +47,8 @@ class Line(msgspec.Struct):
     taxable: bool | None = None
     tax_lines: list[TaxLine] | None = None
     discount_allocations: list[Allocation] | None = None
+    product_id: Any = None
+    selling_plan_allocation: Any = None
     # only a tip has them, and this one may be null
     tip_payment_gateway: Any = msgspec.UNSET
     tip: Any = None
@@ -72,6 +74,18 @@ class DeletedCustomer(msgspec.Struct):
     admin_graphql_api_id: str
     state: str | Missing | None = msgspec.UNSET
     created_at: Timestamp | Missing = msgspec.UNSET
+
+
+class EmailConsent(msgspec.Struct):
+    state: str
+    consent_updated_at: Timestamp = None
+
+
+class ConsentedCustomer(msgspec.Struct):
+    """What a customer says to e-mail marketing; the address is missing without approval."""
+
+    customer_id: Id
+    email_marketing_consent: EmailConsent
 
 
 class Buyer(msgspec.Struct):
@@ -120,6 +134,7 @@ class RefundBody(msgspec.Struct):
     admin_graphql_api_id: str | None = None
     order_adjustments: list[Adjustment] | None = None
     transactions: list[Transaction] | None = None
+    refund_shipping_lines: Any = None
     processed_at: Timestamp = None
     created_at: Timestamp = None
 
@@ -143,10 +158,16 @@ class Order(msgspec.Struct):
     taxes_included: bool | None = None
     total_outstanding: Any = None
     refunds: list[RefundBody] | None = None
+    source_name: Any = None
+    tags: Any = None
+    company: Any = None
+    shipping_lines: Any = None
     processed_at: Timestamp = None
     created_at: Timestamp = None
     updated_at: Timestamp = None
     cancelled_at: Timestamp = None
+    email: Any = None
+    shipping_address: Any = None
 
 
 class Identified(msgspec.Struct, forbid_unknown_fields=True):
@@ -174,6 +195,21 @@ class Edit(msgspec.Struct):
 
 class EditedOrder(msgspec.Struct):
     order_edit: Edit
+
+
+class Tags(msgspec.Struct):
+    """Tags a customer was given, or lost."""
+
+    customerId: str  # noqa: N815 - as Shopify writes it
+    tags: list[str]
+    occurredAt: Timestamp = None  # noqa: N815
+
+
+class Collection(msgspec.Struct):
+    id: Id
+    admin_graphql_api_id: str
+    sort_order: Any  # no other body with an id and a gid has it
+    updated_at: Timestamp = None
 
 
 class Merge(msgspec.Struct):

@@ -8,17 +8,21 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from app.errors import UnauthorizedError, UnavailableError
+from app.campaigns import panels as campaigns_panels
+from app.errors import UnauthorizedError
 from app.points.panels import shopper as points_shopper
+from app.referrals.panels import shopper as referrals_shopper
 from app.shopify import verify
+from app.storefront import looks
 from app.telemetry import product
 from app.web import browser_errors, shopper
-from app.web.api import Caller, Door
+from app.web.api import Caller, Door, PageDoor
 from app.web.shopper import Part
 
-NO_LINK_YET = "Referral links are not offered yet. They come later."
+# Shopify puts such a page into the shop's own look
+LIQUID = "application/liquid"
 # one line a service that shoppers see something of
-PARTS: tuple[Part, ...] = (points_shopper.PART,)
+PARTS: tuple[Part, ...] = (points_shopper.PART, campaigns_panels.PART, referrals_shopper.PART)
 
 
 def by_proxy(request: Request) -> Caller:
@@ -43,8 +47,10 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "customer_id": caller.customer_id,
         "points": None,
         "tier": None,
+        "tiers": [],
         "rewards": [],
         "ways_to_earn": [],
+        "birthday": None,
         "referral": {"url": None, "status": "unavailable"},
         "notices": [],
         "redemptions": [],
@@ -53,11 +59,17 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "coming": None,
         "ending": None,
         "time_zone": "UTC",
+        **looks.NOTHING,
     }
+    body["campaigns"] = []  # apart, for no list here names two services
     stores = request.state.stores
     if request.url.path.startswith("/checkout/"):
         opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)
         product.track(opened, caller.shop, stores.config)
+    else:
+        await looks.seen(caller.shop)
+    language = request.query_params.get("lang", "en")
+    body |= await looks.told(stores, caller.shop, language)
     return 200, await shopper.fill(body, PARTS, stores, caller)
 
 
@@ -65,10 +77,6 @@ async def browser_error(request: Request, caller: Caller) -> tuple[int, dict[str
     """An error of the widget in a shopper's browser, who agreed that it is told."""
     outcome = await browser_errors.take(request, caller.shop, "widget")
     return 202, {"outcome": outcome}
-
-
-async def referral_link(_request: Request, _caller: Caller) -> tuple[int, dict[str, Any]]:
-    raise UnavailableError(NO_LINK_YET)
 
 
 def _addresses() -> list[BaseRoute]:
@@ -88,10 +96,14 @@ def _addresses() -> list[BaseRoute]:
 
 routes: list[BaseRoute] = [
     *_addresses(),
-    Route(
-        "/storefront/referral-link",
-        Door(by_proxy, {"POST": referral_link}),
-        name="storefront_referral_link",
+    *(
+        Route(
+            f"/storefront/{page.path}",
+            PageDoor(by_proxy, page.handlers, page.refused, LIQUID),
+            name=f"storefront_{page.name}",
+        )
+        for part in PARTS
+        for page in part.pages
     ),
     Route(
         "/storefront/errors",

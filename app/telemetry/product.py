@@ -40,6 +40,14 @@ class RewardSaved(ProductEvent, frozen=True):
     is_new: bool
 
 
+class CampaignLaunched(ProductEvent, frozen=True):
+    """A merchant launched a campaign, or let one go on."""
+
+    event = "campaign_launched"
+    trigger: str
+    effect: str
+
+
 class CheckoutOpened(ProductEvent, frozen=True):
     """A checkout or account page with our extension asked what its shopper has."""
 
@@ -55,12 +63,23 @@ class RewardRedeemed(ProductEvent, frozen=True):
     state: Literal["held", "captured"]
 
 
+class ReferralClicked(ProductEvent, frozen=True):
+    """A member shared their link, by a way of a short list, or a friend followed one; told by a
+    browser whose shopper agreed to it.
+    """
+
+    event = "referral_clicked"
+    channel: Literal["copy", "mail", "whatsapp", "x", "facebook", "native", "visit"]
+
+
 EVENTS: tuple[type[ProductEvent], ...] = (
     AppInstalled,
     ProgramPublished,
     RewardSaved,
+    CampaignLaunched,
     CheckoutOpened,
     RewardRedeemed,
+    ReferralClicked,
 )
 
 

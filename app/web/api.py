@@ -1,5 +1,6 @@
 """One address of the shopper's API: it proves who asks, and answers as JSON that nobody keeps."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -39,7 +40,7 @@ class Caller(Protocol):
     def customer_id(self) -> str | None: ...
 
 
-Prove = Callable[[Request], Caller]
+Prove = Callable[[Request], Caller | Awaitable[Caller]]
 Handler = Callable[[Request, Caller], Awaitable[tuple[int, Any]]]
 
 
@@ -82,30 +83,58 @@ class Door:
                 return self._error(
                     request, HoldfastError("This is not done here.", code="bad_method", status=405)
                 )
-            caller = self.prove(request)
+            proven = self.prove(request)
+            caller = await proven if inspect.isawaitable(proven) else proven
             cells.refuse_others(caller.shop, request.state.stores.config, "storefront")
             structlog.contextvars.bind_contextvars(shop=caller.shop)
             with on_behalf_of(caller.shop):
                 status, body = await handler(request, caller)
         except HoldfastError as error:
             return self._error(request, error)
-        return self._json(status, body)
+        return self._answered(status, body)
 
     def _error(self, request: Request, error: HoldfastError) -> Response:
         request.state.refused = (
             error.code,
             error.message,
         )  # the edge's line of the request says why
-        answer = self._json(error.status, {"error": {"code": error.code, "message": error.message}})
+        answer = self._answered(
+            error.status, {"error": {"code": error.code, "message": error.message}}
+        )
         if error.code == "bad_method":
             answer.headers["Allow"] = ", ".join(self.handlers)
         if isinstance(error, TooOftenError):
             answer.headers["Retry-After"] = str(error.retry_after_seconds)
         return answer
 
-    def _json(self, status: int, body: Any) -> Response:
+    def _answered(self, status: int, body: Any) -> Response:
         headers = {"Cache-Control": "no-store", **(CORS if self.is_open else {})}
         return Response(encoder.encode(body), status, headers, media_type="application/json")
+
+
+class PageDoor(Door):
+    """The same for a page: handlers return (status, HTML), and `refused` draws what is said when
+    it cannot be shown.
+    """
+
+    def __init__(
+        self,
+        prove: Prove,
+        handlers: Mapping[str, Handler],
+        refused: Callable[[str], str],
+        media_type: str,
+    ) -> None:
+        super().__init__(prove, handlers)
+        self.refused = refused
+        self.media_type = media_type
+
+    def _error(self, request: Request, error: HoldfastError) -> Response:
+        request.state.refused = (error.code, error.message)
+        return self._answered(error.status, self.refused(error.message))
+
+    def _answered(self, status: int, body: Any) -> Response:
+        headers = {"Cache-Control": "no-store"}
+        return Response(body, status, headers, media_type=self.media_type)
 
 
 async def read_body(request: Request) -> bytes:

@@ -42,7 +42,7 @@ SENTENCES = {
     405: "This address does not take that method.",
     413: TOO_LARGE,
 }
-API_PATHS = ("/storefront/", "/checkout/", "/webhooks", "/healthz", "/metrics")
+API_PATHS = ("/storefront/", "/checkout/", "/api/", "/webhooks", "/healthz", "/metrics")
 # answered well, they are no news
 QUIET_ROUTES = frozenset(
     {"/healthz", "/healthz/live", "/healthz/ready", "/healthz/deep", "/metrics", "/static"}

@@ -21,6 +21,8 @@ ISLAND_SECONDS = 2.0  # all a panel does, a first look's preparations too; its r
 RESOURCES = {
     one.name: Resource(f"{one.name} panels", room=rooms.ADMIN, by_shop=True) for one in SERVICES
 }
+# what the services show on a customer's page beside their points; main names them
+beside_customer: "list[Panel]" = []
 State = Literal["live", "as of", "getting ready", "not available", "nothing yet"]
 log = logs.logger()
 
@@ -30,7 +32,8 @@ class Panel:
     """What one service shows on a page put together from several.
 
     `load` reads for the visiting shop (see `read`), None for what is being got ready. `template`
-    draws the value as `it`; `first_template` stands in its place where that `is_nothing` yet.
+    draws the value as `it`; `first_template` stands in its place where that `is_nothing` yet, and
+    the sentence `away` when it cannot be read.
     """
 
     service: str
@@ -39,6 +42,7 @@ class Panel:
     load: Callable[[Visit], Awaitable[Reading[Any]]]
     is_nothing: Callable[[Any], bool] = lambda _: False
     first_template: str = "panels/nothing_yet.html"
+    away: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Drawn:
     state: State
     it: Any = None  # what `load` read
     reading: Reading[Any] = field(default_factory=reading.unavailable)
+    away: str = ""
 
 
 async def draw(visit: Visit, panels: Sequence[Panel]) -> list[Drawn]:
@@ -135,6 +140,7 @@ async def _draw(visit: Visit, panel: Panel) -> Drawn:
         state,
         found.value,
         found,
+        panel.away,
     )
 
 

@@ -5,7 +5,7 @@ that fails takes no other with it.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.db import Stores
 from app.resilience.guard import is_callers_fault
@@ -16,18 +16,29 @@ PART_SECONDS = 2.0  # each read of a part has its own, shorter one
 log = logs.logger()
 
 
+class ShopperPage(NamedTuple):
+    """A page in the storefront: its handlers return HTML, `refused` draws a sentence instead."""
+
+    path: str
+    name: str
+    handlers: Mapping[str, Handler]
+    refused: Callable[[str], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one service tells shoppers.
 
     `me` gives its fields of the body, the same ones whenever it can; `unknown` are those for when
-    it cannot. Its `notices` are added to the others'. `addresses` are (name, {method: handler}).
+    it cannot. Its `notices` are added to the others'. `addresses` are (name, {method: handler}),
+    `pages` are such of whole pages in the storefront.
     """
 
     service: str
     me: Callable[[Stores, Caller], Awaitable[dict[str, Any]]]
     unknown: Mapping[str, Any]
     addresses: Sequence[tuple[str, Mapping[str, Handler]]] = field(default=())
+    pages: Sequence[ShopperPage] = field(default=())
 
 
 async def fill(

@@ -1,4 +1,4 @@
-"""Reads a DiscountCodeBasicInput as the Admin API does: a discount, or its user errors."""
+"""Reads the input of a discount code as the Admin API does: a discount, or its user errors."""
 
 import re
 from datetime import datetime
@@ -8,8 +8,9 @@ from devstore.errors import AmountError
 from devstore.shop import money, things
 from devstore.shop.state import State
 
-ROOT = "basicCodeDiscount"
+BASIC, SHIPPING = "basicCodeDiscount", "freeShippingCodeDiscount"
 TEXT_LIMIT = 255
+ITEMS_LIMIT = 250
 
 
 def error(field: list[str], code: str, message: str) -> dict[str, Any]:
@@ -22,24 +23,40 @@ def error(field: list[str], code: str, message: str) -> dict[str, Any]:
     }
 
 
-def refusal() -> dict[str, Any]:
+def refusal(root: str = BASIC) -> dict[str, Any]:
     """What is said of a discount when no new one is wanted, whatever it is."""
-    return error([ROOT], "INVALID", "This store takes no new discounts.")
+    return error([root], "INVALID", "This store takes no new discounts.")
 
 
 class _Errors(list[dict[str, Any]]):
+    def __init__(self, root: str) -> None:
+        super().__init__()
+        self.root = root
+
     def note(self, path: str, code: str, message: str) -> None:
-        self.append(error([ROOT, *path.split(".")], code, message))
+        self.append(error([self.root, *path.split(".")], code, message))
 
 
 def read(
-    state: State, shop: things.Shop, given: dict[str, Any]
+    state: State, shop: things.Shop, given: dict[str, Any], root: str = BASIC
 ) -> tuple[things.Discount | None, list[dict[str, Any]]]:
     """A discount that is not stored yet, or None with the reasons."""
-    errors = _Errors()
+    errors = _Errors(root)
     _check_text(state, shop, given, errors)
     customer_ids = _customers(state, shop, given, errors)
-    amount_cents, percent, on_each_item = _value(shop, given, errors)
+    amount_cents, percent, on_each_item = None, 100.0, False
+    product_ids: list[int] = []
+    collection_ids: list[int] = []
+    combines = given.get("combinesWith") or {}
+    if root == BASIC:
+        amount_cents, percent, on_each_item = _value(shop, given, errors)
+        product_ids, collection_ids = _items(state, shop, given, errors)
+    elif combines.get("shippingDiscounts"):
+        errors.note(
+            "combinesWith",
+            "INVALID_COMBINES_WITH_FOR_DISCOUNT_CLASS",
+            "The combinesWith settings are not valid for the discount class.",
+        )
     starts_at, ends_at = _period(given, errors)
     subtotal_cents, quantity = _minimum(shop, given, errors)
     usage_limit = given.get("usageLimit")
@@ -47,7 +64,7 @@ def read(
         errors.note("usageLimit", "GREATER_THAN", "Usage limit must be greater than 0")
     if errors:
         return None, errors
-    combines, at = given.get("combinesWith") or {}, things.now()
+    at = things.now()
     made = things.Discount(
         id=state.new_id(),
         redeem_code_id=state.new_id(),
@@ -61,6 +78,9 @@ def read(
         amount_cents=amount_cents,
         percent=percent,
         on_each_item=on_each_item,
+        is_shipping=root == SHIPPING,
+        product_ids=product_ids,
+        collection_ids=collection_ids,
         customer_ids=customer_ids,
         usage_limit=usage_limit,
         once_per_customer=bool(given.get("appliesOncePerCustomer")),
@@ -118,14 +138,7 @@ def _customers(
 def _value(
     shop: things.Shop, given: dict[str, Any], errors: _Errors
 ) -> tuple[int | None, float, bool]:
-    gets = given.get("customerGets") or {}
-    items, value = gets.get("items") or {}, gets.get("value") or {}
-    if not items.get("all"):
-        errors.note(
-            "customerGets.items",
-            "APPLIES_ON_NOTHING",
-            "Items must be all items in the stand-in store",
-        )
+    value = (given.get("customerGets") or {}).get("value") or {}
     if "percentage" in value and value["percentage"] is not None:
         if not 0 < value["percentage"] <= 1:
             errors.note(
@@ -146,6 +159,32 @@ def _value(
             "Amount must be greater than 0",
         )
     return amount_cents, 0.0, bool(amount.get("appliesOnEachItem"))
+
+
+def _items(
+    state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors
+) -> tuple[list[int], list[int]]:
+    """The products, or the collections, that it is for; neither: all."""
+    items = (given.get("customerGets") or {}).get("items") or {}
+    products = (items.get("products") or {}).get("productsToAdd") or []
+    collections = (items.get("collections") or {}).get("add") or []
+    ways = [bool(items.get("all")), bool(products), bool(collections)]
+    if not any(ways):
+        errors.note("customerGets.items", "BLANK", "Items can't be blank")
+    elif sum(ways) > 1:
+        errors.note("customerGets.items", "CONFLICT", "Only one of all, products and collections")
+    if max(len(products), len(collections)) > ITEMS_LIMIT:
+        errors.note("customerGets.items", "EXCEEDED_MAX", "Too many items")
+    product_ids, collection_ids = (
+        [int(str(one).rpartition("/")[2] or 0) for one in ids] for ids in (products, collections)
+    )
+    there = {one.id: one.collection_ids for one in state.of_shop("product", shop.domain)}
+    if any(one not in there for one in product_ids):
+        errors.note("customerGets.items.products.productsToAdd", "INVALID", "Product is invalid")
+    known = {one for ids in there.values() for one in ids}
+    if any(one not in known for one in collection_ids):
+        errors.note("customerGets.items.collections.add", "INVALID", "Collection is invalid")
+    return product_ids, collection_ids
 
 
 def _period(given: dict[str, Any], errors: _Errors) -> tuple[str | None, str | None]:

@@ -65,7 +65,8 @@ async def endpoint(request: Request) -> Response:
         )
     answer = await _answer(request, shop, version, asked)
     await world.state.saved()
-    await world.trouble.after(shop.domain)
+    if lost := await world.trouble.after(shop.domain):
+        return lost
     return JSONResponse(
         answer, headers={"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
     )

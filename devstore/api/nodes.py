@@ -52,6 +52,27 @@ def connection(
     }
 
 
+def collection(it: things.Collection) -> Node:
+    """With its products as far as their ids, page by page."""
+
+    def products(arguments: dict[str, Any]) -> Node:
+        first, after = int(arguments.get("first") or 0), str(arguments.get("after") or "")
+        start = int(after) if after.isdigit() else 0
+        page = it.product_ids[start : start + first]
+        found = [
+            (str(place), {"__typename": "Product", "id": f"gid://shopify/Product/{one}"})
+            for place, one in enumerate(page, start + 1)
+        ]
+        return connection("Product", found, has_next=start + first < len(it.product_ids))
+
+    return {
+        "__typename": "Collection",
+        "id": f"gid://shopify/Collection/{it.id}",
+        "title": it.title,
+        "products": products,
+    }
+
+
 def shop(it: things.Shop) -> Node:
     return {
         "__typename": "Shop",
@@ -179,8 +200,9 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "code": it.code,
         "asyncUsageCount": it.uses,
     }
+    kind = "DiscountCodeFreeShipping" if it.is_shipping else "DiscountCodeBasic"
     basic = {
-        "__typename": "DiscountCodeBasic",
+        "__typename": kind,
         "title": it.title,
         "status": discounts.status(it),
         "startsAt": it.starts_at,
@@ -192,8 +214,8 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "appliesOncePerCustomer": it.once_per_customer,
         "codes": connection("DiscountRedeemCode", [(str(it.redeem_code_id), code)]),
         "codesCount": {"__typename": "Count", "count": 1, "precision": "EXACT"},
-        "discountClass": "ORDER",
-        "discountClasses": ["ORDER"],
+        "discountClass": discounts.kind(it).upper(),
+        "discountClasses": [discounts.kind(it).upper()],
         "summary": it.title,
         "shortSummary": it.title,
         "tags": [],
@@ -207,7 +229,7 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "customerGets": {
             "__typename": "DiscountCustomerGets",
             "value": _value(shop_, it),
-            "items": {"__typename": "AllDiscountItems", "allItems": True},
+            "items": _items(it),
             "appliesOnOneTimePurchase": True,
             "appliesOnSubscription": False,
         },
@@ -218,6 +240,17 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "id": f"gid://shopify/DiscountCodeNode/{it.id}",
         "codeDiscount": basic,
     }
+
+
+def _items(it: things.Discount) -> Node:
+    for kind, ids in (("Product", it.product_ids), ("Collection", it.collection_ids)):
+        if ids:
+            found = [
+                (str(one), {"__typename": kind, "id": f"gid://shopify/{kind}/{one}"}) for one in ids
+            ]
+            listed = connection(kind, found)
+            return {"__typename": f"Discount{kind}s", f"{kind.lower()}s": listed}
+    return {"__typename": "AllDiscountItems", "allItems": True}
 
 
 def _context(it: things.Discount) -> Node:

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphql import FieldNode, GraphQLError
 
-from devstore.api import discount_input, nodes
+from devstore.api import credit_nodes, discount_input, nodes
 from devstore.shop import sold, things
 from devstore.world import World
 
@@ -42,6 +42,16 @@ class Root:
         )
         return found
 
+    def customer(self, gid: object) -> things.Customer | None:
+        found: things.Customer | None = self.state.find(
+            "customer", self.shop.domain, number(gid, "Customer")
+        )
+        return found
+
+    @property
+    def is_refusing(self) -> bool:
+        return self.world.trouble.of(self.shop.domain) == "refuse"
+
 
 class Queries(Root):
     def field_shop(self, _: dict[str, Any]) -> Any:
@@ -56,14 +66,37 @@ class Queries(Root):
         return nodes.discount(self.shop, found) if found else None
 
     def field_customer(self, arguments: dict[str, Any]) -> Any:
-        found = self.state.find("customer", self.shop.domain, number(arguments["id"], "Customer"))
-        return (
-            nodes.customer(self.state, self.shop, found) if found and not found.is_deleted else None
+        found = self.customer(arguments["id"])
+        if found is None or found.is_deleted:
+            return None
+        return {
+            **nodes.customer(self.state, self.shop, found),
+            "storeCreditAccounts": credit_nodes.accounts(self.state, self.shop, found),
+        }
+
+    def field_gift_cards(self, arguments: dict[str, Any]) -> Any:
+        return credit_nodes.find_cards(self.state, self.shop, arguments)
+
+    def field_customer_by_identifier(self, arguments: dict[str, Any]) -> Any:
+        asked = arguments["identifier"]
+        if set(asked) != {"emailAddress"}:
+            raise GraphQLError("The stand-in store finds customers by their e-mail address.")
+        email = str(asked["emailAddress"]).casefold()
+        people = self.state.of_shop("customer", self.shop.domain)
+        found = next(
+            (one for one in people if one.email.casefold() == email and not one.is_deleted), None
         )
+        return nodes.customer(self.state, self.shop, found) if found else None
 
     def field_order(self, arguments: dict[str, Any]) -> Any:
         found = self.state.find("order", self.shop.domain, number(arguments["id"], "Order"))
         return nodes.order(self.state, self.shop, found) if found else None
+
+    def field_collection(self, arguments: dict[str, Any]) -> Any:
+        found: things.Collection | None = self.state.find(
+            "collection", self.shop.domain, number(arguments["id"], "Collection")
+        )
+        return nodes.collection(found) if found else None
 
     def field_orders(self, arguments: dict[str, Any]) -> Any:
         """Sorted and filtered by time alone: any other search term is refused, not ignored."""
@@ -114,16 +147,44 @@ def _matches(order: sold.Order, query: object) -> bool:
 
 class Mutations(Root):
     def field_discount_code_basic_create(self, arguments: dict[str, Any]) -> Any:
-        made, errors = discount_input.read(self.state, self.shop, arguments["basicCodeDiscount"])
-        if self.world.trouble.of(self.shop.domain) == "refuse":
-            made, errors = None, [discount_input.refusal()]
+        return self._create(arguments, discount_input.BASIC, "DiscountCodeBasicCreatePayload")
+
+    def field_discount_code_free_shipping_create(self, arguments: dict[str, Any]) -> Any:
+        payload = "DiscountCodeFreeShippingCreatePayload"
+        return self._create(arguments, discount_input.SHIPPING, payload)
+
+    def _create(self, arguments: dict[str, Any], root: str, payload: str) -> Any:
+        made, errors = discount_input.read(self.state, self.shop, arguments[root], root)
+        if self.is_refusing:
+            made, errors = None, [discount_input.refusal(root)]
         if made:
             self.state.put("discount", made.id, made)
         return {
-            "__typename": "DiscountCodeBasicCreatePayload",
+            "__typename": payload,
             "codeDiscountNode": nodes.discount(self.shop, made) if made else None,
             "userErrors": errors,
         }
+
+    def field_gift_card_create(self, arguments: dict[str, Any]) -> Any:
+        return credit_nodes.make_card(
+            self.state, self.shop, arguments["input"], is_refused=self.is_refusing
+        )
+
+    def field_gift_card_deactivate(self, arguments: dict[str, Any]) -> Any:
+        return credit_nodes.end_card(self.state, self.shop, number(arguments["id"], "GiftCard"))
+
+    def field_store_credit_account_credit(self, arguments: dict[str, Any]) -> Any:
+        return credit_nodes.credit(
+            self.state,
+            self.shop,
+            self.customer(arguments["id"]),
+            arguments["creditInput"],
+            is_refused=self.is_refusing,
+        )
+
+    def field_store_credit_account_debit(self, arguments: dict[str, Any]) -> Any:
+        customer = self.customer(arguments["id"])
+        return credit_nodes.debit(self.state, self.shop, customer, arguments["debitInput"])
 
     def field_discount_code_deactivate(self, arguments: dict[str, Any]) -> Any:
         found = self.discount(arguments["id"])

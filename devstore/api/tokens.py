@@ -20,7 +20,11 @@ REFRESH_SECONDS = 90 * 24 * 3600
 # how long the previous refresh token can be retried after its first use
 RETRY_SECONDS = 30 * 24 * 3600
 LEEWAY_SECONDS = 10
-SCOPE = "read_customers,read_discounts,read_orders,write_app_proxy,write_discounts"
+SCOPE = (
+    "read_customers,read_discounts,read_gift_cards,read_orders,"
+    "read_store_credit_account_transactions,read_store_credit_accounts,write_app_proxy,"
+    "write_discounts,write_gift_cards,write_store_credit_account_transactions"
+)
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
 OFFLINE = "urn:shopify:params:oauth:token-type:offline-access-token"
@@ -42,7 +46,8 @@ async def endpoint(request: Request) -> Response:
     except OAuthError as error:
         return JSONResponse({"error": str(error)}, status_code=400)
     await world.state.saved()
-    await world.trouble.after(shop.domain)
+    if lost := await world.trouble.after(shop.domain):
+        return lost
     return JSONResponse(answer)
 
 

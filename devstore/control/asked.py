@@ -24,6 +24,7 @@ class NewLine(Asked):
     product_id: int | str | None = None
     gift_card: bool = False
     discount: Amount | None = None  # off the line by hand; may be above its price
+    subscription: bool = False  # bought by a selling plan
     tip: str = ""  # gateway, null or tip: how the line says that it is a tip
 
 
@@ -48,7 +49,9 @@ class NewOrder(Asked):
     email: str | None = None
     size_bytes: int = 0  # its webhooks are padded to that size
     days_ago: float = 0.0
-    source: str = "web"  # or pos
+    source: str = "web"  # one of sold.SOURCES
+    tags: list[str] = []
+    company_id: int | None = None  # for whom it is bought
     guest_as: str = "null"  # null, empty or id_null: what stands for nobody
     shipping: Amount | None = None
     taxes_included: bool | None = None
@@ -140,8 +143,13 @@ def item(state: State, shop: things.Shop, line: NewLine) -> things.Item:
             line.gift_card,
             discount_cents=discount_cents,
             tip=line.tip,
+            is_subscription=line.subscription,
         )
-    made = msgspec.structs.replace(product.item(line.quantity), discount_cents=discount_cents)
+    made = msgspec.structs.replace(
+        product.item(line.quantity),
+        discount_cents=discount_cents,
+        is_subscription=line.subscription,
+    )
     if line.price is None:
         return made
     return msgspec.structs.replace(made, price_cents=money.cents(line.price, shop.currency))

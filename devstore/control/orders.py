@@ -15,8 +15,10 @@ from devstore.world import shop_of, world_of
 async def place(request: Request) -> Response:
     world, shop, asked = world_of(request), shop_of(request), await read(request, asking.NewOrder)
     forging.check_size(asked.size_bytes)
-    if asked.guest_as not in sold.GUESTS or asked.source not in {"web", "pos"}:
-        raise FormError(f"A guest is {', '.join(sold.GUESTS)}; the source is web or pos.")
+    if asked.guest_as not in sold.GUESTS or asked.source not in sold.SOURCES:
+        raise FormError(
+            f"A guest is {', '.join(sold.GUESTS)}; the source is {', '.join(sold.SOURCES)}."
+        )
     basket = things.Basket(
         [asking.item(world.state, shop, line) for line in asked.lines],
         customer_of(request, asked.customer_id) if asked.customer_id is not None else None,
@@ -28,6 +30,8 @@ async def place(request: Request) -> Response:
         is_paid=asked.paid,
         size_bytes=asked.size_bytes,
         source=asked.source,
+        tags=(*asked.tags,),
+        company_id=asked.company_id,
         guest_as=asked.guest_as,
         shipping_cents=_cents(shop, asked.shipping),
         taxes_included=asked.taxes_included,

@@ -18,6 +18,21 @@ class Merging(msgspec.Struct, forbid_unknown_fields=True):
     status: str = "completed"
 
 
+class Tagging(msgspec.Struct, forbid_unknown_fields=True):
+    add: list[str] = []
+    remove: list[str] = []
+
+
+class NewCollection(msgspec.Struct, forbid_unknown_fields=True):
+    title: str = "Things"
+    product_ids: list[int] = []
+    id: int | None = None  # of one there is
+
+
+class Consenting(msgspec.Struct, forbid_unknown_fields=True):
+    subscribed: bool = True
+
+
 class ShopSettings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is None stays as it is."""
 
@@ -57,6 +72,14 @@ async def edit_customer(request: Request) -> Response:
     return answer(payload_people.customer(customer, shop_of(request).currency))
 
 
+async def consent(request: Request) -> Response:
+    """What a customer says to e-mail marketing; answers the body that is sent."""
+    asked = await read(request, Consenting)
+    customer = customer_of(request, request.path_params["id"])
+    acts.consent(world_of(request), customer, is_subscribed=asked.subscribed)
+    return answer(payload_people.consent(customer))
+
+
 async def delete_customer(request: Request) -> Response:
     world = world_of(request)
     customer = customer_of(request, request.path_params["id"])
@@ -79,6 +102,23 @@ async def tell_purchases(request: Request) -> Response:
     return answer({"id": customer.id}, status_code=202)
 
 
+async def tag_customer(request: Request) -> Response:
+    """Tags given and taken; each kind is told by its own webhook."""
+    asked = await read(request, Tagging)
+    customer = customer_of(request, request.path_params["id"])
+    acts.tag(world_of(request), customer, asked.add, asked.remove)
+    return answer({"id": customer.id, "tags": customer.tags})
+
+
+async def put_collection(request: Request) -> Response:
+    """Make a collection, or change what is in it."""
+    asked = await read(request, NewCollection)
+    made = acts.put_collection(
+        world_of(request), shop_of(request), asked.title, asked.product_ids, asked.id
+    )
+    return answer(payload_people.collection(made), status_code=201)
+
+
 async def change_settings(request: Request) -> Response:
     """Currency, time zone and taxes; answers the body of the `shop/update` it sends."""
     asked, shop = await read(request, ShopSettings), shop_of(request)
@@ -95,6 +135,16 @@ async def change_settings(request: Request) -> Response:
 async def list_discounts(request: Request) -> Response:
     found = world_of(request).state.of_shop("discount", shop_of(request).domain)
     return answer(msgspec.to_builtins(list(found)))
+
+
+async def list_credits(request: Request) -> Response:
+    """Gift cards, and the movements of store credit."""
+    state, domain = world_of(request).state, shop_of(request).domain
+    found = {
+        "gift_cards": list(state.of_shop("gift_card", domain)),
+        "credits": list(state.of_shop("credit", domain)),
+    }
+    return answer(msgspec.to_builtins(found))
 
 
 async def give_id_token(request: Request) -> Response:
@@ -128,10 +178,14 @@ routes = [
     Route(SHOP + "/customers", add_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}", edit_customer, methods=["PATCH"]),
     Route(SHOP + "/customers/{id}", delete_customer, methods=["DELETE"]),
+    Route(SHOP + "/customers/{id}/consent", consent, methods=["POST"]),
     Route(SHOP + "/customers/{id}/merge", merge_customer, methods=["POST"]),
     Route(SHOP + "/customers/{id}/purchases", tell_purchases, methods=["POST"]),
+    Route(SHOP + "/customers/{id}/tags", tag_customer, methods=["POST"]),
+    Route(SHOP + "/collections", put_collection, methods=["POST"]),
     Route(SHOP + "/settings", change_settings, methods=["POST"]),
     Route(SHOP + "/discounts", list_discounts),
+    Route(SHOP + "/credits", list_credits),
     Route(SHOP + "/id-token", give_id_token),
     Route(SHOP + "/extension-token", give_extension_token, methods=["POST"]),
     Route(SHOP + "/proxy-url", give_proxy_url, methods=["POST"]),

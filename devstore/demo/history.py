@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from devstore import signing
-from devstore.demo import spending
+from devstore.demo import campaigning, earning, referring, rewards, spending
 from devstore.shop import acts, changes, sold, things
 from devstore.world import World
 
@@ -54,15 +54,25 @@ log = logging.getLogger("devstore.demo")
 
 
 async def run(world: World) -> None:
-    """The history, then some spending of what it earned; each once, however often started."""
+    """The history, the rewards, then some spending of what was earned, and friends its customers
+    bring; each once, however often started.
+    """
     await seed(world)
     shop = world.state.shop(SHOP)
+    people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
+    if not shop.has_rewards:
+        await rewards.offer(world, shop)
     if not shop.has_spent:
-        people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
         blanket = next(
             one for one in world.state.of_shop("product", SHOP) if one.title == WHAT_A_CODE_BUYS
         )
         await spending.spend(world, shop, people[: len(CUSTOMERS)], blanket)
+    if not shop.has_ways:
+        await earning.fill(world, shop, people[: len(CUSTOMERS)])
+    if not shop.has_referred:
+        named = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
+        teas = [one for one in world.state.of_shop("product", SHOP) if not one.is_gift_card]
+        await referring.refer(world, shop, named[: len(CUSTOMERS)], teas)
 
 
 async def seed(world: World) -> None:
@@ -72,6 +82,7 @@ async def seed(world: World) -> None:
         return
     await _wait_until_healthy(world)
     await _open_app_once(world, shop)
+    await campaigning.launch(world, shop)
     shop.is_seeded = True
     world.state.put("shop", shop.domain, shop)
     make_history(world, shop)

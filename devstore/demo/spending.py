@@ -1,4 +1,4 @@
-"""Two customers of the demo shop spend points: through the app proxy, one also at the checkout."""
+"""Customers of the demo shop spend points: through the app proxy, some also at the checkout."""
 
 import asyncio
 import logging
@@ -14,7 +14,15 @@ from devstore.world import World
 
 PATIENCE_SECONDS = 180
 POLL_SECONDS = 2.0
-SPENDERS = 2
+# what is redeemed, and whether its code is used
+WANTED = (
+    ("amount_off", True),
+    ("gift_card", False),
+    ("percent_off", True),
+    ("amount_off", False),
+    ("store_credit", False),
+    ("free_shipping", False),
+)
 
 log = logging.getLogger("devstore.demo")
 
@@ -22,25 +30,29 @@ log = logging.getLogger("devstore.demo")
 async def spend(
     world: World, shop: things.Shop, people: Sequence[things.Customer], product: things.Product
 ) -> None:
-    """Once the history has settled, the first two who can redeem; the first uses the code."""
+    """Once the history has settled, for each reward somebody who can have it; some codes are
+    used.
+    """
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     before: list[int] = []
     while asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(POLL_SECONDS)
-        offers = [await _ask(world, shop, one, "GET", "/me") for one in people]
+        offers = [await ask(world, shop, one, "GET", "/me") for one in people]
         points = [offer.get("points", {}).get("available", 0) for offer in offers]
         if world.webhooks.waiting or not any(points) or points != before:
             before = points  # orders and refunds are still on their way through the app
             continue
-        rewards = sorted(offers[0].get("rewards", []), key=lambda one: int(one["cost"]))
-        able = [
-            one
-            for one, has in zip(people, points, strict=True)
-            if rewards and has >= rewards[0]["cost"]
-        ]
-        for index, customer in enumerate(able[:SPENDERS]):
-            code = await _redeem(world, shop, customer, rewards[0]["id"])
-            if code and index == 0:
+        by_kind = {str(one["kind"]): one for one in reversed(offers[0].get("rewards", []))}
+        left = dict(zip((one.id for one in people), points, strict=True))
+        for kind, is_ordered in WANTED:
+            reward = by_kind.get(kind)
+            cost = int(reward["cost"]) if reward else 0
+            customer = next((one for one in people if left[one.id] >= cost), None)
+            if reward is None or customer is None:
+                continue
+            left[customer.id] = 0  # one reward each
+            code = await _redeem(world, shop, customer, reward)
+            if code and is_ordered:
                 _order(world, shop, customer, product, code)
         shop.has_spent = True
         world.state.put("shop", shop.domain, shop)
@@ -49,12 +61,14 @@ async def spend(
 
 
 async def _redeem(
-    world: World, shop: things.Shop, customer: things.Customer, reward_id: str
+    world: World, shop: things.Shop, customer: things.Customer, reward: dict[str, Any]
 ) -> str:
     """The code, or nothing when the app cannot give it now; every try is the same redemption."""
-    body = {"reward_id": reward_id, "idempotency_key": f"demo-{customer.id}"}
+    body = {"reward_id": reward["id"], "idempotency_key": f"demo-{customer.id}"}
+    if reward["choose"]:
+        body["points"] = reward["choose"]["least"]
     for _ in range(5):
-        answer = await _ask(world, shop, customer, "POST", "/redemptions", json=body)
+        answer = await ask(world, shop, customer, "POST", "/redemptions", json=body)
         code = str((answer.get("redemption") or {}).get("code") or "")
         if code:
             return code
@@ -72,7 +86,7 @@ def _order(
         log.warning("The code of a reward was not taken: %s", refused)
 
 
-async def _ask(
+async def ask(
     world: World,
     shop: things.Shop,
     customer: things.Customer,
@@ -80,6 +94,7 @@ async def _ask(
     path: str,
     **options: Any,
 ) -> dict[str, Any]:
+    """What the app answers a shopper through its proxy; nothing when it does not."""
     url = signing.proxied_url(world.settings, shop.domain, path, customer.id)
     try:
         answer = await world.client.request(method, url, timeout=10, **options)

@@ -84,6 +84,9 @@ async def edit_customer(request: Request) -> Response:
     if fields.get("action") == "delete":
         acts.delete_customer(world, customer)
         return go(back, f"{customer.name} was deleted.")
+    if fields.get("action") in {"subscribe", "unsubscribe"}:
+        acts.consent(world, customer, is_subscribed=fields["action"] == "subscribe")
+        return go(back, f"{customer.name} was {fields['action']}d.")
     acts.change_customer(world, customer, fields)
     return go(back, f"{customer.name} was saved.")
 

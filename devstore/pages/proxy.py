@@ -6,6 +6,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from devstore import signing
+from devstore.pages import storefront
 from devstore.pages.storefront import COOKIE
 from devstore.shop import carts
 from devstore.world import shop_of, world_of
@@ -34,6 +35,7 @@ DROPPED = frozenset(
         "x-forwarded-host",
     }
 )
+LIQUID = "application/liquid"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -70,8 +72,21 @@ async def forward(request: Request) -> Response:
         return _trouble(504, "The third-party application took too long to answer.")
     except httpx.HTTPError:
         return _trouble(502, "There was an error in the third-party application.")
+    if answer.headers.get("content-type", "").startswith(LIQUID):
+        return _in_the_theme(request, answer)
     kept = {name: value for name, value in answer.headers.items() if name not in DROPPED}
     return Response(answer.content, status_code=answer.status_code, headers=kept)
+
+
+def _in_the_theme(request: Request, answer: httpx.Response) -> Response:
+    """What is Liquid stands in the theme's layout. The stand-in store reads none: whatever would be
+    read as Liquid was meant as text by whoever wrote it, and is an error here.
+    """
+    if "{{" in answer.text or "{%" in answer.text:
+        return _trouble(500, "Liquid error: the application's page has Liquid in it.")
+    found = storefront.show(request, "shop_app.html", page=answer.text)
+    found.status_code = answer.status_code
+    return found
 
 
 def _trouble(status: int, sentence: str) -> Response:

@@ -7,11 +7,14 @@ from starlette.routing import Route
 from devstore.errors import FormError
 from devstore.pages.shared import form_of, go, render, whole_number
 from devstore.shop import acts, carts, discounts, orders, sold, things
+from devstore.shop import credits as credits_
+from devstore.shop.state import State
 from devstore.world import shop_of, world_of
 
 COOKIE = "storefront_session"
 COOKIE_SECONDS = 30 * 24 * 3600
 CUSTOMERS_SHOWN = 100
+CARDS_LIMIT = 5
 
 
 def session_of(request: Request) -> things.Session:
@@ -38,6 +41,10 @@ def show(request: Request, template: str, **more: object) -> Response:
     codes, why = carts.usable_codes(world.state, shop, session.codes, basket)
     used = discounts.check_all(world.state, shop, codes, basket)
     customers = [one for one in world.state.of_shop("customer", shop.domain) if not one.is_deleted]
+
+    def card_of(code: str) -> things.GiftCard | None:
+        return credits_.card(world.state, shop.domain, code)
+
     context = {
         "shop": shop,
         "base": f"/shops/{shop.domain}",
@@ -45,7 +52,9 @@ def show(request: Request, template: str, **more: object) -> Response:
         "customers": customers[-CUSTOMERS_SHOWN:],
         "cart_count": sum(session.cart.values()),
         "basket": basket,
-        "quote": _quote(shop, basket, used) if basket.items else None,
+        "quote": _quote(world.state, shop, basket, used) if basket.items else None,
+        "cards": [one for one in map(card_of, session.cards) if one],
+        "credit": credits_.balance(world.state, shop.domain, basket.customer),
         "codes": codes,
         "why": why,
         **more,
@@ -53,8 +62,11 @@ def show(request: Request, template: str, **more: object) -> Response:
     return keep(request, session, render(request, template, context))
 
 
-def _quote(shop: things.Shop, basket: things.Basket, used: list[things.Discount]) -> orders.Quote:
-    return orders.quote(basket.items, used, iter(range(1, 2**31)), orders.terms_of(shop))
+def _quote(
+    state: State, shop: things.Shop, basket: things.Basket, used: list[things.Discount]
+) -> orders.Quote:
+    ids, products = iter(range(1, 2**31)), orders.products_of(state, shop, used)
+    return orders.quote(basket.items, used, ids, orders.terms_of(shop), products)
 
 
 async def home(request: Request) -> Response:
@@ -105,10 +117,14 @@ async def change_codes(request: Request) -> Response:
     shop = shop_of(request)
     if fields.get("remove"):
         session.codes = [one for one in session.codes if one != fields["remove"]]
+        session.cards = [one for one in session.cards if one.lower() != fields["remove"].lower()]
         return keep(request, session, go(f"/shops/{shop.domain}/checkout"))
     if not fields.get("code"):
-        raise FormError("Enter a discount code.")
-    carts.remember_code(session, fields["code"])
+        raise FormError("Enter a discount code or a gift card.")
+    if credits_.card(world_of(request).state, shop.domain, fields["code"]):
+        session.cards = list(dict.fromkeys([*session.cards, fields["code"]]))[-CARDS_LIMIT:]
+    else:
+        carts.remember_code(session, fields["code"])
     return keep(request, session, go(f"/shops/{shop.domain}/checkout"))
 
 
@@ -134,9 +150,11 @@ async def place_order(request: Request) -> Response:
             is_paid=fields.get("payment") != "later",
             is_test=fields.get("test") == "on",
             source="pos" if fields.get("till") == "on" else "web",
+            cards=tuple(session.cards),
+            with_credit=fields.get("credit") == "on",
         ),
     )
-    session.cart, session.codes = {}, []
+    session.cart, session.codes, session.cards = {}, [], []
     where = f"/shops/{shop.domain}/orders/{order.id}"
     return keep(request, session, go(where, "Thank you, your order was placed."))
 

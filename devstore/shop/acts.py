@@ -36,8 +36,11 @@ class World(Protocol):
     ) -> None: ...
     def tell_order_deleted(self, order: sold.Order) -> None: ...
     def tell_customer(self, customer: things.Customer, topic: str) -> None: ...
+    def tell_consent(self, customer: things.Customer) -> None: ...
     def tell_merge(self, kept: things.Customer, gone: things.Customer, status: str) -> None: ...
     def tell_purchases(self, customer: things.Customer) -> None: ...
+    def tell_tags(self, customer: things.Customer, topic: str, tags: Sequence[str]) -> None: ...
+    def tell_collection(self, collection: things.Collection, topic: str) -> None: ...
     def tell_shop(self, shop: things.Shop) -> None: ...
     def tell_uninstalled(self, shop: things.Shop) -> None: ...
     def tell_compliance(
@@ -143,6 +146,14 @@ def change_customer(world: World, customer: things.Customer, fields: dict[str, s
     world.tell_customer(customer, "customers/update")
 
 
+def consent(world: World, customer: things.Customer, *, is_subscribed: bool) -> None:
+    """Subscribe to the shop's e-mails, or unsubscribe; said again it is said again."""
+    customer.consent = "subscribed" if is_subscribed else "unsubscribed"
+    customer.consented_at = things.now()
+    world.state.put("customer", customer.id, customer)
+    world.tell_consent(customer)
+
+
 def delete_customer(world: World, customer: things.Customer) -> None:
     customer.is_deleted = True
     world.state.put("customer", customer.id, customer)
@@ -169,7 +180,42 @@ def merge_customers(
     world.tell_merge(kept, gone, status)
 
 
+def tag(world: World, customer: things.Customer, add: Sequence[str], remove: Sequence[str]) -> None:
+    """Give and take tags, whose capitals do not count; only what changes is told."""
+    has = {one.lower(): one for one in customer.tags}
+    added = [one for one in add if one.lower() not in has]
+    removed = [has[one.lower()] for one in remove if one.lower() in has]
+    customer.tags = [one for one in customer.tags if one not in removed] + added
+    world.state.put("customer", customer.id, customer)
+    for topic, tags in (("customer.tags_added", added), ("customer.tags_removed", removed)):
+        if tags:
+            world.tell_tags(customer, topic, tags)
+
+
 # the shop, and the app in it
+
+
+def put_collection(
+    world: World,
+    shop: things.Shop,
+    title: str,
+    product_ids: Sequence[int],
+    collection_id: int | None = None,
+) -> things.Collection:
+    """Make a collection, or change one. Raises RefusedError for one that is not there."""
+    found: things.Collection | None = world.state.find("collection", shop.domain, collection_id)
+    if collection_id is not None and found is None:
+        raise RefusedError("There is no such collection in this shop.")
+    made = things.Collection(
+        found.id if found else world.state.new_id(),
+        shop.domain,
+        title,
+        things.now(),
+        [*product_ids],
+    )
+    world.state.put("collection", made.id, made)
+    world.tell_collection(made, "collections/update" if found else "collections/create")
+    return made
 
 
 def change_shop(world: World, shop: things.Shop, changes: dict[str, Any]) -> None:

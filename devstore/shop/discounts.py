@@ -22,10 +22,9 @@ def check_all(
         discount = check(state, shop, code, basket)
         if any(other.id == discount.id for other in found):
             continue
-        if found and not (
-            discount.combines_with_orders and all(other.combines_with_orders for other in found)
-        ):
-            raise CodeRefusedError(f"{discount.code} cannot be combined with {found[-1].code}.")
+        for other in found:
+            if not (_combines(discount, other) and _combines(other, discount)):
+                raise CodeRefusedError(f"{discount.code} cannot be combined with {other.code}.")
         found.append(discount)
     if len(found) > CODES_LIMIT:
         raise CodeRefusedError(f"At most {CODES_LIMIT} codes can be used at once.")
@@ -45,6 +44,11 @@ def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> 
     goods = [item for item in basket.items if not item.is_gift_card and not item.tip]
     if not goods:
         raise CodeRefusedError(f"{discount.code} takes nothing off an empty cart or gift cards.")
+    products = products_of(state, shop, discount)
+    if products is not None:
+        goods = [item for item in goods if item.product_id in products]
+        if not goods:
+            raise CodeRefusedError(f"{discount.code} is for other products than those in the cart.")
     if sum(item.price_cents * item.quantity for item in goods) < (
         discount.minimum_subtotal_cents or 0
     ):
@@ -57,6 +61,33 @@ def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> 
             f"{discount.code} needs {discount.minimum_quantity} items in the cart."
         )
     return discount
+
+
+def kind(discount: things.Discount) -> str:
+    """Its class: order, product or shipping."""
+    if discount.is_shipping:
+        return "shipping"
+    return "product" if discount.product_ids or discount.collection_ids else "order"
+
+
+def _combines(one: things.Discount, other: things.Discount) -> bool:
+    return {
+        "order": one.combines_with_orders,
+        "product": one.combines_with_products,
+        "shipping": one.combines_with_shipping,
+    }[kind(other)]
+
+
+def products_of(state: State, shop: things.Shop, discount: things.Discount) -> set[int] | None:
+    """The products it is for, by id; None: all."""
+    if not discount.product_ids and not discount.collection_ids:
+        return None
+    inside = {
+        one.id
+        for one in state.of_shop("product", shop.domain)
+        if set(one.collection_ids) & set(discount.collection_ids)
+    }
+    return {*discount.product_ids, *inside}
 
 
 def _check_use(discount: things.Discount, basket: things.Basket) -> None:
@@ -83,9 +114,28 @@ def status(discount: things.Discount, at: str | None = None) -> str:
     return "SCHEDULED" if datetime.fromisoformat(discount.starts_at) > moment else "ACTIVE"
 
 
-def apply(discount: things.Discount, lines: list[sold.Line], currency: str) -> sold.CodeUse:
-    """Take the discount off the lines (gift cards excepted), one allocation appended to each."""
-    weights = [0 if line.is_gift_card or line.tip else line.net_cents for line in lines]
+def apply(
+    discount: things.Discount,
+    lines: list[sold.Line],
+    currency: str,
+    products: set[int] | None = None,
+    shipping_cents: int = 0,
+) -> sold.CodeUse:
+    """Take the discount off the lines (gift cards excepted; of `products` alone), one allocation
+    appended to each; or off the shipping.
+    """
+    if discount.is_shipping:
+        for line in lines:
+            line.allocations.append(0)
+        return sold.CodeUse(discount.code, shipping_cents, "100.0", "percentage", is_shipping=True)
+    weights = [
+        line.net_cents
+        if not line.is_gift_card
+        and not line.tip
+        and (products is None or line.product_id in products)
+        else 0
+        for line in lines
+    ]
     each = discount.amount_cents
     if each is None:
         shares = money.spread(money.percentage(sum(weights), discount.percent), weights)

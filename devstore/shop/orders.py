@@ -1,12 +1,13 @@
 """An order is placed, paid, perhaps in parts, given to a customer, and cancelled."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from devstore.errors import RefusedError
+from devstore.shop import credits as credits_
 from devstore.shop import discounts, money, sold, things, totals
 from devstore.shop.state import State
 
@@ -39,11 +40,14 @@ def quote(
     used: Sequence[things.Discount],
     new_id: Iterable[int],
     terms: Terms,
+    products: Mapping[int, set[int] | None] | None = None,
 ) -> Quote:
-    """Lines with discounts and taxes, and shipping: what the checkout shows and the order keeps."""
-    ids = iter(new_id)
+    """Lines with discounts and taxes, and shipping: what the checkout shows and the order keeps.
+    `products` are those that discounts are for, by the discount.
+    """
+    ids, of = iter(new_id), products or {}
     lines = [new_line(next(ids), item) for item in items]
-    codes = [discounts.apply(discount, lines, terms.currency) for discount in used]
+    codes = [discounts.apply(one, lines, terms.currency, of.get(one.id)) for one in used]
     for line, item in zip(lines, items, strict=True):
         if item.discount_cents:
             codes.append(take_off(line, item.discount_cents, len(codes)))
@@ -53,7 +57,18 @@ def quote(
             line.tax_cents = tax(max(0, line.net_cents), terms.tax_percent)
     goods = sum(line.net_cents for line in lines if is_taxed(line))
     ships = any(is_taxed(line) for line in lines)
-    return Quote(lines, codes, SHIPPING_CENTS if ships and goods < FREE_SHIPPING_FROM_CENTS else 0)
+    shipping_cents = SHIPPING_CENTS if ships and goods < FREE_SHIPPING_FROM_CENTS else 0
+    for code in codes:
+        if code.is_shipping:
+            code.amount_cents, shipping_cents = shipping_cents, 0
+    return Quote(lines, codes, shipping_cents)
+
+
+def products_of(
+    state: State, shop: things.Shop, used: Sequence[things.Discount]
+) -> dict[int, set[int] | None]:
+    """The products these discounts are for, by the discount's id."""
+    return {one.id: discounts.products_of(state, shop, one) for one in used}
 
 
 def terms_of(shop: things.Shop) -> Terms:
@@ -70,6 +85,7 @@ def new_line(line_id: int, item: things.Item) -> sold.Line:
         quantity=item.quantity,
         is_gift_card=item.is_gift_card,
         tip=item.tip,
+        is_subscription=item.is_subscription,
     )
 
 
@@ -108,7 +124,8 @@ def place(
     presentment = _given(how.presentment_currency, shop.presentment_currency)
     rate = _given(how.exchange_rate, shop.exchange_rate)
     check_terms(terms.tax_percent, rate)
-    quoted = quote(basket.items, used, iter(state.new_id, None), terms)
+    products = products_of(state, shop, used)
+    quoted = quote(basket.items, used, iter(state.new_id, None), terms, products)
     customer = basket.customer
     at = how.at or things.now()
     order = sold.Order(
@@ -132,12 +149,15 @@ def place(
         tax_percent=terms.tax_percent,
         is_tax_on_first_line=_given(how.is_tax_on_first_line, shop.is_tax_on_first_line),
         source=how.source,
+        tags=[*how.tags],
+        company_id=how.company_id,
         guest_as=how.guest_as,
         is_test=how.is_test,
         size_bytes=how.size_bytes,
     )
     if how.is_paid:
         order.payments = [sold.Payment(state.new_id(), at, max(0, totals.total_cents(order)))]
+        order.paid_by = credits_.pay(state, order, how.cards, with_credit=how.with_credit)
     shop.next_order_number += 1
     state.put("shop", shop.domain, shop)
     state.put("order", order.id, order)

@@ -5,6 +5,7 @@ from msgspec import Struct, field
 from devstore.shop.money import Prices
 
 TIPS = ("gateway", "null", "tip")
+SOURCES = ("web", "pos", "shopify_draft_order", "subscription_contract")
 GUESTS = ("null", "empty", "id_null")
 
 
@@ -20,6 +21,7 @@ class Line(Struct):
     is_gift_card: bool = False
     allocations: list[int] = field(default_factory=list)  # cents off, by discount of the order
     tax_cents: int = 0
+    is_subscription: bool = False  # bought by a selling plan
     tip: str = ""  # a tip by `tip_payment_gateway` with a text, with null, or by an object `tip`
 
     @property
@@ -38,11 +40,19 @@ class CodeUse(Struct):
     amount_cents: int
     value: str  # "5.0" or "10.0" (percent), as in `discount_applications[].value`; by hand: empty
     value_type: str  # fixed_amount or percentage
+    is_shipping: bool = False  # off the shipping
 
 
 class Payment(Struct):
     id: int
     paid_at: str
+    amount_cents: int
+
+
+class PaidBy(Struct):
+    """What a gift card, or the customer's store credit, paid of an order."""
+
+    way: str  # gift_card or shopify_store_credit
     amount_cents: int
 
 
@@ -130,12 +140,15 @@ class Order(Struct):
     taxes_included: bool = False
     tax_percent: float = 8.0
     is_tax_on_first_line: bool = False
-    source: str = "web"  # or pos
+    source: str = "web"  # one of SOURCES
+    tags: list[str] = field(default_factory=list)
+    company_id: int | None = None  # for whom it was bought
     guest_as: str = "null"  # what stands for nobody: null, an empty object, or one whose id is null
     is_test: bool = False
     cancelled_at: str | None = None
     cancel_reason: str | None = None
     payments: list[Payment] = field(default_factory=list)
+    paid_by: list[PaidBy] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
@@ -159,7 +172,11 @@ class Placing(Struct, frozen=True, kw_only=True):
     is_test: bool = False
     is_paid: bool = True
     size_bytes: int = 0
+    cards: tuple[str, ...] = ()  # codes of gift cards that pay for it
+    with_credit: bool = False  # the customer's store credit pays, too
     source: str = "web"
+    tags: tuple[str, ...] = ()
+    company_id: int | None = None
     guest_as: str = "null"
     shipping_cents: int | None = None
     taxes_included: bool | None = None

@@ -34,9 +34,12 @@ SHOP_NAME_LIMIT = 100
 KINDS: dict[str, type[msgspec.Struct]] = {
     "shop": things.Shop,
     "product": things.Product,
+    "collection": things.Collection,
     "customer": things.Customer,
     "order": sold.Order,
     "discount": things.Discount,
+    "gift_card": things.GiftCard,
+    "credit": things.Credit,
     "session": things.Session,
     "access_token": things.AccessToken,
     "refresh_token": things.RefreshToken,

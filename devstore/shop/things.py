@@ -40,7 +40,10 @@ class Shop(Struct):
     next_order_number: int = 1001
     is_installed: bool = True
     is_seeded: bool = False  # the demo history has been made
+    has_rewards: bool = False  # rewards of every kind were set up
     has_spent: bool = False  # and some of its points were redeemed
+    has_ways: bool = False  # and there are ways to earn besides orders
+    has_referred: bool = False  # and some of its customers brought friends
 
     @property
     def handle(self) -> str:
@@ -56,11 +59,20 @@ class Product(Struct):
     picture: str
     description: str = ""
     is_gift_card: bool = False
+    collection_ids: list[int] = field(default_factory=list)
 
     def item(self, quantity: int) -> "Item":
         return Item(
             self.title, self.price_cents, quantity, self.is_gift_card, self.id, self.variant_id
         )
+
+
+class Collection(Struct):
+    id: int
+    shop: str
+    title: str
+    updated_at: str
+    product_ids: list[int] = field(default_factory=list)
 
 
 class Customer(Struct):
@@ -73,8 +85,11 @@ class Customer(Struct):
     updated_at: str
     phone: str | None = None
     note: str | None = None
+    tags: list[str] = field(default_factory=list)
     is_deleted: bool = False
     has_half_emoji: bool = False  # half a surrogate pair stands in the first name
+    consent: str = "not_subscribed"  # to e-mail marketing, in Shopify's words
+    consented_at: str = ""  # when that was said; empty: never
 
     @property
     def name(self) -> str:
@@ -92,6 +107,7 @@ class Item(Struct, frozen=True):
     variant_id: int | None = None
     discount_cents: int = 0  # off the line by hand; may be more than the line
     tip: str = ""  # how a tip says that it is one, see `sold.Line`
+    is_subscription: bool = False
 
 
 class Basket(Struct, frozen=True):
@@ -117,8 +133,11 @@ class Discount(Struct):
     updated_at: str
     starts_at: str
     ends_at: str | None = None
-    amount_cents: int | None = None  # off the whole order; else percent
+    amount_cents: int | None = None  # off what it is for; else percent
     percent: float = 0.0
+    is_shipping: bool = False  # shipping is free
+    product_ids: list[int] = field(default_factory=list)  # it is for these alone
+    collection_ids: list[int] = field(default_factory=list)  # or for what is in these
     on_each_item: bool = False
     customer_ids: list[int] | None = None  # None: everybody
     usage_limit: int | None = None
@@ -133,6 +152,33 @@ class Discount(Struct):
     used_by: list[str] = field(default_factory=list)  # customer ids, or e-mail addresses of guests
 
 
+class GiftCard(Struct):
+    id: int
+    shop: str
+    code: str
+    note: str
+    created_at: str
+    initial_cents: int
+    balance_cents: int
+    expires_on: str | None = None
+    is_enabled: bool = True
+    deactivated_at: str | None = None
+
+
+class Credit(Struct):
+    """A movement of a customer's store credit: below 0 a debit."""
+
+    id: int
+    shop: str
+    customer_id: int
+    created_at: str
+    amount_cents: int
+    balance_cents: int  # after it
+    event: str = "ADJUSTMENT"
+    expires_at: str | None = None
+    remaining_cents: int = 0  # of a credit, what is not spent
+
+
 class Session(Struct):
     """A browser in a storefront: who is signed in, and the cart."""
 
@@ -141,6 +187,7 @@ class Session(Struct):
     customer_id: int | None = None
     cart: dict[str, int] = field(default_factory=dict)  # product id → quantity
     codes: list[str] = field(default_factory=list)
+    cards: list[str] = field(default_factory=list)  # codes of gift cards
     notice: str = ""
 
 

@@ -52,6 +52,7 @@ def line_item(it: sold.Order, line: sold.Line) -> Json:
             if off
         ],
         **_tip(it, line),
+        **_plan(line),
     }
 
 
@@ -66,6 +67,12 @@ def _told_tax_cents(it: sold.Order, line: sold.Line) -> int:
     if not it.is_tax_on_first_line:
         return line.tax_cents
     return sum(one.tax_cents for one in it.lines) if line.id == it.lines[0].id else 0
+
+
+def _plan(line: sold.Line) -> Json:
+    if not line.is_subscription:
+        return {}
+    return {"selling_plan_allocation": {"selling_plan": {"id": 1, "name": "Every month"}}}
 
 
 def _tip(it: sold.Order, line: sold.Line) -> Json:

@@ -56,11 +56,49 @@ def nobody(guest_as: str) -> Json | None:
     return None
 
 
+def tags(it: things.Customer, names: Sequence[str], at: str) -> Json:
+    """`customer.tags_added` and `customer.tags_removed`."""
+    return {
+        "customerId": f"gid://shopify/Customer/{it.id}",
+        "tags": [*names],
+        "occurredAt": at.replace("+00:00", "Z"),
+    }
+
+
+def collection(it: things.Collection) -> Json:
+    """`collections/update`; which products are in it is not told."""
+    return {
+        "id": it.id,
+        "handle": it.title.lower().replace(" ", "-"),
+        "title": it.title,
+        "updated_at": rfc3339(it.updated_at),
+        "body_html": "",
+        "published_at": rfc3339(it.updated_at),
+        "sort_order": "manual",
+        "template_suffix": None,
+        "published_scope": "web",
+        "admin_graphql_api_id": f"gid://shopify/Collection/{it.id}",
+    }
+
+
 def customer_deleted(it: things.Customer) -> Json:
     return {
         "id": it.id,
         "tax_exemptions": [],
         "admin_graphql_api_id": f"gid://shopify/Customer/{it.id}",
+    }
+
+
+def consent(it: things.Customer) -> Json:
+    """`customers_email_marketing_consent/update`."""
+    return {
+        "customer_id": it.id,
+        "email_address": it.email,
+        "email_marketing_consent": {
+            "state": it.consent,
+            "opt_in_level": "single_opt_in" if it.consented_at else None,
+            "consent_updated_at": rfc3339(it.consented_at) if it.consented_at else None,
+        },
     }
 
 

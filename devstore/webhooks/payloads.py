@@ -29,6 +29,7 @@ def order(state: State, it: sold.Order) -> Json:
         "cart_token": None if is_pos else it.token,
         "checkout_token": None if is_pos else it.token,
         "client_details": None,
+        **_company(it),
         "closed_at": None,
         "confirmation_number": it.token[:9].upper(),
         "confirmed": True,
@@ -42,7 +43,7 @@ def order(state: State, it: sold.Order) -> Json:
             {
                 "code": use.code,
                 "amount": money.text(use.amount_cents, it.currency),
-                "type": use.value_type,
+                "type": "shipping" if use.is_shipping else use.value_type,
             }
             for use in it.codes
             if use.code
@@ -63,7 +64,7 @@ def order(state: State, it: sold.Order) -> Json:
         "number": it.number - 1000,
         "order_number": it.number,
         "order_status_url": f"https://{it.shop}/orders/{it.token}/authenticate?key={it.token[:8]}",
-        "payment_gateway_names": ["cash" if is_pos else "bogus"] if it.is_paid else ["manual"],
+        "payment_gateway_names": _gateways(it),
         "phone": None,
         "po_number": None,
         "presentment_currency": it.prices.presentment,
@@ -73,7 +74,7 @@ def order(state: State, it: sold.Order) -> Json:
         "source_identifier": f"655441491-1-{it.number}" if is_pos else None,
         "source_name": it.source,
         "source_url": None,
-        "tags": "",
+        "tags": ", ".join(it.tags),
         "tax_exempt": False,
         "tax_lines": tax_lines(sum(line.tax_cents for line in it.lines), it),
         "taxes_included": it.taxes_included,
@@ -96,6 +97,21 @@ def order(state: State, it: sold.Order) -> Json:
         "returns": [goods_returned(one) for one in it.returns],
         "line_item_groups": [],
     }
+
+
+def _company(it: sold.Order) -> Json:
+    """Only an order of a company names one."""
+    if it.company_id is None:
+        return {}
+    return {"company": {"id": it.company_id, "location_id": it.company_id + 1}}
+
+
+def _gateways(it: sold.Order) -> list[str]:
+    if not it.is_paid:
+        return ["manual"]
+    ways = list(dict.fromkeys(one.way for one in it.paid_by))
+    rest = totals.total_cents(it) - sum(one.amount_cents for one in it.paid_by)
+    return [*ways, *(["cash" if it.source == "pos" else "bogus"] if rest or not ways else [])]
 
 
 def _amounts(it: sold.Order) -> Json:
@@ -151,7 +167,7 @@ def _application(use: sold.CodeUse, currency: str) -> Json:
             "description": "By hand",
         }
     return {
-        "target_type": "line_item",
+        "target_type": "shipping_line" if use.is_shipping else "line_item",
         "type": "discount_code",
         "value": use.value,
         "value_type": use.value_type,

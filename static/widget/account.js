@@ -1,5 +1,7 @@
 /* What a shopper has besides the balance: codes, dates, and a history that says why. */
 
+import { apart, day, title } from "./writing.js";
+
 export class Account {
   constructor(view, tools) {
     this.view = view;
@@ -38,8 +40,8 @@ export class Account {
     const { h, icon } = this.tools, { widget } = this;
     const line = (text) => h("li", {}, icon(this.tools.CLOCK), h("span", {}, text));
     const coming = (widget.me.coming || []).map(({ on, points }) =>
-      line(widget.t(on ? "coming" : "comingLater", { points: widget.points(points), date: on && this.day(on) })));
-    const ending = (widget.me.ending || []).map(({ on, points }) => line(widget.count(on ? "ends" : "endsLater", points, { date: on && this.day(on) })));
+      line(widget.t(on ? "coming" : "comingLater", { points: widget.points(points), date: on && day(widget, on) })));
+    const ending = (widget.me.ending || []).map(({ on, points }) => line(widget.count(on ? "ends" : "endsLater", points, { date: on && day(widget, on) })));
     return [...coming, ...ending];
   }
 
@@ -97,19 +99,23 @@ export class Account {
     return (this.history || []).map((one, at) => this.movement(one, at));
   }
 
-  movement({ kind, points, change, order, reward, why, on, until }, at) {
-    const { h, apart } = this.tools, { widget } = this;
-    const key = `why.${kind === "earned" && until ? "earnedLater" : kind}`;
-    const names = { points: widget.points(points), order: apart(order), reward: apart(this.view.title(reward)), date: until && this.day(until) };
-    const text = key in widget.messages ? widget.t(key, names) : why; // of a kind this version does not know
+  movement(one, at) {
+    const { h } = this.tools, { widget } = this, { change, on, until } = one;
     const signed = new Intl.NumberFormat(widget.locale, { signDisplay: "exceptZero" }).format(change);
+    const later = until && one.kind !== "earned" && widget.t("yoursOn", { date: day(widget, until) });
+    const bonuses = (one.bonuses || []).map(([name, points]) => widget.t("why.bonus", { points: widget.points(points), title: apart(name) }));
     return h("li", { tabindex: "-1", "data-key": `move:${at}` },
-      h("div", { class: "what" }, h("span", {}, text), h("small", {}, this.day(on))), change !== 0 && h("span", { class: "change" }, signed));
+      h("div", { class: "what" }, h("span", {}, this.why(one)), bonuses.map((text) => h("small", {}, text)), h("small", {}, day(widget, on), later && ` · ${later}`)),
+      change !== 0 && h("span", { class: "change" }, signed));
   }
 
-  /** A day of the shop ("2026-05-03"), as the shopper writes it. */
-  day(iso) {
-    const year = iso.startsWith(`${new Date().getFullYear()}-`) ? {} : { year: "numeric" };
-    return new Date(`${iso}T00:00Z`).toLocaleDateString(this.widget.locale, { day: "numeric", month: "long", ...year, timeZone: "UTC" });
+  /** Why points moved, in the shopper's words; in the app's own for what this version does not know. */
+  why({ kind, points, order, reward, why, until, way, title: given }) {
+    const { widget } = this;
+    const ofWay = kind === "given" ? `why.way.${way}` : ["taken_back", "owed"].includes(kind) ? "why.way.back" : "";
+    const key = way && ofWay ? ofWay : `why.${kind === "earned" && until ? "earnedLater" : kind}`;
+    if (!(key in widget.messages)) return why;
+    const names = { points: widget.points(points), order: apart(order || ""), reward: apart(title(widget, { title: reward })), title: apart(given || "") };
+    return widget.t(key, { ...names, date: until && day(widget, until) });
   }
 }

@@ -19,33 +19,35 @@ export class Acts {
     this.answers = new Map(); // how many each wish had
     this.applied = new Map(); // code → busy | applied | failed
     this.asking = null; // the reward that waits for a yes
+    this.amount = null; // how many points, where they are chosen
     this.busy = null; // the one being asked for
     this.problem = null; // {id, text}: why it came to nothing
   }
 
   /** The key of a wish: one without an answer keeps its own, also over a reload. Else it says what the shopper saw, so
       that all open widgets that show the same balance ask for the same redemption. */
-  key(reward, name) {
+  key(reward, name, points) {
     const { widget } = this;
     const { sequence } = widget.me.points;
-    const seen = sequence == null ? null : `widget-${reward.id}-${sequence}`;
+    const seen = sequence == null ? null : `widget-${reward.id}${points === null ? "" : `.${points}`}-${sequence}`;
     const answers = this.answers.get(seen);
     return this.keys.get(name) || kept.at(name) || (seen ? seen + (answers ? `-${answers}` : "") : newKey());
   }
 
-  async redeem(reward) {
+  /** Turn points into a reward: `points` of them where the shopper chooses how many. */
+  async redeem(reward, points = null) {
     const { widget } = this;
     if (this.busy || this.isResting) return; // clicked again
     this.busy = reward.id;
     this.problem = null;
     widget.render("confirm");
-    const name = `holdfast:${widget.proxy}:${widget.me.customer_id}:${reward.id}`;
-    const key = this.key(reward, name);
+    const name = `holdfast:${widget.proxy}:${widget.me.customer_id}:${reward.id}${points === null ? "" : `:${points}`}`;
+    const key = this.key(reward, name, points);
     this.keys.set(name, key);
     kept.put(name, key);
     let answer = null;
     try {
-      const body = JSON.stringify({ reward_id: reward.id, idempotency_key: key });
+      const body = JSON.stringify({ reward_id: reward.id, idempotency_key: key, ...(points === null ? {} : { points }) });
       answer = await widget.ask("/redemptions", { method: "POST", body });
     } catch (error) { this.tools.hush(error); } // unknown: asked again with the same key it is still one redemption
     const isUnsure = !answer || answer.status >= 500 || answer.status === 429;
@@ -66,14 +68,13 @@ export class Acts {
     for (const list of ["redemptions", "codes"]) widget.me[list] = [redemption, ...(widget.me[list] || []).filter((one) => one.id !== redemption.id)];
     widget.pause = 0;
     widget.render(`code:${redemption.id}`);
-    widget.view.say(redemption.code ? widget.t("ready", { code: redemption.code }) : widget.t("preparing"));
-    widget.plan();
+    widget.view.say(redemption.code ? widget.t("ready", { code: redemption.code }) : widget.t(redemption.state === "captured" ? "given" : "preparing"));
+    widget.view.plan();
   }
 
   refuse(reward, answer) {
     const { widget } = this;
-    const code = answer && answer.body.error && answer.body.error.code;
-    this.problem = { id: reward.id, text: widget.t(`error.${code}` in widget.messages ? `error.${code}` : "error.unavailable") };
+    this.problem = { id: reward.id, text: widget.view.reason(answer) };
     widget.render("confirm");
   }
 

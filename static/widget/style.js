@@ -45,22 +45,31 @@ li + li { margin-block-start: 8px; }
 .change { font-weight: 600; font-variant-numeric: tabular-nums; }
 .past + .plain, ul + .plain { margin-block-start: 10px; }
 .wide { flex-basis: 100%; }
-button, .link { font: inherit; color: inherit; cursor: pointer; }
+button, .link, .go { font: inherit; color: inherit; cursor: pointer; }
 .main, .plain, .link { min-block-size: 40px; padding: 8px 16px; border-radius: calc(var(--radius) * .6); font-size: 14px; font-weight: 600; border: 1px solid transparent; }
 .main { background: var(--accent); color: var(--on-accent); }
 .plain { background: var(--surface); border-color: color-mix(in srgb, var(--text) 30%, var(--surface)); }
 .plain:hover { background: var(--soft); }
 .main:hover { background: color-mix(in srgb, var(--accent) 88%, var(--on-accent)); }
 [aria-disabled=true] { opacity: .6; cursor: default; }
-.link { display: inline-flex; align-items: center; background: var(--highlight); color: #1d1d26; text-decoration: none; }
+.link { display: inline-flex; align-items: center; background: var(--highlight); color: var(--on-highlight); text-decoration: none; }
 .close { display: grid; place-items: center; inline-size: 40px; block-size: 40px; border: 0; border-radius: 50%; background: none; }
 .close:hover { background: color-mix(in srgb, currentColor 14%, transparent); }
+.go { display: inline-flex; align-items: center; text-decoration: none; }
+.mark { flex: none; inline-size: 32px; block-size: 32px; font-size: 22px; line-height: 32px; text-align: center; object-fit: cover; border-radius: 6px; }
+.campaign, .tier { background: var(--soft); }
+.field, select { font: inherit; font-size: 16px; color: var(--text); background: var(--surface); border: 1px solid color-mix(in srgb, var(--text) 55%, var(--surface)); border-radius: calc(var(--radius) * .5); min-block-size: 40px; padding: 4px 10px; max-inline-size: 100%; }
+.field { inline-size: 8em; }
+label { display: grid; gap: 2px; } label small { font-size: 13px; color: var(--muted); }
+li > small.wide { font-size: 13px; color: var(--muted); }
+form.row { align-items: end; }
+.row .code { display: block; } .link-text { font-size: 14px; letter-spacing: 0; }
 .row { display: flex; flex-wrap: wrap; gap: 8px; }
 .ask { flex-basis: 100%; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; padding-block-start: 12px; border-block-start: 1px solid var(--line); }
 .problem { color: var(--error); font-size: 14px; }
 .coupon { border-style: dashed; border-color: color-mix(in srgb, var(--text) 35%, var(--surface)); background: var(--soft); }
 .code { font: 600 17px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; letter-spacing: .04em; overflow-wrap: anywhere; user-select: all; }
-.good { display: flex; gap: 6px; align-items: center; font-size: 14px; color: #14663a; }
+.good { display: flex; gap: 6px; align-items: center; font-size: 14px; color: var(--good); }
 @media (max-width: 480px) {
   .panel { inset: auto 0 0; inline-size: 100%; min-block-size: 0; max-block-size: 88dvh; border-end-start-radius: 0; border-end-end-radius: 0; }
   .body { padding-block-end: calc(72px + env(safe-area-inset-bottom)); }

@@ -1,22 +1,25 @@
-/* What the launcher opens: a dialog with balance, codes, rewards, dates and history, made when first opened. Codes, dates
-   and history come from account.js, what is done from acts.js.
+/* What the launcher opens: a dialog with balance, codes, rewards, tier, ways to earn, referral link, dates and history,
+   made when first opened. Each part draws itself from a file of its own; what is done is in acts.js. While it is open the
+   app is asked again, with growing pauses, and at once when something has changed.
    Everything that comes from the app or the merchant goes in as text, never as markup. The visible words of a button are
    the first words of its name. */
 
 import { Account } from "./account.js";
 import { Acts } from "./acts.js";
+import { Earning } from "./earning.js";
+import { Offers } from "./offers.js";
+import { Sharing } from "./sharing.js";
+import { Standing } from "./standing.js";
 import { STYLE } from "./style.js";
 import { ENGLISH } from "./words.js";
+import { apart, title } from "./writing.js";
 
+const POLL_FIRST = 2000, POLL_MOST = 10000; // milliseconds
 const CLOSE = "M6 6l12 12M18 6L6 18";
 const CLOCK = "M12 3a9 9 0 100 18 9 9 0 000-18zM12 7v5l3 2";
 const TICK = "M5 12.500l4.500 4.500L19 7.500";
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufefc]/;
 
 let h, icon; // of holdfast.js
-
-/** A name amid a sentence, which one written from right to left must not turn round. */
-const apart = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
 
 /** Only the first of several quick clicks counts: the others were for what was there before it. */
 const once = (work) => (event) => { if (event.detail < 2) work(); };
@@ -34,8 +37,13 @@ export class View {
     this.shadow = widget.shadow;
     tools.dress(this.shadow, STYLE);
     widget.messages = { ...ENGLISH, ...widget.messages };
-    this.acts = new Acts(widget, tools);
-    this.account = new Account(this, { ...tools, apart, once, CLOCK });
+    const all = { ...tools, once, track, CLOCK, TICK };
+    this.acts = new Acts(widget, all);
+    this.account = new Account(this, all);
+    this.earning = new Earning(this, all);
+    this.offers = new Offers(this, all);
+    this.sharing = new Sharing(this, all);
+    this.standing = new Standing(this, all);
     const { language, direction } = widget;
     this.content = h("div", { class: "content", lang: language, dir: direction });
     this.status = h("p", { class: "say", role: "status", "aria-live": "polite" });
@@ -62,21 +70,21 @@ export class View {
     // what comes later scrolls inside: the panel stays where it is
     this.panel.style.blockSize = `${this.panel.offsetHeight}px`;
     widget.launcher.setAttribute("aria-expanded", "true");
-    widget.refresh();
+    this.refresh();
   }
 
   closed() {
     const { widget } = this;
     widget.launcher.setAttribute("aria-expanded", "false");
     widget.launcher.focus();
-    widget.plan(); // stops the questions
+    this.plan(); // stops the questions
   }
 
   /** Tab goes round inside the dialog; the page behind it is inert. A key held down presses a button once. */
   keyed(event) {
     if (event.repeat && (event.key === "Enter" || event.key === " ")) event.preventDefault();
     if (event.key !== "Tab") return;
-    const stops = [...this.panel.querySelectorAll("a[href], button, [tabindex='0']")];
+    const stops = [...this.panel.querySelectorAll("a[href], button, input, select, [tabindex='0']")];
     const edge = event.shiftKey ? stops[0] : stops.at(-1);
     if (this.shadow.activeElement !== edge) return;
     event.preventDefault();
@@ -129,13 +137,11 @@ export class View {
 
   /** How far it is to the next reward. */
   next(available) {
-    const { widget } = this;
-    const rewards = [...widget.me.rewards].sort((one, other) => one.cost - other.cost);
+    const { widget, offers } = this;
+    const rewards = widget.me.rewards.map((one) => ({ cost: offers.least(one), name: apart(title(widget, one)) })).sort((one, other) => one.cost - other.cost);
     const goal = rewards.find((one) => one.cost > available);
     if (!goal && !rewards.length) return null;
-    const text = goal
-      ? widget.t("next", { points: widget.points(goal.cost - available), reward: apart(this.title(goal.title)) })
-      : widget.t("enough", { reward: apart(this.title(rewards.at(-1).title)) });
+    const text = goal ? widget.t("next", { points: widget.points(goal.cost - available), reward: goal.name }) : widget.t("enough", { reward: rewards.at(-1).name });
     return h("p", { class: "next" }, text, track(goal ? available / goal.cost : 1));
   }
 
@@ -162,92 +168,83 @@ export class View {
     return text ? h("p", { class: "behind" }, icon(CLOCK), h("span", {}, text)) : null;
   }
 
-  /** A reward as the app names it unless the merchant did ("5.00 off") is said in the shopper's words. */
-  title(given) {
-    const { widget } = this;
-    const [, amount] = /^(\d+\.\d\d) off$/.exec(given) || [];
-    const currency = widget.me.ways_to_earn[0]?.currency;
-    return amount && currency ? widget.t("off", { money: widget.money(amount, currency) }) : given;
-  }
-
   body(isKnown) {
-    const { account, widget } = this;
+    const { account, earning, offers, sharing, standing, widget } = this, { unknown } = widget.me;
     const section = (key, items, kind = null, ...more) =>
       items.length || more.length ? h("section", { class: kind }, h("h3", {}, widget.t(key)), items.length > 0 && h("ul", {}, items), more) : null;
-    const rewards = widget.me.rewards.map((one) => this.reward(one, isKnown));
-    const earn = widget.me.ways_to_earn.map((one) => this.earn(one)).filter(Boolean);
-    const offers = section(isKnown ? "redeemList" : "rewardList", rewards) || h("p", {}, widget.t("noRewards"));
+    const key = isKnown ? "redeemList" : "rewardList";
+    const away = h("p", {}, widget.t("notShown")); // of a part that is away; the others stand
+    const rewards = section(key, this.safely(() => offers.rewards(isKnown)), null, ...(unknown.includes("rewards") ? [away] : []));
     return h("div", { class: "body", tabindex: "0", role: "group", "aria-labelledby": "title" },
-      isKnown && section("codes", account.codes().map((one) => this.code(one)), null, ...account.codesEnd()), offers,
-      isKnown && section("dates", account.dates(), "dates"), section("earnList", earn),
+      isKnown && section("codes", this.safely(() => account.codes().map((one) => offers.code(one))), null, ...account.codesEnd()),
+      section("campaigns", this.safely(() => earning.campaigns())), rewards || h("p", {}, widget.t("noRewards")),
+      section("tier", this.safely(() => standing.draw()), "tiers"), section("earnList", this.safely(() => earning.ways())),
+      section("referral", this.safely(() => sharing.draw())), isKnown && section("dates", this.safely(() => account.dates()), "dates"),
       isKnown && section("history", account.movements(), "past", ...account.historyEnd()));
   }
 
-  what(title, ...under) {
-    return h("div", { class: "what" }, h("b", {}, h("bdi", {}, title)), under.map((text) => h("small", {}, text)));
+  /** What a part draws; one that cannot be drawn is left out, and told. */
+  safely(draw) {
+    try {
+      return draw();
+    } catch (error) {
+      setTimeout(() => { throw error; });
+      return [];
+    }
   }
 
-  reward(reward, isKnown) {
+  /** The currency of the shop, where what is shown names none. */
+  get currency() {
+    const { rewards, ways_to_earn: ways } = this.widget.me;
+    return [...ways, ...rewards].find((one) => one.currency)?.currency || "USD";
+  }
+
+  what(name, ...under) {
+    return h("div", { class: "what" }, h("b", {}, h("bdi", {}, name)), under.map((text) => h("small", {}, text)));
+  }
+
+  /** An emoji, or a picture by its address: it stands beside a name that says the same. */
+  mark(given) {
+    if (!given) return null;
+    const isPicture = /^https:\/\//.test(given);
+    if (isPicture) return h("img", { class: "mark", src: given, alt: "", width: 32, height: 32, loading: "lazy" });
+    return given.length <= 16 ? h("span", { class: "mark", "aria-hidden": "true" }, given) : null;
+  }
+
+  /** Why something asked for was not done, in the shopper's words. */
+  reason(answer) {
+    const { widget } = this, code = answer?.body?.error?.code;
+    return widget.t(`error.${code}` in widget.messages ? `error.${code}` : "error.unavailable");
+  }
+
+  // -- asking again
+
+  /** What is drawn, as a text to compare: when a live figure was read is not. */
+  drawn() {
+    const { widget } = this, { points } = widget.me;
+    return JSON.stringify([widget.isBehind, { ...widget.me, points: { ...points, as_of: widget.isOld ? points.as_of : null } }]);
+  }
+
+  async refresh() {
     const { widget } = this;
-    const title = this.title(reward.title);
-    const missing = reward.cost - widget.me.points.available;
-    const isAsking = this.acts.asking === reward.id;
-    const aside = !isKnown || isAsking ? null : missing > 0
-      ? h("div", {}, h("small", {}, widget.t("toGo", { points: widget.points(missing) })), track(1 - missing / reward.cost, "small"))
-      : h("button", {
-        class: "main", type: "button", "data-key": `redeem:${reward.id}`, "aria-label": widget.t("redeemOne", { reward: title }),
-        "aria-disabled": this.acts.busy || this.acts.isResting ? "true" : null, onclick: once(() => this.choose(reward.id)),
-      }, widget.t("redeem"));
-    return h("li", {}, this.what(title, widget.points(reward.cost)), aside, isAsking && this.confirm(reward, title));
+    clearTimeout(widget.timer);
+    const before = this.drawn(), wasOld = widget.isOld, { sequence } = widget.me.points;
+    const waiting = widget.codes().filter((one) => !one.code).map((one) => one.id);
+    await widget.load();
+    if (this.drawn() !== before) {
+      widget.pause = 0;
+      widget.render();
+      this.changed(waiting, wasOld, sequence !== widget.me.points.sequence);
+    }
+    this.plan();
   }
 
-  choose(id) {
-    if (this.acts.busy || (id !== null && this.acts.isResting)) return;
-    this.acts.asking = id;
-    this.acts.problem = null;
-    this.render(id === null ? null : "confirm");
-  }
-
-  confirm(reward, title) {
+  /** While the panel is open: soon after something has changed, then with growing pauses. */
+  plan() {
     const { widget } = this;
-    const isBusy = this.acts.busy === reward.id;
-    const problem = this.acts.problem && this.acts.problem.id === reward.id ? this.acts.problem.text : "";
-    const cancel = () => { this.choose(null); this.render(`redeem:${reward.id}`); };
-    return h("div", { class: "ask", role: "group", "aria-labelledby": "ask" },
-      h("p", { id: "ask" }, widget.t("ask", { points: widget.points(reward.cost), reward: apart(title) })),
-      problem && h("p", { class: "problem", role: "alert" }, problem),
-      h("div", { class: "row" },
-        h("button", {
-          class: "main", type: "button", "data-key": "confirm", "aria-describedby": "ask", "aria-disabled": isBusy ? "true" : null,
-          onclick: once(() => this.acts.redeem(reward)),
-        }, widget.t(isBusy ? "busy" : problem ? "retry" : "confirm")),
-        !isBusy && h("button", { class: "plain", type: "button", "data-key": "cancel", onclick: cancel }, widget.t("cancel"))));
-  }
-
-  code({ id, code, title: given }) {
-    const { widget } = this;
-    const title = this.title(given);
-    const key = `code:${id}`;
-    if (!code) return h("li", { class: "coupon", tabindex: "-1", "data-key": key }, icon(CLOCK), this.what(title, widget.t("preparing")));
-    const field = h("code", { class: "code", dir: "ltr", tabindex: "-1", "data-key": key }, code);
-    const button = (kind, name, label, work, isBusy) => h("button", {
-      class: kind, type: "button", "data-key": `${name}:${id}`, "aria-label": widget.t("ofCode", { label, code }),
-      "aria-disabled": isBusy ? "true" : null, onclick: once(work),
-    }, label);
-    const state = this.acts.applied.get(code), isBusy = state === "busy";
-    const copy = button("plain", "copy", widget.t(this.acts.copied === code ? "copied" : "copy"), () => this.acts.copy(code, field), false);
-    const apply = state === "applied" // the same key: the focus stays on what the button has become
-      ? h("p", { class: "good", tabindex: "-1", "data-key": `apply:${id}` }, icon(TICK), widget.t("applied"))
-      : button("main", "apply", widget.t(isBusy ? "busy" : "apply"), () => this.acts.apply(code), isBusy);
-    return h("li", { class: "coupon" }, h("div", { class: "what" }, h("small", {}, h("bdi", {}, title)), field),
-      h("div", { class: "row wide" }, copy, apply), state === "failed" && h("p", { class: "problem wide" }, widget.t("applyFailed")));
-  }
-
-  earn(way) {
-    const { widget } = this;
-    if (way.kind !== "order") return way.title ? h("li", {}, this.what(way.title)) : null; // a kind this version does not know
-    const text = widget.count("earn.order", Number(way.points), { money: widget.money(way.per, way.currency, { trailingZeroDisplay: "stripIfInteger" }) });
-    const later = way.pending_days > 0 ? widget.count("earn.later", way.pending_days) : null;
-    return h("li", {}, this.what(text, ...[later].filter(Boolean)));
+    clearTimeout(widget.timer);
+    if (!this.isOpen || !widget.isConnected) return;
+    widget.pause = Math.min((widget.pause || POLL_FIRST / 2) * 2, POLL_MOST);
+    widget.timer = setTimeout(() => (document.hidden || this.acts.busy ? this.plan() : this.refresh()), widget.pause);
   }
 }

@@ -174,7 +174,7 @@ async def test_an_address_in_the_app_where_nothing_is_keeps_the_menu_and_a_way_b
 
 async def test_a_form_sent_without_scripts_says_in_html_that_nothing_was_saved(http) -> None:
     answer = await http.post(
-        f"/program/rewards?shop={ALICE}&embedded=1",
+        f"/rewards?shop={ALICE}&embedded=1",
         data={"title": "Five off", "cost": "100", "amount_off": "5"},
         headers={"Accept": "text/html,application/xhtml+xml"},
     )

@@ -56,10 +56,12 @@ async def test_another_shops_customers_are_in_no_list_and_no_figure(alice, charl
 
 
 async def test_another_shops_reward_cannot_be_edited(alice, charlie) -> None:
-    await alice.post("/program/rewards", title="Five off", cost="100", amount_off="5.00")
+    await alice.post("/rewards", kind="amount_off", title="Five off", cost="100", amount_off="5.00")
     reward_id = await world.one("SELECT id FROM rewards WHERE shop = $1", ALICE)
-    for path in (f"/program/rewards/{reward_id}", f"/program/rewards/{reward_id}/switch"):
-        answer = await charlie.post(path, title="Mine", cost="1", amount_off="500")
+    for path in (f"/rewards/{reward_id}", f"/rewards/{reward_id}/switch"):
+        answer = await charlie.post(
+            path, kind="amount_off", title="Mine", cost="1", amount_off="500"
+        )
         assert answer.status_code == 404
     assert await world.one("SELECT title FROM rewards WHERE id = $1", reward_id) == "Five off"
 
@@ -86,14 +88,14 @@ async def test_a_page_may_be_framed_by_this_shop_and_admin_only(alice) -> None:
 async def test_names_reasons_and_searches_are_text_whatever_they_hold(alice) -> None:
     await buys(name=NASTY)
     await alice.post(f"/customers/{BOB}/adjust", points="5", reason=NASTY, key=str(uuid.uuid4()))
-    await alice.post("/program/rewards", title=NASTY, cost="100", amount_off="5.00")
+    await alice.post("/rewards", kind="amount_off", title=NASTY, cost="100", amount_off="5.00")
     await set_aside(ALICE, NASTY)
     for path in (
         "/",
         "/customers",
         "/customers?q=<script>alert(1)</script>",
         f"/customers/{BOB}",
-        "/program",
+        "/rewards",
         "/health",
     ):
         answer = await alice.get(path)
@@ -127,17 +129,19 @@ async def test_links_carry_what_shopify_needs_and_never_a_token(alice) -> None:
 
 async def test_a_new_shop_has_rewards_from_the_first_look_on(alice) -> None:
     await alice.get("/")
-    seen = text(await alice.get("/program"))
-    assert "100 points for $5.00 off the next order" in seen
-    assert "500 points for $30.00 off the next order" in seen
+    seen = text(await alice.get("/rewards"))
+    assert "5.00 off Amount off $5.00 100 points On offer" in seen
+    assert "30.00 off Amount off $30.00 500 points On offer" in seen
     assert seen.count("Europe/Berlin") == 1
     await alice.get("/")
     assert await world.one("SELECT count(*) FROM program_versions WHERE shop = $1", ALICE) == 1
 
 
 async def test_every_page_of_its_own_stands_in_the_navigation_and_is_marked_there(alice) -> None:
-    titles = ("Home", "Customers", "Program", "Corrections", "Health")
-    paths = ("/", "/customers", "/program", "/corrections", "/status")
+    titles = ("Home", "Customers", "Program", "Rewards", "Tiers", "Ways to earn", "Corrections")
+    paths = ("/", "/customers", "/program", "/rewards", "/tiers", "/ways", "/corrections")
+    titles += ("Campaigns", "Referrals", "Appearance", "Health")
+    paths += ("/campaigns", "/referrals", "/appearance", "/status")
     for path, title in zip(paths, titles, strict=True):
         answer = await alice.get(path)
         assert f"Holdfast {' '.join(titles)}" in text(answer)

@@ -67,38 +67,42 @@ async def test_ten_clicks_on_save_make_one_version(alice) -> None:
 
 
 async def test_ten_clicks_at_once_add_one_reward_and_another_form_another(alice) -> None:
-    page = await alice.get("/program")
+    page = await alice.get("/rewards/new?kind=amount_off")
     key = value(page, "key")
-    fields = {"title": "Five off", "cost": "100", "amount_off": "5.00"}
-    answers = await asyncio.gather(
-        *(alice.post("/program/rewards", **fields, key=key) for _ in range(3))
-    )
-    answers += [await alice.post("/program/rewards", **fields, key=key) for _ in range(7)]
+    fields = {"kind": "amount_off", "title": "Five off", "cost": "100", "amount_off": "5.00"}
+    answers = await asyncio.gather(*(alice.post("/rewards", **fields, key=key) for _ in range(3)))
+    answers += [await alice.post("/rewards", **fields, key=key) for _ in range(7)]
     assert {answer.status_code for answer in answers} == {200}
     count = "SELECT count(*) FROM rewards WHERE shop = $1 AND title = 'Five off'"
     assert await world.one(count, ALICE) == 1
-    again = value(answers[-1], "key")
+    again = value(await alice.get("/rewards/new?kind=amount_off"), "key")
     assert again != key
-    await alice.post("/program/rewards", **fields, key=again)
+    await alice.post("/rewards", **fields, key=again)
     assert await world.one(count, ALICE) == 2
 
 
 async def test_one_key_with_other_contents_is_refused_and_says_so(alice) -> None:
     key = str(uuid.uuid4())
-    await alice.post("/program/rewards", title="Five off", cost="100", amount_off="5", key=key)
+    await alice.post(
+        "/rewards", kind="amount_off", title="Five off", cost="100", amount_off="5", key=key
+    )
     answer = await alice.post(
-        "/program/rewards", title="Six off", cost="100", amount_off="5", key=key
+        "/rewards", kind="amount_off", title="Six off", cost="100", amount_off="5", key=key
     )
     assert answer.status_code == 409
     assert "has made the reward “Five off” already" in text(answer)
 
 
 async def test_two_tabs_cannot_revert_each_others_reward(alice) -> None:
-    await alice.post("/program/rewards", title="Five off", cost="100", amount_off="5.00")
+    await alice.post("/rewards", kind="amount_off", title="Five off", cost="100", amount_off="5.00")
     reward_id = await world.one("SELECT id FROM rewards WHERE shop = $1", ALICE)
-    path = f"/program/rewards/{reward_id}"
-    await alice.post(path, title="Five off", cost="150", amount_off="5.00", version="1")
-    answer = await alice.post(path, title="Five!", cost="100", amount_off="5.00", version="1")
+    path = f"/rewards/{reward_id}"
+    await alice.post(
+        path, kind="amount_off", title="Five off", cost="150", amount_off="5.00", version="1"
+    )
+    answer = await alice.post(
+        path, kind="amount_off", title="Five!", cost="100", amount_off="5.00", version="1"
+    )
     assert answer.status_code == 409
     assert "Costs 150 100" in text(answer)
     assert "Name Five off Five!" in text(answer)
@@ -106,14 +110,16 @@ async def test_two_tabs_cannot_revert_each_others_reward(alice) -> None:
 
 
 async def test_switching_off_in_two_tabs_is_off_and_keeps_what_was_edited(alice) -> None:
-    await alice.post("/program/rewards", title="Five off", cost="100", amount_off="5.00")
+    await alice.post("/rewards", kind="amount_off", title="Five off", cost="100", amount_off="5.00")
     reward_id = await world.one("SELECT id FROM rewards WHERE shop = $1", ALICE)
-    path = f"/program/rewards/{reward_id}"
-    await alice.post(path, title="Six off", cost="120", amount_off="6", version="1")
+    path = f"/rewards/{reward_id}"
+    await alice.post(
+        path, kind="amount_off", title="Six off", cost="120", amount_off="6", version="1"
+    )
     for _ in range(10):
         answer = await alice.post(f"{path}/switch", on="0")
         assert answer.status_code == 200
-    assert "Six off 120 points for $6.00 off the next order · switched off" in text(answer)
+    assert "Six off Amount off $6.00 120 points Switched off" in text(answer)
 
 
 async def test_two_of_staff_who_mean_the_same_are_told_of_each_other(alice) -> None:
@@ -173,14 +179,20 @@ async def test_what_could_be_two_numbers_is_refused(alice, locale, typed) -> Non
     ],
 )
 async def test_an_error_names_the_real_limit(alice, fields, limit) -> None:
-    whole = {"title": "Five off", "cost": "100", "amount_off": "5.00", **fields}
-    answer = await alice.post("/program/rewards", **whole)
+    whole = {
+        "kind": "amount_off",
+        "title": "Five off",
+        "cost": "100",
+        "amount_off": "5.00",
+        **fields,
+    }
+    answer = await alice.post("/rewards", **whole)
     assert answer.status_code == 422
     assert limit in text(answer)
 
 
 async def test_a_refused_form_is_marked_so_that_no_poll_takes_what_was_typed(alice) -> None:
-    answer = await alice.post("/program/rewards", title="Mine", cost="0", amount_off="5")
+    answer = await alice.post("/rewards", kind="amount_off", title="Mine", cost="0", amount_off="5")
     forms = re.findall(r"<form[^>]*data-refused[^>]*>", answer.text)
     assert len(forms) == 1
     assert "hx-morph-skip" in forms[0]

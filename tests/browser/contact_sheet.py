@@ -25,6 +25,7 @@ PAGES = {
     "Program": "/program",
     "Preview": "/program/preview",
     "Corrections": "/corrections",
+    "Appearance": "/appearance",
     "Health": "/health",
     "Set aside": "/health/set-aside/LETTER",
     "Nowhere": "/nowhere",

@@ -33,6 +33,11 @@ ME: dict[str, Any] = {
     ],
     "referral": {"url": None, "status": "unavailable"},
     "notices": [],
+    "tiers": [],
+    "campaigns": [],
+    "birthday": None,
+    "appearance": None,
+    "texts": {},
     "redemptions": [],
     "codes": [],
     "codes_next": "",
@@ -59,6 +64,8 @@ class FakeShop:
         self.redemption: tuple[int, Any] | None = None
         self.redemption_seconds = 0.0
         self.pages: dict[str, tuple[int, Any] | None] = {}  # by address: more codes, the history
+        self.posts: dict[str, tuple[int, Any] | None] = {}  # by address: what is answered to it
+        self.sent: list[tuple[str, Any]] = []  # addresses with what was posted to them
         # paths in order; "image" when the page's slow image has been answered
         self.asked: list[str] = []
         self.keys: list[str] = []
@@ -144,11 +151,16 @@ class FakeShop:
             await _reply(route, self.me)
         elif path == "/apps/holdfast/redemptions":
             assert route.request.method == "POST"
-            self.keys.append(json.loads(route.request.post_data or "")["idempotency_key"])
+            body = json.loads(route.request.post_data or "")
+            self.keys.append(body["idempotency_key"])
+            self.sent.append(("/redemptions", body))
             await asyncio.sleep(self.redemption_seconds)
             await _reply(route, self.redemption)
         elif path in {"/apps/holdfast/history", "/apps/holdfast/codes"}:
             await _reply(route, self._page(route))
+        elif (name := path.removeprefix("/apps/holdfast")) in self.posts:
+            self.sent.append((name, json.loads(route.request.post_data or "")))
+            await _reply(route, self.posts[name])
         elif path.startswith("/discount/"):
             await route.fulfill(status=302, headers={"Location": "/"})
         else:

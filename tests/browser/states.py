@@ -193,6 +193,12 @@ def _preview_opened(app: FrameLocator, _town: Town) -> None:
     expect(app.get_by_role("dialog")).to_be_visible()
 
 
+def _unreadable_look(app: FrameLocator, _town: Town) -> None:
+    app.locator("[name='text']").evaluate("(one) => { one.value = '#bbbbbb'; }")
+    app.get_by_role("button", name="Save appearance").click()
+    expect(app.get_by_text("This text is hard to read").first).to_be_visible()
+
+
 def post(stack: Stack, path: str, fields: dict[str, str]) -> None:
     """What a form of another tab sends."""
     token = stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
@@ -232,6 +238,10 @@ WELL = (
     State("programme, going on", "/program", _resumed),
     State("preview", "/program/preview"),
     State("preview, opened", "/program/preview", _preview_opened),
+    State("home, figures explained", "/?days=90", _open_all),
+    State("appearance", "/appearance"),
+    State("appearance, refused", "/appearance", _unreadable_look),
+    State("appearance, texts found", "/appearance?lang=fr&q=panier"),
     State("corrections", "/corrections"),
     State("health", "/health"),
     State("health, all opened", "/health", _open_all),
@@ -243,5 +253,6 @@ AWAY = (
     State("customers", "/customers"),
     State("customer", "/customers/BOB"),
     State("programme", "/program"),
+    State("appearance", "/appearance"),
     State("health", "/health"),
 )

@@ -6,7 +6,10 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
+from app.core.looks import reads
+from app.core.looks.views import Look
 from tests.browser.fake_shop import FakeShop
+from tests.browser.test_widget_programme import everything
 
 pytestmark = pytest.mark.long
 
@@ -92,6 +95,27 @@ def _past(shop: FakeShop) -> None:
     shop.pages["/history"] = (200, {"history": [row], "next": ""})
 
 
+def _everything(shop: FakeShop) -> None:
+    everything(shop)
+
+
+def _everything_on_dark(shop: FakeShop) -> None:
+    everything(shop)
+    shop.give_code()
+    dark = Look(accent="#ffd400", text="#e0e0e0", background="#101014", corner="start")
+    shop.mine["appearance"] = reads.shown(dark)
+
+
+def _chosen_colours_at_their_limit(shop: FakeShop) -> None:
+    everything(shop)
+    shop.mine["appearance"] = reads.shown(Look(accent="#767676", text="#767676"))
+
+
+async def _choosing(_page: Page, panel: Locator) -> None:
+    await panel.get_by_role("button", name="Redeem Your own sum").click()
+    await panel.get_by_role("spinbutton").wait_for()
+
+
 def _german(shop: FakeShop) -> None:
     shop.locale = "de"
 
@@ -116,6 +140,10 @@ def _from_right_to_left(shop: FakeShop) -> None:
         (_past, _history),
         (_nothing, _history),
         (_german, _opened),
+        (_everything, _opened),
+        (_everything, _choosing),
+        (_everything_on_dark, _opened),
+        (_chosen_colours_at_their_limit, _opened),
         (_from_right_to_left, _opened),
     ],
 )

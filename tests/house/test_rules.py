@@ -113,7 +113,7 @@ def tables_of(module: str) -> set[str]:
     return {
         model._meta.db_table
         for _, model in inspect.getmembers(found, inspect.isclass)
-        if issubclass(model, Model) and model.__module__ == module
+        if issubclass(model, Model) and model.__module__.startswith(module)
     }
 
 

@@ -94,7 +94,7 @@ def follow(stack: Stack, page: str, section: str, seconds: float = 30) -> None:
         wait_for(asked, as_written, seconds, functools.partial(str, answer))
 
 
-@pytest.mark.parametrize("part", ["points", "ingest", "core", "relay"])
+@pytest.mark.parametrize("part", ["points", "ingest", "core", "relay", "campaigns"])
 def test_a_part_that_is_stopped(stack: Stack, part: str) -> None:
     stack.stop(part)
     follow(stack, f"part-{part}.md", TELL)

@@ -179,7 +179,7 @@ async def test_a_fault_in_what_points_made_of_it_is_mended_by_the_same_words(mon
     await program()
     paid = taxed(Shop(taxes_included=True))
     with monkeypatch.context() as faulty:
-        faulty.setattr("app.points.earning.rules.worth", lambda *_: (7_000_000, 1))
+        faulty.setattr("app.points.earning.worth.amount", lambda *_: (7_000_000, 1))
         await handle(events(paid))
     assert await figures() == {"available": 7}
     await handle(events(paid))

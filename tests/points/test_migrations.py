@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from app import config as settings
-from app.points.earning import rules
-from app.points.earning.grants import from_row
+from app.points.earning import standing
 from app.points.earning.rules import Back, Frozen, Known, Line
+from app.points.earning.stored import from_row
 from app.points.ledger.accounts import GENESIS
 from app.points.ledger.posting import canonical
 from tests.databases import make_empty, migrate, release, run
@@ -120,7 +120,7 @@ async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_
         currency="USD",
         refunds={"8": Back({"l1": 1})},
     )
-    assert rules.worth(of_bob.known) == (24_950_000, 1)
+    assert standing.amount(of_bob.known) == (24_950_000, 1)
     assert (of_bob.frozen, of_bob.rate_units) == (Frozen(3, "1", "down"), 10_000)
     assert (grants["order:1"]["lapsed"], grants["order:1"]["revision"]) == (10, 0)
     waiting = from_row(grants["order:2"])

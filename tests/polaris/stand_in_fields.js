@@ -47,7 +47,7 @@ const fieldStyle = `:host { display: grid; grid-template-columns: minmax(0, 1fr)
   div:focus-within { outline: 2px solid #005bd3; outline-offset: 1px; } :host([error]) div { background: #fee8e7; border-color: #8e0b21; }
   :is(input, select, textarea) { flex: 1; min-width: 0; padding: 5px 0; border: 0; outline: 0; background: transparent; color: #1a1a1a; }
   :host([labelAccessibilityVisibility="exclusive"]) label { position: absolute; clip-path: inset(50%); }`;
-for (const name of ["s-text-field", "s-number-field", "s-search-field", "s-date-field", "s-text-area"]) {
+for (const name of ["s-text-field", "s-number-field", "s-search-field", "s-date-field", "s-color-field", "s-text-area"]) {
   const type = { "s-date-field": "date", "s-search-field": "search" }[name] ?? "text";
   const inner = name === "s-text-area" ? "<textarea" : `<input type="${type}"`;
   define(name, field(`${inner} id="input" dir="auto" aria-describedby="error details">${name === "s-text-area" ? "</textarea>" : ""}`), fieldStyle, Field);

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shopify.payloads import Fact
+from app.shopify.fields import Fact
 from tests.shopify.webhooks import fact, money, order, refusal
 
 
@@ -122,6 +122,7 @@ def test_a_refund_tells_its_lines_and_what_was_given_back_beyond_them():
             "refund_id": "9",
             "lines": [{"line_id": "55", "quantity": 1}],
             "adjustment": "-5.00",
+            "shipping": "3.00",
         },
         "2026-07-02T00:00:00+00:00",
     )

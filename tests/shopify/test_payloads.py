@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shopify import payloads
-from app.shopify.payloads import Fact
+from app.shopify.fields import Fact
 from tests.shopify.webhooks import (
     CUSTOMER,
+    SAMPLED,
     SAMPLES,
     amount,
     fact,
@@ -134,7 +134,7 @@ def test_personal_fields_may_be_missing_and_are_bounded():
 
 
 @needs_samples
-@pytest.mark.parametrize("topic", sorted(payloads.TRANSLATORS))
+@pytest.mark.parametrize("topic", SAMPLED)
 def test_shopifys_own_example_of_every_topic_translates(topic):
     body = (SAMPLES / "fixtures-2026-07" / f"{topic.replace('/', '__')}.json").read_bytes()
     found = fact(topic, body)
@@ -188,3 +188,48 @@ def test_a_real_refund_and_a_real_customer_translate():
 def test_a_paid_order_is_as_old_as_it_says_and_does_not_guess():
     found = fact("orders/paid", order(updated_at=None))
     assert (found.occurred_at, found.data["updated_at"]) == (None, None)
+
+
+CONSENT_TOPIC = "customers_email_marketing_consent/update"
+
+
+@pytest.mark.parametrize(
+    ("state", "is_subscribed"),
+    [
+        ("subscribed", True),
+        ("SUBSCRIBED", True),
+        ("unsubscribed", False),
+        ("pending", False),
+        ("not_subscribed", False),
+        ("redacted", False),
+    ],
+)
+def test_what_a_customer_says_to_e_mails_is_told_with_its_moment(state, is_subscribed):
+    consent = {
+        "state": state,
+        "opt_in_level": "single_opt_in",
+        "consent_updated_at": "2026-07-01T10:00:00-04:00",
+    }
+    body = {
+        "customer_id": 7,
+        "email_address": "bob@example.com",
+        "email_marketing_consent": consent,
+    }
+    assert fact(CONSENT_TOPIC, body) == Fact(
+        "customer.consented",
+        {"customer_id": "7", "is_subscribed": is_subscribed, "at": "2026-07-01T14:00:00+00:00"},
+        "2026-07-01T14:00:00+00:00",
+    )
+
+
+@needs_samples
+def test_shopifys_own_sample_of_a_consent_is_understood():
+    name = CONSENT_TOPIC.replace("/", "__")
+    body = json.loads((SAMPLES / "fixtures-2026-07" / f"{name}.json").read_text())
+    told = fact(CONSENT_TOPIC, body)
+    assert told.data == {
+        "customer_id": "706405506930370084",
+        "is_subscribed": False,
+        "at": None,
+    }
+    assert "shape" in refusal("customers/update", body)

@@ -19,8 +19,10 @@ FIELDS = [
     "customer_id",
     "points",
     "tier",
+    "tiers",
     "rewards",
     "ways_to_earn",
+    "birthday",
     "referral",
     "notices",
     "redemptions",
@@ -29,6 +31,9 @@ FIELDS = [
     "coming",
     "ending",
     "time_zone",
+    "campaigns",
+    "appearance",
+    "texts",
 ]
 
 CHARLIE = "7003"

@@ -143,9 +143,9 @@ async def test_nothing_changes_by_get(http, rewards) -> None:
         assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-async def test_referral_links_come_later_and_it_says_so(http) -> None:
-    response = await http.post(proxied("/storefront/referral-link"))
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+async def test_nobody_gets_a_link_without_signing_in(http) -> None:
+    response = await http.post(proxied("/storefront/referral-link", None))
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "sign_in")
 
 
 async def test_a_loop_in_a_browser_is_slowed_down_and_nobody_else(

@@ -38,7 +38,7 @@ async def test_a_customer_the_app_has_not_met_has_nothing_and_that_is_true(http,
         seconds=5
     )
     assert (body["tier"], body["notices"], body["redemptions"]) == (None, [], [])
-    assert body["referral"] == {"url": None, "status": "unavailable"}
+    assert (body["referral"]["url"], body["referral"]["status"]) == (None, "unavailable")
 
 
 async def test_balance_rewards_and_ways_to_earn_are_those_of_the_shop(http, rewards) -> None:
@@ -49,12 +49,41 @@ async def test_balance_rewards_and_ways_to_earn_are_those_of_the_shop(http, rewa
     assert body["rewards"][0] == {
         "id": rewards[100],
         "title": "5.00 off",
+        "kind": "amount_off",
+        "text": "",
+        "icon": "",
         "cost": 100,
         "amount_off": "5.00",
+        "percent_off": None,
         "currency": "USD",
+        "conditions": {
+            "minimum_subtotal": None,
+            "is_limited_to_products": False,
+            "combines_with": [],
+            "code_days": None,
+            "per_customer": None,
+            "left": None,
+            "tiers": [],
+            "ends_at": None,
+        },
+        "choose": None,
+        "can_redeem": False,
+        "why_not": "100 more points to go.",
     }
     assert body["ways_to_earn"] == [
-        {"kind": "order", "points": "1.5", "per": "1", "currency": "USD", "pending_days": 3}
+        {
+            "kind": "order",
+            "id": "order",
+            "title": "Place an order",
+            "points": "1.5",
+            "per": "1",
+            "times": None,
+            "currency": "USD",
+            "url": None,
+            "pending_days": 3,
+            "state": "open",
+            "again_at": None,
+        }
     ]
 
 

@@ -133,6 +133,7 @@ class Admission:
                     rows,
                     self.stores.config,
                     replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
+                    call=self.witness.call(),
                 )
         except (RedisError, OSError) as error:  # TimeoutError is an OSError: slow counts as down
             self._avoid_redis("Redis does not take webhooks, Postgres keeps them", repr(error))
@@ -195,7 +196,7 @@ class Admission:
             return
         went_back_to = self.witness.went_back_to(admitted.told)
         if went_back_to is not None:
-            self._aside(epoch.note_gone_back(self.stores, admitted.told.era, went_back_to))
+            epoch.tell_gone_back(self.stores, admitted.told.era, went_back_to)
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -3,7 +3,9 @@ when.
 """
 
 import asyncio
+import math
 import secrets
+import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,13 +14,14 @@ from typing import Any, Literal, NamedTuple
 from app import db, rooms
 from app.flow.bus import keeper
 from app.flow.lanes import backlog, durability, scripts
-from app.flow.lanes.lane import Told
+from app.flow.lanes.lane import Call, Told
 from app.resilience import cache, failures
 from app.telemetry import logs, metrics
 
 LOOK_EVERY_SECONDS = 1.0
 NOTE_TRIES_MAX = 300
 BEATS_KEPT = 600
+CALLER_SECONDS = 24 * 3600.0  # for so long Redis remembers a caller at least
 UNKNOWN_MILLISECONDS = 60_000  # before a witness knew anything
 REPLICA_MILLISECONDS = 500
 REPAIR_MILLISECONDS = 5_000  # one process sets a new era, the others look away meanwhile
@@ -37,6 +40,7 @@ log = logs.logger()
 # fail-over that loses nothing acknowledged is no loss. Each Redis of lanes has a row of its own.
 # A Postgres that runs as another cluster or on another timeline was restored or is the replica that
 # took over; one with an earlier beat than Redis has seen in it was put back some other way.
+NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 LOOK = """
 SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, cluster_mark() AS mark,
        era, beat, cluster
@@ -44,21 +48,24 @@ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, clust
 """
 BEGIN = """
 INSERT INTO redis_epochs (id, era, beat, oldest_at, seen_at, cluster)
-VALUES ($3, $1, $2, NULL, now(), nullif($4, ''))
+VALUES ($3, $1, $2, NULL, to_timestamp($5::bigint / 1000.0), nullif($4, ''))
 ON CONFLICT (id) DO NOTHING
 """
 GO_ON = """
-UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3, seen_at = now(),
-       cluster = coalesce(cluster, nullif($5, ''))
+UPDATE redis_epochs SET beat = greatest(beat, $2), oldest_at = $3,
+       seen_at = to_timestamp($6::bigint / 1000.0), cluster = coalesce(cluster, nullif($5, ''))
  WHERE era = $1 AND id = $4
 """
+# `seen_at` is from before the lanes were looked through: a look may take seconds, and what came in
+# meanwhile is neither older than its end nor among the oldest it found. Who notes a loss has looked
+# through nothing, so that it stays as it was.
 # Of several processes that notice, one writes it down. What was moved from Postgres not long ago,
 # or no replica had confirmed, goes to its lane once more: in one statement, so that no crash
 # leaves a loss noted and those webhooks behind.
 NOTE = """
 WITH before AS (SELECT era, seen_at, oldest_at FROM redis_epochs WHERE id = $6 FOR UPDATE),
      moved AS (UPDATE redis_epochs
-                  SET era = $2, beat = $3, seen_at = now(), cluster = nullif($7, '')
+                  SET era = $2, beat = $3, cluster = nullif($7, '')
                  FROM before WHERE redis_epochs.id = $6 AND before.era = $1 RETURNING before.era),
      again AS (UPDATE spilled_webhooks SET moved_at = NULL
                 WHERE moved_at IS NOT NULL AND EXISTS (SELECT FROM moved))
@@ -89,6 +96,8 @@ async def look(stores: db.Stores) -> Loss | None:
     """Compare what Redis and Postgres know of each other, and move both forward; what was lost,
     when this process was the one to notice it. Raises when a store is away: nothing is known then.
     """
+    async with db.connection() as connection:
+        began_ms = await connection.fetchval(NOW)
     oldest_ms = (
         await backlog.depth(
             stores.lane, stores.config, lanes_max=OLDEST_LANES, heads_max=OLDEST_HEADS
@@ -100,7 +109,7 @@ async def look(stores: db.Stores) -> Loss | None:
     found = await _beat(stores, beat, row["era"] or "", row["beat"] or 0)
     era, before = found.era, found.before
     if row["era"] is None:
-        await _begin(stores, beat, row["mark"])
+        await _begin(stores, beat, row["mark"], began_ms)
     elif _is_another(row) or await _went_back(stores, era, found.known, row):
         return await _note_database(stores, row, max(beat, before + 1))
     elif era == row["era"] and before >= row["beat"]:
@@ -108,7 +117,9 @@ async def look(stores: db.Stores) -> Loss | None:
             return None
         oldest_at = datetime.fromtimestamp(oldest_ms / 1000, UTC) if oldest_ms else None
         async with db.connection() as connection:
-            await connection.execute(GO_ON, era, beat, oldest_at, stores.node, row["mark"])
+            await connection.execute(
+                GO_ON, era, beat, oldest_at, stores.node, row["mark"], began_ms
+            )
     else:
         return await _note(stores, row, beat, before if era == row["era"] else None)
     return None
@@ -131,33 +142,67 @@ async def _went_back(stores: db.Stores, era: str, known: int, row: Any) -> bool:
 
 
 class Witness:
-    """What a process that admits webhooks remembers of Redis: one that has gone back to between two
-    looks of a second knows fewer calls than the process was told of.
+    """What a process that admits webhooks remembers of its own calls: a Redis that lacks one which
+    was kept has gone back, be it only to between two looks of a second. What others do meanwhile
+    hides nothing, for each is counted apart.
     """
 
+    caller: str
+    era: str
+    number: int  # of the last call
+    number_kept: int  # of the last one that is known to be kept
+    kept_until: float  # by Redis, in seconds of this process' clock
+    beats: deque[tuple[int, int]]  # the first call that was told of each beat, and that (ms)
+
     def __init__(self) -> None:
-        self.last = Told("", 0, 0)
-        self.beats: deque[Told] = deque(maxlen=BEATS_KEPT)  # the first that was told of each beat
+        self._begin()
+
+    def call(self) -> Call:
+        """The next call; one at a time."""
+        if time.monotonic() > self.kept_until:
+            self._begin()
+        self.number += 1
+        return Call(self.caller, self.number, self.number_kept)
 
     def went_back_to(self, told: Told) -> int | None:
-        """The beat (milliseconds) up to which nothing is lost, when Redis has gone back since it
-        was asked last.
+        """Hear what the call was told that is kept now: the beat (milliseconds) up to which nothing
+        is lost, when Redis has gone back since the one before.
         """
-        is_same_era = told.era != "" and told.era == self.last.era
-        found = None
-        if is_same_era and told.calls <= self.last.calls:
-            # others may have called since it went back: so one beat more
-            known = [one.beat for one in self.beats if one.calls < told.calls][-2:]
-            found = known[0] if known else self.beats[0].beat - UNKNOWN_MILLISECONDS
-        if found is not None or not is_same_era:
+        is_same_era = told.era != "" and told.era == self.era
+        if is_same_era and told.number < self.number_kept:
+            known = [beat for number, beat in self.beats if number <= told.number][-2:]
+            found = known[0] if known else self.beats[0][1] - UNKNOWN_MILLISECONDS
+            self._begin()
+            return found
+        if told.number < self.number_kept:  # another Redis, or one that has forgotten everything
+            self._begin()
+            return None
+        if not is_same_era:
             self.beats.clear()
-        if not self.beats or told.beat > self.beats[-1].beat:
-            self.beats.append(told)
-        self.last = told
-        return found
+        if not self.beats or told.beat > self.beats[-1][1]:
+            self.beats.append((self.number, told.beat))
+        self.era, self.number_kept = told.era, self.number
+        self.kept_until = time.monotonic() + CALLER_SECONDS
+        return None
+
+    def _begin(self) -> None:
+        self.caller, self.era = secrets.token_hex(6), ""
+        self.number = self.number_kept = 0
+        self.kept_until = math.inf
+        self.beats = deque(maxlen=BEATS_KEPT)
 
 
-async def note_gone_back(stores: db.Stores, era: str, went_back_to: int) -> None:
+def tell_gone_back(stores: db.Stores, era: str, went_back_to: int) -> None:
+    """Have it written down that Redis went back to a beat, as a witness saw."""
+    task = asyncio.create_task(_note_gone_back(stores, era, went_back_to))
+    _telling.add(task)
+    task.add_done_callback(_telling.discard)
+
+
+_telling: set[asyncio.Task[None]] = set()
+
+
+async def _note_gone_back(stores: db.Stores, era: str, went_back_to: int) -> None:
     """Write down what a witness saw, unless a look has done so meanwhile: whoever looks may know an
     earlier moment. Tried again for a while when a store is away.
     """
@@ -204,7 +249,7 @@ async def _beat(stores: db.Stores, beat: int, era: str, known: int) -> _Beaten:
     return _Beaten(answer[0].decode(), int(answer[1]), int(answer[2]), replicas > 0)
 
 
-async def _begin(stores: db.Stores, beat: int, mark: str) -> None:
+async def _begin(stores: db.Stores, beat: int, mark: str, began_ms: int) -> None:
     """The first look of all, or the first with this database. Redis comes first, so that of several
     processes none sees the two differ.
     """
@@ -213,7 +258,7 @@ async def _begin(stores: db.Stores, beat: int, mark: str) -> None:
     found = await _beat(stores, beat, "", 0)
     if found.is_kept:
         async with db.connection() as connection:
-            await connection.execute(BEGIN, found.era, beat, stores.node, mark)
+            await connection.execute(BEGIN, found.era, beat, stores.node, mark, began_ms)
 
 
 async def _note_database(stores: db.Stores, row: Any, beat: int) -> Loss | None:

@@ -63,17 +63,30 @@ class Admitted:
     verdicts: list[Verdict]
     is_wake_needed: bool
     replicas: int = 0  # that have it too, where they were waited for
-    told: "Told | None" = None  # None when nothing was queued
+    told: "Told | None" = None  # None when nothing was queued, or by nobody
+
+
+class Call(NamedTuple):
+    """Who admits: a random token, the number of this call of theirs, and that of the last one which
+    is known to be kept.
+    """
+
+    caller: str
+    number: int
+    number_kept: int
+
+
+NOBODY = Call("", 0, 0)
 
 
 class Told(NamedTuple):
     """What Redis knew when it queued something: its era, the last beat of that (milliseconds), and
-    how many calls had queued something before and with this one.
+    the number of the caller's call before.
     """
 
     era: str
     beat: int
-    calls: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +131,9 @@ async def admit_encoded(
     *,
     again: bool = False,
     replica_milliseconds: int = 0,
+    call: Call = NOBODY,
 ) -> Admitted:
-    """Like `admit`, for rows of shop, webhook id and encoded item.
+    """Like `admit`, for rows of shop, webhook id and encoded item, by `call`.
 
     With `replica_milliseconds` it waits so long for one replica to have them too. Raises redis
     errors, also when Redis is full: then nothing was written.
@@ -133,6 +147,7 @@ async def admit_encoded(
         SEEN_MAX,
         WATCH_MILLISECONDS,
         LARGE_BYTES,
+        *call,
     ]
     for shop, found in positions.items():
         arguments += (shop, len(found))
@@ -144,13 +159,13 @@ async def admit_encoded(
         )
     else:
         answer, replicas = await scripts.run(redis, ADMIT, config, *arguments), 0
-    letters, wake, asides, (era, beat, calls) = answer
+    letters, wake, asides, (era, beat, number) = answer
     scripts.tell_aside(asides)
     verdicts: list[Verdict] = ["queued"] * len(rows)
     order = (position for found in positions.values() for position in found)
     for position, letter in zip(order, letters, strict=True):
         verdicts[position] = _VERDICTS[letter]
-    told = Told(era.decode(), int(beat), calls) if calls else None
+    told = Told(era.decode(), int(beat), number) if number >= 0 else None
     return Admitted(verdicts, wake == 1, replicas, told)
 
 

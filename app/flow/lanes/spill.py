@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from app import db, rooms
-from app.flow.lanes import durability, lane, nodes
+from app.flow.lanes import durability, epoch, lane, nodes
 from app.flow.lanes.lane import LaneRow
 from app.telemetry import logs
 
@@ -76,6 +76,16 @@ UPDATE spilled_webhooks SET moved_at = NULL
 """
 FORGET_MOVED = """
 DELETE FROM spilled_webhooks
+ WHERE id IN (SELECT id FROM spilled_webhooks AS moved
+               WHERE moved_at < now() - $2::interval
+                 AND EXISTS (SELECT FROM receipts WHERE receipts.shop = moved.shop
+                                AND receipts.webhook_id = moved.webhook_id)
+               ORDER BY id LIMIT $1)
+"""
+# Whoever moved them may have been gone before Redis was: what has no receipt by now comes again,
+# and is a repeat where it only waits in its lane.
+COME_AGAIN_LATE = """
+UPDATE spilled_webhooks SET moved_at = NULL
  WHERE id IN (SELECT id FROM spilled_webhooks
                WHERE moved_at < now() - $2::interval ORDER BY id LIMIT $1)
 """
@@ -153,6 +163,7 @@ async def waiting() -> tuple[int, float]:
 
 
 _after = ""  # the shop that had its turn last
+_witnesses: dict[int, epoch.Witness] = {}  # by the Redis of lanes
 
 
 async def _shops_with_room(stores: db.Stores, after: str) -> tuple[list[str], list[int]]:
@@ -227,16 +238,22 @@ async def _admit(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
 async def _admit_on(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
     found = [(row["shop"], row["webhook_id"], bytes(row["item"])) for row in rows]
     wants_replica = durability.wants_replica(stores.config)
+    witness = _witnesses.setdefault(stores.node, epoch.Witness())
     admitted = await lane.admit_encoded(
         stores.lane,
         found,
         stores.config,
         replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
+        call=witness.call(),
     )
     taken = [
         row["id"] for row, verdict in zip(rows, admitted.verdicts, strict=True) if verdict != "full"
     ]
     is_confirmed = not wants_replica or admitted.replicas > 0
+    if is_confirmed and admitted.told is not None:
+        went_back_to = witness.went_back_to(admitted.told)
+        if went_back_to is not None:
+            epoch.tell_gone_back(stores, admitted.told.era, went_back_to)
     async with db.connection() as connection:
         await connection.execute(MARK_MOVED, taken, is_confirmed)
     return len(taken), admitted.is_wake_needed
@@ -256,6 +273,7 @@ async def _forget_moved(stores: db.Stores) -> None:
     async with db.connection() as connection:
         while await connection.execute(FORGET_MOVED, FORGET_STEP, MOVED_KEPT) != "DELETE 0":
             pass
+        await connection.execute(COME_AGAIN_LATE, FORGET_STEP, MOVED_KEPT)
         while await connection.execute(COME_AGAIN, FORGET_STEP) != "UPDATE 0":
             pass
 

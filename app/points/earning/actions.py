@@ -7,24 +7,29 @@ from typing import Any
 from app import db, text
 from app.db import Connection
 from app.errors import BadInputError, ConflictError, RefusedError
-from app.points.earning import rules, terms
+from app.points.earning import order_terms, rules, terms
+from app.points.earning.campaigns import collections
 from app.points.views import Program
 
 RATE_MAX = 10_000
 DAYS_MAX = 3_650
 DEFAULT_REWARDS = (("5.00 off", 100, "5.00"), ("30.00 off", 500, "30.00"))
-EDITABLE = frozenset({"rate", "rounding", "pending_days", "expiry_days", "clawback", "returns"})
+EDITABLE = frozenset(
+    {"rate", "rounding", "pending_days", "expiry_days", "clawback", "returns", "order_terms"}
+)
 # what a programme can become from what it is; it never becomes a draft again
 NEXT_STATES = {"draft": {"live"}, "live": {"paused"}, "paused": {"live"}}
 # two edits at once: the second becomes the version after the first
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('program/' || $1::text, 0))"
 INSERT_VERSION = """
 INSERT INTO program_versions (shop, version, rate, rounding, pending_days, expiry_days, clawback,
-                              timezone, currency, state, edited_by, returns, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())
+                              timezone, currency, state, edited_by, returns, order_terms,
+                              created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now())
 """
 SELECT_VERSION = """
-SELECT rate, rounding, pending_days, expiry_days, clawback, returns FROM program_versions
+SELECT rate, rounding, pending_days, expiry_days, clawback, returns, order_terms
+  FROM program_versions
  WHERE shop = $1 AND version = $2
 """
 SELECT_IS_OLDER = """
@@ -92,7 +97,8 @@ async def edit_program(
     shop: str, fields: dict[str, Any], by: str, seen_version: int | None = None
 ) -> Program:
     """A new version with `fields` changed: rate, rounding, pending_days, expiry_days, clawback,
-    returns (text or typed). `seen_version` is the one the editor was looking at.
+    returns (text or typed), order_terms (by the names of OrderTerms). `seen_version` is the one
+    the editor was looking at.
 
     What stays the same makes no version. Raises BadInputError with the sentence to show beside the
     form, and StaleRulesError when other rules came into force after `seen_version`.
@@ -106,6 +112,8 @@ async def edit_program(
             raise StaleRulesError(current)
         if current.version == 0 or is_change:
             await _insert(conn, current, checked, by)
+            named = order_terms.read(checked.get("order_terms", "")).collections
+            await collections.want(conn, [(shop, name) for name in named])
         return await terms.program(conn, shop)
 
 
@@ -151,6 +159,7 @@ async def _insert(conn: Connection, current: Program, changed: dict[str, Any], b
         value("state"),
         text.clean(by, 64),
         value("returns"),
+        value("order_terms"),
     )
 
 
@@ -170,6 +179,9 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         raise BadInputError("Please choose what happens on a refund.")
     if fields.get("returns", "goods") not in rules.RETURNS:
         raise BadInputError("Please choose what a return counts by.")
+    if "order_terms" in fields:
+        terms_ = order_terms.checked(fields["order_terms"])
+        checked["order_terms"] = order_terms.written(terms_)
     if "pending_days" in fields:
         checked["pending_days"] = _days(fields["pending_days"], 0)
     if "expiry_days" in fields:

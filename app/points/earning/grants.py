@@ -1,105 +1,23 @@
 """Grants: points that follow their order, moved towards what it is worth, on locked accounts."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from app.db import Row
 from app.points import facts
-from app.points.earning import rules, whys
+from app.points.earning import rules, standing, whys, worth
+from app.points.earning.grant import Grant
 from app.points.earning.known import NOTHING, Stage
-from app.points.earning.rules import Amount, Back, Clawback, Frozen, Known, Terms
+from app.points.earning.rules import Clawback, Known, Terms
+from app.points.earning.worth import Worth
 from app.points.ledger import lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.lots import Lot
 from app.points.ledger.posting import Batch
 
+LATE = "campaign:"  # how the cause of a bonus begins that comes later
 REFUNDS_APART_MAX = 20  # of one fact; more of them are one movement
-
-
-class Grant(msgspec.Struct):
-    """A row of `grants` in memory."""
-
-    shop: str
-    order_id: str
-    name: str = ""
-    member_id: int | None = None
-    outcome: str = "waiting"
-    frozen: Frozen | None = None
-    rate_units: int = 0
-    known: Known = NOTHING
-    points: int = 0  # given in all
-    reversed_points: int = 0  # asked back in all, whatever became of that
-    forgiven: int = 0  # of those, what a policy left with the shopper
-    unmet: int = 0  # of those, what is taken when the points come back from a reward
-    lapsed: int = 0  # gone by time, and not yet set off against what was asked back
-    left: tuple[int, int, int] = (0, 0, 0)  # forgiven, unmet and lapsed as they were loaded
-    revision: int = 0
-    is_new: bool = True
-    stages: list[Stage] = []
-    terms: Terms | None = None
-
-    @property
-    def source(self) -> str:
-        return f"order:{self.order_id}"
-
-    @property
-    def net(self) -> int:
-        return self.points - self.reversed_points
-
-    def next_source(self) -> str:
-        """The natural key of the next movement that is no refund's own."""
-        if self.points == 0:
-            return self.source
-        self.revision += 1
-        return f"{self.source}:{self.revision}"
-
-    def freeze(self, terms: Terms) -> None:
-        """Take the rule of the order's time; one that was taken stays."""
-        self.terms = terms
-        if self.frozen is None:
-            self.frozen = _freeze(terms)
-            self.rate_units = rules.rate_units(Decimal(self.frozen.rate))
-
-    def worth(
-        self, known: Known, refunds: Mapping[str, Back], gone: Mapping[str, int]
-    ) -> tuple[int, Amount]:
-        """What the order is to have given, and the merchandise that is the reason."""
-        assert self.frozen is not None, "a rule is taken before anything is computed"
-        base = rules.worth(known, refunds, self.frozen.returns, gone)
-        return rules.points_for(base, self.rate_units, self.frozen.rounding), base
-
-    def is_counting(self) -> bool:
-        """Whether the order earns for somebody as it is known after its stages."""
-        return _counts(self.stages[-1].known if self.stages else self.known)
-
-
-@lru_cache(maxsize=1024)  # as many as there are rules in use
-def _freeze(terms: Terms) -> Frozen:
-    # while a programme is not live its orders are kept, and earn nothing
-    rate = rules.rate_text(terms.rate_units if terms.state == "live" else 0)
-    return Frozen(terms.version, rate, terms.rounding, terms.returns)
-
-
-def from_row(row: Row) -> Grant:
-    """A Grant from a row of `grants`."""
-    grant = Grant(row["shop"], row["source"].partition(":")[2])
-    grant.name, grant.member_id, grant.outcome = row["name"], row["member_id"], row["outcome"]
-    grant.known = _known.decode(row["known"])
-    if row["frozen"]:
-        grant.frozen = _frozen.decode(row["frozen"])
-        grant.rate_units = rules.rate_units(Decimal(grant.frozen.rate))
-    grant.points, grant.reversed_points = row["points"], row["reversed_points"]
-    grant.revision, grant.is_new = row["revision"], False
-    return grant
-
-
-_known = msgspec.json.Decoder(Known)
-_frozen = msgspec.json.Decoder(Frozen)
 
 
 class Hand(msgspec.Struct):
@@ -113,6 +31,11 @@ class Hand(msgspec.Struct):
     own: list[Lot] | None  # of an order that gives for the first time: nobody could spend them
     is_settled: bool = True  # nothing was to be paid before
 
+    @property
+    def is_late(self) -> bool:
+        """Whether a campaign that was told late is what moves it."""
+        return self.stage.cause.source.startswith(LATE)
+
 
 def follow(
     batch: Batch, grant: Grant, account: Account | None, former: Account | None, policy: str
@@ -125,17 +48,20 @@ def follow(
     own: list[Lot] | None = [] if former is None else None
     for stage in grant.stages:
         before, grant.known = grant.known, stage.known
-        if account is None or not _counts(stage.known):
+        if account is None or not stage.known.counts:
             continue
         if former is not None and former.id != account.id:
             left = Hand(batch, grant, former, policy, stage, None)
-            _to(left, 0, (0, 1), "", {"cause": "moved"})
+            _to(left, worth.NOTHING, "", {"cause": "moved"})
             grant.forgiven = grant.unmet = 0
             former, own = None, []
-        if former is None:
+        is_first, former = former is None, account
+        if is_first:
             before = NOTHING
-        former = account
         grant.member_id = account.id
+        if grant.decisions is not None and (is_first or grant.is_asked_again):
+            grant.reasons = grant.decisions.decide(grant, stage.known)
+            grant.is_asked_again = False
         _step(Hand(batch, grant, account, policy, stage, own, not before.outstanding), before)
     for lot in own or ():
         if account is not None and not lot.is_pending and lot.remaining:
@@ -151,10 +77,6 @@ def follow(
 
 def _nothing(terms: Terms | None) -> str:
     return terms.state if terms is not None and terms.state != "live" else "zero"
-
-
-def _counts(known: Known) -> bool:
-    return known.paid_at is not None and bool(known.customer_id) and not known.is_test
 
 
 def _step(hand: Hand, before: Known) -> None:
@@ -173,35 +95,40 @@ def _step(hand: Hand, before: Known) -> None:
     if len(new) > REFUNDS_APART_MAX:
         counted, new = dict(known.refunds), {}
     if new:  # of pieces, perhaps, that were known to be gone before their refund was
-        were = rules.pieces_gone(before, before.refunds)
-        are = rules.pieces_gone(known, known.refunds)
+        were = standing.pieces_gone(before, before.refunds)
+        are = standing.pieces_gone(known, known.refunds)
         gone = {name: min(pieces, are.get(name, 0)) for name, pieces in were.items()}
-    points, base = grant.worth(known, counted, gone)
+    reached = grant.worth(known, counted, gone)
     why = {} if before is NOTHING else whys.changes(before, stage, counted, gone)
-    _to(hand, points, base, "", why)
+    if hand.is_late:
+        why = {"cause": "campaign"}
+    _to(hand, reached, "", why)
     for name, back in sorted(new.items()):
         is_new = name not in counted and not is_again
         counted[name] = back
-        points, base = grant.worth(known, counted, gone)
+        reached = grant.worth(known, counted, gone)
         told = stage.refunds.get(name)
         why = {"cause": "refund", **whys.brought_back(back, told.titles if told else {})}
-        _to(hand, points, base, f"refund:{name}" if is_new else "", why)
+        _to(hand, reached, f"refund:{name}" if is_new else "", why)
     if known.ended:
-        _to(hand, 0, (0, 1), f"{known.ended}:{grant.order_id}", {"cause": known.ended})
+        _to(hand, worth.NOTHING, f"{known.ended}:{grant.order_id}", {"cause": known.ended})
 
 
-def _to(hand: Hand, points: int, base: Amount, source: str, why: dict[str, Any]) -> None:
-    """Move the grant to `points`; `source` names a movement that takes back."""
+def _to(hand: Hand, reached: Worth, source: str, why: dict[str, Any]) -> None:
+    """Move the grant to what is reached; `source` names a movement that takes back."""
     grant = hand.grant
-    if points > grant.net:
-        _give(hand, points - grant.net, base, why)
-    elif points < grant.net:
-        _take_back(hand, grant.net - points, source or grant.next_source(), why)
+    changes = grant.note(reached, hand.account.id)
+    if reached.points > grant.net:
+        _give(hand, reached, changes, why)
+    elif reached.points < grant.net:
+        points = grant.net - reached.points
+        _take_back(hand, points, source or grant.next_source(), changes, why)
 
 
-def _give(hand: Hand, points: int, base: Amount, why: dict[str, Any]) -> None:
+def _give(hand: Hand, reached: Worth, changes: dict[int, int], why: dict[str, Any]) -> None:
     """A lot of its own, pending or available; a debt is repaid from it at once."""
     batch, grant, account, stage = hand.batch, hand.grant, hand.account, hand.stage
+    points = reached.points - grant.net
     if left := min(points, grant.forgiven):  # these were never taken
         grant.forgiven -= left
         grant.unmet = min(grant.unmet, grant.forgiven)
@@ -216,12 +143,15 @@ def _give(hand: Hand, points: int, base: Amount, why: dict[str, Any]) -> None:
     effective_at = paid_at if is_first else stage.cause.at
     # what was taken back comes again, as by a swap: its days were counted already
     is_again = hand.is_settled and points <= grant.reversed_points
-    available_at = (paid_at if is_again else effective_at) + timedelta(days=terms.pending_days)
+    available_at = (paid_at if is_again or hand.is_late else effective_at) + timedelta(
+        days=terms.pending_days
+    )
     is_pending = available_at > batch.now
     expires_at = rules.expires_at(available_at, terms.expiry_days, terms.timezone)
     lot = Lot(grant.shop, account.id, source, points, available_at, is_pending, expires_at)
     bucket = "pending" if is_pending else "available"
-    reasons = whys.earned(grant, base, available_at if is_pending else None)
+    reasons = whys.earned(grant, reached, available_at if is_pending else None)
+    reasons |= whys.bonuses(grant, changes)
     if not is_first:
         reasons |= why
     reasons |= whys.corrected(stage.cause)
@@ -230,7 +160,13 @@ def _give(hand: Hand, points: int, base: Amount, why: dict[str, Any]) -> None:
     grant.points += points
     batch.facts.append(
         facts.made(
-            "points.earned", account, source, points, stage.cause.trace, order_id=grant.order_id
+            "points.earned",
+            account,
+            source,
+            points,
+            stage.cause.trace,
+            order_id=grant.order_id,
+            **whys.told(grant, changes),
         )
     )
     if hand.own is not None:
@@ -239,7 +175,9 @@ def _give(hand: Hand, points: int, base: Amount, why: dict[str, Any]) -> None:
         batch.repay(account, [lot], source, points, effective_at)
 
 
-def _take_back(hand: Hand, points: int, source: str, why: dict[str, Any]) -> None:
+def _take_back(
+    hand: Hand, points: int, source: str, changes: dict[int, int], why: dict[str, Any]
+) -> None:
     """Reverse `points` of the grant, from where the merchant's policy allows; what has lapsed is
     gone already, and is not taken from other grants.
     """
@@ -264,6 +202,8 @@ def _take_back(hand: Hand, points: int, source: str, why: dict[str, Any]) -> Non
             grant.unmet += parts.forgiven
     at = hand.stage.cause.at
     reasons = whys.reversed_(grant, points, parts.forgiven, absorbed, hand.policy) | why
+    taken_of = {copy: -change for copy, change in changes.items()}
+    reasons |= whys.bonuses(grant, taken_of)
     reasons |= whys.corrected(hand.stage.cause)
     if parts.pending:
         lots.take(account.id, (lot for lot in mine if lot.is_pending), parts.pending)
@@ -295,5 +235,6 @@ def _take_back(hand: Hand, points: int, source: str, why: dict[str, Any]) -> Non
                 hand.stage.cause.trace,
                 order_id=grant.order_id,
                 forgiven=parts.forgiven,
+                **whys.told(grant, taken_of),
             )
         )

@@ -73,11 +73,14 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
             line.quantity if line.kept is None else min(line.kept, line.quantity),
             max(0, rules.micros(line.amount)),
             rules.micros(line.tax) if line.tax != "0" else 0,
+            line.product_id,
+            line.subscription,
         )
         for line in order.lines
         if not (line.gift_card or line.tip) and line.quantity > 0
     ]
     outstanding = rules.micros(order.outstanding) if order.outstanding != "0" else 0
+    sent = (rules.micros(order.shipping), rules.micros(order.shipping_tax))
     paid_at = told.since if order.is_paid and not order.is_old else None
     if known is NOTHING and not refunds:
         return Known(
@@ -92,6 +95,8 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
             max(0, -outstanding),
             order.currency,
             order.test,
+            shipping=sent[0],
+            shipping_tax=sent[1],
         )
     changed: dict[str, Any] = {}
     is_newest = known.at is None or told.at > known.at
@@ -108,6 +113,8 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
             "outstanding": max(0, outstanding),
             "currency": order.currency,
             "is_test": order.test,
+            "shipping": sent[0],
+            "shipping_tax": sent[1],
         }
     if paid_at is not None and (known.paid_at is None or paid_at < known.paid_at):
         changed["paid_at"] = paid_at
@@ -160,6 +167,7 @@ def _moves(before: Known, after: Known) -> bool:
         or before.customer_id != after.customer_id
         or (before.paid_at is None) != (after.paid_at is None)
         or before.is_test != after.is_test
+        or before.shipping != after.shipping
     )
 
 

@@ -4,17 +4,17 @@ orders there are.
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from app import text
 from app.db import Connection
-from app.points.earning import grants, terms
-from app.points.earning.grants import Grant
+from app.points.earning import grants, order_terms, stored, terms
+from app.points.earning.campaigns import collections
+from app.points.earning.campaigns.copies import Newest
+from app.points.earning.campaigns.deciding import Decisions
+from app.points.earning.grant import Grant
 from app.points.earning.known import stages
-from app.points.earning.rules import Frozen
+from app.points.earning.rules import Line, OrderTerms
 from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
@@ -28,47 +28,6 @@ SELECT pg_advisory_xact_lock(key)
   FROM (SELECT DISTINCT hashtextextended(name, 0) AS key
           FROM unnest($1::text[]) AS name ORDER BY key) AS keys
 """
-SELECT_GRANTS = """
-SELECT found.shop, found.source, found.name, found.member_id, found.outcome, found.points,
-       found.reversed_points, found.revision, found.frozen, found.known
-  FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
-  JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
-"""
-# what time and rewards change: read once nobody else can
-SELECT_LEFT = """
-SELECT found.shop, found.source, found.lapsed, found.forgiven, found.unmet
-  FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
-  JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
-"""
-GRANT = {
-    "shop": "text",
-    "kind": "text",
-    "source": "text",
-    "name": "text",
-    "member_id": "bigint",
-    "outcome": "text",
-    "rule_version": "int",
-    "frozen": "text",
-    "known": "text",
-    "points": "bigint",
-    "reversed_points": "bigint",
-    "forgiven": "bigint",
-    "unmet": "bigint",
-    "lapsed": "bigint",
-    "revision": "int",
-    "created_at": "timestamptz",
-}
-CHANGED = {name: kind for name, kind in GRANT.items() if name not in {"kind", "created_at"}}
-UPDATE_GRANTS = """
-UPDATE grants SET name = changed.name, member_id = changed.member_id, outcome = changed.outcome,
-                  rule_version = changed.rule_version, frozen = changed.frozen,
-                  known = changed.known, points = changed.points,
-                  reversed_points = changed.reversed_points, revision = changed.revision,
-                  forgiven = grants.forgiven + changed.forgiven,
-                  unmet = grants.unmet + changed.unmet, lapsed = grants.lapsed + changed.lapsed
-  FROM {changed} WHERE grants.shop = changed.shop AND grants.source = changed.source
-"""
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Corrected(NamedTuple):
@@ -90,6 +49,8 @@ class OrderBatch(Batch):
         super().__init__(now)
         self.incoming = incoming
         self.policies: dict[str, str] = {}  # by shop
+        self.newest: dict[str, Newest] = {}  # by shop, the newest copy of its campaigns
+        self.decisions: Decisions | None = None  # where bonuses may count
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
         self.corrected: list[Corrected] = []  # what facts that were told again have changed
 
@@ -111,6 +72,27 @@ class OrderBatch(Batch):
             await self._load_left(conn, late)
             members = (self.account(one) for one in ids)
             await self.load_lots(conn, {one.id for one in members if one is not None})
+        await self._load_bonuses(conn, moving)
+
+    async def _load_bonuses(self, conn: Connection, moving: Sequence[Grant]) -> None:
+        """Where no campaign of their shops can count, nothing is asked."""
+        fresh, given = [], []
+        for grant in moving:
+            former = None if grant.member_id is None else self.account(grant.member_id)
+            if former is not None and (grant.given.shares or grant.given.spent):
+                given.append((grant, former.id))
+            if grant.shop not in self.newest or not grant.is_counting():
+                continue
+            account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
+            if account is not None and (
+                former is None or former.id != account.id or grant.is_asked_again
+            ):
+                fresh.append((grant, account.id, account.customer_id))
+        if fresh or given:
+            self.decisions = Decisions()
+            await self.decisions.load(conn, fresh, given, self.newest)
+            for grant in moving:
+                grant.decisions = self.decisions
 
     def decide(self) -> None:
         """Give first, then take back, so that a batch never makes a debt it also repays."""
@@ -142,11 +124,15 @@ class OrderBatch(Batch):
         ]
 
     def gather(self, writes: Writes) -> None:
-        fresh = [self._record(grant) for grant in self.grants.values() if grant.is_new]
-        writes.insert("grants", GRANT, fresh)
-        changed = [_changed(grant) for grant in self.grants.values() if not grant.is_new]
+        fresh = [stored.record(grant, self.now) for grant in self.grants.values() if grant.is_new]
+        writes.insert("grants", stored.GRANT, fresh)
+        changed = [stored.changed(grant) for grant in self.grants.values() if not grant.is_new]
         if changed:
-            writes.add(UPDATE_GRANTS.format(changed=writes.rows("changed", CHANGED, changed)))
+            writes.add(
+                stored.UPDATE_GRANTS.format(changed=writes.rows("changed", stored.CHANGED, changed))
+            )
+        if self.decisions is not None:
+            self.decisions.purse.gather(writes)
         super().gather(writes)
 
     async def _load_grants(self, conn: Connection) -> None:
@@ -156,8 +142,8 @@ class OrderBatch(Batch):
         await conn.fetch(LOCK_ORDERS, [f"{shop}/{order_id}" for shop, order_id in news])
         shops = [shop for shop, _ in news]
         sources = [f"order:{order_id}" for _, order_id in news]
-        rows = await conn.fetch(SELECT_GRANTS, shops, sources)
-        found = {(grant.shop, grant.order_id): grant for grant in map(grants.from_row, rows)}
+        rows = await conn.fetch(stored.SELECT_GRANTS, shops, sources)
+        found = {(grant.shop, grant.order_id): grant for grant in map(stored.from_row, rows)}
         for key, one in news.items():
             grant = found.get(key) or Grant(*key)
             known, grant.stages = stages(grant.known, one)
@@ -180,12 +166,41 @@ class OrderBatch(Batch):
         today = await terms.of_shops(conn, {shop for shop, _ in wanted}) if wanted else {}
         self.policies = {shop: one.clawback for shop, one in today.items()}
         earlier = await terms.at(conn, today, wanted)
+        self.newest = {
+            shop: (one.newest_copy, one.copied_at) for shop, one in today.items() if one.newest_copy
+        }
+        with_terms = []
         for key in wanted:
-            self.grants[key].freeze(earlier.get(key) or today[key[0]])
+            grant, of_order = self.grants[key], earlier.get(key) or today[key[0]]
+            is_first = grant.frozen is None
+            grant.freeze(of_order)
+            if of_order.order_terms:
+                with_terms.append((grant, order_terms.read(of_order.order_terms), is_first))
+        if with_terms:
+            await self._apply_terms(conn, with_terms)
+
+    async def _apply_terms(
+        self, conn: Connection, wanted: Sequence[tuple[Grant, OrderTerms, bool]]
+    ) -> None:
+        """What of these orders earns by their terms; where it is known, of lines that came later
+        alone.
+        """
+        named = [(one.shop, name) for one, said, _ in wanted for name in said.collections]
+        products = [line.product_id for one, _, _ in wanted for line in one.stages[-1].known.lines]
+        where = await collections.holding(conn, named, products if named else ())
+        for grant, said, is_first in wanted:
+            assert grant.frozen is not None
+            lines, of_shop = _lines(grant), collections.of_shop(where, grant.shop)
+            news = self.incoming.orders.get((grant.shop, grant.order_id))
+            if is_first and news is not None and news.told:
+                order = news.told[-1].order
+                grant.frozen = order_terms.frozen(grant.frozen, said, order, lines, of_shop)
+            else:
+                grant.frozen = order_terms.extended(grant.frozen, said, lines, of_shop)
 
     async def _load_left(self, conn: Connection, late: Sequence[Grant]) -> None:
         rows = await conn.fetch(
-            SELECT_LEFT, [grant.shop for grant in late], [grant.source for grant in late]
+            stored.SELECT_LEFT, [grant.shop for grant in late], [grant.source for grant in late]
         )
         for row in rows:
             grant = self.grants[row["shop"], row["source"].partition(":")[2]]
@@ -193,51 +208,12 @@ class OrderBatch(Batch):
             grant.unmet = row["unmet"]
             grant.left = (grant.forgiven, grant.unmet, grant.lapsed)
 
-    def _record(self, grant: Grant) -> tuple[Any, ...]:
-        return (
-            grant.shop,
-            "order",
-            grant.source,
-            grant.name,
-            grant.member_id,
-            grant.outcome,
-            grant.frozen.rule if grant.frozen else 0,
-            _encoded(grant.frozen),
-            _encode(grant.known).decode(),
-            grant.points,
-            grant.reversed_points,
-            grant.forgiven,
-            grant.unmet,
-            0,
-            grant.revision,
-            self.now,
-        )
 
-
-def _changed(grant: Grant) -> tuple[Any, ...]:
-    """What time and rewards change meanwhile of a grant that moves nothing is left to them."""
-    forgiven, unmet, lapsed = grant.left
-    return (
-        grant.shop,
-        grant.source,
-        grant.name,
-        grant.member_id,
-        grant.outcome,
-        grant.frozen.rule if grant.frozen else 0,
-        _encoded(grant.frozen),
-        _encode(grant.known).decode(),
-        grant.points,
-        grant.reversed_points,
-        grant.forgiven - forgiven,
-        grant.unmet - unmet,
-        grant.lapsed - lapsed,
-        grant.revision,
-    )
-
-
-@lru_cache(maxsize=1024)  # as many as there are rules in use
-def _encoded(frozen: Frozen | None) -> str:
-    return _encode(frozen).decode() if frozen else ""
+def _lines(grant: Grant) -> list[Line]:
+    """The lines that its stages bring, beside those known before."""
+    known = {line.line_id for line in grant.known.lines}
+    found = {line.line_id: line for one in grant.stages for line in one.known.lines}
+    return [line for name, line in found.items() if name not in known]
 
 
 def _customer(grant: Grant) -> str:

@@ -1,7 +1,7 @@
-"""The arithmetic of points, pure and exact: what an order is worth, clawback and expiry."""
+"""The arithmetic of points, pure and exact: the shapes it works on, rates, clawback and expiry."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -40,6 +40,47 @@ class Terms(NamedTuple):
     returns: str = "goods"
     since: datetime | None = None  # when it came into force
     state: str = "live"  # draft | live | paused: only a live programme gives points
+    order_terms: str = ""  # JSON of OrderTerms, empty for those of a shop that chose none
+    newest_copy: int = 0  # of the shop's campaigns, and when we learned of it
+    copied_at: datetime | None = None
+
+
+class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of orders earns, as a merchant sets it: what is named earns nothing."""
+
+    products: list[str] = []  # ids, as those of collections
+    collections: list[str] = []
+    tags: list[str] = []  # of orders
+    channels: list[str] = []  # online | pos | draft
+    is_b2b_out: bool = False
+    subscription_rate: str = ""  # of subscription lines; empty: as others
+    with_shipping: bool = False
+    with_taxes: bool = False
+
+
+class Bonus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a version of a campaign does for an order, frozen with its award."""
+
+    copy: int  # the row of our copy
+    campaign_id: str
+    version: int
+    name: str
+    effect: str  # multiply | add
+    units: int  # times, in ten-thousandths; or points
+    lines: tuple[str, ...] | None = None  # those it counts; None: all, also what comes later
+    of: int = 0  # millionths of these that stood when points were added
+    cap: int | None = None  # points a customer gets from the campaign at most
+    budget: int | None = None  # points it gives at most
+    most: int | None = None  # of this order, where a cap or a budget left no more
+
+
+class Tier(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The tier of an order's customer at its time, and what it multiplies by."""
+
+    tier_id: str
+    name: str
+    version: int
+    units: int  # ten-thousandths
 
 
 class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,6 +90,39 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
     rate: str
     rounding: str
     returns: str = "goods"
+    outside: str = ""  # why the whole order earns nothing: tag | channel | b2b
+    out: tuple[str, ...] = ()  # lines that earn nothing
+    subscription_rate: str = ""  # of subscription lines; empty: the rate
+    with_shipping: bool = False
+    with_taxes: bool = False
+    until: int = 0  # the newest copy of a campaign that was asked
+    bonuses: tuple[Bonus, ...] = ()
+    goals: tuple[str, ...] = ()  # campaigns for whose goal its merchandise counts
+    tier: Tier | None = None
+    policy: str = "best_of"  # how what multiplies goes together
+    most_units: int = 0  # all of it together at most; 0: no limit
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every line counts alike, and nothing is added."""
+        return not (
+            self.outside
+            or self.out
+            or self.subscription_rate
+            or self.with_shipping
+            or self.with_taxes
+            or self.bonuses
+            or self.tier
+        )
+
+
+class Given(msgspec.Struct, omit_defaults=True):
+    """What bonuses make of what an order has given: points by copy, 0 for the tier; and the
+    millionths that count for goals.
+    """
+
+    shares: dict[int, int] = {}
+    spent: int = 0
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -59,6 +133,8 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kept: int  # of them, as the order itself says
     net: int
     tax: int
+    product_id: str = ""
+    is_subscription: bool = False
 
 
 class Back(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -68,6 +144,7 @@ class Back(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     lines: dict[str, int] = {}
     adjustment: int = 0
+    shipping: int = 0  # given back of it, tax and all
 
 
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,6 +168,13 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     said_by: int = 0  # of several facts of one second: the mark of the one that counted, or
     not_by: list[int] = []  # those of the ones that did not
     ended: str = ""  # cancelled or deleted: for good
+    shipping: int = 0  # what it cost without tax
+    shipping_tax: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether it earns for somebody: paid, by a customer, and no test."""
+        return self.paid_at is not None and bool(self.customer_id) and not self.is_test
 
 
 class Clawback(NamedTuple):
@@ -164,111 +248,6 @@ def points_for(base: Amount, rate: int, rounding: str) -> int:
     if whole > POINTS_MAX:
         raise BadInputError(f"An order cannot earn more than {POINTS_MAX} points.")
     return whole
-
-
-def worth(
-    order: Known,
-    refunds: Mapping[str, Back] | None = None,
-    returns: str = "goods",
-    gone: Mapping[str, int] = NONE,
-) -> Amount:
-    """The net merchandise of an order that stands and is paid, exactly; with `refunds`, as if of
-    its refunds these alone had been, and these pieces `gone` at least.
-
-    Depends on what is known alone, never on the order it came in. Pieces count that are neither
-    back nor taken out. What is outstanding is that of the lines added last. Money given back
-    beyond the worth of the pieces, netted over all refunds, takes its share of what is left, tax
-    and all. `returns` says what a return without money means: by "goods" its pieces are back, by
-    "money" what was not given back still counts.
-    """
-    if refunds is None:
-        refunds = order.refunds
-    if not (refunds or order.refunds or order.edits or order.outstanding):
-        whole = 0
-        for line in order.lines:
-            if line.kept != line.quantity:
-                break
-            whole += line.net
-        else:
-            return whole, 1
-    nets: list[Amount] = []
-    grosses: list[Amount] = []
-    for line, pieces, paid, costs in standing(order, refunds, gone):
-        whole, of = line.net * pieces, line.quantity
-        is_part = paid < costs
-        nets.append((whole * paid, of * costs) if is_part else (whole, of))
-        grosses.append((paid, 1) if is_part else ((line.net + line.tax) * pieces, of))
-    net = _sum(nets)
-    adjustment = sum(back.adjustment for back in refunds.values())
-    given = -adjustment - order.owed
-    if given > 0:
-        gross = _sum(grosses)
-        left = gross[0] - given * gross[1]
-        return (net[0] * left, net[1] * gross[0]) if left > 0 else (0, 1)
-    if returns == "money" and adjustment > 0:
-        whole = sum(line.net for line in order.lines)
-        taxed = whole + sum(line.tax for line in order.lines)
-        return _sum([net, (min(adjustment, taxed) * whole, taxed)]) if taxed else net
-    return net
-
-
-def standing(
-    order: Known, refunds: Mapping[str, Back], gone: Mapping[str, int] = NONE
-) -> Iterator[tuple[Line, int, int, int]]:
-    """What stands and is paid, the last lines first: a line, its pieces, what is paid and costs."""
-    back, outstanding = pieces_gone(order, refunds), max(0, order.outstanding)
-    for line in reversed(order.lines):
-        off = max(back.get(line.line_id, 0), gone.get(line.line_id, 0))
-        pieces = max(0, line.quantity - off)
-        costs = -(-(line.net + line.tax) * pieces // line.quantity)
-        paid = max(0, costs - outstanding)
-        outstanding -= costs - paid
-        if paid:
-            yield line, pieces, paid, costs
-
-
-def pieces_gone(order: Known, refunds: Mapping[str, Back]) -> dict[str, int]:
-    """Pieces that are no more, by line.
-
-    Shopify keeps a record of a refund for pieces that an edit takes out, too; what the order itself
-    or its edits say beyond the records known here counts as well, once.
-    """
-    back, every = _count(refunds), _count(order.refunds)
-    edited = _count({name: Back(lines) for name, lines in order.edits.items()})
-    for line in order.lines:
-        told = max(line.quantity - line.kept, edited.get(line.line_id, 0))
-        if (beyond := told - every.get(line.line_id, 0)) > 0:
-            back[line.line_id] = back.get(line.line_id, 0) + beyond
-    return back
-
-
-def _count(refunds: Mapping[str, Back]) -> dict[str, int]:
-    pieces: dict[str, int] = {}
-    for back in refunds.values():
-        for line_id, quantity in back.lines.items():
-            pieces[line_id] = pieces.get(line_id, 0) + quantity
-    return pieces
-
-
-def _sum(fractions: list[Amount]) -> Amount:
-    """Exactly, and linear in their number where denominators repeat: those are added first, the
-    others in pairs, so that few numbers grow long.
-    """
-    by_denominator: dict[int, int] = {}
-    for numerator, denominator in fractions:
-        by_denominator[denominator] = by_denominator.get(denominator, 0) + numerator
-    whole = by_denominator.pop(1, 0)
-    rests = []
-    for denominator, numerator in by_denominator.items():
-        whole += numerator // denominator
-        if rest := numerator % denominator:
-            rests.append((rest, denominator))
-    while len(rests) > 1:
-        odd = rests[-1:] if len(rests) % 2 else []
-        pairs = zip(rests[::2], rests[1::2], strict=False)
-        rests = [(a * d + c * b, b * d) for (a, b), (c, d) in pairs] + odd
-    numerator, denominator = rests[0] if rests else (0, 1)
-    return whole * denominator + numerator, denominator
 
 
 def clawback(asked: int, pending: int, available: int, policy: str) -> Clawback:

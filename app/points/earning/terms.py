@@ -12,19 +12,23 @@ from app.points.views import Program
 DEFAULT = Terms(0, RATE_UNITS, "down", 0, None, "within_balance", "UTC")
 _COLUMNS = """
 version, (rate * 10000)::bigint AS rate_units, rounding, pending_days, expiry_days, clawback,
-timezone, returns, created_at AS since, state
+timezone, returns, created_at AS since, state, order_terms
 """
 # the newest version of `wanted.shop`; columns without values for a shop that never had any
 SELECT_TERMS = f"""
-SELECT wanted.shop, terms.*
+SELECT wanted.shop, terms.*, COALESCE(copy.id, 0) AS newest_copy, copy.learned_at AS copied_at
   FROM unnest($1::text[]) AS wanted (shop)
+  LEFT JOIN LATERAL (SELECT id, learned_at FROM campaign_copies
+                      WHERE campaign_copies.shop = wanted.shop
+                      ORDER BY id DESC LIMIT 1) AS copy ON TRUE
   LEFT JOIN LATERAL (SELECT {_COLUMNS} FROM program_versions
                       WHERE program_versions.shop = wanted.shop
                       ORDER BY version DESC LIMIT 1) AS terms ON TRUE
 """
 # the version in force at a moment; the first one also was before there was any
 SELECT_EARLIER = f"""
-SELECT wanted.shop, wanted.number, terms.*
+SELECT wanted.shop, wanted.number, terms.*, 0::bigint AS newest_copy,
+       NULL::timestamptz AS copied_at
   FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted (shop, at, number)
  CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM program_versions
                       WHERE program_versions.shop = wanted.shop
@@ -34,7 +38,7 @@ SELECT wanted.shop, wanted.number, terms.*
 """
 SELECT_PROGRAM = """
 SELECT shop, version, rate, rounding, pending_days, expiry_days, clawback, timezone, currency,
-       state, edited_by, created_at, returns
+       state, edited_by, created_at, returns, order_terms
   FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1
 """
 
@@ -72,7 +76,7 @@ def from_row(row: Row) -> Terms:
     version 0.
     """
     if row["version"] is None:
-        return DEFAULT
+        return DEFAULT._replace(newest_copy=row["newest_copy"], copied_at=row["copied_at"])
     return Terms(*(row[name] for name in Terms._fields))
 
 

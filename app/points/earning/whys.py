@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app import money
-from app.points.earning import rules
+from app.points.earning import rules, standing
 from app.points.earning.known import Stage
 from app.points.earning.rules import Amount, Back, Frozen, Known
+from app.points.earning.worth import TIER, Worth
 from app.points.facts import Cause
 
 NAMED_MAX = 5  # lines of an order in one sentence
+REASONS_MAX = 20  # campaigns that do not count; of more their number
 
 
 class Granted(Protocol):
@@ -23,15 +25,16 @@ class Granted(Protocol):
     reversed_points: int
     known: Known
     frozen: Frozen | None
+    reasons: list[tuple[str, str]]
 
 
-def earned(grant: Granted, base: Amount, pending_until: datetime | None) -> dict[str, Any]:
+def earned(grant: Granted, reached: Worth, pending_until: datetime | None) -> dict[str, Any]:
     frozen, known = grant.frozen, grant.known
     assert frozen is not None
     why = {
         "order_id": grant.order_id,
         "order_name": grant.name,
-        "base": _text(base, known.currency),
+        "base": _text(reached.base, known.currency),
         "currency": known.currency,
         "rate": frozen.rate,
         "rounding": frozen.rounding,
@@ -43,7 +46,54 @@ def earned(grant: Granted, base: Amount, pending_until: datetime | None) -> dict
         why["attached"] = True  # its customer came after its payment
     if known.excluded:
         why["excluded_lines"] = known.excluded
+    if not frozen.is_plain:
+        why |= _special(frozen)
+        why["base_points"] = reached.base_points
     return why
+
+
+def _special(frozen: Frozen) -> dict[str, Any]:
+    """What of the order's terms a sentence names."""
+    why: dict[str, Any] = {}
+    if frozen.out:
+        why["lines_out"] = len(frozen.out)
+    if frozen.subscription_rate:
+        why["subscription_rate"] = frozen.subscription_rate
+    if frozen.with_shipping:
+        why["with_shipping"] = True
+    if frozen.with_taxes:
+        why["with_taxes"] = True
+    return why
+
+
+def bonuses(grant: Granted, changes: Mapping[int, int]) -> dict[str, Any]:
+    """What of a movement bonuses make: name, effect, units and points; and which campaigns do not
+    count, with the reason.
+    """
+    frozen, why = grant.frozen, dict[str, Any]()
+    assert frozen is not None
+    if changes:
+        named = {one.copy: [one.name, one.effect, one.units] for one in frozen.bonuses}
+        if frozen.tier is not None:
+            named[TIER] = [frozen.tier.name, "tier", frozen.tier.units]
+        why["bonuses"] = [
+            [*named[copy], points] for copy, points in sorted(changes.items()) if copy in named
+        ]
+    if grant.reasons:
+        why["not_counted"] = [list(one) for one in grant.reasons[:REASONS_MAX]]
+        if (more := len(grant.reasons) - REASONS_MAX) > 0:
+            why["not_counted_more"] = more
+    return why
+
+
+def told(grant: Granted, changes: Mapping[int, int]) -> dict[str, Any]:
+    """The same for those who read facts, where there is some: campaign, version and points."""
+    found = [
+        [one.campaign_id, one.version, changes[one.copy]]
+        for one in (grant.frozen.bonuses if changes and grant.frozen else ())
+        if one.copy in changes
+    ]
+    return {"bonuses": found} if found else {}
 
 
 def reversed_(
@@ -84,7 +134,7 @@ def _pieces(known: Known, refunds: Mapping[str, Back], gone: Mapping[str, int]) 
     """Whole pieces that stand and are paid, by line in the order's order."""
     found = {
         line.line_id: pieces * paid // costs
-        for line, pieces, paid, costs in rules.standing(known, refunds, gone)
+        for line, pieces, paid, costs in standing.standing(known, refunds, gone)
     }
     return dict(reversed(found.items()))
 

@@ -17,6 +17,7 @@ from app.points.ledger import posting as ledger
 from app.points.ledger.accounts import BUCKETS, GENESIS
 from app.points.ledger.pace import Pace
 from app.points.ledger.report import Report
+from app.points.tiers import audit as tiers
 
 ROWS_AT_ONCE = 2_000
 
@@ -117,7 +118,7 @@ SELECT greatest(0, sum(reltuples))::bigint AS about
 
 
 MEMBERS_STAGE = "members"
-STAGES = (MEMBERS_STAGE, *beside.TABLES)
+STAGES = (MEMBERS_STAGE, *beside.TABLES, *tiers.CHECKS)
 
 
 class Place(NamedTuple):
@@ -163,6 +164,10 @@ async def walk(
             yield place
     for stage in STAGES[max(1, STAGES.index(since.stage)) :]:
         at = since.at if stage == since.stage else ""
+        if stage in tiers.CHECKS:
+            async for place in _walk_tiers(report, stage, shop, at, pace):
+                yield place
+            continue
         while pages := await pace.step(
             partial(beside.pages, stage, shop, at, pace.size, pace.at_once)
         ):
@@ -172,6 +177,24 @@ async def walk(
                     report.add(problem)
             at = pages[-1].place
             yield Place(stage, at)
+
+
+async def _walk_tiers(
+    report: Report, stage: str, shop: str | None, since: str, pace: Pace
+) -> AsyncIterator[Place]:
+    at: str | None = since
+    while at is not None:
+        problems, at = await pace.step(partial(_check_tiers, stage, shop, at, pace.size))
+        for problem in problems:
+            report.add(problem)
+        if at is not None:
+            yield Place(stage, at)
+
+
+async def _check_tiers(
+    stage: str, shop: str | None, after: str, size: int, connection: Connection
+) -> tuple[list[str], str | None]:
+    return await tiers.CHECKS[stage](connection, shop, after, size)
 
 
 async def _walk_members(

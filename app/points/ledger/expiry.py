@@ -46,6 +46,7 @@ UPDATE grants SET lapsed = grants.lapsed + gone.points
  WHERE grants.shop = gone.shop AND grants.source = gone.source
 RETURNING grants.source, grants.shop, grants.name
 """
+OF_GRANTS = ("order:", "way:", "referral:")  # lots whose grant says what expired of it
 log = logs.logger()
 
 
@@ -149,8 +150,8 @@ def _expire(batch: Batch, account: Account, lot: Lot, order_name: str) -> None:
 async def _order_names(
     conn: Connection, due: Sequence[Lot], *, is_pending: bool
 ) -> dict[tuple[str, str], str]:
-    """The names of the orders `due` are from, by shop and grant; what expires is noted there."""
-    orders = [lot for lot in due if lot.source.startswith("order:")]
+    """The names of what `due` are from, by shop and grant; what expires is noted there."""
+    orders = [lot for lot in due if lot.source.startswith(OF_GRANTS)]
     if not orders:
         return {}
     keys = [lot.shop for lot in orders], [lots.grant_of(lot) for lot in orders]

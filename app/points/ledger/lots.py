@@ -145,6 +145,8 @@ def is_of(lot: Lot, grant: str) -> bool:
 def grant_of(lot: Lot) -> str:
     """The source of the grant that made the lot."""
     kind, _, name = lot.source.partition(":")
+    if kind == "way":  # one gift, one lot
+        return lot.source
     return f"{kind}:{name.partition(':')[0]}"
 
 

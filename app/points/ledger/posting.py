@@ -8,7 +8,7 @@ points, why, effective at, recorded at] without spaces, moments as whole microse
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -28,7 +28,7 @@ from app.points.ledger.accounts import (
 from app.points.ledger.lots import Lot
 from app.points.ledger.totals import Move
 from app.telemetry import metrics
-from app.writes import Writes
+from app.writes import Kinds, Writes
 
 MERGES_MAX = 100  # one into the next
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,6 +67,8 @@ class Batch:
         self.lots: dict[int, list[Lot]] = {}  # by member id: those loaded, and new ones
         self.facts: list[Event] = []  # to be told with the commit
         self.moved: dict[int, Account] = {}
+        self.besides: list[Callable[[Writes], None]] = []  # what is written with it
+        self._inserted: dict[str, tuple[Kinds, list[tuple[Any, ...]]]] = {}  # by table
         self._rows: list[tuple[Any, ...]] = []
         self._effects: dict[str, int] = {}
         self._buckets: set[str] = set()  # whose figures changed
@@ -180,6 +182,10 @@ class Batch:
             why = {"debt_left": account.debt - owed}
             self.move(account, source, "repay", "available", "debt", owed, why, at)
 
+    def insert(self, table: str, kinds: Kinds, record: tuple[Any, ...]) -> None:
+        """A row of another table, to be written with the movements it stands for."""
+        self._inserted.setdefault(table, (kinds, []))[1].append(record)
+
     async def write(self, conn: Connection) -> None:
         """Lots, ledger rows, totals, balances and facts, sent together.
 
@@ -197,9 +203,13 @@ class Batch:
         touched = (lot for of_member in self.lots.values() for lot in of_member)
         lots.write(writes, touched, self.now)
         writes.insert("ledger", COLUMNS, self._rows)
+        for table, (kinds, records) in self._inserted.items():
+            writes.insert(table, kinds, records)
         self._update_members(writes)
         moves = (Move(*(row[place] for place in _MOVE)) for row in self._rows)
         totals.add(writes, moves, self._joined)
+        for gather in self.besides:
+            gather(writes)
         fact_log.add(writes, self.facts)
 
     def _update_members(self, writes: Writes) -> None:

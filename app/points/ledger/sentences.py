@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from app import money
+from app.points.ledger import bonus_sentences, given
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
+_MADE = {"gift_card": "gift card", "store_credit": "store credit"}
 _POLICY = {
     "pending_only": "the programme takes back only points on hold-back",
     "within_balance": "the programme takes back no more than is there",
@@ -34,6 +36,8 @@ def sentence(effect: str, points: int, why: str) -> str:
 
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
+    if "way" in why:
+        return given.earned(_points(points), why)
     rate = f"{why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit"
     rule = f"{_ROUNDED[why['rounding']]} (rule {why['rule']})"
     base = money.text(Decimal(why["base"]), why["currency"])
@@ -42,6 +46,11 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         are = "was" if _is_one(why["added"]) else "were"
         text = f"{pieces} {are} added and paid: {_points(points)}. Order {_order(why)} is now"
         text += f" {base} of merchandise at {rate}, {rule}."
+    elif why.get("cause") == "campaign":
+        text = (
+            f"{_points(points)} more for order {_order(why)}: a campaign that counts for it was "
+            f"only told after its points. It is {base} of merchandise at {rate}, {rule}."
+        )
     elif "cause" in why:
         text = f"{_points(points)} more for order {_order(why)}, which is {base} of merchandise now"
         text += f", at {rate}, {rule}."
@@ -49,6 +58,7 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text = (
             f"{_points(points)} for order {_order(why)}: {base} of merchandise at {rate}, {rule}."
         )
+    text += bonus_sentences.counted(why)
     if why.get("attached"):
         text += " Its customer was added to it after it was paid."
     if "excluded_lines" in why:
@@ -57,7 +67,7 @@ def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
         text += " Gift cards earn nothing."
     if "pending_until" in why:
         text += f" On hold-back until {_day(why['pending_until'])}."
-    return text
+    return text + bonus_sentences.reasons(why)
 
 
 def _release(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -70,6 +80,8 @@ def _repay(_effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
+    if "way" in why:
+        return given.taken_back(_points(points), why)
     if effect == "reverse.returned":
         return (
             f"{_points(points)} came back from the reward “{why['reward']}”, but order "
@@ -84,7 +96,7 @@ def _reverse(effect: str, points: int, why: dict[str, Any]) -> str:
     }.get(effect, "")
     if points != why["asked"] and not where:
         where = f", {points:,} of them from the balance"
-    text += f"{where}."
+    text += f"{where}.{bonus_sentences.taken(why)}"
     if why.get("lapsed"):
         text += f" {why['lapsed']:,} had expired already."
     if why["forgiven"]:
@@ -122,11 +134,13 @@ def _merge(effect: str, points: int, why: dict[str, Any]) -> str:
 
 
 def _hold(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return f"{_points(points)} set aside for the reward “{why['reward']}” while its code is made."
+    what = _MADE.get(why.get("kind", ""), "code")
+    return f"{_points(points)} set aside for the reward “{why['reward']}” while its {what} is made."
 
 
 def _capture(_effect: str, points: int, why: dict[str, Any]) -> str:
-    return f"{_points(points)} spent on the reward “{why['reward']}”; its discount code exists."
+    what = _MADE.get(why.get("kind", ""), "discount code")
+    return f"{_points(points)} spent on the reward “{why['reward']}”; its {what} exists."
 
 
 def _return(_effect: str, points: int, why: dict[str, Any]) -> str:
@@ -140,6 +154,21 @@ def _cancel(_effect: str, points: int, why: dict[str, Any]) -> str:
     return (
         f"{_points(points)} given back, as the code of the reward “{why['reward']}” was switched "
         f"off before it was used. {why['reason']}"
+    )
+
+
+def _unused(_effect: str, points: int, why: dict[str, Any]) -> str:
+    return (
+        f"{_points(points)} given back: the code of the reward “{why['reward']}” was not used by "
+        "its end."
+    )
+
+
+def _comeback(_effect: str, points: int, why: dict[str, Any]) -> str:
+    ended = {"cancel": "was cancelled", "delete": "was deleted"}.get(why["cause"], "came back")
+    return (
+        f"{_points(points)} given back: order {_order(why)}, for which the reward "
+        f"“{why['reward']}” was used, {ended}."
     )
 
 
@@ -180,6 +209,8 @@ def _order(why: dict[str, Any]) -> str:
 def _from(why: dict[str, Any]) -> str:
     kind, _, name = str(why["lot"]).partition(":")
     order = why.get("order_name") or name.partition(":")[0]
+    if kind in given.WAYS:
+        return given.of_lot(str(why["lot"]), str(why.get("order_name") or ""))
     return f"order {order}" if kind == "order" else "an adjustment"
 
 
@@ -197,6 +228,8 @@ _WRITERS: dict[str, Callable[[str, int, dict[str, Any]], str]] = {
     "capture": _capture,
     "return": _return,
     "cancel": _cancel,
+    "unused": _unused,
+    "comeback": _comeback,
     "expire": _expire,
     "adjust": _adjust,
     "merge": _merge,

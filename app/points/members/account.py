@@ -12,6 +12,8 @@ import msgspec
 
 from app import calendar, paging
 from app.db import Connection, Row
+from app.points.ledger import given
+from app.points.rewards.reads import REDEMPTION_COLUMNS
 from app.points.views import Dated, Movement
 
 CODES_SIZE, HISTORY_SIZE = 50, 10
@@ -21,7 +23,6 @@ SEQUENCE_MAX = 9_000_000_000_000_000_000  # behind every row
 LAST_CODE = f"{paging.key(paging.NEVER)}.{'f' * 32}"
 _CODE_PLACE = re.compile(r"([0-9]{1,18})\.([0-9a-f]{32})", re.ASCII)
 _HISTORY_PLACE = re.compile(r"[0-9]{1,18}", re.ASCII)
-REDEMPTION_COLUMNS = "id, state, code, title, points, reason, created_at"
 SELECT_CODES = f"""
 SELECT {REDEMPTION_COLUMNS} FROM redemptions
  WHERE shop = $1 AND customer_id = $2 AND state IN ('held', 'captured')
@@ -51,6 +52,7 @@ _MOVED = {
     ("pending", "available"): "released",
     ("available", "held"): "redeemed",
     ("held", "available"): "returned",
+    ("spent", "available"): "restored",
     ("available", "expired"): "expired",
     ("pending", "expired"): "expired",
     ("available", "debt"): "repaid",
@@ -65,6 +67,7 @@ _SENTENCES = {
     "released": "{points} can be spent now.",
     "redeemed": "{points} for {reward}.",
     "returned": "{points} back: {reward} could not be made.",
+    "restored": "{points} back: {reward} was not used, or its order came back.",
     "expired": "{points} not spent in time.",
     "repaid": "{points} paid back what was owed.",
     "owed": "{points} to be paid back: {order} was refunded or changed after they were spent.",
@@ -137,23 +140,38 @@ def _days(rows: Sequence[Row], timezone: str, before: timedelta) -> list[Dated]:
 def _movement(row: Row, timezone: str) -> Movement:
     why: dict[str, Any] = msgspec.json.decode(row["why"])
     points: int = row["points"]
+    lot = str(why.get("lot") or "order:")
     order = str(why.get("order_name") or why.get("order_id") or "")
+    order = order if lot.startswith("order:") else ""
     reward = str(why.get("reward") or "")
-    kind = _kind(row, order)
-    until = why.get("pending_until") if kind == "earned" else None
+    way = str(why.get("way") or "")
+    kind = _kind(row, "" if way else order)
+    until = why.get("pending_until") if kind in {"earned", "given"} else None
     zone = calendar.zone(timezone)
     change = {"available": points}.get(row["to_bucket"], 0)
     return Movement(
         kind,
         points,
         -points if row["from_bucket"] == "available" else change,
-        order,
+        "" if way else order,
         reward,
-        _sentence(kind, points, order, reward),
+        _of_way(kind, points, way, why) or _sentence(kind, points, order, reward),
         row["effective_at"].astimezone(zone).date(),
         datetime.fromisoformat(until).astimezone(zone).date() if until else None,
         row["effective_at"].astimezone(UTC),
+        way,
+        str(why.get("title") or "") if way else "",
     )
+
+
+def _of_way(kind: str, points: int, way: str, why: dict[str, Any]) -> str:
+    """What is said of points that a way to earn gave or lost; empty for all others."""
+    if not way:
+        return ""
+    said = "1 point" if points == 1 else f"{points:,} points"
+    if kind == "given":
+        return given.own(way, said, why)
+    return f"{said} taken back." if kind in {"taken_back", "owed"} else ""
 
 
 def _kind(row: Row, order: str) -> str:

@@ -22,7 +22,7 @@ SIZE = 25
 LONG = 1_000  # movements: behind these an index has them by date (made by a migration)
 KINDS = {
     "earned": {"earn"},
-    "reward": {"hold", "capture", "return"},
+    "reward": {"hold", "capture", "return", "cancel", "unused", "comeback"},
     "taken_back": {"reverse"},
     "expired": {"expire"},
     "adjusted": {"adjust"},

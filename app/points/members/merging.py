@@ -6,17 +6,21 @@ from datetime import datetime
 
 from app.db import Connection
 from app.facts import CustomerMerged
+from app.points.earning import memberships
+from app.points.earning.campaigns import purse
 from app.points.ledger.accounts import BUCKETS, Account
 from app.points.ledger.posting import Batch
+from app.points.tiers import following
+from app.points.ways import merging as ways
 
 POINT_TO = "UPDATE members SET merged_into = $2 WHERE id = $1"
 MOVE_LOTS = "UPDATE lots SET member_id = $2 WHERE member_id = $1 AND remaining > 0"
-# those that a held reward would put points back into
+# those that a reward may put points back into
 MOVE_HELD_LOTS = """
 UPDATE lots SET member_id = $2
  WHERE id IN (SELECT (part->>0)::bigint
                 FROM redemptions, jsonb_array_elements(allocations::jsonb) AS part
-               WHERE member_id = $1 AND state = 'held')
+               WHERE member_id = $1 AND state <> 'released')
 """
 # a wish keeps its key, unless the kept customer happens to have used the same one
 MOVE_REDEMPTIONS = """
@@ -51,6 +55,8 @@ async def merge(
     await conn.execute(MOVE_HELD_LOTS, gone.id, kept.id)
     await conn.execute(MOVE_REDEMPTIONS, gone.id, kept.id, kept.customer_id)
     await conn.execute(POINT_TO, gone.id, kept.id)
+    await memberships.merge(conn, shop, gone.customer_id, kept.customer_id)
+    await purse.merge(conn, shop, gone.id, kept.id)
     await batch.load_lots(conn, [kept.id])
     source = f"merge:{merged.customer_id}"
     why = {"customer_id": merged.customer_id, "kept_id": kept.customer_id}
@@ -63,5 +69,7 @@ async def merge(
         batch.move(kept, source, f"merge.in.{bucket}", into, out, points, why, now)
     available = [lot for lot in batch.lots[kept.id] if not lot.is_pending]
     batch.repay(kept, available, source, kept.available, now)
+    await following.merge(conn, batch, gone, kept)
+    await ways.merge(conn, batch, gone, kept, now)
     await batch.write(conn)
     return batch.moved

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from app.db import Connection
+from app.points.earning import memberships
 from app.points.facts import Incoming
 from app.points.ledger import accounts, totals
 from app.points.ledger.accounts import Key
@@ -29,3 +30,4 @@ async def forget(conn: Connection, incoming: Incoming) -> None:
         writes = Writes()
         totals.add(writes, (), {shop: -count for shop, count in left.items()})
         await writes.send(conn)
+        await memberships.forget(conn, gone)

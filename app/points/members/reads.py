@@ -12,10 +12,10 @@ from app.errors import NotFoundError
 from app.paging import Cursor, Links
 from app.points.earning import terms
 from app.points.ledger import balances, bulk, totals
-from app.points.members import account as accounts
 from app.points.members import detail, filters, history, lists
 from app.points.members.filters import Found, Wanted
 from app.points.members.history import Asked
+from app.points.rewards.reads import newest_redemptions, rewards
 from app.points.views import (
     Balance,
     BulkView,
@@ -27,7 +27,6 @@ from app.points.views import (
     Overview,
     Program,
     RedemptionView,
-    RewardView,
     StuckReward,
 )
 from app.resilience import cache
@@ -39,7 +38,6 @@ MEMBER_KEYS = 2  # when and who, or how many points and who
 EVENT_KEYS = 2  # when and which movement
 EXPIRY_KEYS = 1  # when
 NEWEST = 10
-REDEMPTIONS_MAX = 20
 VERSIONS_MAX = 20
 READS = Resource("points reads", room=rooms.STOREFRONT, by_shop=True)
 SELECT_STUCK = """
@@ -48,7 +46,7 @@ SELECT id::text AS id, customer_id, title, points, created_at FROM redemptions
  ORDER BY created_at LIMIT 20
 """
 EVERYTHING = Asked()
-REDEMPTION_COLUMNS = accounts.REDEMPTION_COLUMNS
+__all__ = ["newest_redemptions", "rewards"]  # of rewards, which pages ask for with the rest
 
 
 async def balance(shop: str, customer_id: str) -> Balance:
@@ -95,18 +93,6 @@ async def program_versions(shop: str) -> list[Program]:
             terms.SELECT_PROGRAM.replace("LIMIT 1", f"LIMIT {VERSIONS_MAX}"), shop
         )
     return [Program(*row) for row in rows]
-
-
-async def rewards(shop: str, active_only: bool = False) -> list[RewardView]:
-    """The shop's rewards, the cheapest first."""
-    async with db.connection() as conn:
-        rows = await conn.fetch(
-            "SELECT id, title, cost, amount_off, is_active, version FROM rewards "
-            "WHERE shop = $1 AND (is_active OR NOT $2) ORDER BY cost, id",
-            shop,
-            active_only,
-        )
-    return [RewardView(str(row["id"]), *tuple(row)[1:]) for row in rows]
 
 
 async def redemptions(shop: str, customer_id: str) -> list[RedemptionView]:
@@ -267,32 +253,6 @@ async def balance_as_of(shop: str, customer_id: str, at: datetime, by: str = "re
             at,
         )
     return _balance(customer_id, row, at)
-
-
-def redemption_view(row: Any) -> RedemptionView:
-    """A redemption as its shopper may see it, from a row with REDEMPTION_COLUMNS."""
-    state = row["state"]
-    message = {
-        "held": "Your reward is being prepared; its points are set aside.",
-        "captured": "Your code is ready.",
-        "used": "Your code was used.",
-    }.get(state, row["reason"])
-    code = row["code"] if state in {"captured", "used"} else ""
-    return RedemptionView(
-        str(row["id"]), state, code, row["title"], row["points"], message, row["created_at"]
-    )
-
-
-async def newest_redemptions(conn: Any, shop: str, customer_id: str) -> list[RedemptionView]:
-    """As `redemptions`, on a connection in use."""
-    rows = await conn.fetch(
-        f"SELECT {REDEMPTION_COLUMNS} FROM redemptions WHERE shop = $1 AND customer_id = $2 "
-        "ORDER BY created_at DESC, id LIMIT $3",
-        shop,
-        customer_id,
-        REDEMPTIONS_MAX,
-    )
-    return [redemption_view(row) for row in rows]
 
 
 def _balance(customer_id: str, figures: Any, as_of: datetime) -> Balance:

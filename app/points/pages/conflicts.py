@@ -1,13 +1,12 @@
-"""Two tabs, one form: what somebody else saved meanwhile, shown beside what was typed."""
+"""Two tabs, one form of points: how its values are written, beside what all such forms share."""
 
-import re
 from collections.abc import Mapping
 
 from app.web import forms
-from app.web.forms import Form
+from app.web.conflicts import EMPTY, seen, show
 
-NUMBERS = frozenset({"rate", "amount_off"})  # fields with decimals
-EMPTY = "nothing"
+__all__ = ["EMPTY", "seen", "show", "written"]
+NUMBERS = frozenset({"rate"})  # fields with decimals
 
 
 def written(values: Mapping[str, str], locale: str) -> dict[str, str]:
@@ -16,21 +15,3 @@ def written(values: Mapping[str, str], locale: str) -> dict[str, str]:
         name: forms.written(value, locale) if name in NUMBERS else value
         for name, value in values.items()
     }
-
-
-def seen(values: Mapping[str, str]) -> int | None:
-    """The version a form was made from; None for a form that carries none."""
-    typed = values.get("version", "")
-    return int(typed) if re.fullmatch(r"[0-9]{1,9}", typed) else None
-
-
-def show(form: Form, theirs: Mapping[str, str], labels: Mapping[str, str]) -> None:
-    """Put both beside each other, and make the form one of the newest version: saved again, it
-    replaces what the other one saved, knowingly.
-    """
-    form.conflict = [
-        (label, theirs[name] or EMPTY, form.values.get(name, "") or EMPTY)
-        for name, label in labels.items()
-        if theirs[name] != form.values.get(name, "")
-    ]
-    form.values = {**form.values, "version": theirs["version"]}

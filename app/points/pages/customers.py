@@ -15,10 +15,12 @@ from app.core import reads as core_reads
 from app.core.reads import CustomerInfo, Note
 from app.errors import NotFoundError
 from app.paging import Links
+from app.points import steps
 from app.points.ledger import actions
 from app.points.members import reads
 from app.points.pages import (
     adjusting,
+    api,
     bulk,
     conflicts,
     corrections,
@@ -26,12 +28,19 @@ from app.points.pages import (
     listing,
     redemptions,
     spreadsheet,
+    tier_form,
+    ways,
 )
 from app.points.pages import program as program_pages
+from app.points.pages import rewards as reward_pages
+from app.points.pages import tiers as tier_pages
 from app.points.pages.filtering import EventFiltering
+from app.points.steps import SagaView
+from app.points.tiers import reads as tier_reads
+from app.points.tiers.reads import MemberTier
 from app.points.views import Balance, MemberDetail
 from app.resilience.reading import Reading
-from app.web import forms, pages
+from app.web import forms, pages, panels
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
@@ -47,6 +56,8 @@ class Shown:
     last_order_at: datetime | None
     notes: list[Note]
     notes_links: Links
+    sagas: list[SagaView]  # what happens in several steps, the newest first
+    tier: MemberTier | None = None
 
 
 @admin_page
@@ -66,6 +77,7 @@ async def _customer(
     chosen = filtering.events(visit.request.query_params, visit.timezone)
     found = await _shown(visit, customer_id, chosen)
     day, then = await _then(visit, customer_id)
+    beside = await panels.draw(visit, panels.beside_customer)
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
         form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
@@ -88,6 +100,9 @@ async def _customer(
         day=day,
         then=then,
         today=datetime.now(calendar.zone(visit.timezone)).date(),
+        words=tier_form.words,
+        panels=beside,
+        is_trouble_shared=False,
     )
 
 
@@ -102,13 +117,15 @@ async def _shown(visit: Visit, customer_id: str, chosen: EventFiltering) -> Read
         info = (await core_reads.customers(shop, [customer_id])).get(customer_id)
         last = (await core_reads.last_orders(shop, [customer_id])).get(customer_id)
         notes, links = await core_reads.notes(shop, customer_id, notes_at)
+        sagas = await steps.of_customer(shop, customer_id)
         try:
             detail = await reads.member(shop, customer_id, at, expiries_at, chosen.asked)
         except NotFoundError:
             if info is None or info.is_deleted:
                 raise
-            return Shown(info, None, last, notes, links)
-        return Shown(info, detail, last, notes, links)
+            return Shown(info, None, last, notes, links, sagas)
+        tier = await tier_reads.of_customer(shop, customer_id)
+        return Shown(info, detail, last, notes, links, sagas, tier)
 
     if at or expiries_at or notes_at or chosen.typed:
         return await pages.attempted(load)
@@ -216,5 +233,9 @@ routes: list[BaseRoute] = [
     Route("/customers/{customer_id}/notes", add_note, methods=["POST"]),
     Route("/customers/{customer_id}/points.csv", download),
     *program_pages.routes,
+    *reward_pages.routes,
+    *tier_pages.routes,
+    *ways.routes,
+    *api.routes,
     *corrections.routes,
 ]

@@ -1,7 +1,6 @@
-"""The merchant's page about the programme: how points are earned and kept, and what they buy."""
+"""The merchant's page about the programme: how points are earned and kept."""
 
 import asyncio
-import uuid
 from typing import Any
 
 import markupsafe
@@ -10,17 +9,13 @@ from starlette.routing import BaseRoute, Route
 
 from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.pages import conflicts, rule_form, state
-from app.points.rewards import offers
-from app.points.views import Program, RewardView
+from app.points.pages import conflicts, order_terms, rule_form, state
+from app.points.views import Program
 from app.resilience import reading
 from app.resilience.reading import Reading
-from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
-
-REWARD_FIELDS = {"title": "Name", "cost": "Costs", "amount_off": "Takes off"}
 
 
 async def ready(visit: Visit) -> Reading[Program]:
@@ -56,18 +51,13 @@ async def _program(
     visit: Visit,
     *,
     rule: Form | None = None,
-    reward: Form | None = None,
-    reward_id: str = "",
     status: int = 200,
     toast: str = "",
 ) -> Response:
-    """The page; `reward` is a form that failed: the one of `reward_id`, or of a new reward when
-    that is empty.
-    """
+    """The page; `rule` is a form that failed."""
     shop = visit.shop
-    rules_now, rewards, history = await asyncio.gather(
+    rules_now, history = await asyncio.gather(
         pages.read(visit.stores, f"program:{shop}", lambda: reads.program(shop), Program),
-        pages.read(visit.stores, f"rewards:{shop}", lambda: reads.rewards(shop), list[RewardView]),
         pages.read(
             visit.stores, f"versions:{shop}", lambda: reads.program_versions(shop), list[Program]
         ),
@@ -79,7 +69,7 @@ async def _program(
         visit,
         "points/program.html",
         heading="Program",
-        readings=[rules_now, rewards, history],
+        readings=[rules_now, history],
         status=status,
         toast=toast,
         program=current,
@@ -90,26 +80,9 @@ async def _program(
         roundings=rule_form.ROUNDINGS,
         clawbacks=rule_form.CLAWBACKS,
         returns=rule_form.RETURNS,
-        rewards=[
-            (row, reward if reward and reward_id == row.id else _reward_form(row, visit.locale))
-            for row in rewards.value or []
-        ],
-        open_reward=reward_id,
-        new_reward=reward
-        if reward and not reward_id
-        else Form("reward-new-", {"key": str(uuid.uuid4())}),
+        order_terms=order_terms.sentences(current) if current else [],
         history=history.value or [],
     )
-
-
-def _reward_form(row: RewardView, locale: str) -> Form:
-    values = {
-        "title": row.title,
-        "cost": str(row.cost),
-        "amount_off": f"{row.amount_off:.2f}",
-        "version": str(row.version),
-    }
-    return Form(f"reward-{row.id}-", conflicts.written(values, locale))
 
 
 @admin_page
@@ -160,63 +133,11 @@ async def example(visit: Visit) -> Response:
     )
 
 
-@admin_page
-async def save_reward(visit: Visit) -> Response:
-    """Make a reward, or change the one in the address."""
-    reward_id = str(visit.request.path_params.get("reward_id", ""))
-    values = await forms.read_form(visit.request)
-    cost = forms.whole(values.get("cost", ""), offers.COST_MAX)
-    amount = forms.decimal(values.get("amount_off", ""), places_max=2, locale=visit.locale)
-    problems = offers.problems(values.get("title", ""), cost, amount)
-    form = Form(f"reward-{reward_id or 'new'}-", values, problems)
-    if cost is None or amount is None or problems:
-        return await _program(visit, reward=form, reward_id=reward_id, status=422)
-
-    async def save() -> None:
-        try:
-            await offers.save_reward(
-                visit.shop,
-                reward_id or None,
-                values["title"],
-                cost,
-                amount,
-                key=values.get("key") or None,
-                seen_version=conflicts.seen(values),
-            )
-        except offers.StaleRewardError as error:
-            theirs = dict(_reward_form(error.current, visit.locale).values)
-            conflicts.show(form, theirs, REWARD_FIELDS)
-            raise
-
-    status = await forms.change(form, save)
-    if status != forms.SAVED:
-        return await _program(visit, reward=form, reward_id=reward_id, status=status)
-    saved = product.RewardSaved(cost, is_new=not reward_id)
-    product.track(saved, visit.shop, visit.stores.config)
-    return await _program(visit, toast="Reward saved")
-
-
-@admin_page
-async def switch_reward(visit: Visit) -> Response:
-    """Take a reward out of the storefront, or put it back; codes given out stay good."""
-    reward_id = str(visit.request.path_params["reward_id"])
-    values = await forms.read_form(visit.request)
-    form = Form(f"reward-{reward_id}-")
-    is_active = values.get("on") == "1"
-    status = await forms.change(
-        form, lambda: offers.switch_reward(visit.shop, reward_id, is_active=is_active)
-    )
-    said = "Switched on" if is_active else "Switched off"
-    return await _program(visit, status=status, toast=form.problems.get("", said))
-
-
 routes: list[BaseRoute] = [
     Page("/program", program, "Program"),
     Route("/program/edit", edit, methods=["POST"]),
     Route("/program/example", example),
     Route("/program/state", change_state, methods=["POST"]),
     *state.routes,
-    Route("/program/rewards", save_reward, methods=["POST"]),
-    Route("/program/rewards/{reward_id}", save_reward, methods=["POST"]),
-    Route("/program/rewards/{reward_id}/switch", switch_reward, methods=["POST"]),
+    *order_terms.routes,
 ]

@@ -1,8 +1,10 @@
 """The programme's state and its preview: draft until it is started, live, or paused."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -10,7 +12,11 @@ from starlette.routing import BaseRoute, Route
 from app.errors import BadInputError
 from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.panels import shopper
+from app.points.panels import earning as earning_panel
+from app.points.panels import offers, shopper
+from app.points.rewards import reads as rewards_reads
+from app.points.rewards import rules
+from app.points.ways import reads as ways_reads
 from app.telemetry import product
 from app.web import forms, pages
 from app.web.forms import Form
@@ -52,17 +58,28 @@ async def preview(visit: Visit) -> Response:
 @admin_page
 async def me(visit: Visit) -> Response:
     """What the widget asks for first: the offer as it is or will be, and a made-up balance."""
-    program, rewards = await asyncio.gather(
-        reads.program(visit.shop), reads.rewards(visit.shop, active_only=True)
+    program, rewards, tiers, ways = await asyncio.gather(
+        reads.program(visit.shop),
+        reads.rewards(visit.shop, active_only=True),
+        rewards_reads.tier_names(visit.shop),
+        ways_reads.of_shop(visit.shop),
     )
+    offer = shopper.offer(program, rewards, tiers, ways)
+    # the example may have every reward there is
+    everywhere = {
+        name: [each for one in rewards for each in getattr(one.details, name)]
+        for name in ("tiers", "segments")
+    }
     body = {
         "customer_id": "preview",
         "points": _points(),
         "notices": [],
         "redemptions": [],
-        **shopper.offer(program, rewards),
+        **offer,
+        **earning_panel.mine(offer, None, is_signed_in=False),
+        "rewards": offers.to_shopper(offer["rewards"], EXAMPLE_POINTS, {}, everywhere),
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return _json(body)
 
 
 @admin_page
@@ -75,7 +92,13 @@ async def redeem(visit: Visit) -> Response:
         raise BadInputError("The request has another shape than expected.") from None
     rewards = await reads.rewards(visit.shop, active_only=True)
     reward = next((one for one in rewards if one.id == reward_id), None)
-    if reward is None or reward.cost > EXAMPLE_POINTS:
+    cost = 0
+    if reward is not None:
+        typed = asked.get("points")
+        wanted = typed if isinstance(typed, int) else None
+        chosen = rules.chosen(reward.kind, reward.cost, reward.amount_off, reward.details, wanted)
+        cost = chosen.points
+    if reward is None or cost > EXAMPLE_POINTS:
         body: dict[str, Any] = {"error": {"code": "unknown_reward", "message": "No such reward."}}
         return JSONResponse(body, 404)
     made = {
@@ -83,9 +106,17 @@ async def redeem(visit: Visit) -> Response:
         "state": "captured",
         "code": PREVIEW_CODE,
         "title": reward.title,
-        "points": reward.cost,
+        "points": cost,
+        "kind": reward.kind,
+        "ends_at": rules.code_end(reward.details, datetime.now(UTC)),
+        "conditions": offers.conditions(reward.details),
     }
-    return JSONResponse({"redemption": made, "points": _points(reward.cost)})
+    return _json({"redemption": made, "points": _points(cost)})
+
+
+def _json(body: dict[str, Any]) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(body), media_type="application/json", headers=headers)
 
 
 def _points(spent: int = 0) -> dict[str, Any]:

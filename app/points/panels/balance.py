@@ -6,6 +6,7 @@ from app import rooms
 from app.db import Stores
 from app.flow.lanes import backlog
 from app.points.members import reads
+from app.points.panels import offers
 from app.points.views import Balance, RedemptionView
 from app.resilience import health, reach
 from app.resilience.guard import Resource
@@ -62,5 +63,12 @@ def redemption(view: RedemptionView, **more: str) -> dict[str, Any]:
         "code": view.code,
         "title": view.title,
         "points": view.points,
+        "kind": view.kind,
+        "amount_off": str(view.amount_off),
+        "percent_off": view.details.percent or None,
+        "currency": view.details.currency or None,
+        "ends_at": view.ends_at,
+        "conditions": offers.conditions(view.details),
+        "returned_points": view.returned_points,
         **more,
     }

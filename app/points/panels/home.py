@@ -3,11 +3,15 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from app.core import reads as core_reads
+from app.core.looks import reads as looks
+from app.core.looks.views import Setup
 from app.points.members import reads
 from app.points.pages import chart, program, rule_form
 from app.points.pages.chart import Chart
+from app.points.panels import figures
 from app.points.views import Overview, Program, RewardView
 from app.resilience.reading import Reading
 from app.web import panels, wording
@@ -66,14 +70,15 @@ class Shown:
 async def load(visit: Visit) -> Reading[Shown]:
     """The figures, in the shop's days; the first look gives a new shop its programme."""
     shop = visit.shop
-    current, figures, rewards = await asyncio.gather(
+    current, figures, rewards, setup = await asyncio.gather(
         program.ready(visit),
         panels.read(visit, SERVICE, "home", lambda: _figures(shop), Figures, may_be_old=True),
         panels.read(visit, SERVICE, "rewards", lambda: reads.rewards(shop), list[RewardView]),
+        panels.read(visit, SERVICE, "setup", lambda: looks.setup(shop), Setup),
     )
     example = rule_form.example_of(current.value)
     return figures.map(
-        lambda found: _shown(found, rewards.value or [], example, current.value, visit)
+        lambda found: _shown(found, rewards.value or [], example, current.value, setup.value, visit)
     )
 
 
@@ -88,6 +93,7 @@ def _shown(
     rewards: list[RewardView],
     example: str,
     current: Program | None,
+    setup: Setup | None,
     visit: Visit,
 ) -> Shown:
     days = [(day.day, day.earned, day.spent) for day in found.overview.days]
@@ -102,11 +108,13 @@ def _shown(
         example,
         visit.stores.config.shopify_url.format(shop=visit.shop),
         chart.draw_narrow(days[-PHONE_DAYS:]),
-        [] if current is None else _steps(current, rewards, found.overview),
+        [] if current is None or setup is None else _steps(current, rewards, found.overview, setup),
     )
 
 
-def _steps(current: Program, rewards: list[RewardView], overview: Overview) -> list[Step]:
+def _steps(
+    current: Program, rewards: list[RewardView], overview: Overview, setup: Setup
+) -> list[Step]:
     """What is left to set up, with what was done; nothing once all of it is."""
     is_draft = current.state == "draft"
     steps = [
@@ -118,8 +126,8 @@ def _steps(current: Program, rewards: list[RewardView], overview: Overview) -> l
         ),
         Step(
             "Offer a reward",
-            "What points buy: an amount off the next order.",
-            "/program",
+            "What points buy: money off, free shipping, a product, a gift card.",
+            "/rewards",
             is_done=any(one.is_active for one in rewards),
         ),
         Step(
@@ -129,8 +137,21 @@ def _steps(current: Program, rewards: list[RewardView], overview: Overview) -> l
             is_done=not is_draft,
         ),
         Step(
-            "See the first points",
-            "They appear within seconds of a paid order.",
+            "Choose how the widget looks",
+            "Its colours, its button and what it says. Save it as it is if you like it.",
+            "/appearance",
+            is_done=setup.has_look,
+        ),
+        Step(
+            "Switch the widget on",
+            "In Shopify: Online Store, Themes, Customize, App embeds, Holdfast. Then open your "
+            "store once.",
+            "/appearance",
+            is_done=setup.seen_at is not None,
+        ),
+        Step(
+            "Place a test order",
+            "Order something as a customer: the points appear within seconds of the payment.",
             "/customers",
             is_done=bool(overview.newest),
         ),
@@ -142,10 +163,20 @@ def _worth(rewards: list[RewardView], overview: Overview, currency: str) -> str:
     """What all points together could become at the dearest exchange a merchant offers: what the
     programme may cost.
     """
-    best = max((row.amount_off / row.cost for row in rewards if row.is_active), default=None)
-    if best is None or not overview.outstanding:
+    best = max((_each(row) for row in rewards if row.is_active), default=Decimal(0))
+    if not best or not overview.outstanding:
         return ""
     return f"worth up to {wording.money(best * overview.outstanding, currency)} in rewards"
+
+
+def _each(reward: RewardView) -> Decimal:
+    """What a point is worth in money at most; a percentage and free shipping have no such worth."""
+    choose = reward.details.choose
+    if choose is None:
+        return reward.amount_off / reward.cost
+    if reward.kind == "percent_off":
+        return Decimal(0)
+    return Decimal(choose.unit) / choose.points_per_unit
 
 
 async def attention(visit: Visit) -> list[Attention]:
@@ -178,6 +209,7 @@ HOME = Home(
             is_nothing=lambda shown: not shown.overview.members,
             first_template="points/first_points.html",
         ),
+        figures.PANEL,
     ),
     attention,
 )

@@ -20,6 +20,7 @@ from app.flags import evaluation, known
 from app.points.members import reads
 from app.points.panels import balance
 from app.points.rewards import actions, redemption
+from app.points.rewards.problems import COST_MAX
 from app.points.views import Balance, RedemptionView
 from app.resilience import limits
 from app.resilience.guard import Resource, guard, is_callers_fault
@@ -56,6 +57,8 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
     idempotency_key: Annotated[
         str, msgspec.Meta(min_length=8, max_length=128, pattern=r"\A[!-~]+\Z")
     ]
+    # how many, for a reward of which the shopper chooses that
+    points: Annotated[int, msgspec.Meta(ge=1, le=COST_MAX)] | None = None
 
 
 async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
@@ -67,13 +70,13 @@ async def redeem(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]
     if not evaluation.is_on(known.REDEEMING, caller.shop):
         raise UnavailableError(CLOSED, code="redeeming_closed")
     stores: Stores = request.state.stores
-    _same_origin(request)
+    same_origin(request)
     ask = _ask(await read_body(request))
     await _take(stores, caller.shop, caller.customer_id)
     held = await _hold(stores, caller.shop, caller.customer_id, ask)
     view = await _complete(request, held) if held.state == "held" else held
     body = {"redemption": balance.redemption(view, message=view.message)}
-    body["points"] = points(await _balance_after(stores, caller.shop, caller.customer_id))
+    body["points"] = points(await balance_after(stores, caller.shop, caller.customer_id))
     if view.state == "released":
         return RefusedError.status, {"error": {"code": "refused", "message": view.message}, **body}
     if held.state == "held":  # not when it is only asked for again
@@ -91,7 +94,7 @@ def points(reading: Reading[Balance]) -> dict[str, Any]:
     return {**balance.points(reading), "debt": owed, "sequence": sequence}
 
 
-def _same_origin(request: Request) -> None:
+def same_origin(request: Request) -> None:
     """Another site's page can make a browser post forms and plain text to the shop's proxy, but no
     JSON: for that the browser asks the shop first. (An extension's token cannot be sent unasked at
     all.)
@@ -142,6 +145,7 @@ async def _hold(stores: Stores, shop: str, customer_id: str, ask: Ask) -> Redemp
                 ask.idempotency_key,
                 traces.carrier(),
                 stores,
+                ask.points,
             ),
             subject=customer_id,
         )
@@ -169,7 +173,7 @@ async def _complete(request: Request, held: RedemptionView) -> RedemptionView:
         return held
 
 
-async def _balance_after(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
+async def balance_after(stores: Stores, shop: str, customer_id: str) -> Reading[Balance]:
     """The balance after a change, past the cache: that may have missed the change, and would
     say it is current.
     """

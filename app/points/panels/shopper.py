@@ -1,9 +1,10 @@
 """What shoppers see of points: their balance, what it buys, and how it grows."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.requests import Request
 
@@ -12,9 +13,11 @@ from app.db import Stores
 from app.errors import UnauthorizedError, UnavailableError
 from app.flow.lanes import backlog
 from app.points.members import account, own, reads
-from app.points.panels import balance, redeeming
+from app.points.panels import balance, earning, kept, offers, redeeming, tier
 from app.points.panels.balance import READS
 from app.points.views import Balance, Program, RewardView
+from app.points.ways import reads as ways_reads
+from app.points.ways.reads import WayView
 from app.replica import TooOldError
 from app.resilience import cache, reading, replicas
 from app.resilience.memory import Memory
@@ -26,8 +29,6 @@ BEHIND = "Updates are on their way."
 NOT_SHOWN = "This cannot be shown at this moment. Your points are safe; please try again soon."
 SHELF_MEMORY_SECONDS = 2.0  # an edited reward shows after this and SHELF_FRESH_SECONDS at most
 SHELF_FRESH_SECONDS = 5.0
-# a code used in an order that gave no points moved none: it goes from the list after this
-ACCOUNT_FRESH_SECONDS = 60.0
 PAGE_KEEP_SECONDS = 3_600
 MEMORY_ENTRIES_MAX = 4_096
 PAUSED = "The program is paused. Your points are safe."
@@ -37,47 +38,45 @@ CLOSED: dict[str, dict[str, Any]] = {
     "paused": {"rewards": [], "ways_to_earn": [], "notices": [PAUSED]},
 }
 NOBODY = redeeming.points(reading.unavailable())
-NO_ACCOUNT: dict[str, Any] = {
-    "redemptions": [],
-    "codes": [],
-    "codes_next": "",
-    "coming": [],
-    "ending": [],
-}
-NOT_KNOWN: dict[str, Any] = {**NO_ACCOUNT, "codes": None, "coming": None, "ending": None}
 UNKNOWN: dict[str, Any] = {
     "points": NOBODY,
     "rewards": [],
     "ways_to_earn": [],
+    "birthday": None,
     "notices": [BEHIND],
-    **NOT_KNOWN,
+    "tiers": [],
+    **{name: value for name, value in kept.NOT_KNOWN.items() if name not in kept.OWN},
 }
-
-
-class Remembered(NamedTuple):
-    """An account as it was at a sequence of its member, with days in a time zone."""
-
-    sequence: int
-    time_zone: str
-    at: float  # seconds of this process' clock
-    told: dict[str, Any]
 
 
 async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
     """Balance, codes, dates and notices of somebody who is signed in; for everybody the offer."""
     shelf = await _shelf(stores, caller.shop)
     if caller.customer_id is None:
-        return {"points": NOBODY, **shelf}  # a copy: who puts the parts together takes from it
+        return {"points": NOBODY, **shelf, **_offered(shelf, None, {}, is_signed_in=False)}
     found = await balance.balance(stores, caller.shop, caller.customer_id)
-    time_zone = shelf.get("time_zone", "")
+    told = await kept.account(stores, caller.shop, caller.customer_id, found.value, shelf)
+    available = found.value.available if found.value else None
     return {
         "points": redeeming.points(found),
         **shelf,
+        **_offered(shelf, available, told, is_signed_in=True),
         "notices": [
             *shelf.get("notices", ()),
             *await _notices(stores, caller.shop, found),
         ],
-        **await _account(stores, caller.shop, caller.customer_id, found.value, time_zone),
+        **{name: value for name, value in told.items() if name not in kept.OWN},
+    }
+
+
+def _offered(
+    shelf: dict[str, Any], available: int | None, told: dict[str, Any], *, is_signed_in: bool
+) -> dict[str, Any]:
+    """The rewards and the ways to earn, as they are for a shopper."""
+    mine = told.get("rewards_had", {}), told.get("belongs") if is_signed_in else None
+    return {
+        "rewards": offers.to_shopper(shelf["rewards"], available, *mine),
+        **earning.mine(shelf, told.get("had"), is_signed_in=is_signed_in),
     }
 
 
@@ -111,6 +110,18 @@ async def codes(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     return await _page(request, caller, f"codes:{place}", load)
 
 
+async def say_birthday(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """Note a birthday. It moves no points, so the account that is kept under their sequence is
+    forgotten; another process may show the one before for a minute.
+    """
+    status, body = await earning.say_birthday(request, caller)
+    customer_id, stores = caller.customer_id or "", request.state.stores
+    time_zone = (await _shelf(stores, caller.shop)).get("time_zone", "")
+    sequence = body["points"]["sequence"] or 0
+    await kept.drop(stores, caller.shop, customer_id, time_zone, sequence)
+    return status, body
+
+
 PART = Part(
     "points",
     me,
@@ -119,6 +130,8 @@ PART = Part(
         ("redemptions", {"POST": redeeming.redeem}),
         ("history", {"GET": history}),
         ("codes", {"GET": codes}),
+        ("birthday", {"POST": say_birthday}),
+        ("actions", {"POST": earning.follow}),
     ),
 )
 
@@ -148,7 +161,7 @@ async def _page(
             f"cache:{name}:{{{shop}}}:{customer_id}:{sequence}",
             lambda: load(customer_id, sequence),
             READS,
-            fresh_seconds=ACCOUNT_FRESH_SECONDS,
+            fresh_seconds=kept.FRESH_SECONDS,
             keep_seconds=PAGE_KEEP_SECONDS,
             may_be_old=may_be_old,
         )
@@ -166,47 +179,6 @@ async def _notices(stores: Stores, shop: str, found: Reading[Balance]) -> list[s
     return [BEHIND, f"{waiting.waiting:,} updates of this shop are waiting."]
 
 
-async def _account(
-    stores: Stores, shop: str, customer_id: str, found: Balance | None, time_zone: str
-) -> dict[str, Any]:
-    """Redemptions, codes and dates. Nearly each of their changes moves points, so that they are
-    right as long as the balance's sequence is: remembered here and in the cache under that number,
-    they cost the warm path nothing.
-    """
-    kept = _accounts.get((shop, customer_id))
-    told = kept.told if kept else NOT_KNOWN
-    if found is None or not time_zone or (kept and _is_right(kept, found, time_zone)):
-        return told
-    if found.sequence == 0:
-        return NO_ACCOUNT
-
-    async def load() -> dict[str, Any]:
-        loaded = await own.account(shop, customer_id, time_zone)
-        return {
-            "redemptions": [balance.redemption(view) for view in loaded.redemptions],
-            "codes": [balance.redemption(view) for view in loaded.codes],
-            "codes_next": loaded.codes_next,
-            "coming": [asdict(one) for one in loaded.coming],
-            "ending": [asdict(one) for one in loaded.ending],
-        }
-
-    key = f"cache:account:{{{shop}}}:{customer_id}:{time_zone}:{found.sequence}"
-    page: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, key, load, READS, fresh_seconds=ACCOUNT_FRESH_SECONDS
-    )
-    if page.value is None:
-        return told
-    now = time.monotonic()
-    _accounts.put((shop, customer_id), Remembered(found.sequence, time_zone, now, page.value))
-    return page.value
-
-
-def _is_right(kept: Remembered, found: Balance, time_zone: str) -> bool:
-    age_seconds = time.monotonic() - kept.at
-    is_same = (kept.sequence, kept.time_zone) == (found.sequence, time_zone)
-    return is_same and age_seconds < ACCOUNT_FRESH_SECONDS
-
-
 async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     """What a shop offers, the same for all its shoppers: rewards and ways to earn."""
     remembered = _shelves.get(shop)
@@ -216,47 +188,40 @@ async def _shelf(stores: Stores, shop: str) -> dict[str, Any]:
     async def load() -> dict[str, Any]:
         program = await reads.program(shop)
         rewards = await reads.rewards(shop, active_only=True)
-        told = offer(program, rewards) if program.state == "live" else CLOSED[program.state]
-        return {"time_zone": program.timezone, **told}
+        ways = await ways_reads.of_shop(shop)
+        tiers = await own.tiers(shop) if program.state != "draft" else ("", [])
+        names = {one.tier_id: one.name for one in tiers[1]}
+        is_live = program.state == "live"
+        told = offer(program, rewards, names, ways) if is_live else CLOSED[program.state]
+        return {"time_zone": program.timezone, **told, "tiers": tier.offered(*tiers)}
 
     found: Reading[dict[str, Any]] = await cache.read_through(
-        stores.cache, f"cache:shelf:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
+        stores.cache, f"cache:offer:{{{shop}}}", load, READS, fresh_seconds=SHELF_FRESH_SECONDS
     )
     shelf = found.value or CLOSED["draft"]
     _shelves.put(shop, (time.monotonic(), shelf))
     return shelf
 
 
-def offer(program: Program, rewards: Sequence[RewardView]) -> dict[str, Any]:
-    """What these rules and rewards offer to shoppers."""
+def offer(
+    program: Program,
+    rewards: Sequence[RewardView],
+    tiers: Mapping[str, str],
+    ways: Sequence[WayView],
+) -> dict[str, Any]:
+    """What these rules, rewards and ways to earn offer to shoppers; `tiers` are their names by
+    id.
+    """
     return {
-        "rewards": [
-            {
-                "id": reward.id,
-                "title": reward.title,
-                "cost": reward.cost,
-                "amount_off": str(reward.amount_off),
-                "currency": program.currency,
-            }
-            for reward in rewards
-        ],
-        "ways_to_earn": [
-            {
-                "kind": "order",
-                "points": f"{program.rate.normalize():f}",
-                "per": "1",
-                "currency": program.currency,
-                "pending_days": program.pending_days,
-            }
-        ],
+        "rewards": offers.shelf(rewards, program.currency, datetime.now(UTC), tiers),
+        "ways_to_earn": earning.offered(program, ways),
     }
 
 
 def forget() -> None:
     """Drop what this process remembers (for tests)."""
-    _accounts.clear()
+    kept.forget()
     _shelves.clear()
 
 
-_accounts: Memory[tuple[str, str], Remembered] = Memory(MEMORY_ENTRIES_MAX)
 _shelves: Memory[str, tuple[float, dict[str, Any]]] = Memory(MEMORY_ENTRIES_MAX)

@@ -3,6 +3,7 @@
 import re
 import uuid
 from base64 import b32encode
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -18,33 +19,47 @@ from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
-from app.points.members import reads
+from app.points.rewards import reads, rules, who
+from app.points.rewards.rules import Chosen, Details
 from app.points.views import RedemptionView
 
 REQUEST_ID_LENGTH_MAX = 128
 GIVE_UP_AFTER = timedelta(hours=1)  # then a held redemption is settled by what Shopify has
 SWEEP_AFTER = timedelta(seconds=10)  # the request that made the hold goes first
+NO_SUCH = "There is no such reward in this shop."
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 SELECT_EARLIER = f"""
 SELECT {reads.REDEMPTION_COLUMNS}, request_hash FROM redemptions
  WHERE shop = $1 AND customer_id = $2 AND idempotency_key = $3
 """
 SELECT_REWARD = """
-SELECT id, title, cost, amount_off,
-       (SELECT state FROM program_versions WHERE shop = $1 ORDER BY version DESC LIMIT 1) AS state
-  FROM rewards WHERE shop = $1 AND id = $2 AND is_active
+SELECT reward.id, reward.title, reward.kind, reward.cost, reward.amount_off, reward.details,
+       reward.is_active, program.state, COALESCE(program.currency, 'USD') AS currency
+  FROM rewards AS reward
+  LEFT JOIN LATERAL (SELECT state, currency FROM program_versions WHERE shop = $1
+                      ORDER BY version DESC LIMIT 1) AS program ON TRUE
+ WHERE reward.shop = $1 AND reward.id = $2
+"""
+SELECT_REDEEMED = """
+SELECT count(*) FROM redemptions
+ WHERE shop = $1 AND customer_id = $2 AND reward_id = $3 AND state <> 'released' AND points > 0
+"""
+SELECT_ENDS = """
+SELECT ends_at FROM redemptions
+ WHERE shop = $1 AND customer_id = $2 AND kind = 'store_credit' AND ends_at >= $3
 """
 NOT_LIVE = {
     "draft": "This programme has not started yet. Points can be used once it has.",
     "paused": "This programme is paused. Your points are safe, and can be used when it goes on.",
 }
 INSERT_REDEMPTION = f"""
-INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, points, amount_off,
-                         idempotency_key, request_hash, code, discount_gid, state, reason,
-                         allocations, attempts, tries_sent, next_attempt_at, give_up_at,
-                         request_id, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 'held', '', $12, 0, 0, $13, $14, $15,
-        $16, $16)
+INSERT INTO redemptions (id, shop, member_id, customer_id, reward_id, title, kind, points,
+                         amount_off, details, ends_at, idempotency_key, request_hash, code,
+                         discount_gid, state, reason, allocations, attempts, tries_sent,
+                         next_attempt_at, give_up_at, request_id, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', 'held', '', $15, 0, 0,
+        $16, $17, $18, $19, $19)
+ON CONFLICT (shop, customer_id, idempotency_key) DO NOTHING
 RETURNING {reads.REDEMPTION_COLUMNS}
 """
 
@@ -63,13 +78,17 @@ class BusyMemberError(HoldfastError):
 
 
 class Reward(NamedTuple):
-    """A reward on offer."""
+    """A reward, and how its programme stands."""
 
     id: int
     title: str
+    kind: str
     cost: int
     amount_off: Decimal
+    details: Details
+    is_active: bool
     state: str | None  # the programme's; None for a shop that never had rules of its own
+    currency: str
 
 
 async def redeem(
@@ -79,18 +98,20 @@ async def redeem(
     idempotency_key: str,
     request_id: str,
     stores: Stores | None = None,
+    points: int | None = None,
 ) -> RedemptionView:
-    """Hold the points of a reward, all or nothing; `redemption.complete` gets the code. `stores`
-    updates the cache.
+    """Hold the points of a reward, all or nothing; `redemption.complete` gets the code. `points` is
+    how many, for a reward of which one chooses that. `stores` updates the cache.
 
-    The same key with the same reward gives the same redemption again.
+    The same key with the same reward and points gives the same redemption again.
     Call it under a guard with the shopper as its `subject`, so that forty taps hold one connection
     and not forty; how long one of them waits for the member's row is the session's limit.
     Raises BadInputError, NotFoundError (reward), ConflictError (key used otherwise), RefusedError
-    (code `insufficient_points`, or `program_not_live`), FrozenError, BusyMemberError.
+    (code `insufficient_points`, `program_not_live`, `not_now`, `not_for_you` or `limit_reached`),
+    FrozenError, BusyMemberError.
     """
     key = checked_key(idempotency_key)
-    request_hash = fingerprint(reward_id)
+    request_hash = fingerprint(reward_id, *([] if points is None else [str(points)]))
     batch = Batch(datetime.now(UTC))
     async with freezing.whoever_is_broken(), db.transaction() as conn:
         try:
@@ -103,33 +124,62 @@ async def redeem(
         if row is not None and row["request_hash"] != request_hash:
             raise ConflictError("This idempotency key was used for another reward already.")
         if row is None:
-            reward = await _reward(conn, shop, reward_id)
-            if reward.state in NOT_LIVE:
-                raise RefusedError(NOT_LIVE[reward.state], code="program_not_live")
+            reward = await reward_of(conn, shop, reward_id)
+            chosen = await _checked(conn, shop, customer_id, reward, points, batch.now)
             account = batch.by_customer.get((shop, customer_id))
             request_id = text.clean(request_id, REQUEST_ID_LENGTH_MAX)
-            row = await _hold(conn, batch, account, reward, key, request_hash, request_id)
+            row = await _hold(conn, batch, account, reward, chosen, key, request_hash, request_id)
     if stores is not None and batch.moved:
         await balances.publish(stores, batch.moved.values(), batch.now)
     return reads.redemption_view(row)
 
 
-def discount_code(redemption_id: uuid.UUID) -> str:
+def discount_code(redemption_id: uuid.UUID, kind: str = "amount_off") -> str:
     """The code of a redemption: always the same for it, and not to be guessed, since its id is
-    random.
+    random. Store credit has none; that of a gift card is letters and digits alone, and longer, for
+    it is money in anybody's hand.
     """
-    return (
-        "HF-"
-        + b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()[:10]
-    )
+    if kind == "store_credit":
+        return ""
+    random = b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()
+    return f"HF{random[:16]}" if kind == "gift_card" else f"HF-{random[:10]}"
 
 
-async def _reward(conn: Connection, shop: str, reward_id: str) -> Reward:
+async def reward_of(conn: Connection, shop: str, reward_id: str) -> Reward:
+    """A reward of the shop, on or off. Raises NotFoundError."""
     found = _NUMBER.fullmatch(reward_id)
     row = await conn.fetchrow(SELECT_REWARD, shop, int(reward_id)) if found else None
     if row is None:
-        raise NotFoundError("There is no such reward in this shop.", code="unknown_reward")
-    return Reward(**row)
+        raise NotFoundError(NO_SUCH, code="unknown_reward")
+    return Reward(**{**row, "details": reads.details(row["details"])})
+
+
+async def _checked(
+    conn: Connection,
+    shop: str,
+    customer_id: str,
+    reward: Reward,
+    points: int | None,
+    now: datetime,
+) -> Chosen:
+    """What is to be had of a reward; the member, as far as there is one, is locked, so that of many
+    at once none gets more than the limit.
+    """
+    if not reward.is_active:
+        raise NotFoundError(NO_SUCH, code="unknown_reward")
+    if reward.state in NOT_LIVE:
+        raise RefusedError(NOT_LIVE[reward.state], code="program_not_live")
+    if why := rules.closed(reward.details, now):
+        raise RefusedError(why, code="not_now")
+    if not await who.may(conn, shop, customer_id, reward.details, now):
+        raise RefusedError("This reward is not for you just now.", code="not_for_you")
+    most = reward.details.per_customer
+    if most is not None:
+        had = await conn.fetchval(SELECT_REDEEMED, shop, customer_id, reward.id)
+        if had >= most:
+            times = "once" if most == 1 else f"{most:,} times"
+            raise RefusedError(f"This reward can be had {times}.", code="limit_reached")
+    return rules.chosen(reward.kind, reward.cost, reward.amount_off, reward.details, points)
 
 
 async def _hold(
@@ -137,6 +187,7 @@ async def _hold(
     batch: Batch,
     account: Account | None,
     reward: Reward,
+    chosen: Chosen,
     key: str,
     request_hash: str,
     request_id: str,
@@ -150,22 +201,61 @@ async def _hold(
         await batch.load_lots(conn, [account.id])
         spendable = lots.spendable(batch.lots[account.id], batch.now)
     has = sum(lot.remaining for lot in spendable)
-    if account is None or has < reward.cost:
+    if account is None or has < chosen.points:
         raise RefusedError(
-            f"This reward costs {reward.cost} points; {has} can be spent.",
+            f"This reward costs {chosen.points} points; {has} can be spent.",
             code="insufficient_points",
         )
     redemption_id = uuid.uuid4()
-    taken = lots.take(account.id, spendable, reward.cost)
+    taken = lots.take(account.id, spendable, chosen.points)
     why = {
         "reward": reward.title,
         "redemption_id": str(redemption_id),
-        "amount_off": str(reward.amount_off),
+        "amount_off": str(chosen.amount_off),
+        "kind": reward.kind,
     }
     source = f"redemption:{redemption_id}"
-    batch.move(account, source, "hold", "available", "held", reward.cost, why, batch.now)
+    batch.move(account, source, "hold", "available", "held", chosen.points, why, batch.now)
     await batch.write(conn)
-    row = await conn.fetchrow(
+    allocations = [(lot.id, points) for lot, points in taken]
+    row = await record(
+        conn,
+        account,
+        reward,
+        chosen,
+        redemption_id,
+        key,
+        request_hash,
+        allocations,
+        request_id,
+        batch.now,
+    )
+    assert row is not None
+    return row
+
+
+async def record(
+    conn: Connection,
+    account: Account,
+    reward: Reward,
+    chosen: Chosen,
+    redemption_id: uuid.UUID,
+    key: str,
+    request_hash: str,
+    allocations: Sequence[tuple[int, int]],
+    request_id: str,
+    now: datetime,
+) -> Row | None:
+    """Write a redemption down, with what its reward says now: later edits of that change nothing of
+    it. None when the customer has one of that key.
+    """
+    details = msgspec.structs.replace(
+        reward.details, percent=chosen.percent, choose=None, currency=reward.currency
+    )
+    ends_at = rules.code_end(details, now)
+    if reward.kind == "store_credit" and ends_at is not None:
+        ends_at = await _unlike_others(conn, account, ends_at)
+    return await conn.fetchrow(
         INSERT_REDEMPTION,
         redemption_id,
         account.shop,
@@ -173,16 +263,28 @@ async def _hold(
         account.customer_id,
         reward.id,
         reward.title,
-        reward.cost,
-        reward.amount_off,
+        reward.kind,
+        chosen.points,
+        chosen.amount_off,
+        msgspec.json.encode(details).decode(),
+        ends_at,
         key,
         request_hash,
-        discount_code(redemption_id),
-        msgspec.json.encode([[lot.id, points] for lot, points in taken]).decode(),
-        batch.now + SWEEP_AFTER,
-        batch.now + GIVE_UP_AFTER,
+        discount_code(redemption_id, reward.kind),
+        msgspec.json.encode(allocations).decode(),
+        now + SWEEP_AFTER,
+        now + GIVE_UP_AFTER,
         request_id,
-        batch.now,
+        now,
     )
-    assert row is not None
-    return row
+
+
+async def _unlike_others(conn: Connection, account: Account, ends_at: datetime) -> datetime:
+    """The first second from then on at which no other credit of the customer ends: it marks ours.
+    The member is locked.
+    """
+    rows = await conn.fetch(SELECT_ENDS, account.shop, account.customer_id, ends_at)
+    others = {row["ends_at"] for row in rows}
+    while ends_at in others:
+        ends_at += timedelta(seconds=1)
+    return ends_at

@@ -1,11 +1,12 @@
-"""The second half of a redemption: points already held, a discount code made at Shopify, then
+"""The second half of a redemption: points already held, what they buy made at Shopify, then
 captured or released.
 
 A redemption stays held while nobody knows whether its code exists: money fails closed. The code is
-fixed with the hold, so a repeated call finds what an earlier one made. After an hour Shopify is
-only asked what there is: a code of ours that exists is captured, since the shopper asked for
-exactly that and nobody else can use it; no code releases the points; no answer leaves them held. A
-released one is looked for once more, and a code made too late is switched off.
+fixed with the hold, so a repeated call finds what an earlier one made; what has no code is looked
+for before it is asked for again, and not before a lost call can no longer do its work. After an
+hour Shopify is only asked what there is: a code of ours that exists is captured, since the shopper
+asked for exactly that and nobody else can use it; no code releases the points; no answer leaves
+them held. A released one is looked for once more, and a code made too late is switched off.
 
 A call that our own circuit, bulkhead or the shop's cost budget refused was never sent and counts as
 no attempt. When none was ever sent, the points go back after ten minutes without asking Shopify.
@@ -20,9 +21,9 @@ import httpx
 from app import db
 from app.db import Row, Stores
 from app.errors import HoldfastError, NotFoundError
-from app.points.members import reads
-from app.points.rewards import discounts, settling
-from app.points.rewards.discounts import Found, Lease, NotSentError
+from app.points.rewards import comebacks, issuing, kinds, reads, settling
+from app.points.rewards.issuing import COLUMNS, NotSentError
+from app.points.rewards.kinds.parts import Found, Lease, SpentError
 from app.points.views import RedemptionView
 from app.telemetry import logs, traces
 
@@ -40,14 +41,12 @@ BATCH = 50
 AT_ONCE = 8
 log = logs.logger()
 
-COLUMNS = (
-    "id, shop, customer_id, title, amount_off, code, state, attempts, tries_sent, give_up_at, "
-    "created_at, request_id"
-)
 # One attempt at a time: whoever moves next_attempt_at ahead has the lease; the first attempt need
 # not wait. A create counts as sent before it is: a process that dies on the way leaves it counted.
 LEASE_HELD = f"""
-UPDATE redemptions SET attempts = attempts + 1, next_attempt_at = $3,
+UPDATE redemptions SET attempts = attempts + 1,
+                       next_attempt_at = CASE WHEN kind = ANY($4::text[]) THEN $5::timestamptz
+                                              ELSE $3::timestamptz END,
                        tries_sent = tries_sent + CASE WHEN give_up_at > $2 THEN 1 ELSE 0 END
  WHERE id = $1 AND state = 'held' AND (next_attempt_at <= $2 OR attempts = 0) RETURNING {COLUMNS}
 """
@@ -65,7 +64,8 @@ SELECT_DUE = """
 SELECT id, state FROM (
   SELECT id, state, next_attempt_at,
          row_number() OVER (PARTITION BY shop ORDER BY next_attempt_at) AS place
-    FROM redemptions WHERE state IN ('held', 'released') AND next_attempt_at <= $1
+    FROM redemptions
+   WHERE state IN ('held', 'released', 'captured') AND next_attempt_at <= $1
 ) AS due ORDER BY place, next_attempt_at LIMIT $2
 """
 
@@ -78,9 +78,16 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
     """
     now = datetime.now(UTC)
     async with db.connection() as conn:
-        row = await conn.fetchrow(LEASE_HELD, redemption_id, now, now + LEASE)
+        row = await conn.fetchrow(
+            LEASE_HELD,
+            redemption_id,
+            now,
+            now + LEASE,
+            list(kinds.WITHOUT_KEY),
+            now + timedelta(seconds=max(kinds.WITHOUT_KEY.values())),
+        )
     if row is not None:
-        lease = Lease(**row)
+        lease = issuing.lease(row)
         try:
             with traces.resumed("redemption", lease.request_id):
                 async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -110,8 +117,7 @@ async def sweep(
 
     async def go_on(row: Row) -> None:
         async with seats:
-            bring = complete if row["state"] == "held" else clean_up
-            await bring(stores, client, str(row["id"]))
+            await BRING[row["state"]](stores, client, str(row["id"]))
 
     async with asyncio.TaskGroup() as group:
         for row in due:
@@ -128,13 +134,15 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         row = await conn.fetchrow(LEASE_RELEASED, redemption_id, now, now + LEASE)
     if row is None:
         return
-    lease = Lease(**row)
+    lease = issuing.lease(row)
     try:
         async with asyncio.timeout(ATTEMPT_SECONDS):
-            found = await discounts.look_up(stores, client, lease)
+            found = await issuing.find(stores, client, lease)
             if found and found.is_ours and found.is_active:
-                await discounts.deactivate(stores, client, lease.shop, found.gid)
+                await issuing.take_back(stores, client, lease, found)
                 log.info("late code switched off", redemption_id=redemption_id, shop=lease.shop)
+    except SpentError:
+        log.warning("late code was used before", redemption_id=redemption_id, shop=lease.shop)
     except Exception as error:  # noqa: BLE001
         # looked for again, so long as there is hope of an answer
         _log("late code not looked for", lease, error)
@@ -144,6 +152,9 @@ async def clean_up(stores: Stores, client: httpx.AsyncClient, redemption_id: str
         said = "nobody knows whether a released code exists"
         log.error(said, redemption_id=redemption_id)  # noqa: TRY400 - its traceback stands above
     await _later(lease, None)
+
+
+BRING = {"held": complete, "released": clean_up, "captured": comebacks.end_unused}
 
 
 async def view(redemption_id: str) -> RedemptionView:
@@ -167,7 +178,7 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, lease: Lease, now:
         await settling.give_back(stores, redemption_id, NEVER_ASKED)
         return
     if is_late:
-        found = await discounts.look_up(stores, client, lease)
+        found = await issuing.find(stores, client, lease)
         if found and found.is_ours and found.is_active:
             await _capture(stores, lease, found.gid)
         else:
@@ -175,7 +186,7 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, lease: Lease, now:
                 stores, redemption_id, "Shopify could not make the code in time."
             )
         return
-    made = await discounts.create(stores, client, lease)
+    made = await issuing.create(stores, client, lease)
     if isinstance(made, Found):
         await _capture(stores, lease, made.gid)
     else:
@@ -210,6 +221,8 @@ async def _try_later(lease: Lease, now: datetime) -> None:
     limit = PAUSE_SECONDS_MAX_LATE if now >= lease.give_up_at else PAUSE_SECONDS_MAX
     jitter = random.uniform(0.8, 1.2)  # noqa: S311
     pause_seconds = min(2.0 ** min(lease.attempts, 20), limit) * jitter
+    if now < lease.give_up_at:  # a call that was lost may still do its work
+        pause_seconds = max(pause_seconds, kinds.WITHOUT_KEY.get(lease.kind, 0.0))
     await _later(lease, now + timedelta(seconds=pause_seconds))
 
 

@@ -11,14 +11,13 @@ import httpx
 
 from app import db
 from app.db import Stores
-from app.errors import NotFoundError, RefusedError
-from app.points.rewards import discounts, redemption, settling
-from app.points.rewards.discounts import Lease
+from app.errors import NotFoundError
+from app.points.rewards import issuing, redemption, settling
+from app.points.rewards.kinds.parts import SpentError
 from app.points.views import RedemptionView
 
 LEASE = timedelta(seconds=10)  # of an attempt under way
 NO_SUCH = "There is no such reward of this customer."
-USED = "The code was used already; its points stay spent."
 # what is due later than a lease lasts only waits, and nobody is at it
 HURRY = """
 UPDATE redemptions SET next_attempt_at = $3
@@ -27,9 +26,9 @@ UPDATE redemptions SET next_attempt_at = $3
 # nobody begins another attempt while we look
 CLAIM = f"""
 UPDATE redemptions SET next_attempt_at = $3 WHERE id = $1 AND shop = $2 AND state = 'held'
-RETURNING {redemption.COLUMNS}
+RETURNING {issuing.COLUMNS}
 """
-SELECT_CODE = f"SELECT {redemption.COLUMNS} FROM redemptions WHERE id = $1 AND shop = $2"
+SELECT_CODE = f"SELECT {issuing.COLUMNS} FROM redemptions WHERE id = $1 AND shop = $2"
 BELONGS = "SELECT 1 FROM redemptions WHERE id = $1 AND shop = $2 AND customer_id = $3"
 
 
@@ -62,11 +61,11 @@ async def give_back(
     async with db.connection() as conn:
         row = await conn.fetchrow(CLAIM, redemption_id, shop, now + LEASE)
     if row is not None:
-        lease = Lease(**row)
+        lease = issuing.lease(row)
         # none was ever asked for: there is nothing to switch off
-        found = await discounts.look_up(stores, client, lease) if lease.tries_sent else None
+        found = await issuing.find(stores, client, lease) if lease.tries_sent else None
         if found and found.is_ours and found.is_active:
-            await discounts.deactivate(stores, client, shop, found.gid)
+            await issuing.take_back(stores, client, lease, found)
         await settling.give_back(stores, redemption_id, f"Given back by {by}.")
     return await redemption.view(redemption_id)
 
@@ -75,7 +74,7 @@ async def cancel(
     stores: Stores, client: httpx.AsyncClient, shop: str, redemption_id: str, by: str
 ) -> RedemptionView:
     """Switch off a code that was given and not used, and give its points back. Settled ones stay
-    as they are. Raises RefusedError when the code was used, FrozenError, and UnavailableError when
+    as they are. Raises SpentError when the code was used, FrozenError, and UnavailableError when
     Shopify cannot be asked.
     """
     async with db.connection() as conn:
@@ -83,12 +82,13 @@ async def cancel(
     if row is None:
         raise NotFoundError(NO_SUCH)
     if row["state"] == "captured":
-        lease = Lease(**row)
-        found = await discounts.look_up(stores, client, lease)
+        lease = issuing.lease(row)
+        found = await issuing.find(stores, client, lease)
         if found and found.is_ours and found.is_active:
-            await discounts.deactivate(stores, client, shop, found.gid)
-            found = await discounts.look_up(stores, client, lease)  # what was used until then
+            await issuing.take_back(stores, client, lease, found)
+            lease = lease._replace(taking_back_at=lease.taking_back_at or datetime.now(UTC))
+            found = await issuing.find(stores, client, lease)  # what was used until then
         if found and found.is_ours and found.uses:
-            raise RefusedError(USED, code="code_used")
+            raise SpentError
         await settling.cancel(stores, redemption_id, f"Cancelled by {by}.")
     return await redemption.view(redemption_id)

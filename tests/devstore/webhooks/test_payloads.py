@@ -41,6 +41,7 @@ async def test_every_topic_has_the_shape_of_shopifys_sample(store: Store) -> Non
     await store.control("POST", f"shops/{SHOP}/orders/{order['id']}/refund", {"lines": [line]})
     await store.control("POST", f"shops/{SHOP}/orders/{order['id']}/cancel")
     await store.control("PATCH", f"shops/{SHOP}/customers/{bob}", {"first_name": "Robert"})
+    await store.control("POST", f"shops/{SHOP}/customers/{bob}/consent", {"subscribed": True})
     for topic in ("customers/data_request", "customers/redact", "shop/redact"):
         await store.control("POST", f"shops/{SHOP}/webhooks", {"topic": topic, "customer_id": bob})
     await store.control("DELETE", f"shops/{SHOP}/customers/{bob}")
@@ -53,6 +54,7 @@ async def test_every_topic_has_the_shape_of_shopifys_sample(store: Store) -> Non
         "refunds/create",
         "customers/create",
         "customers/update",
+        "customers_email_marketing_consent/update",
         "customers/delete",
         "customers/data_request",
         "customers/redact",

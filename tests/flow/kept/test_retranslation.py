@@ -14,7 +14,7 @@ from app.flow.event import Event
 from app.flow.kept import retranslation
 from app.flow.kept.retranslation import ChangedMeanwhileError, Difference, Place, Window
 from app.flow.lanes.translation import Translate
-from app.shopify import payloads
+from app.shopify import fields, payloads
 from tests.flow.helpers import written
 from tests.flow.kept.kept import INCLUDED, changed, item, take_in, with_tax_counted
 from tests.points.webhooks import Shop, Webhook, line
@@ -143,7 +143,7 @@ async def test_with_the_whole_window_also_what_is_said_as_before_is_told() -> No
 async def test_what_cannot_be_translated_any_more_is_counted_and_stays_as_it_was() -> None:
     await take_in(item(taxed(1)))
 
-    def fails(_item: object) -> list[payloads.Fact]:
+    def fails(_item: object) -> list[fields.Fact]:
         raise ValueError("A fault of ours.")
 
     differences = await found(window(is_whole=True), translate=fails)

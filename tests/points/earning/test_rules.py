@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from app.errors import BadInputError
-from app.points.earning import rules
+from app.points.earning import rules, standing
 from app.points.earning.rules import Back, Known, Line
 
 amounts = st.decimals(0, 10**12, places=6).map(str) | st.decimals(0, 10**6, places=2).map(str)
@@ -100,25 +100,25 @@ def plainly(order: Known, returns: str) -> Fraction:
 
 @given(orders, st.sampled_from(rules.RETURNS))
 def test_an_order_is_worth_what_fractions_say(order: Known, returns: str) -> None:
-    assert Fraction(*rules.worth(order, returns=returns)) == plainly(order, returns)
+    assert Fraction(*standing.amount(order, returns=returns)) == plainly(order, returns)
 
 
 @given(orders)
 def test_all_pieces_or_all_money_back_leave_nothing(order: Known) -> None:
     everything = {line.line_id: line.quantity for line in order.lines}
     refunds = {**order.refunds, "all": Back(everything)}
-    assert rules.worth(replace(order, refunds=refunds))[0] == 0
+    assert standing.amount(replace(order, refunds=refunds))[0] == 0
     gross = sum(line.net + line.tax for line in order.lines)
-    assert rules.worth(replace(order, owed=0, refunds={"all": Back({}, -gross)}))[0] == 0
+    assert standing.amount(replace(order, owed=0, refunds={"all": Back({}, -gross)}))[0] == 0
 
 
 @given(orders, st.lists(st.tuples(st.sampled_from(NAMES), st.integers(1, 3)), max_size=8))
 def test_pieces_that_come_back_never_add_to_the_worth(order: Known, more: Any) -> None:
-    before = Fraction(*rules.worth(order))
+    before = Fraction(*standing.amount(order))
     for place, (name, quantity) in enumerate(more):
         refunds = {**order.refunds, f"more{place}": Back({name: quantity})}
         order = replace(order, refunds=refunds)
-        after = Fraction(*rules.worth(order))
+        after = Fraction(*standing.amount(order))
         assert 0 <= after <= before
         before = after
 
@@ -126,14 +126,14 @@ def test_pieces_that_come_back_never_add_to_the_worth(order: Known, more: Any) -
 def test_ten_thousand_lines_of_as_many_quantities_are_added_exactly_and_at_once() -> None:
     lines = [Line(f"l{place}", place, place, 9_990_000, 0) for place in range(1, 10_001)]
     half = {line.line_id: line.quantity // 2 for line in lines}
-    numerator, denominator = rules.worth(Known(lines=lines, refunds={"r": Back(half)}))
+    numerator, denominator = standing.amount(Known(lines=lines, refunds={"r": Back(half)}))
     kept = sum(9.99e6 * (one.quantity - one.quantity // 2) / one.quantity for one in lines)
     assert numerator / denominator == pytest.approx(kept)
     rest = {line.line_id: line.quantity - line.quantity // 2 for line in lines}
-    assert rules.worth(Known(lines=lines, refunds={"r": Back(half), "s": Back(rest)}))[0] == 0
+    assert standing.amount(Known(lines=lines, refunds={"r": Back(half), "s": Back(rest)}))[0] == 0
 
 
 def test_the_parts_of_an_order_add_up_to_the_cent_whatever_their_number() -> None:
     lines = [Line(f"l{place}", 3, 3, 100_000_000, 0) for place in range(3)]
     one_each = Back({line.line_id: 2 for line in lines})
-    assert Fraction(*rules.worth(Known(lines=lines, refunds={"r": one_each}))) == 100_000_000
+    assert Fraction(*standing.amount(Known(lines=lines, refunds={"r": one_each}))) == 100_000_000

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.points.rewards import discounts, redemption
+from app.points.rewards import issuing, redemption
 from app.resilience.guard import BusyError, RefusedByCircuitError
 from app.shopify.graphql import ThrottledError
 from tests.points.rewards.discounts import CLIENT, hold, make_due
@@ -61,7 +61,7 @@ async def test_a_create_that_was_sent_counts_although_the_look_after_it_was_refu
             raise RefusedByCircuitError("open")
         return await call(client, config, shop, document, variables)
 
-    monkeypatch.setattr(discounts.admin_api, "call", no_looking)
+    monkeypatch.setattr(issuing.admin_api, "call", no_looking)
     await make_due()
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
     assert await one("SELECT ARRAY[attempts, tries_sent] FROM redemptions") == [2, 2]

@@ -10,7 +10,7 @@ import pytest
 
 from app import db
 from app.points.ledger.audit import verify
-from app.points.rewards import discounts, redemption, settling
+from app.points.rewards import issuing, redemption, settling
 from app.writes import Writes
 from tests.flow.helpers import written
 from tests.points.rewards.discounts import CLIENT, hold, make_due
@@ -60,7 +60,7 @@ async def goes_on(stores: db.Stores) -> str:
 
 async def test_killed_before_shopify_was_asked(stores, shopify, dies) -> None:
     held = await hold()
-    dies(discounts.admin_api, "call")
+    dies(issuing.admin_api, "call")
     await killed(redemption.complete(stores, CLIENT, held.id))
     assert await figures() == HELD
     assert await goes_on(stores) == "captured"
@@ -174,7 +174,7 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
         asked.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(discounts.admin_api, "call", slow)
+    monkeypatch.setattr(issuing.admin_api, "call", slow)
     attempt = asyncio.create_task(redemption.complete(stores, CLIENT, held.id))
     await asked.wait()
     attempt.cancel()
@@ -184,7 +184,7 @@ async def test_an_attempt_nobody_waits_for_any_longer_is_tried_again_soon(
         await one("SELECT state FROM redemptions WHERE next_attempt_at < now() + interval '3 s'")
         == "held"
     )
-    monkeypatch.setattr(discounts.admin_api, "call", shopify.call)
+    monkeypatch.setattr(issuing.admin_api, "call", shopify.call)
     await make_due()
     assert await redemption.sweep(stores, CLIENT) == 1
     assert (await figures(), len(shopify.discounts)) == (CAPTURED, 1)
@@ -198,6 +198,6 @@ async def test_an_attempt_ends_before_its_lease_does(stores, shopify, monkeypatc
         await asyncio.sleep(60)
 
     monkeypatch.setattr(redemption, "ATTEMPT_SECONDS", 0.05)
-    monkeypatch.setattr(discounts.admin_api, "call", slow)
+    monkeypatch.setattr(issuing.admin_api, "call", slow)
     assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
     assert await figures() == HELD

@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import NotFoundError, RefusedError, UnavailableError
 from app.points.ledger.audit import verify
-from app.points.rewards import discounts, redemption, staff
+from app.points.rewards import issuing, redemption, staff
 from tests.points.rewards.discounts import CLIENT, Shopify, hold
 from tests.points.world import ALICE, figures, now, one
 
@@ -18,7 +18,7 @@ AWAY = UnavailableError("Shopify is not answering at the moment.")
 @pytest.fixture
 def shopify(monkeypatch: pytest.MonkeyPatch) -> Shopify:
     stand_in = Shopify()
-    monkeypatch.setattr(discounts.admin_api, "call", stand_in.call)
+    monkeypatch.setattr(issuing.admin_api, "call", stand_in.call)
     return stand_in
 
 

@@ -23,7 +23,9 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from app import config as settings
-from app.points.rewards import discounts
+from app.points.rewards import kinds
+from app.points.rewards.kinds.parts import Lease
+from app.points.rewards.rules import KINDS, Details
 from app.shopify.graphql import DOCUMENTS
 
 BESIDE = settings.ROOT / "../shared/shopify/schema"
@@ -86,14 +88,24 @@ def test_the_example_variables_are_what_the_document_declares(name, version):
 
 
 @each_version
-def test_the_discount_of_a_redemption_is_what_shopify_expects(version):
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_sent_for_a_redemption_is_what_shopify_expects(version, kind):
     now = datetime.now(UTC)
-    lease = discounts.Lease(
+    lease = Lease(
         id=UUID("018f2f66-0000-7000-8000-000000000001"),
         shop="alice.myshopify.com",
         customer_id="77",
         title="5.00 off",
+        kind=kind,
         amount_off=Decimal("5.00"),
+        details=Details(
+            percent="12.5",
+            minimum="20.00",
+            products=["1"],
+            combines_with=["product"],
+            currency="USD",
+        ),
+        ends_at=now,
         code="HF-7KQ2M9XW4T",
         state="held",
         attempts=1,
@@ -102,12 +114,8 @@ def test_the_discount_of_a_redemption_is_what_shopify_expects(version):
         created_at=now,
         request_id="",
     )
-    assert (
-        wrong_variables(
-            "discount_create", version, {"basicCodeDiscount": discounts.discount(lease)}
-        )
-        == []
-    )
+    wish = kinds.BY_NAME[kind].send(lease)
+    assert wrong_variables(wish.document, version, wish.variables) == []
 
 
 @each_version

@@ -1,14 +1,17 @@
 -- ARGV: rate, burst, lane_length_max, window_milliseconds (0: do not ask whether it was seen), seen_max, watch_milliseconds,
--- large_bytes, then a shop at a time: shop, how many, their marks, their items.
+-- large_bytes, caller ('' for nobody), number of its call, number of its last call that is known to be kept, then a shop
+-- at a time: shop, how many, their marks, their items.
 -- Returns one letter a webhook (q queued, d duplicate, f full), whether a drain must be woken, what was put aside, and the
--- era, its beat and how many calls have queued something in it (0 when this one did not): who remembers a higher number
--- has seen Redis go back.
+-- era, its beat and the number of the caller's call before (-1 when this one queued nothing). Where that is lower than what
+-- is known to be kept Redis has gone back, and says so until the caller has heard it.
 local length_max, window, seen_max = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local watch, large_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
+local caller, number_of_call, number_kept = ARGV[8], ARGV[9], tonumber(ARGV[10])
+local CALLER_KEPT = 7 * 24 * 3600 * 1000
 local WINDOWS = 3 -- a mark is known for two to three of them
 local current = window > 0 and math.floor(now / window)
 
-local shops, marks, at = {}, {}, 8
+local shops, marks, at = {}, {}, 11
 while at <= #ARGV do
   local count = tonumber(ARGV[at + 1])
   shops[#shops + 1] = { ARGV[at], count, at + 1 }
@@ -24,7 +27,7 @@ if window > 0 then
   end
 end
 
-local letters, fresh, filled, begun, calls = {}, {}, {}, {}, 0
+local letters, fresh, filled, begun, before_it = {}, {}, {}, {}, -1
 for _, group in ipairs(shops) do
   local shop, count, before = group[1], group[2], group[3]
   local length = length_of(shop)
@@ -42,7 +45,12 @@ for _, group in ipairs(shops) do
     end
   end
   if #items > 0 then
-    if calls == 0 then calls = redis.call('HINCRBY', 'lanes:epoch', 'calls', 1) end
+    if caller ~= '' and before_it < 0 then
+      before_it = tonumber(redis.call('GET', 'lanes:caller:' .. caller) or 0) or 0
+      if before_it >= number_kept then
+        redis.call('SET', 'lanes:caller:' .. caller, number_of_call, 'PX', CALLER_KEPT)
+      end
+    end
     in_portions(items, function(...) redis.call('RPUSH', 'lane:' .. shop, ...) end)
     if large > 0 then redis.call('HINCRBY', LARGE, shop, large) end
     local which = length == 0 and begun or filled
@@ -75,4 +83,4 @@ in_portions(places, function(...) redis.call('ZADD', SCHEDULE, 'NX', ...) end)
 -- the flag ends by itself: should whoever is told now die before waking a drain, the next webhook wakes one
 local wake = is_due and redis.call('SET', WATCH, '', 'NX', 'PX', watch) and 1 or 0
 local epoch = redis.call('HMGET', 'lanes:epoch', 'era', 'beat')
-return { table.concat(letters), wake, asides, { epoch[1] or '', epoch[2] or '0', calls } }
+return { table.concat(letters), wake, asides, { epoch[1] or '', epoch[2] or '0', before_it } }

@@ -10,6 +10,7 @@
 -- lanes:watch          string  there while a drain runs or was woken: nobody else needs to wake one; 'more' while those
 --                              that run have more than they can take at once
 -- lanes:seen:{n}       set     marks of the webhooks admitted in the n-th window of time since 1970
+-- lanes:caller:{token} string  the number of the last call with which somebody queued something
 -- lanes:aside:{key}    any     what stood under a key of ours and was of another kind
 local SCHEDULE, OWNERS, BUCKETS, LARGE = 'lanes:schedule', 'lanes:owners', 'lanes:buckets', 'lanes:large'
 local LIMITS, WATCH, SEEN, ASIDE = 'lanes:limits', 'lanes:watch', 'lanes:seen:', 'lanes:aside:'

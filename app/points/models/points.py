@@ -153,6 +153,7 @@ class Grant(Model):
     unmet = fields.BigIntField()  # of those, what is taken when they come back from a reward
     lapsed = fields.BigIntField()  # expired, and not yet set off against what was asked back
     revision = fields.IntField()  # movements after the first one
+    bonuses = fields.TextField(db_default="")  # JSON: what each bonus gave, rules.Given
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
@@ -198,6 +199,7 @@ class ProgramVersion(Model):
     currency = fields.CharField(max_length=3, default="USD")
     shop_said_at = fields.DatetimeField(null=True)  # when the shop said these two of itself
     state = fields.CharField(max_length=8, db_default="live")  # draft | live | paused
+    order_terms = fields.TextField(db_default="")  # JSON: rules.OrderTerms
     edited_by = fields.CharField(max_length=64, default="")
     created_at = fields.DatetimeField(auto_now_add=True)  # in force from then on
 
@@ -235,13 +237,15 @@ class BulkAdjustment(Model):
 
 
 class Reward(Model):
-    """What points buy: an amount off the next order."""
+    """What points buy."""
 
     id = fields.BigIntField(primary_key=True)
     shop = fields.CharField(max_length=255)
     title = fields.CharField(max_length=120)
     cost = fields.BigIntField()
+    kind = fields.CharField(max_length=16, db_default="amount_off")
     amount_off = fields.DecimalField(max_digits=12, decimal_places=2)
+    details = fields.TextField(db_default="{}")  # JSON: rewards.rules.Details
     is_active = fields.BooleanField(default=True)
     version = fields.IntField(default=1)  # grows with every change
     idempotency_key = fields.CharField(max_length=128, null=True)  # of the form that made it
@@ -254,7 +258,7 @@ class Reward(Model):
 
 
 class Redemption(Model):
-    """A saga: points held, a discount code made at Shopify, then captured or released."""
+    """A saga: points held, what they buy made at Shopify, then captured or released."""
 
     id = fields.UUIDField(primary_key=True)
     shop = fields.CharField(max_length=255)
@@ -262,14 +266,20 @@ class Redemption(Model):
     customer_id = fields.CharField(max_length=32)
     reward_id = fields.BigIntField()
     title = fields.CharField(max_length=120)
-    points = fields.BigIntField()
+    kind = fields.CharField(max_length=16, db_default="amount_off")
+    points = fields.BigIntField()  # 0: given without cost
+    returned_points = fields.BigIntField(db_default=0)  # of a used one, with its order
     amount_off = fields.DecimalField(max_digits=12, decimal_places=2)
+    details = fields.TextField(db_default="{}")  # JSON: of the reward, as it was redeemed
+    ends_at = fields.DatetimeField(null=True)  # what was made can be used before it
     idempotency_key = fields.CharField(max_length=128)
     request_hash = fields.CharField(max_length=64)
     code = fields.CharField(max_length=32)
-    discount_gid = fields.CharField(max_length=64, default="")
+    discount_gid = fields.CharField(max_length=128, default="")
     state = fields.CharField(max_length=16)  # held | captured | used | released
-    reason = fields.TextField(default="")  # a plain sentence when released
+    reason = fields.TextField(default="")  # a plain sentence when released or returned
+    order_id = fields.CharField(max_length=32, db_default="")  # that used it
+    taking_back_at = fields.DatetimeField(null=True)  # first asked to take it back
     allocations = (
         fields.TextField()
     )  # JSON: [[lot id, points]] taken at the hold, put back at a release
@@ -282,6 +292,7 @@ class Redemption(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
+        # and a partial index, made by the migration: shop and order_id
         table = "redemptions"
         unique_together = (("shop", "customer_id", "idempotency_key"),)
         indexes = (("state", "next_attempt_at"), ("member_id", "created_at"))

@@ -1,0 +1,74 @@
+"""A campaign: what it does, what it gave, and every version of it."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+
+from starlette.responses import Response
+
+from app.campaigns import reads, rules, words
+from app.campaigns.pages import asking, form, listing
+from app.campaigns.pages.asking import Ask
+from app.campaigns.views import VersionView
+from app.web import pages
+from app.web.pages import Visit
+
+OCCASIONS = {"birthday": "Birthdays", "account": "Accounts"}
+
+
+async def campaign(ask: Ask, visit: Visit) -> Response:
+    return await page(ask, visit, asking.id_of(visit))
+
+
+async def page(
+    ask: Ask, visit: Visit, campaign_id: str, *, status: int = 200, said: str = ""
+) -> Response:
+    """The page of a campaign. Raises NotFoundError."""
+    now = datetime.now(UTC)
+    shop = visit.shop
+    found, versions, others, how, known = await asyncio.gather(
+        asking.one(visit, campaign_id),
+        asking.read(
+            visit,
+            f"versions:{campaign_id}",
+            lambda: reads.versions(shop, campaign_id),
+            list[VersionView],
+        ),
+        asking.current(visit, now),
+        asking.stacking(visit),
+        ask(visit),
+    )
+    view = found.value
+    names = {**(view.labels if view else {}), **known.names}
+    state = rules.shown_state(view.campaign, now) if view else ""
+    warnings: list[str] = []
+    if view and state != "ended" and how.value is not None:
+        warnings = form.warnings(view.campaign, known) + asking.overlaps(
+            visit, view.campaign, others.value or [], how.value, now
+        )
+    return pages.render(
+        visit,
+        "campaigns/campaign.html",
+        heading=view.campaign.name if view else "Campaign",
+        readings=[found, versions],
+        notes=asking.notes(visit),
+        status=status,
+        toast=said,
+        it=view,
+        one=view.campaign if view else None,
+        state=state,
+        state_title=listing.STATES.get(state, ""),
+        tone=asking.TONES.get(state, "neutral"),
+        sentence=asking.said(visit, view.campaign, names, now) if view else "",
+        offer=words.told(view.campaign, timezone=visit.timezone, currency=visit.currency, now=now)
+        if view
+        else "",
+        stacking=words.stacking(how.value) if how.value is not None else "",
+        warnings=warnings,
+        occasions=OCCASIONS.get(view.campaign.trigger, "Orders") if view else "",
+        key=str(uuid.uuid4()),
+        versions=[
+            (one, asking.said(visit, one.campaign, {**one.labels, **names}, now))
+            for one in versions.value or []
+        ],
+    )

@@ -1,0 +1,1 @@
+"""How the widget looks in a shop, and what it says there."""

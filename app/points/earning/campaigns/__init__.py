@@ -1,0 +1,1 @@
+"""Bonuses of campaigns: our copies of them, what they do for an order, what they have given."""

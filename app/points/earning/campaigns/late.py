@@ -1,0 +1,114 @@
+"""Bonuses that come later: orders which were given their points before a campaign that counts for
+them was told to us.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app import db
+from app.db import Connection, Stores
+from app.points.earning import stored
+from app.points.earning.grants import LATE
+from app.points.earning.known import Stage
+from app.points.earning.orders import LOCK_ORDERS, OrderBatch
+from app.points.facts import Cause, Incoming
+from app.points.ledger import balances, freezing
+from app.points.ledger.accounts import Key
+from app.telemetry import traces
+
+ORDERS = 200  # of one transaction
+ROWS = 2_000  # of the ledger, looked through for them
+# Shopify's clock may be ahead of ours: so much earlier an order may have been given its points
+AHEAD = timedelta(minutes=5)
+# an order that was being given its points while the copy came is found by looking once more
+LOOKS, AGAIN_SECONDS = 2, 120.0
+TAKE = """
+SELECT id, shop, campaign_id, version, at, looks, looked_to FROM campaign_copies
+ WHERE look_at <= now() ORDER BY look_at LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+# backwards through what the shop's members got since the campaign counts
+ROWS_BACK = """
+SELECT id, effect, source FROM ledger
+ WHERE shop = $1 AND id < $2 AND recorded_at >= $3 ORDER BY id DESC LIMIT $4
+"""
+NEWEST = 2**62
+LOOKED = "UPDATE campaign_copies SET looked_to = $2 WHERE id = $1"
+ENDED = """
+UPDATE campaign_copies
+   SET looked_to = 0, looks = looks + 1,
+       look_at = CASE WHEN looks + 1 < $2 THEN now() + make_interval(secs => $3) END
+ WHERE id = $1
+"""
+
+
+class LateBatch(OrderBatch):
+    """Orders whose bonuses are decided once more, as they are known; nothing else is news."""
+
+    def __init__(self, keys: Sequence[Key], cause: str, now: datetime) -> None:
+        super().__init__(Incoming(), now)
+        self.keys = keys
+        self.cause = Cause(cause, now, traces.carrier())
+
+    async def _load_grants(self, conn: Connection) -> None:
+        await conn.fetch(LOCK_ORDERS, [f"{shop}/{order_id}" for shop, order_id in self.keys])
+        rows = await conn.fetch(
+            stored.SELECT_GRANTS,
+            [shop for shop, _ in self.keys],
+            [f"order:{order_id}" for _, order_id in self.keys],
+        )
+        for grant in map(stored.from_row, rows):
+            if grant.member_id is not None and grant.known.counts and not grant.known.ended:
+                grant.stages = [Stage(grant.known, self.cause)]
+                grant.is_asked_again = True
+                self.grants[grant.shop, grant.order_id] = grant
+        await self._load_terms(conn)
+
+    def decide(self) -> None:
+        """Whose points are on hold for being checked is left as it is."""
+        for key, grant in list(self.grants.items()):
+            account = self.account(grant.member_id or 0)
+            if account is None or account.is_frozen:
+                del self.grants[key]
+        super().decide()
+
+
+async def go_on(stores: Stores | None = None) -> int:
+    """Look through the next orders for the next copy that asks for it; how many rows of the ledger
+    that were. Call it again until it answers 0.
+    """
+    now = datetime.now(UTC)
+    async with freezing.whoever_is_broken(), db.transaction() as conn:
+        copy = await conn.fetchrow(TAKE)
+        if copy is None:
+            return 0
+        batch, count = await _look(conn, copy, now)
+    if stores is not None and batch is not None:
+        await balances.publish(stores, batch.moved.values(), now)
+    return count
+
+
+async def _look(conn: Connection, copy: Any, now: datetime) -> tuple[LateBatch | None, int]:
+    rows = await conn.fetch(
+        ROWS_BACK, copy["shop"], copy["looked_to"] or NEWEST, copy["at"] - AHEAD, ROWS
+    )
+    keys: list[Key] = []
+    place = 0
+    for row in rows:
+        kind, _, name = row["source"].partition(":")
+        if row["effect"] == "earn" and kind == "order" and ":" not in name:
+            keys.append((copy["shop"], name))
+        place = row["id"]
+        if len(keys) == ORDERS:
+            break
+    batch = None
+    if keys:
+        batch = LateBatch(keys, f"{LATE}{copy['campaign_id']}:{copy['version']}", now)
+        await batch.load(conn)
+        batch.decide()
+        await batch.write(conn)
+    if place and (len(rows) == ROWS or len(keys) == ORDERS):
+        await conn.execute(LOOKED, copy["id"], place)
+    else:
+        await conn.execute(ENDED, copy["id"], LOOKS, AGAIN_SECONDS)
+    return batch, max(1, len(rows))

@@ -1,0 +1,1 @@
+"""What the orders of the last days would have earned under a campaign."""

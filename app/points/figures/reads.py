@@ -1,0 +1,44 @@
+"""The figures of a shop as they were last added up."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from app import db
+from app.points.figures.rules import Compared
+
+RANGES = (7, 30, 90, 365)  # days
+FRESH = timedelta(minutes=5)
+SELECT = "SELECT said, computed_at, asked_at FROM figures WHERE shop = $1 AND days = $2"
+# read by whoever looks, who asks for newer ones with it; written at most so often
+WISH = """
+INSERT INTO figures (shop, days, said, asked_at) VALUES ($1, $2, '', now())
+ON CONFLICT (shop, days) DO UPDATE SET asked_at = now()
+"""
+WISH_AGAIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The figures over so many days, as of when they were added up."""
+
+    days: int
+    compared: Compared
+    as_of: datetime
+
+
+async def newest(shop: str, days: int) -> Kept | None:
+    """The figures of a shop, None while they are added up for the first time. Whoever asks for old
+    ones has them added up again.
+    """
+    async with db.connection() as conn:
+        row = await conn.fetchrow(SELECT, shop, days)
+        now = datetime.now(UTC)
+        is_old = row is None or row["computed_at"] is None or now - row["computed_at"] > FRESH
+        if is_old and (row is None or now - row["asked_at"] > WISH_AGAIN):
+            await conn.execute(WISH, shop, days)
+    if row is None or row["computed_at"] is None:
+        return None
+    compared = msgspec.json.decode(row["said"], type=Compared)
+    return Kept(days, compared, row["computed_at"])

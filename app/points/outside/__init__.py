@@ -1,0 +1,1 @@
+"""Wishes for points from outside: shoppers, a shop's own server and its key, Shopify Flow."""

@@ -1,0 +1,1 @@
+"""Tiers: what a member reached by what they bought, and what that gives them."""

@@ -1,0 +1,211 @@
+"""Tiers follow the posting: what a grant counts for is kept with it, and whom it moves is placed
+anew in the same transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from app.db import Connection, Row
+from app.points.earning import stored, worth
+from app.points.earning.grant import Grant
+from app.points.ledger.accounts import Account, Key
+from app.points.ledger.posting import Batch
+from app.points.tiers import placing
+from app.points.tiers.placing import Cause, Placing
+from app.writes import Writes
+
+QUALIFYING = {
+    "shop": "text",
+    "member_id": "bigint",
+    "source": "text",
+    "at": "timestamptz",
+    "points": "bigint",
+    "spend": "bigint",
+    "orders": "int",
+}
+UPSERT = """
+INSERT INTO qualifying ({names}) SELECT {names} FROM {fresh}
+ON CONFLICT (shop, member_id, source) DO UPDATE
+   SET at = excluded.at, points = excluded.points, spend = excluded.spend, orders = excluded.orders
+"""
+# an order that is another customer's now; nobody but those locked had it
+DELETE = """
+DELETE FROM qualifying USING {gone}
+ WHERE qualifying.shop = gone.shop AND qualifying.member_id = gone.member_id
+   AND qualifying.source = gone.source
+"""
+GONE = {"shop": "text", "member_id": "bigint", "source": "text"}
+Owners = dict[Key, int]
+COUNTED_OUTCOMES = frozenset({"earned", "zero"})
+
+
+class Gone(NamedTuple):
+    """A grant that does not count for this member."""
+
+    shop: str
+    member_id: int
+    source: str
+
+
+class Entry(NamedTuple):
+    """What a grant counts for, net of what came back of it."""
+
+    shop: str
+    member_id: int
+    source: str
+    at: datetime  # when the order was placed
+    points: int
+    spend: int  # millionths of the shop's currency
+    orders: int
+
+    def amount(self, measure: str) -> int:
+        return {"points": self.points, "spend": self.spend, "orders": self.orders}[measure]
+
+
+def of_grant(grant: Grant, member_id: int) -> Entry | None:
+    """What an order's grant counts for; None for one that counts for nobody. Orders placed while
+    the programme was not live count as little as they earn.
+    """
+    known, frozen = grant.known, grant.frozen
+    at = known.placed_at or known.paid_at or known.at
+    if grant.outcome not in COUNTED_OUTCOMES or frozen is None or at is None or known.is_test:
+        return None
+    spend = 0
+    if not (known.ended or frozen.outside):
+        whole, of = worth.standing_goods(known, frozen)
+        spend = max(0, whole // of)
+    return Entry(
+        grant.shop, member_id, grant.source, at, max(0, grant.net), spend, 1 if spend else 0
+    )
+
+
+def of_row(row: Row, member_id: int) -> Entry | None:
+    """The same of a row of `grants`."""
+    return of_grant(stored.from_row(row), member_id)
+
+
+def keep(writes: Writes, entries: Sequence[Entry]) -> None:
+    """Write what grants count for in place of what was kept of them."""
+    if entries:
+        fresh = writes.rows("fresh", QUALIFYING, entries)
+        writes.add(UPSERT.format(names=", ".join(QUALIFYING), fresh=fresh))
+
+
+def owners(changed: Iterable[Grant]) -> Owners:
+    """Whose orders a batch changes were before it is decided, as far as they were somebody's."""
+    return {
+        (grant.shop, grant.source): grant.member_id
+        for grant in changed
+        if grant.member_id is not None and not grant.is_new
+    }
+
+
+async def orders(conn: Connection, batch: Batch, changed: Iterable[Grant], former: Owners) -> None:
+    """Count what orders of a batch that is decided are worth, and place whose they are and, by
+    `former`, whose they were.
+    """
+    entries: list[Entry] = []
+    gone: list[Gone] = []
+    causes: dict[int, Cause] = {}
+    for grant in changed:
+        account = batch.account(grant.member_id) if grant.member_id is not None else None
+        if account is None or not grant.stages:
+            continue
+        entry = of_grant(grant, account.id)
+        if entry is not None:
+            entries.append(entry)
+        was = former.get((grant.shop, grant.source))
+        before = batch.account(was) if was is not None else None
+        if before is not None and (entry is None or before.id != account.id):
+            gone.append(Gone(grant.shop, before.id, grant.source))
+            causes[before.id] = _cause(grant)
+        causes[account.id] = _cause(grant)
+    await follow(conn, batch, entries, causes, gone)
+
+
+async def follow(
+    conn: Connection,
+    batch: Batch,
+    entries: Sequence[Entry],
+    causes: dict[int, Cause],
+    gone: Sequence[Gone] = (),
+) -> None:
+    """Keep what counts for locked members with the batch and what is `gone` no more, and place
+    them anew because of `causes`, by member id. The batch is to be written after it.
+    """
+    wanted = {one.member_id for one in entries} | {one.member_id for one in gone}
+    members = [
+        (account.shop, account.id)
+        for account in (batch.accounts[one] for one in sorted(wanted))
+        if account.merged_into is None
+    ]
+    if not members:
+        return
+    told = [f"{one.shop}/{one.source}" for one in entries]
+    told += [f"{one.shop}/{one.source}" for one in gone]
+    cases = {case.member_id: case for case in await placing.load(conn, members, batch.now, told)}
+    if not cases:
+        return
+    kept = [entry for entry in entries if entry.member_id in cases]
+    result = Placing(batch.now)
+    for entry in kept:
+        case = cases[entry.member_id]
+        case.count(min(entry.at, batch.now), entry.amount(case.of.scheme.measure))
+    for case in cases.values():
+        if batch.accounts[case.member_id].is_frozen:
+            result.wait(case)
+        else:
+            result.place(case, causes[case.member_id])
+    placing.tell(batch, result.moved)
+    left = [one for one in gone if one.member_id in cases]
+
+    def gather(writes: Writes) -> None:
+        keep(writes, kept)
+        if left:
+            writes.add(DELETE.format(gone=writes.rows("gone", GONE, left)))
+        result.gather(writes)
+
+    batch.besides.append(gather)
+
+
+def _cause(grant: Grant) -> Cause:
+    kind = "order" if grant.is_new else "refund"
+    return Cause(kind, f"Order {grant.name or grant.order_id}", grant.stages[-1].cause.trace)
+
+
+MOVE = "UPDATE qualifying SET member_id = $3 WHERE shop = $1 AND member_id = $2"
+LEAVE = "DELETE FROM tier_standings WHERE shop = $1 AND member_id = $2"
+FORGET = """
+WITH gone AS (
+    SELECT one.shop, one.id FROM unnest($1::text[], $2::bigint[]) AS one (shop, id)
+     WHERE NOT EXISTS (SELECT FROM members WHERE members.id = one.id)
+), counted AS (
+    DELETE FROM qualifying USING gone
+     WHERE qualifying.shop = gone.shop AND qualifying.member_id = gone.id
+), changes AS (
+    DELETE FROM tier_changes USING gone
+     WHERE tier_changes.shop = gone.shop AND tier_changes.member_id = gone.id
+)
+DELETE FROM tier_standings USING gone
+ WHERE tier_standings.shop = gone.shop AND tier_standings.member_id = gone.id
+"""
+
+
+async def merge(conn: Connection, batch: Batch, gone: Account, kept: Account) -> None:
+    """What counted for one locked member counts for another one, who is placed anew by it; the
+    batch is to be written after it.
+    """
+    await conn.execute(MOVE, gone.shop, gone.id, kept.id)
+    await conn.execute(LEAVE, gone.shop, gone.id)
+    placed = Placing(batch.now)
+    for case in await placing.load(conn, [(kept.shop, kept.id)], batch.now):
+        placed.place(case, Cause("merge"))
+    placing.tell(batch, placed.moved)
+    batch.besides.append(placed.gather)
+
+
+async def forget(conn: Connection, members: Sequence[Account]) -> None:
+    """Nothing is left of those of these members who are no members any more."""
+    if members:
+        await conn.execute(FORGET, [one.shop for one in members], [one.id for one in members])

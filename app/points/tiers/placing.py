@@ -1,0 +1,289 @@
+"""Where locked members stand, found anew from all that counts of them: by orders that move them
+within the posting, by time, by new settings, by a merge.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from app import calendar
+from app.db import Connection, Row
+from app.flow import event as envelope
+from app.own_facts import TierChanged
+from app.points.ledger.posting import Batch
+from app.points.tiers import rules, schemes, wording
+from app.points.tiers.rules import Counted, Placed
+from app.points.tiers.schemes import Of
+from app.telemetry import traces
+from app.writes import Writes
+
+# Once for a batch. A shop without tiers costs a look at a table that has no row of it.
+SELECT = """
+SELECT member.id AS member_id, member.shop, of_shop.version, of_shop.timezone,
+       standing.tier_id, standing.changed_at, standing.due_at, counted.days, counted.points,
+       counted.spend, counted.orders, counted.lasts
+  FROM unnest($1::text[], $2::bigint[]) AS member (shop, id)
+  JOIN tier_shops AS of_shop
+    ON of_shop.shop = member.shop AND (of_shop.is_on OR of_shop.stage <> 'done')
+  LEFT JOIN tier_standings AS standing
+         ON standing.shop = member.shop AND standing.member_id = member.id
+ CROSS JOIN LATERAL (
+       SELECT array_agg(day ORDER BY day) AS days, array_agg(points ORDER BY day) AS points,
+              array_agg(spend ORDER BY day) AS spend, array_agg(orders ORDER BY day) AS orders,
+              array_agg(last ORDER BY day) AS lasts
+         FROM (SELECT (at AT TIME ZONE of_shop.timezone)::date AS day,
+                      sum(points)::bigint AS points, sum(spend)::bigint AS spend,
+                      sum(orders)::bigint AS orders, max(at) AS last
+                 FROM qualifying
+                WHERE shop = member.shop AND member_id = member.id
+                  AND (of_shop.counts_from_days IS NULL
+                       OR at >= $3::timestamptz - of_shop.counts_from_days * interval '1 day')
+                  AND shop || '/' || source <> ALL($4::text[])
+                GROUP BY 1) AS days) AS counted
+"""
+STANDING = {
+    "shop": "text",
+    "member_id": "bigint",
+    "tier_id": "text",
+    "version": "int",
+    "have": "bigint",
+    "peak": "bigint",
+    "changed_at": "timestamptz",
+    "due_at": "timestamptz",
+}
+UPSERT = """
+INSERT INTO tier_standings ({names}) SELECT {names} FROM {fresh}
+ON CONFLICT (shop, member_id) DO UPDATE
+   SET tier_id = excluded.tier_id, version = excluded.version, have = excluded.have,
+       peak = excluded.peak, changed_at = excluded.changed_at, due_at = excluded.due_at
+"""
+CHANGE = {
+    "shop": "text",
+    "member_id": "bigint",
+    "at": "timestamptz",
+    "before_id": "text",
+    "tier_id": "text",
+    "tier": "text",
+    "version": "int",
+    "cause": "text",
+    "why": "text",
+    "recorded_at": "timestamptz",
+}
+
+
+class Cause(NamedTuple):
+    """Why somebody is placed: a kind of `tier_changes.cause`, what to call it, and its trace."""
+
+    kind: str
+    what: str = ""
+    trace: str = ""
+
+
+@dataclass(slots=True)
+class Case:
+    """A locked member with all that counts, by day."""
+
+    shop: str
+    member_id: int
+    of: Of
+    timezone: str
+    tier_id: str | None  # None: they have no standing yet
+    changed_at: datetime | None
+    due_at: datetime | None
+    amounts: dict[date, int]  # of the measure
+    lasts: dict[date, datetime]  # the moment of the last thing that counts of a day
+
+    def count(self, at: datetime, amount: int) -> None:
+        day = at.astimezone(calendar.zone(self.timezone)).date()
+        self.amounts[day] = self.amounts.get(day, 0) + amount
+        self.lasts[day] = max(self.lasts.get(day, at), at)
+
+    def counted(self) -> Counted:
+        days = sorted(day for day, amount in self.amounts.items() if amount)
+        return Counted(days, [self.amounts[day] for day in days])
+
+
+class Moved(NamedTuple):
+    """Somebody who came into another tier: from where, to where, since when and why."""
+
+    case: Case
+    before_id: str
+    tier_id: str
+    is_up: bool
+    at: datetime
+    cause: Cause
+    why: str
+
+
+@dataclass(slots=True)
+class Placing:
+    """What placing members writes: their standings, and changes with their facts."""
+
+    now: datetime
+    standings: list[tuple[Any, ...]] = field(default_factory=list)
+    changes: list[tuple[Any, ...]] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+
+    def gather(self, writes: Writes) -> None:
+        if self.standings:
+            fresh = writes.rows("fresh", STANDING, self.standings)
+            writes.add(UPSERT.format(names=", ".join(STANDING), fresh=fresh))
+        writes.insert("tier_changes", CHANGE, self.changes)
+
+    def place(self, case: Case, cause: Cause, since: datetime | None = None) -> Moved | None:
+        """Place one member; the change, if it is one. `since` is when the settings changed."""
+        scheme = case.of.scheme
+        today = self.now.astimezone(calendar.zone(case.timezone)).date()
+        counted = case.counted()
+        placed = rules.place(scheme, counted, today)
+        moved = None
+        before_id = case.tier_id
+        if before_id is None:
+            before_id = case.of.at(scheme.worth(0))
+        if case.tier_id is None and not counted.days:
+            return None  # they are where everybody is who has nothing
+        tier_id, changed_at = case.of.at(placed.level), case.changed_at
+        if tier_id != before_id:
+            is_up = placed.level > scheme.level_of(before_id)
+            cause = self._cause(case, cause, is_up=is_up)
+            at = since or _since(case, counted, placed, today, is_up, cause) or self.now
+            at = min(self.now, max(at, changed_at) if changed_at else at)
+            moved = self._move(case, before_id, placed, at, cause, is_up=is_up)
+            changed_at = at
+        due_at = None
+        if placed.look_on is not None and scheme.is_on:
+            due_at = calendar.start_of_day(placed.look_on, case.timezone)
+        self.standings.append(
+            (
+                case.shop,
+                case.member_id,
+                tier_id,
+                case.of.version,
+                placed.have,
+                placed.peak,
+                changed_at or self.now,
+                due_at,
+            )
+        )
+        return moved
+
+    def wait(self, case: Case) -> None:
+        """Somebody whose points are on hold stays where they are, and is looked at afterwards."""
+        tier_id = case.tier_id if case.tier_id is not None else case.of.at(case.of.scheme.worth(0))
+        changed_at = case.changed_at or self.now
+        version = case.of.version
+        self.standings.append(
+            (case.shop, case.member_id, tier_id, version, 0, 0, changed_at, self.now)
+        )
+
+    def _cause(self, case: Case, cause: Cause, *, is_up: bool) -> Cause:
+        """What is told late of an order can bring one up or down; and any order may find what time
+        had done already.
+        """
+        if cause.kind not in {"order", "refund"}:
+            return cause
+        is_due = case.due_at is not None and case.due_at <= self.now
+        if is_up:
+            return cause._replace(kind="order")
+        is_time = is_due or cause.kind == "order"
+        return cause._replace(kind="time") if is_time else cause
+
+    def _move(
+        self,
+        case: Case,
+        before_id: str,
+        placed: Placed,
+        at: datetime,
+        cause: Cause,
+        *,
+        is_up: bool,
+    ) -> Moved:
+        tier_id = case.of.at(placed.level)
+        why = wording.why(case.of.scheme, placed, cause.kind, cause.what, is_up=is_up)
+        tier = case.of.tier(tier_id)
+        name = tier.name if tier else ""
+        self.changes.append(
+            (
+                case.shop,
+                case.member_id,
+                at,
+                before_id,
+                tier_id,
+                name,
+                case.of.version,
+                cause.kind,
+                why,
+                self.now,
+            )
+        )
+        moved = Moved(case, before_id, tier_id, is_up, at, cause, why)
+        self.moved.append(moved)
+        return moved
+
+
+async def load(
+    conn: Connection,
+    members: Sequence[tuple[str, int]],
+    now: datetime,
+    without: Iterable[str] = (),
+) -> list[Case]:
+    """Those of these locked members (shop and id) whose shops have tiers, with all that counts but
+    these grants (shop/source).
+    """
+    shops, ids = [shop for shop, _ in members], [one for _, one in members]
+    rows = await conn.fetch(SELECT, shops, ids, now, list(without))
+    if not rows:
+        return []
+    versions = await schemes.of_versions(conn, ((row["shop"], row["version"]) for row in rows))
+    return [_case(row, versions[row["shop"], row["version"]]) for row in rows]
+
+
+def tell(batch: Batch, moved: Iterable[Moved]) -> None:
+    """Facts about those locked members who moved, with the commit of the batch."""
+    for one in moved:
+        before, after = (one.case.of.tier(tier_id) for tier_id in (one.before_id, one.tier_id))
+        told = TierChanged(
+            batch.accounts[one.case.member_id].customer_id,
+            one.before_id,
+            before.name if before else "",
+            one.tier_id,
+            after.name if after else "",
+            one.why,
+            one.at,
+        )
+        shop, trace = one.case.shop, traces.onward(one.cause.trace)
+        batch.facts.append(envelope.new("tier.changed", shop, shop, told, trace=trace))
+
+
+def _case(row: Row, of: Of) -> Case:
+    days = row["days"] or []
+    return Case(
+        row["shop"],
+        row["member_id"],
+        of,
+        row["timezone"],
+        row["tier_id"],
+        row["changed_at"],
+        row["due_at"],
+        dict(zip(days, row[of.scheme.measure] or [], strict=True)),
+        dict(zip(days, row["lasts"] or [], strict=True)),
+    )
+
+
+def _since(
+    case: Case, counted: Counted, placed: Placed, today: date, is_up: bool, cause: Cause
+) -> datetime | None:
+    """Since when somebody is where they are placed: the moment of what brought them there, or the
+    beginning of the day on which time did; None for now.
+    """
+    scheme = case.of.scheme
+    if is_up:
+        first = date.min
+        if case.changed_at is not None:
+            first = case.changed_at.astimezone(calendar.zone(case.timezone)).date()
+        day = rules.reached_on(scheme, counted, placed.level, first)
+        return case.lasts[day] if day else None
+    if cause.kind != "time":
+        return None
+    return calendar.start_of_day(rules.fell_on(scheme, counted, today), case.timezone)

@@ -1,0 +1,1 @@
+"""Ways to earn besides orders: an account, e-mails, a birthday, networks, actions, friends."""

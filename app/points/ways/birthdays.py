@@ -1,0 +1,248 @@
+"""Birthdays: customers say theirs, change it once a year, and get points on the day, in the
+merchant's time zone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+from asyncpg.exceptions import LockNotAvailableError
+
+from app import calendar, db
+from app.db import Connection, Row, Stores
+from app.errors import RefusedError
+from app.flow.event import Event
+from app.points.earning import terms
+from app.points.earning.rules import Terms
+from app.points.ledger import balances, freezing
+from app.points.ledger.accounts import FrozenError, Key
+from app.points.ledger.posting import Batch
+from app.points.ways import awards, giving, rules
+from app.telemetry import logs
+
+MEMBERS_MAX = 200  # of one transaction
+SHOPS_MAX = 50
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('birthday/' || $1 || '/' || $2, 0))"
+SELECT = """
+SELECT month_day, given_on, edited_at FROM birthdays WHERE shop = $1 AND customer_id = $2
+"""
+INSERT = """
+INSERT INTO birthdays (shop, customer_id, month_day, edited_at, given_on, created_at)
+VALUES ($1, $2, $3, $4, $5, now())
+ON CONFLICT (shop, customer_id) DO UPDATE
+   SET month_day = excluded.month_day, edited_at = excluded.edited_at, given_on = excluded.given_on
+"""
+GIVEN = """
+UPDATE birthdays SET given_on = $3 WHERE shop = $1 AND customer_id = ANY($2::text[])
+"""
+DUE = """
+SELECT id, shop FROM ways WHERE kind = 'birthday' AND is_active AND walk_at <= $1
+ ORDER BY walk_at LIMIT $2
+"""
+# not the row itself: it is written last, after the members, by everybody
+TAKE = """
+SELECT id, walked_on, walked_id FROM ways
+ WHERE id = $1 AND is_active AND walk_at <= $2
+   AND pg_try_advisory_xact_lock(hashtextextended('birthdays/' || shop, 0))
+"""
+NEXT = """
+SELECT customer_id FROM birthdays
+ WHERE shop = $1 AND month_day = ANY($2::text[]) AND customer_id > $3
+   AND (given_on IS NULL OR given_on <= $4)
+ ORDER BY customer_id LIMIT $5
+"""
+WALKED = "UPDATE ways SET walked_on = $2, walked_id = $3, walk_at = $4 WHERE id = $1"
+FORGET = """
+DELETE FROM birthdays USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
+ WHERE birthdays.shop = gone.shop AND birthdays.customer_id = gone.customer_id
+"""
+FORGET_SHOP = "DELETE FROM birthdays WHERE shop = $1"
+FORGET_KEY = "DELETE FROM api_keys WHERE shop = $1"
+log = logs.logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BirthdayView:
+    """A customer's birthday and whether it can be changed now, else from when on."""
+
+    month_day: str
+    can_edit: bool
+    editable_from: date | None  # in the shop's time zone
+
+
+class Payload(msgspec.Struct):
+    """Whom a request about personal data names."""
+
+    customer: dict[str, int | str | None] | None = None
+
+
+class Request(msgspec.Struct):
+    """A request about personal data."""
+
+    topic: str
+    payload: Payload
+
+
+async def say(
+    shop: str, customer_id: str, typed: str, stores: Stores | None = None
+) -> BirthdayView:
+    """Note a customer's birthday (MM-DD or YYYY-MM-DD); on the day itself it gives its points at
+    once. The same day again changes nothing.
+
+    Raises BadInputError for no day, RefusedError (`birthday_edited`) for a second change within a
+    year, FrozenError.
+    """
+    batch = Batch(datetime.now(UTC))
+    async with freezing.whoever_is_broken(), db.transaction() as conn:
+        rule = (await terms.of_shops(conn, [shop]))[shop]
+        today = batch.now.astimezone(calendar.zone(rule.timezone)).date()
+        month_day = rules.birthday(typed, today)
+        await conn.execute(LOCK, shop, customer_id)
+        row = await conn.fetchrow(SELECT, shop, customer_id)
+        edited_at, given_on = (row["edited_at"], row["given_on"]) if row else (None, None)
+        if row is not None and row["month_day"] != month_day:
+            _check_editable(edited_at, rule.timezone, batch.now)
+            edited_at = batch.now
+        if (
+            rules.is_celebrated(month_day, today)
+            and _is_due(given_on, today)
+            and await _give(conn, batch, shop, [customer_id], today, rule)
+        ):
+            given_on = today
+        await conn.execute(INSERT, shop, customer_id, month_day, edited_at, given_on)
+    if stores is not None and batch.moved:
+        await balances.publish(stores, batch.moved.values(), batch.now)
+    return view(month_day, edited_at, rule.timezone, batch.now)
+
+
+def _check_editable(edited_at: datetime | None, timezone: str, now: datetime) -> None:
+    """Raises RefusedError for a second change within a year."""
+    if edited_at is not None and now < edited_at + rules.EDIT_AGAIN:
+        again = (edited_at + rules.EDIT_AGAIN).astimezone(calendar.zone(timezone))
+        raise RefusedError(
+            f"A birthday can be changed once a year; yours again from {again.day} {again:%B %Y}.",
+            code="birthday_edited",
+        )
+
+
+def view(month_day: str, edited_at: datetime | None, timezone: str, now: datetime) -> BirthdayView:
+    """What a customer is told of their birthday."""
+    again = None if edited_at is None else edited_at + rules.EDIT_AGAIN
+    if again is None or again <= now:
+        return BirthdayView(month_day, can_edit=True, editable_from=None)
+    day = again.astimezone(calendar.zone(timezone)).date()
+    return BirthdayView(month_day, can_edit=False, editable_from=day)
+
+
+async def of_customer(conn: Connection, shop: str, customer_id: str) -> Row | None:
+    """Their row of `birthdays`: month_day, given_on, edited_at."""
+    return await conn.fetchrow(SELECT, shop, customer_id)
+
+
+async def give_due(now: datetime, stores: Stores | None = None) -> int:
+    """Give the points of the birthdays that are celebrated by `now` in their shops' days, those of
+    a month ago at most; how many steps were made. Call it until it answers 0.
+    """
+    async with db.connection() as conn:
+        due = await conn.fetch(DUE, now, SHOPS_MAX)
+    done = 0
+    for row in due:
+        try:
+            done += await _walk(row["id"], row["shop"], now, stores)
+        except (FrozenError, LockNotAvailableError) as error:
+            log.warning("birthdays wait", shop=row["shop"], reason=type(error).__name__)
+    return done
+
+
+async def _walk(way_id: int, shop: str, now: datetime, stores: Stores | None) -> int:
+    """The next birthdays of a shop: a part of the day it has come to."""
+    batch = Batch(now)
+    async with freezing.whoever_is_broken(), db.transaction() as conn:
+        way = await conn.fetchrow(TAKE, way_id, now)
+        if way is None:
+            return 0
+        rule = (await terms.of_shops(conn, [shop]))[shop]
+        today = now.astimezone(calendar.zone(rule.timezone)).date()
+        tomorrow = calendar.start_of_day(today + timedelta(days=1), rule.timezone)
+        day = _next_day(way["walked_on"], today)
+        if day > today:
+            await conn.execute(WALKED, way_id, way["walked_on"], "", tomorrow)
+            return 1
+        after = way["walked_id"]
+        rows = await conn.fetch(
+            NEXT, shop, list(rules.celebrated(day)), after, day - rules.GIFTS_APART, MEMBERS_MAX
+        )
+        people = [row["customer_id"] for row in rows]
+        if people:
+            given = await _give(conn, batch, shop, people, day, rule)
+            await conn.execute(GIVEN, shop, given, day)
+        if len(people) == MEMBERS_MAX:
+            walked = way["walked_on"], people[-1], now
+        else:
+            walked = day, "", tomorrow if day == today else now
+        await conn.execute(WALKED, way_id, *walked)
+    if stores is not None and batch.moved:
+        await balances.publish(stores, batch.moved.values(), now)
+    return 1
+
+
+def _next_day(walked_on: date | None, today: date) -> date:
+    """The day to go on with; without any before, today."""
+    if walked_on is None:
+        return today
+    return max(walked_on + timedelta(days=1), today - timedelta(days=rules.CATCH_UP_DAYS))
+
+
+def _is_due(given_on: date | None, day: date) -> bool:
+    return given_on is None or given_on <= day - rules.GIFTS_APART
+
+
+async def _give(
+    conn: Connection, batch: Batch, shop: str, people: Sequence[str], day: date, today: Terms
+) -> list[str]:
+    """Give these customers the points of a birthday on `day`, by the settings and programme of
+    that day; who got them. Who is frozen is passed over.
+    """
+    end = calendar.start_of_day(day + timedelta(days=1), today.timezone)
+    at = min(batch.now, end - timedelta(microseconds=1))
+    earlier = await terms.at(conn, {shop: today}, {(shop, ""): at})
+    rule = earlier.get((shop, ""), today)
+    way = (await giving.of_kinds(conn, [(shop, "birthday", at)])).get(0)
+    if way is None or rule.state != "live":
+        return []
+    members = [(shop, one) for one in people]
+    await batch.lock(conn, members)
+    await batch.make(conn, members)
+    await batch.follow_merged(conn)
+    had = await awards.given(conn, list(batch.accounts), ["birthday"])
+    period, given = f"{day:%Y}", []
+    for key in members:
+        account = batch.account(batch.by_customer[key].id)
+        if account is None or account.is_frozen:
+            continue
+        if f"way:birthday:{period}" in had.get(account.id, set()):
+            continue
+        had.setdefault(account.id, set()).add(f"way:birthday:{period}")
+        source = rules.source(way, account.customer_id, period)
+        giving.add(batch, account, way, source, {"period": period}, at, rule)
+        given.append(key[1])
+    await batch.write(conn)
+    await giving.count(conn, [way] * len(given))
+    return given
+
+
+async def forget(conn: Connection, deleted: Iterable[Key], requests: Iterable[Event]) -> None:
+    """Forget the birthdays of deleted and redacted customers, and of a redacted shop everything
+    that is not its ledger. Raises msgspec.ValidationError.
+    """
+    gone = set(deleted)
+    for event in requests:
+        asked = msgspec.json.decode(event.data, type=Request)
+        if asked.topic == "shop/redact":
+            await conn.execute(FORGET_SHOP, event.shop)
+            await conn.execute(FORGET_KEY, event.shop)
+        elif asked.topic == "customers/redact" and asked.payload.customer:
+            gone.add((event.shop, str(asked.payload.customer.get("id") or "")))
+    if gone:
+        await conn.execute(FORGET, *map(list, zip(*sorted(gone), strict=True)))

@@ -1,0 +1,1 @@
+"""Friends who take up an offer: checked, given their code, looked at by staff."""

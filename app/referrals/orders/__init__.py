@@ -1,0 +1,1 @@
+"""Orders of friends: which one counts, and what comes of it."""

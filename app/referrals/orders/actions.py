@@ -1,0 +1,289 @@
+"""Orders become what they mean for referrals: a whole batch in one transaction, in any order of
+arrival.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.core import reads as core_reads
+from app.db import Connection, Row
+from app.referrals import events
+from app.referrals.claims import marks
+from app.referrals.claims import rules as claim_rules
+from app.referrals.claims.rules import Reason
+from app.referrals.events import Happened
+from app.referrals.orders import awards, kept, rules
+from app.referrals.orders import incoming as news
+from app.referrals.orders.incoming import Incoming, Key
+from app.referrals.orders.rules import Order
+from app.referrals.people import actions as people
+from app.referrals.views import Settings
+
+ORDERS_MAX = 20  # of one friend: of more than that the earliest ones count
+_REFERRAL = (
+    "id, shop, link_id, advocate_id, friend_email, friend_key, friend_id, state, verdict, score, "
+    "reasons, decided_by, offer, order_id, order_name, ordered_at, due_at, completed_at, rounds, "
+    "request_id, claimed_at"
+)
+# by the code, the address, the customer; and those whose order it is already
+FIND = f"""
+WITH told AS MATERIALIZED (
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+         AS told (shop, order_id, codes, email_key, customer_id)),
+matched AS (
+     SELECT told.order_id AS matched, referrals.id FROM told JOIN referrals
+         ON referrals.shop = told.shop AND told.codes <> ''
+        AND upper(referrals.code) = ANY (string_to_array(told.codes, ','))
+     UNION
+     SELECT told.order_id, referrals.id FROM told JOIN referrals
+         ON referrals.shop = told.shop AND referrals.friend_key = told.email_key
+        AND referrals.friend_key <> ''
+     UNION
+     SELECT told.order_id, referrals.id FROM told JOIN referrals
+         ON referrals.shop = told.shop AND referrals.friend_id = told.customer_id
+        AND referrals.friend_id <> ''
+     UNION
+     SELECT told.order_id, seen.referral_id FROM told JOIN referral_orders AS seen
+         ON seen.shop = told.shop AND seen.order_id = told.order_id
+      WHERE seen.referral_id IS NOT NULL)
+SELECT matched.matched, {", ".join(f"referrals.{one}" for one in _REFERRAL.split(", "))}
+  FROM matched JOIN referrals ON referrals.id = matched.id
+ ORDER BY referrals.id FOR UPDATE OF referrals
+"""
+SETTLE = """
+UPDATE referrals SET state = $2, verdict = $3, score = $4, reasons = $5::jsonb, friend_id = $6,
+                     order_id = $7, order_name = $8, order_net = $9, ordered_at = $10, due_at = $11,
+                     updated_at = $12
+ WHERE id = $1
+"""
+SAME_ADDRESS = """
+SELECT count(DISTINCT referrals.id) FROM referral_orders AS seen
+  JOIN referrals ON referrals.id = seen.referral_id
+ WHERE seen.shop = $1 AND seen.told->>'address' = $2 AND referrals.id <> $3
+   AND referrals.claimed_at > $4
+"""
+
+
+class Matched(NamedTuple):
+    """A referral, and the orders of this batch that may be its friend's."""
+
+    row: Row
+    orders: set[str]
+
+
+async def apply(conn: Connection, told: Incoming, now: datetime) -> None:
+    """Note who is known, and bring the referrals whose friends' orders these are up to them."""
+    await people.put(conn, told.people)
+    await marks.put(conn, told.addresses)
+    if not told.orders:
+        return
+    seen = await kept.seen(conn, told.orders)
+    found = await _find(conn, told, seen)
+    of_order = {
+        (row["shop"], order_id): row["id"]
+        for row, orders in reversed(found)
+        for order_id in orders
+        if _may_have(row, order_id)
+    }
+    joined = {
+        key: news.joined(seen[key][1], order) if key in seen else order
+        for key, order in told.orders.items()
+    }
+    rows = {
+        key: (seen[key][0] if key in seen and seen[key][0] else of_order.get(key), order)
+        for key, order in joined.items()
+        if key in of_order or key in seen or order.ended or order.told is None
+    }
+    await kept.put(conn, rows, now)
+    settled = {referral_id for referral_id, _ in rows.values() if referral_id}
+    await settle(conn, [row for row, _ in found if row["id"] in settled], told, now)
+
+
+async def settle(conn: Connection, rows: Sequence[Row], told: Incoming, now: datetime) -> None:
+    """Bring locked referrals to what their orders say now."""
+    if not rows:
+        return
+    orders = await kept.of_referrals(conn, rows)
+    for row in rows:
+        await _settle(conn, row, orders.get(row["id"], []), told, now)
+
+
+async def has_ordered_before(conn: Connection, row: Row, order: Order) -> bool:
+    """Whether the friend, or whoever ordered, had ordered before the claim."""
+    told = order.told
+    asked = [(row["friend_key"], row["friend_id"])]
+    if told is not None:
+        asked.append((told.email_key, told.customer_id))
+    for email_key, customer_id in asked:
+        known = await people.who(conn, row["shop"], email_key, customer_id)
+        if rules.is_before(known.first_order_at, row["claimed_at"]):
+            return True
+    return False
+
+
+async def _settle(
+    conn: Connection, row: Row, orders: list[Order], told: Incoming, now: datetime
+) -> None:
+    offer = msgspec.json.decode(row["offer"], type=Settings)
+    if row["state"] in {"completed", "reversed"}:
+        await _look_at_return(conn, row, orders, offer, now)
+        return
+    if row["state"] == "lapsed":
+        return
+    now_standing = rules.standing(orders, row["claimed_at"], offer, now)
+    order = now_standing.order
+    if order is None:
+        if row["order_id"]:
+            await _back_to_claimed(conn, row, offer, now)
+        return
+    assert order.told is not None
+    is_same = order.order_id == row["order_id"]
+    reasons = msgspec.json.decode(row["reasons"], type=list[Reason])
+    verdict, score = row["verdict"], row["score"]
+    happened: list[Happened] = []
+    if not is_same:
+        key = row["shop"], order.order_id
+        fresh = await _of_order(conn, row, order, told.names.get(key, ""), told.emails.get(key, ""))
+        reasons = [one for one in reasons if one.stage != "order"] + fresh
+        # what staff allowed stays allowed, unless the order itself speaks against it
+        judged = fresh if row["decided_by"] and verdict == "allow" else reasons
+        if not row["decided_by"] or (verdict == "allow" and fresh):
+            verdict, _ = claim_rules.judge(judged)
+        score = sum(one.weight for one in reasons)
+        said = f"Order {order.told.name or order.order_id} counts for this referral."
+        happened.append(Happened(row["shop"], row["id"], "ordered", said, now))
+        if verdict != row["verdict"]:
+            words = " ".join(one.words for one in fresh)
+            kind = {"hold": "held", "block": "blocked"}.get(verdict, "allowed")
+            happened.append(Happened(row["shop"], row["id"], kind, words, now))
+    due_at = row["due_at"] if is_same and row["due_at"] else now_standing.due_at
+    await conn.execute(
+        SETTLE,
+        row["id"],
+        "ordered",
+        verdict,
+        score,
+        msgspec.json.encode(reasons).decode(),
+        order.told.customer_id or row["friend_id"],
+        order.order_id,
+        order.told.name[:64],
+        db_money(order.net),
+        order.told.placed_at,
+        due_at,
+        now,
+    )
+    await events.note(conn, happened)
+
+
+async def _of_order(
+    conn: Connection, row: Row, order: Order, name: str, email: str
+) -> list[Reason]:
+    """What the friend's order says against the referral."""
+    told = order.told
+    assert told is not None
+    shop, advocate_id = row["shop"], row["advocate_id"]
+    advocate = (await core_reads.customers(shop, [advocate_id])).get(advocate_id)
+    is_own_address, others = False, 0
+    if told.address:
+        mark = marks.Mark("address", told.address)
+        same = await marks.same(conn, shop, [mark], told.placed_at)
+        is_own_address = any(one.subject == people.customer(advocate_id) for one in same)
+        since = told.placed_at - marks.KEPT
+        others = await conn.fetchval(SAME_ADDRESS, shop, told.address, row["id"], since)
+    return claim_rules.of_order(
+        claim_rules.Bought(
+            advocate_id,
+            advocate.email if advocate else "",
+            advocate.name if advocate else "",
+            row["friend_email"],
+            told.customer_id,
+            email,
+            name,
+            has_ordered_before=await has_ordered_before(conn, row, order),
+            is_advocates_address=is_own_address,
+            address_referrals=others,
+        )
+    )
+
+
+async def _back_to_claimed(conn: Connection, row: Row, offer: Settings, now: datetime) -> None:
+    """The order came back before anything was given: the friend may order again."""
+    lapses_at = row["claimed_at"] + timedelta(days=offer.code_days + rules.LATE_DAYS)
+    await conn.execute(
+        SETTLE,
+        row["id"],
+        "claimed",
+        row["verdict"],
+        row["score"],
+        row["reasons"],
+        row["friend_id"],
+        "",
+        "",
+        None,
+        None,
+        max(lapses_at, now),
+        now,
+    )
+    said = f"Order {row['order_name'] or row['order_id']} came back, so it does not count."
+    await events.note(conn, [Happened(row["shop"], row["id"], "returned", said, now)])
+
+
+async def _look_at_return(
+    conn: Connection, row: Row, orders: list[Order], offer: Settings, now: datetime
+) -> None:
+    """What was given is taken back when its order comes back inside the window."""
+    own = next((one for one in orders if one.order_id == row["order_id"]), None)
+    if row["state"] != "completed" or own is None or rules.is_enough(own, offer):
+        return
+    if not rules.is_back_in_time(own, row["ordered_at"], offer, now):
+        return
+    reason = f"Order {row['order_name'] or own.order_id} came back."
+    await awards.take_back(conn, row, reason, now)
+
+
+def db_money(micros: int) -> Any:
+    """Millionths as the database keeps money."""
+    return Decimal(micros) / rules.MILLION
+
+
+def _may_have(row: Row, order_id: str) -> bool:
+    """Whether a referral still takes orders: once it is rewarded, its own alone."""
+    return row["state"] in {"claimed", "ordered"} or row["order_id"] == order_id
+
+
+async def _find(
+    conn: Connection, told: Incoming, seen: Mapping[Key, tuple[int | None, Order]]
+) -> list[Matched]:
+    """The referrals these orders may be of, locked, in the order of their ids; of two that one
+    order may be of, the one it has, then the earliest.
+    """
+    asked = []
+    merged = await people.kept_ids(
+        conn,
+        (
+            (shop, order.told.customer_id)
+            for (shop, _), order in told.orders.items()
+            if order.told and order.told.customer_id
+        ),
+    )
+    for key in sorted(told.orders):
+        shop, order_id = key
+        newest = rules.newest(told.orders[key].told, seen[key][1].told if key in seen else None)
+        customer_id = newest.customer_id if newest else ""
+        asked.append(
+            (
+                shop,
+                order_id,
+                ",".join(sorted(told.codes.get(key, ()))),
+                newest.email_key if newest else "",
+                merged.get((shop, customer_id), customer_id),
+            )
+        )
+    found: dict[int, Matched] = {}
+    for row in await conn.fetch(FIND, *map(list, zip(*asked, strict=True))):
+        found.setdefault(row["id"], Matched(row, set())).orders.add(row["matched"])
+    return list(found.values())

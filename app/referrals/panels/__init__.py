@@ -1,0 +1,1 @@
+"""What pages and answers put together by others show of referrals."""

@@ -1,0 +1,252 @@
+"""What shoppers see of referrals: their link with the offer, and what came of it."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from starlette.requests import Request
+
+from app import db, rooms
+from app.core import reads as core_reads
+from app.db import Stores
+from app.errors import BadInputError, UnauthorizedError, UnavailableError
+from app.flow.bus import log as fact_log
+from app.own_facts import ReferralAsked
+from app.referrals import events
+from app.referrals.claims import actions as claims
+from app.referrals.links import actions as links
+from app.referrals.links import reads as link_reads
+from app.referrals.links import rules
+from app.referrals.panels import landing
+from app.referrals.panels.where import where_from
+from app.referrals.settings import reads as settings_reads
+from app.referrals.views import LinkView, Settings
+from app.resilience import cache, limits
+from app.resilience.guard import Resource, guard, is_callers_fault
+from app.resilience.memory import Memory
+from app.resilience.reading import Reading
+from app.telemetry import logs, product, traces
+from app.web.api import Caller, TooOftenError, read_body
+from app.web.shopper import Part, ShopperPage
+
+FRESH_SECONDS, MEMORY_SECONDS = 5.0, 3.0
+MEMORY_ENTRIES_MAX = 4_096
+ON_ITS_WAY = "Your link is on its way."
+SIGN_IN = "Please sign in to get your link."
+AWAY = "Your link cannot be made at this moment. Please try again in a few minutes."
+# far above what a person does
+CUSTOMER_PER_SECOND, CUSTOMER_BURST = 0.5, 20
+SHOP_PER_SECOND, SHOP_BURST = 20.0, 200
+NOTHING: dict[str, Any] = {
+    "url": None,
+    "status": "unavailable",
+    "message": "",
+    "offer": None,
+    "counts": {"waiting": 0, "completed": 0},
+}
+READS = Resource("referral reads", room=rooms.STOREFRONT, by_shop=True)
+# a link that is not made in a moment is made by the worker
+LINKS = Resource("referral links", room=rooms.STOREFRONT, by_shop=True)
+QUEUE = Resource("referral queue", room=rooms.CHANGES, by_shop=True)
+log = logs.logger()
+
+
+class Ask(msgspec.Struct):
+    """The body of a wish for a link; what the browser calls itself is told by the widget."""
+
+    device: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Clicked(msgspec.Struct, forbid_unknown_fields=True):
+    """A share of a link, told by a browser; nothing is kept of it without consent."""
+
+    channel: Literal["copy", "mail", "whatsapp", "x", "facebook", "native", "visit"]
+    consent: bool = False
+
+
+class Told(msgspec.Struct):
+    """What is cached of a shopper's link: it needs the shop's address to be shown."""
+
+    settings: Settings
+    currency: str
+    link: LinkView | None = None
+
+
+async def me(stores: Stores, caller: Caller) -> dict[str, Any]:
+    """The link of somebody who is signed in; for everybody the offer."""
+    found = await _told(stores, caller.shop, caller.customer_id)
+    return {"referral": _body(stores, caller, found)}
+
+
+async def link(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """Make the shopper's link: 200 with it, 202 while it is on its way. However often it is asked
+    for, it is one.
+    """
+    if caller.customer_id is None:
+        raise UnauthorizedError(SIGN_IN, code="sign_in")
+    stores: Stores = request.state.stores
+    ask = _ask(await read_body(request), Ask)
+    await _take(stores, caller.shop, caller.customer_id)
+    made = await _made(stores, caller.shop, caller.customer_id)
+    if made is None:
+        await _queued(caller.shop, caller.customer_id)
+        body = {**NOTHING, "status": "queued", "message": ON_ITS_WAY}
+        return 202, {"referral": body}
+    await _seen(request, caller.shop, caller.customer_id, ask.device)
+    told = await _fresh(stores, caller.shop, caller.customer_id)
+    body = _body(stores, caller, told)
+    return (200 if body["status"] == "ready" else 202), {"referral": body}
+
+
+async def clicked(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """A share of a link, for the product's figures: only of who agreed to it."""
+    told = _ask(await read_body(request), Clicked)
+    if not told.consent:
+        return 202, {"outcome": "not told"}
+    stores: Stores = request.state.stores
+    await _take(stores, caller.shop, caller.customer_id or "nobody")
+    product.track(product.ReferralClicked(told.channel), caller.shop, stores.config)
+    return 202, {"outcome": "told"}
+
+
+PART = Part(
+    "referrals",
+    me,
+    {"referral": NOTHING},
+    (
+        ("referral-link", {"POST": link}),
+        ("referral-clicks", {"POST": clicked}),
+    ),
+    (
+        ShopperPage(
+            "r/{code}",
+            "referral_landing",
+            {"GET": landing.show, "POST": landing.claim},
+            landing.refused,
+        ),
+    ),
+)
+
+
+async def _told(stores: Stores, shop: str, customer_id: str | None) -> Told | None:
+    """What is known of a link, at most so many seconds old while all is well."""
+    kept = _remembered.get((shop, customer_id))
+    if kept and time.monotonic() - kept[0] < MEMORY_SECONDS:
+        return kept[1]
+    found: Reading[Told] = await cache.read_through(
+        stores.cache,
+        _key(shop, customer_id),
+        lambda: _load(stores, shop, customer_id),
+        READS,
+        decode=lambda raw: msgspec.json.decode(raw, type=Told),
+        fresh_seconds=FRESH_SECONDS,
+    )
+    if found.value is not None:
+        _remembered.put((shop, customer_id), (time.monotonic(), found.value))
+    return found.value
+
+
+async def _fresh(stores: Stores, shop: str, customer_id: str) -> Told:
+    """What is true after a change, and in the cache from then on."""
+    at = datetime.now(UTC)
+    told = await guard(READS, lambda: _load(stores, shop, customer_id))
+    entry = (_key(shop, customer_id), int(at.timestamp() * 1000), msgspec.json.encode(told))
+    await cache.put_if_newer(stores.cache, [entry], as_of=at)
+    _remembered.put((shop, customer_id), (time.monotonic(), told))
+    return told
+
+
+def _key(shop: str, customer_id: str | None) -> str:
+    return f"cache:referral:{{{shop}}}:{customer_id or ''}"
+
+
+async def _load(stores: Stores, shop: str, customer_id: str | None) -> Told:
+    settings = await settings_reads.of(shop, stores.config.program_starts_as)
+    known = await core_reads.shop(shop)
+    found = await link_reads.of_member(shop, customer_id) if customer_id else None
+    return Told(settings, known.currency if known else "USD", found)
+
+
+def _body(stores: Stores, caller: Caller, told: Told | None) -> dict[str, Any]:
+    if told is None or not told.settings.is_on:
+        return dict(NOTHING)
+    found: dict[str, Any] = {
+        **NOTHING,
+        "offer": {
+            "friend": settings_reads.for_friend(told.settings, told.currency),
+            "advocate": settings_reads.for_advocate(told.settings),
+        },
+    }
+    it = told.link
+    if it is None or it.status == "closed":
+        return found
+    counts = {"waiting": it.waiting, "completed": it.completed}
+    if it.status == "queued":
+        return {**found, "status": "queued", "message": ON_ITS_WAY, "counts": counts}
+    prefix = getattr(caller, "path_prefix", "")
+    url = rules.address(stores.config.shopify_url.format(shop=caller.shop), it.code, prefix)
+    return {**found, "url": url, "status": "ready", "counts": counts}
+
+
+async def _made(stores: Stores, shop: str, customer_id: str) -> LinkView | None:
+    """The link, made or queued; None when referrals do not answer in a shopper's moment."""
+    try:
+        return await guard(LINKS, lambda: links.ask(stores, shop, customer_id))
+    except Exception as error:
+        if is_callers_fault(error):
+            raise
+        log.warning("a link waits for the worker", shop=shop, reason=type(error).__name__)
+        return None
+
+
+async def _queued(shop: str, customer_id: str) -> None:
+    """Ask by a fact, which waits for referrals whatever they are busy with. Twice is once."""
+    asked = ReferralAsked(customer_id)
+
+    async def tell() -> None:
+        async with db.transaction() as conn:
+            fact = events.fact("referral.asked", shop, asked, traces.carrier())
+            await fact_log.append(conn, [fact])
+
+    try:
+        await guard(QUEUE, tell)
+    except Exception as error:
+        if is_callers_fault(error):
+            raise
+        raise UnavailableError(AWAY) from error
+
+
+async def _seen(request: Request, shop: str, customer_id: str, device: str) -> None:
+    """Keep where the advocate came from; a link without it is a link all the same."""
+    stores: Stores = request.state.stores
+    where = where_from(request, device)
+    try:
+        await guard(LINKS, lambda: claims.seen_at(stores, shop, customer_id, where))
+    except Exception as error:  # noqa: BLE001 - one rule knows less about this advocate
+        log.warning("an advocate's marks are not kept", shop=shop, reason=type(error).__name__)
+
+
+async def _take(stores: Stores, shop: str, customer_id: str) -> None:
+    for name, subject, rate, burst in (
+        ("referral_customer", f"{{{shop}}}:{customer_id}", CUSTOMER_PER_SECOND, CUSTOMER_BURST),
+        ("referral_shop", f"{{{shop}}}", SHOP_PER_SECOND, SHOP_BURST),
+    ):
+        allowed = await limits.take(stores.cache, name, subject, rate_per_second=rate, burst=burst)
+        if not allowed.is_allowed:
+            raise TooOftenError(allowed.retry_after_seconds)
+
+
+def _ask(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadInputError("The request has another shape than expected.") from None
+
+
+def forget() -> None:
+    """Drop what this process remembers (for tests)."""
+    _remembered.clear()
+
+
+_remembered: Memory[tuple[str, str | None], tuple[float, Told]] = Memory(MEMORY_ENTRIES_MAX)

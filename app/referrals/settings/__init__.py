@@ -1,0 +1,1 @@
+"""What a shop offers to friends and advocates, version by version."""

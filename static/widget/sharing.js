@@ -1,0 +1,85 @@
+/* The shopper's referral link: what friends get, how far it is, and ways to share it. */
+
+import { apart } from "./writing.js";
+
+export class Sharing {
+  constructor(view, tools) {
+    this.view = view;
+    this.widget = view.widget;
+    this.tools = tools;
+    this.isBusy = this.hasFailed = false;
+  }
+
+  /** The link as it is, or as it last was in this window: it stays good while the part that makes them is away. */
+  link() {
+    const { widget } = this, { referral } = widget.me, name = `holdfast:${widget.proxy}:${widget.me.customer_id}:link`;
+    try {
+      if (referral?.url) sessionStorage.setItem(name, referral.url);
+      return referral?.url || (widget.isSignedIn && sessionStorage.getItem(name)) || "";
+    } catch { return referral?.url || ""; } // private mode
+  }
+
+  draw() {
+    const { h } = this.tools, { widget } = this, { referral } = widget.me;
+    const link = this.link(), { friend, advocate } = referral?.offer || {};
+    if (!link && !friend && !advocate && referral?.status !== "queued") return []; // nothing is offered
+    const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t("referralYou", { offer: apart(advocate) })].filter(Boolean);
+    return [h("li", { class: "coupon" }, offer.length > 0 && this.view.what(widget.t("referralOffer"), ...offer), this.state(link, referral, friend))];
+  }
+
+  state(link, referral, friend) {
+    const { h, icon, CLOCK, once } = this.tools, { widget } = this;
+    if (link) return [this.shown(link), this.share(link, friend), this.counts(referral?.counts)];
+    if (!widget.isSignedIn) return h("small", { class: "wide" }, widget.t("referralSignIn"));
+    if (referral.status === "queued") return h("p", { class: "row wide", tabindex: "-1", "data-key": "link" }, icon(CLOCK), h("span", { class: "what" }, widget.t("referralQueued")));
+    if (referral.status === "unavailable") return h("small", { class: "wide" }, widget.t("referralAway"));
+    return [h("button", { class: "main", type: "button", "data-key": "link", "aria-disabled": this.isBusy ? "true" : null, onclick: once(() => this.ask()) },
+      widget.t(this.isBusy ? "busy" : "referralGet")), this.hasFailed && h("p", { class: "problem wide", role: "alert" }, widget.t("error.unavailable"))];
+  }
+
+  shown(link) {
+    const { h, once } = this.tools, { widget } = this, { acts } = this.view;
+    const field = h("span", { class: "code link-text", dir: "ltr", tabindex: "-1", "data-key": "link" }, link);
+    return h("div", { class: "row wide" }, h("div", { class: "what" }, h("small", {}, widget.t("referralLink")), field),
+      h("button", { class: "plain", type: "button", "data-key": "link:copy", "aria-label": `${widget.t(acts.copied === link ? "copied" : "copy")}: ${widget.t("referralLink")}`, onclick: once(() => acts.copy(link, field)) },
+        widget.t(acts.copied === link ? "copied" : "copy")));
+  }
+
+  share(link, friend) {
+    const { h, once } = this.tools, { widget } = this;
+    const text = friend ? widget.t("shareText", { offer: apart(friend) }) : widget.t("shareSubject");
+    const [url, both, said, subject] = [link, `${text} ${link}`, text, widget.t("shareSubject")].map(encodeURIComponent);
+    const places = { mail: `mailto:?subject=${subject}&body=${both}`, WhatsApp: `https://wa.me/?text=${both}`, X: `https://twitter.com/intent/tweet?text=${said}&url=${url}`, Facebook: `https://www.facebook.com/sharer/sharer.php?u=${url}` };
+    const ways = Object.entries(places).map(([name, href]) => {
+      const label = name === "mail" ? widget.t("shareMail") : name;
+      const elsewhere = href.startsWith("https:") ? { target: "_blank", rel: "noopener noreferrer" } : {};
+      return h("a", { class: "plain go", href, ...elsewhere, "data-key": `share:${name}`, "aria-label": widget.t("shareBy", { label }) }, label);
+    });
+    const native = navigator.share && h("button", { class: "plain", type: "button", "data-key": "share:native", onclick: once(() => navigator.share({ title: widget.t("shareSubject"), text, url: link }).catch(this.tools.hush)) }, widget.t("shareNative"));
+    return h("div", { class: "row wide", role: "group", "aria-label": widget.t("share") }, ways, native);
+  }
+
+  counts(counts) {
+    const { h } = this.tools, { widget } = this;
+    if (!counts || !(counts.waiting || counts.completed)) return null;
+    const said = [["completed", "referralDone"], ["waiting", "referralWaiting"]].filter(([name]) => counts[name] > 0).map(([name, key]) => widget.count(key, counts[name]));
+    return said.map((text) => h("small", { class: "wide" }, text));
+  }
+
+  async ask() {
+    const { widget } = this;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    this.hasFailed = false;
+    widget.render("link");
+    let answer = null;
+    try {
+      answer = await widget.ask("/referral-link", { method: "POST", body: "{}" });
+    } catch (error) { this.tools.hush(error); } // said below
+    this.isBusy = false;
+    this.hasFailed = !answer || answer.status >= 300;
+    if (!this.hasFailed) widget.me.referral = { ...widget.me.referral, ...(answer.body.referral || answer.body) };
+    widget.render("link");
+    if (!this.hasFailed) this.view.say(widget.t(this.link() ? "referralReady" : "referralQueued"));
+  }
+}

@@ -1,0 +1,149 @@
+"""Campaigns really stopped and really stalled: shoppers, points and the rest of admin go on."""
+
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app import development
+from app.flow import event as envelope
+from app.flow.bus import log as fact_log
+from tests.admin.staff import SHOWN
+from tests.faults.beside import Beside
+from tests.faults.shoppers import bob_with, gauge
+from tests.stack import SHOP, Stack
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.long
+TODAY = datetime.now(UTC).date()
+# each row takes a minute; a lock would hold up the log, too
+STALL = """
+BEGIN;
+ALTER TABLE campaigns RENAME TO campaigns_stalled;
+CREATE VIEW campaigns AS
+SELECT * FROM campaigns_stalled WHERE pg_sleep(60)::text IS NOT NULL;
+COMMIT
+"""
+GO_ON = """
+BEGIN; DROP VIEW campaigns; ALTER TABLE campaigns_stalled RENAME TO campaigns; COMMIT
+"""
+LAG = 'holdfast_consumer_lag_events{service="campaigns"}'
+
+
+@pytest.fixture(autouse=True)
+def _signing_as_the_stack_does(whole_stack: Stack) -> Iterator[None]:
+    before = list(envelope._signing)
+    secrets = development.its_secrets(whole_stack.directory / "holdfast")
+    envelope.use_secrets([secrets["EVENT_SECRETS"]])
+    yield
+    envelope.use_secrets(before)
+
+
+def text(stack: Stack, path: str) -> str:
+    page = stack.open_admin(path)
+    assert page.status_code == 200, path
+    assert page.elapsed.total_seconds() < 3, path
+    bare = re.sub(r"<[^>]*>", lambda tag: f" {' '.join(SHOWN.findall(tag[0]))} ", page.text)
+    return " ".join(bare.split())
+
+
+def post(stack: Stack, path: str, **fields: str) -> str:
+    token = stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
+    answer = stack.http.post(
+        f"{stack.app_url}{path}", data=fields, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def running(stack: Stack) -> tuple[str, str]:
+    """A campaign for birthdays, which changes nothing of what orders earn: its name and its id."""
+    name = f"Birthday {uuid.uuid4().hex[:6]}"
+    start = f"{TODAY - timedelta(days=1)}"
+    fields = {"trigger": "birthday", "effect": "add", "value": "50", "starts_day": start}
+    page = post(stack, "/campaigns", key=uuid.uuid4().hex, name=name, **fields)
+    found = re.search(r"/campaigns/([0-9a-f-]{36})/state", page)
+    assert found
+    post(stack, f"/campaigns/{found[1]}/state", state="live")
+    return name, found[1]
+
+
+def tell_points(beside: Beside, campaign_id: str, points: int) -> None:
+    """What points says when a campaign gave something."""
+    data: dict[str, Any] = {
+        "customer_id": "7001",
+        "source": f"birthday:{uuid.uuid4().hex[:8]}",
+        "bonuses": [[campaign_id, 2, points]],
+    }
+    fact = envelope.new("points.earned", SHOP, SHOP, data, trace="t")
+    beside.run(fact_log.append(beside.connection, [fact]))
+
+
+def named(stack: Stack, customer: str) -> list[str]:
+    return [one["name"] for one in stack.me(customer)["campaigns"]]
+
+
+def test_with_campaigns_stopped_its_figures_alone_are_old_and_nothing_is_lost(
+    whole_stack: Stack, beside: Beside
+) -> None:
+    stack = whole_stack
+    name, one = running(stack)
+    bob = bob_with(stack, 40)
+    wait_for("shoppers see it", lambda: name in named(stack, bob), 10)
+    stack.stop_long_ago("campaigns")
+    wait_for("home says so", lambda: "The campaigns part is behind" in text(stack, "/"), 10)
+    tell_points(beside, one, 50)
+    stack.order(bob, "60.00")
+    stack.wait_for_points(bob, 100)
+    assert name in named(stack, bob)
+    assert stack.me(bob)["points"]["source"] == "live", "points is not behind"
+    home = text(stack, "/")
+    assert "Campaigns as of" in home
+    assert "Points are catching up" not in home
+    page = text(stack, f"/campaigns/{one}")
+    assert "What campaigns gave is being counted" in page
+    assert "Points given 0" in page
+    assert gauge(stack, LAG) >= 1
+    post(stack, f"/campaigns/{one}/state", state="ended")
+    wait_for("an end holds at once", lambda: name not in named(stack, bob), 10)
+    stack.start("campaigns")
+    wait_for("it is counted", lambda: "Points given 50" in text(stack, f"/campaigns/{one}"), 20)
+    wait_for("the mark goes", lambda: "Campaigns as of" not in text(stack, "/"), 20)
+
+
+def test_with_campaigns_tables_stalled_people_see_the_last_ones_and_wait_for_nothing(
+    whole_stack: Stack, beside: Beside
+) -> None:
+    stack = whole_stack
+    name, one = running(stack)
+    bob = bob_with(stack, 40)
+    wait_for("shoppers see it", lambda: name in named(stack, bob), 10)
+    for path in ("/", "/campaigns", f"/campaigns/{one}", "/campaigns/calendar"):
+        assert name in text(stack, path), path
+    beside.execute(STALL)
+    try:
+        slowest = 0.0
+        for path in ("/campaigns", f"/campaigns/{one}", "/campaigns/calendar"):
+            began = time.monotonic()
+            page = text(stack, path)
+            slowest = max(slowest, time.monotonic() - began)
+            assert name in page, path
+            assert "Figures as of" in page, path
+        home = text(stack, "/")
+        assert "Campaigns as of" in home
+        assert "Figures as of" not in home, "the rest of home is live"
+        for _ in range(3):
+            me = stack.proxy("GET", "/storefront/me", bob)
+            assert me.status_code == 200
+            assert me.elapsed.total_seconds() < 2
+            print(f"\nme: {me.elapsed.total_seconds():.2f} s, slowest page {slowest:.2f} s")
+            assert name in [campaign["name"] for campaign in me.json()["campaigns"]]
+        stack.order(bob, "60.00")
+        stack.wait_for_points(bob, 100)
+    finally:
+        beside.execute(GO_ON)
+    wait_for("all is live again", lambda: "Campaigns as of" not in text(stack, "/"), 40)

@@ -1,0 +1,91 @@
+"""Base points now, bonus later: a campaign that is told after the orders it counts for."""
+
+import pytest
+
+from app import db
+from app.points import handlers
+from app.points.earning.campaigns import late
+from app.points.ledger.audit import verify
+from tests.points import world
+from tests.points.arrivals import sentences
+from tests.points.earning.campaigns.told import campaign, days_ago, facts, stacks, tagged, told
+from tests.points.world import ALICE, figures, line, paid, refunded
+
+pytestmark = pytest.mark.usefixtures("stores")
+
+
+async def handle(*events) -> None:
+    async with db.transaction() as conn:
+        await handlers.handle(conn, list(events))
+
+
+async def look(rounds: int = 3) -> None:
+    for _ in range(rounds):
+        await late.go_on()
+
+
+async def points() -> int:
+    return (await figures()).get("available", 0)
+
+
+@pytest.fixture(autouse=True)
+async def rules(stores):
+    await world.program(ALICE)
+    yield
+    report = await verify()
+    assert report.is_sound, report.problems
+
+
+async def test_the_bonus_of_a_campaign_that_was_told_late_is_given_later_and_once() -> None:
+    double = campaign("Double")
+    await handle(paid("1", line("10.00", 1, "mug"), at=days_ago(1)))
+    assert await points() == 10
+    await handle(*told(double))
+    await look()
+    assert await points() == 20
+    await handle(*told(double))
+    await world.one("UPDATE campaign_copies SET look_at = now(), looks = 0 RETURNING 1")
+    await look()
+    assert await points() == 20
+    assert "a campaign that counts for it was only told after its points" in await sentences()
+    assert (await facts("points.earned"))[-1]["bonuses"] == [[double.campaign_id, 1, 10]]
+    await handle(refunded("1", "r1", {"mug": 1}))
+    assert await points() == 0
+
+
+async def test_orders_outside_the_window_of_what_was_told_late_get_nothing() -> None:
+    for order_id, days in (("1", 3), ("2", 2), ("3", 0.5)):
+        await handle(paid(order_id, line("10.00"), at=days_ago(days)))
+    await handle(*told(campaign(starts_at=days_ago(2.5), ends_at=days_ago(1))))
+    await look()
+    assert await points() == 40
+
+
+async def test_nobody_gets_what_a_campaign_does_not_give_them_because_it_was_told_late() -> None:
+    await handle(tagged(days_ago(0.5), "vip"))
+    await handle(paid("1", line("10.00"), at=days_ago(1)))
+    await handle(*told(campaign(audience=("tags", "vip"))))
+    await look()
+    assert await points() == 10
+
+
+async def test_a_better_one_that_was_told_late_comes_on_top_up_to_what_it_gives_alone() -> None:
+    double, triple = campaign("Double"), campaign("Triple", value="3")
+    await handle(*told(double), paid("1", line("10.00", 1, "mug"), at=days_ago(1)))
+    assert await points() == 20
+    await handle(stacks("best_of"), *told(triple))
+    await look()
+    assert await points() == 30
+    await handle(refunded("1", "r1", {"mug": 1}))
+    assert await figures() == {"reversed": 30}
+
+
+async def test_a_version_that_takes_something_away_takes_nothing_back_that_was_given() -> None:
+    double = campaign("Double")
+    await handle(*told(double), paid("1", line("10.00"), at=days_ago(1)))
+    ended = campaign("Double", campaign_id=double.campaign_id, version=2, state="ended")
+    await handle(*told(ended, at=days_ago(2)))
+    await look()
+    assert await points() == 20
+    await handle(paid("2", line("10.00"), at=days_ago(1)))
+    assert await points() == 30, "ended means ended, for what is placed after it"

@@ -1,0 +1,1 @@
+"""Tiers: placing, settings, time, history."""

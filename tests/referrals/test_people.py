@@ -1,0 +1,83 @@
+"""People who are merged or ask to be forgotten, shops that leave, and digests that grow old."""
+
+from datetime import timedelta
+
+from app.db import Stores
+from app.referrals.claims import marks
+from app.referrals.links import actions as links
+from app.referrals.people import leaving
+from tests.points.world import ALICE, fact, now, one
+from tests.referrals.test_orders import pass_days, state
+from tests.referrals.world import (
+    BOB,
+    CAROL,
+    FRIDA,
+    claim,
+    handle,
+    link_of,
+    offer,
+    order,
+    referral,
+    told,
+)
+
+
+async def test_customers_who_are_merged_take_their_links_with_them(stores: Stores) -> None:
+    await offer()
+    code = await link_of(stores)
+    await claim(stores, code)
+    await handle(stores, order("1"))
+    await handle(stores, fact("customer.merged", {"customer_id": BOB, "kept_id": CAROL}))
+    await pass_days(0)
+    assert [one["advocate_id"] for one in await told("referral.completed")] == [CAROL]
+    assert (await links.ask(stores, ALICE, CAROL)).code == code
+
+
+async def test_an_advocate_who_turns_out_to_be_the_friend_gets_nothing_for_it(
+    stores: Stores,
+) -> None:
+    await offer()
+    await claim(stores, await link_of(stores))
+    await handle(stores, order("1"))
+    await pass_days(0)
+    await handle(stores, fact("customer.merged", {"customer_id": FRIDA, "kept_id": BOB}))
+    assert await state() == ("reversed", "block")
+    assert len(await told("referral.reversed")) == 1
+
+
+async def test_who_asks_to_be_forgotten_is_forgotten_and_what_was_given_stays(
+    stores: Stores,
+) -> None:
+    await offer()
+    await claim(stores, await link_of(stores))
+    await handle(stores, order("1", address="1 Elm Street, 40202"))
+    await pass_days(0)
+    request = {
+        "topic": "customers/redact",
+        "payload": {"customer": {"id": int(FRIDA), "email": "frida@example.com"}},
+    }
+    await handle(stores, fact("compliance.requested", request))
+    row = await referral()
+    assert (row["friend_email"], row["friend_key"], row["state"]) == ("", "", "completed")
+    left = "SELECT count(*) FROM referral_marks WHERE subject <> $1"
+    assert await one(left, f"customer:{BOB}") == 0
+    assert await one("SELECT count(*) FROM referral_people WHERE email_key <> ''") == 0
+
+
+async def test_a_shop_that_is_to_be_forgotten_is_gone_row_by_row(stores: Stores) -> None:
+    await offer()
+    await claim(stores, await link_of(stores))
+    await handle(stores, order("1"))
+    await handle(stores, fact("compliance.requested", {"topic": "shop/redact", "payload": {}}))
+    for _ in range(20):
+        await leaving.forget_shops()
+    for table in (*leaving.OF_SHOP, "referral_keys"):
+        assert await one(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_digests_are_forgotten_after_ninety_days(stores: Stores) -> None:
+    await offer()
+    await claim(stores, await link_of(stores))
+    assert await one("SELECT count(*) FROM referral_marks") == 2
+    assert await marks.forget_old(now() + timedelta(days=89)) == 0
+    assert await marks.forget_old(now() + timedelta(days=91)) == 2

@@ -23,7 +23,6 @@ LIVE_MAX = 50  # not over yet, of a shop: each order looks at all of them
 CAMPAIGNS_MAX = 1_000  # of a shop, over ones and drafts too
 
 FOR_ORDERS = frozenset({"order", "first_order", "nth_order", "goal_order"})  # that can multiply
-TRIED = FOR_ORDERS | {"goal_total"}  # that can be tried on the orders of the past
 GOALS = frozenset({"goal_order", "goal_total"})
 POLICIES = ("best_of", "add", "multiply")
 # what a campaign can become from what it is; one that has ended stays so

@@ -66,7 +66,6 @@ async def page(
         stacking=words.stacking(how.value) if how.value is not None else "",
         warnings=warnings,
         occasions=OCCASIONS.get(view.campaign.trigger, "Orders") if view else "",
-        is_for_orders=view is not None and view.campaign.trigger in rules.TRIED,
         key=str(uuid.uuid4()),
         versions=[
             (one, asking.said(visit, one.campaign, {**one.labels, **names}, now))

@@ -19,7 +19,7 @@ from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
-from app.points.rewards import reads, rules, who
+from app.points.rewards import reads, restoring, rules, who
 from app.points.rewards.rules import Chosen, Details
 from app.points.rewards.settling import CODE_PREFIX
 from app.points.views import RedemptionView
@@ -232,6 +232,10 @@ async def _hold(
         batch.now,
     )
     assert row is not None
+    held = f"{chosen.points:,} points are set aside for “{reward.title}”."
+    await restoring.note(conn, account, redemption_id, "done", {"hold": held}, batch.now)
+    waiting = {"code": "It is asked for at Shopify."}
+    await restoring.note(conn, account, redemption_id, "waiting", waiting, batch.now)
     return row
 
 

@@ -161,4 +161,7 @@ async def _return(
     await restoring.come_back(conn, batch, account, given, back, has_grace=True)
     await batch.write(conn)
     await conn.execute(RETURNED, given.id, wanted, reason, now)
+    if wanted == given.points:
+        await restoring.note(conn, account, given.id, "undone", {"capture": reason}, now)
+    await restoring.note(conn, account, given.id, "done", {"release": reason}, now)
     return batch.moved

@@ -9,7 +9,7 @@ from app.facts import OrderTold
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
-from app.points.rewards.restoring import Back, come_back, lock, tell
+from app.points.rewards.restoring import Back, come_back, lock, note, tell
 
 # a call we gave up on may still make the code at Shopify: look once more, and switch off what then
 # exists
@@ -57,6 +57,8 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
         if held.details.on_unused == "give_back" and held.ends_at is not None:
             look_again_at = held.ends_at + UNUSED_AFTER
         await conn.execute(CAPTURE, held.id, discount_gid, batch.now, look_again_at)
+        done = {"code": "Shopify has it.", "capture": f"{held.points:,} points are spent."}
+        await note(conn, account, held.id, "done", done, batch.now)
     await balances.publish(stores, [account], batch.now)
     return True
 
@@ -108,5 +110,10 @@ async def _release(
             await come_back(conn, batch, account, given, back, has_grace=effect == "unused")
         await batch.write(conn)
         await conn.execute(GIVE_BACK, given.id, reason, batch.now, batch.now + LOOK_AGAIN_AFTER)
+        what = ("failed", "code") if state == "held" else ("undone", "capture")
+        await note(conn, account, given.id, what[0], {what[1]: reason}, batch.now)
+        if given.points:
+            said = {"release": f"{given.points:,} points are back."}
+            await note(conn, account, given.id, "done", said, batch.now)
     await balances.publish(stores, [account], batch.now)
     return True

@@ -10,6 +10,7 @@ import pytest
 
 from app import db
 from app.flow.event import Event
+from app.points import steps
 from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.members import reads
@@ -69,6 +70,13 @@ async def test_a_cancelled_order_gives_all_points_back_to_the_same_lots_once(sto
     found = await shown(done)
     assert (found.state, found.returned_points) == ("used", 100)
     assert found.message == "Order #2 was cancelled: 100 of 100 points came back."
+    (saga,) = [one for one in await steps.of_customer(ALICE, BOB) if one.saga == "redemption"]
+    assert {step.title: step.state for step in saga.steps} == {
+        "Points set aside": "done",
+        "Code at Shopify": "done",
+        "Points spent": "undone",
+        "Points given back": "done",
+    }
     sentence = (await reads.member(ALICE, BOB)).ledger[0].sentence
     assert "order #2, for which the reward “Five off” was used, was cancelled" in sentence
     assert (await verify(ALICE)).problems == []

@@ -2,6 +2,7 @@
 when a code was not used by its end.
 """
 
+import asyncio
 import itertools
 import random
 from typing import Any
@@ -238,3 +239,17 @@ async def test_the_amount_of_chosen_points_comes_back_whole(stores) -> None:
     await handle(order(done))
     await handle(refunded("2", "r1", {"l1": 1}))
     assert (await shown(done)).returned_points == 280
+
+
+async def test_an_order_uses_the_code_or_staff_cancel_it_never_both(stores) -> None:
+    ends = set()
+    for number in range(12):
+        done = await code(stores, points=10, key=f"k{number}")
+        told = order(done, f"2{number}", financial_status="pending", outstanding="50")
+        both = [handle(told, cancelled(f"2{number}")), settling.cancel(stores, done.id, "A test.")]
+        await asyncio.gather(*(both if number % 2 else both[::-1]))
+        found = await shown(done)
+        ends.add((found.state, found.returned_points))
+    assert ends <= {("used", 10), ("released", 0)}
+    assert (await figures())["available"] == 250
+    assert (await verify(ALICE)).problems == []

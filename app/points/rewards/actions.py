@@ -15,11 +15,12 @@ import msgspec
 from app import db, text
 from app.db import Connection, Row, Stores
 from app.errors import ConflictError, HoldfastError, NotFoundError, RefusedError
+from app.points import steps
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
-from app.points.rewards import reads, restoring, rules, who
+from app.points.rewards import reads, rules, who
 from app.points.rewards.rules import Chosen, Details
 from app.points.rewards.settling import CODE_PREFIX
 from app.points.views import RedemptionView
@@ -232,10 +233,6 @@ async def _hold(
         batch.now,
     )
     assert row is not None
-    held = f"{chosen.points:,} points are set aside for “{reward.title}”."
-    await restoring.note(conn, account, redemption_id, "done", {"hold": held}, batch.now)
-    waiting = {"code": "It is asked for at Shopify."}
-    await restoring.note(conn, account, redemption_id, "waiting", waiting, batch.now)
     return row
 
 
@@ -260,7 +257,7 @@ async def record(
     ends_at = rules.code_end(details, now)
     if reward.kind == "store_credit" and ends_at is not None:
         ends_at = await _unlike_others(conn, account, ends_at)
-    return await conn.fetchrow(
+    row = await conn.fetchrow(
         INSERT_REDEMPTION,
         redemption_id,
         account.shop,
@@ -282,6 +279,12 @@ async def record(
         request_id,
         now,
     )
+    if row is not None:
+        said = f"{chosen.points:,} points set aside for “{reward.title}”."
+        if not chosen.points:
+            said = f"“{reward.title}” is given without points."
+        await steps.of_reward(conn, account, redemption_id, "held", said, now)
+    return row
 
 
 async def _unlike_others(conn: Connection, account: Account, ends_at: datetime) -> datetime:

@@ -12,6 +12,7 @@ import msgspec
 
 from app import db
 from app.db import Connection, Stores
+from app.points import steps
 from app.points.earning.rules import Frozen, Known
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
@@ -162,6 +163,5 @@ async def _return(
     await batch.write(conn)
     await conn.execute(RETURNED, given.id, wanted, reason, now)
     if wanted == given.points:
-        await restoring.note(conn, account, given.id, "undone", {"capture": reason}, now)
-    await restoring.note(conn, account, given.id, "done", {"release": reason}, now)
+        await steps.of_reward(conn, account, given.id, "returned", reason, now)
     return batch.moved

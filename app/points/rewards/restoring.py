@@ -2,7 +2,6 @@
 happened meanwhile to those lots is made up for.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import msgspec
 
 from app.db import Connection
 from app.errors import NotFoundError
-from app.points import facts, steps
+from app.points import facts
 from app.points.earning import rules as earning
 from app.points.earning import terms
 from app.points.ledger import lots
@@ -20,9 +19,7 @@ from app.points.ledger.accounts import Account
 from app.points.ledger.lots import Lot
 from app.points.ledger.posting import Batch
 from app.points.rewards.rules import Details
-from app.points.steps import Step
 
-SAGA = "redemption"
 COLUMNS = (
     "id, member_id, title, kind, points, returned_points, amount_off, details, ends_at, state, "
     "allocations, request_id, order_id"
@@ -121,24 +118,6 @@ async def lock(
         await batch.lock(conn, ids=[row["member_id"]])
     held = Redemption(**{**row, "details": _details.decode(row["details"])})
     return held, batch.accounts[held.member_id]
-
-
-async def note(
-    conn: Connection,
-    account: Account,
-    redemption_id: UUID,
-    state: str,
-    words: Mapping[str, str],
-    at: datetime,
-) -> None:
-    """What became of steps of a redemption, each in a sentence, for the customer's page."""
-    await steps.note(
-        conn,
-        [
-            Step(account.shop, SAGA, str(redemption_id), account.customer_id, step, state, said, at)
-            for step, said in words.items()
-        ],
-    )
 
 
 def tell(

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from app import db
 from app.db import Connection, Stores
 from app.facts import OrderTold
+from app.points import steps
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
-from app.points.rewards.restoring import Back, come_back, lock, note, tell
+from app.points.rewards.restoring import Back, come_back, lock, tell
 
 # a call we gave up on may still make the code at Shopify: look once more, and switch off what then
 # exists
@@ -63,8 +64,8 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
         if held.details.on_unused == "give_back" and held.ends_at is not None:
             look_again_at = held.ends_at + UNUSED_AFTER
         await conn.execute(CAPTURE, held.id, discount_gid, batch.now, look_again_at)
-        done = {"code": "Shopify has it.", "capture": f"{held.points:,} points are spent."}
-        await note(conn, account, held.id, "done", done, batch.now)
+        said = f"“{held.title}” is the customer's."
+        await steps.of_reward(conn, account, held.id, "captured", said, batch.now)
     await balances.publish(stores, [account], batch.now)
     return True
 
@@ -119,10 +120,7 @@ async def _release(
             await come_back(conn, batch, account, given, back, has_grace=effect == "unused")
         await batch.write(conn)
         await conn.execute(GIVE_BACK, given.id, reason, batch.now, batch.now + LOOK_AGAIN_AFTER)
-        what = ("failed", "code") if state == "held" else ("undone", "capture")
-        await note(conn, account, given.id, what[0], {what[1]: reason}, batch.now)
-        if given.points:
-            said = {"release": f"{given.points:,} points are back."}
-            await note(conn, account, given.id, "done", said, batch.now)
+        became = "released" if state == "held" else "returned"
+        await steps.of_reward(conn, account, given.id, became, reason, batch.now)
     await balances.publish(stores, [account], batch.now)
     return True

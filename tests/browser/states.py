@@ -164,15 +164,9 @@ def _conflicting_rule(app: FrameLocator, town: Town) -> None:
     expect(app.locator(".conflict")).to_be_visible()
 
 
-def _editing_a_reward(app: FrameLocator, _town: Town) -> None:
-    app.get_by_text("Edit").first.click()
-    expect(app.locator("#rewards details[open] [name=cost]")).to_be_visible()
-
-
 def _refused_reward(app: FrameLocator, _town: Town) -> None:
-    app.locator("form", has=app.get_by_role("button", name="Add reward")).get_by_role(
-        "button", name="Add reward"
-    ).click()
+    app.get_by_label("Costs").fill("0")
+    app.get_by_role("button", name="Add reward").click()
     expect(app.locator(REFUSED).first).to_be_visible()
 
 
@@ -231,8 +225,11 @@ WELL = (
     State("programme, refused", "/program", _refused_rule),
     State("programme, saved", "/program", _saved_rule),
     State("programme, two tabs", "/program", _conflicting_rule),
-    State("programme, a reward edited", "/program", _editing_a_reward),
-    State("programme, a reward refused", "/program", _refused_reward),
+    State("rewards", "/rewards"),
+    State("rewards, none found", "/rewards?q=nothing"),
+    State("reward, which kind", "/rewards/new"),
+    State("reward, new", "/rewards/new?kind=store_credit&costing=choose"),
+    State("reward, refused", "/rewards/new?kind=percent_off", _refused_reward),
     State("programme, paused", "/program", _paused),
     State("home, paused", "/"),
     State("programme, going on", "/program", _resumed),

@@ -36,7 +36,9 @@ async def test_an_order_gets_the_factor_of_the_tier_its_customer_was_in() -> Non
     assert await available() == 300
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("best_of", 200), ("add", 225), ("multiply", 250)])
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("best_of", 200), ("add", 225), ("multiply", 250)]
+)
 async def test_the_tier_is_one_of_what_multiplies(policy, expected) -> None:
     await handle(paid("1", line("200.00"), at=days_ago(5)))
     await handle(stacks(policy), *told(campaign("Double")))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.points.lives import Message
+from tests.points.model_bonuses import Shop
 from tests.points.model_orders import NEVER, Lot, Order, Rules
 
 
@@ -61,13 +62,14 @@ class Model:
         self.people: dict[str, Person] = {}
         self.orders: dict[str, Order] = {}
         self.holds: list[Any] = []
+        self.shop = Shop()
 
     def events(self, told: list[tuple[str, datetime, Message]]) -> None:
         """One batch: messages of orders, by their ids and with the moment they were placed at."""
         news: dict[str, list[Message]] = {}
         for name, placed, message in told:
             if name not in self.orders:
-                self.orders[name] = Order(self.rules, placed)
+                self.orders[name] = Order(self.rules, placed, self.shop)
             news.setdefault(name, []).append(message)
         for name in sorted(news, key=lambda one: self.orders[one].owner is not None):
             self.follow(name, self.orders[name], news[name])
@@ -95,6 +97,8 @@ class Model:
         if order.paid_at() is None or customer is None:
             return
         person = self.people.setdefault(customer, Person())
+        if order.owner is None:
+            order.decide(customer)
         order.owner = customer
         if order.was_cancelled:
             return
@@ -123,6 +127,7 @@ class Model:
         person: Person,
         fresh: list[Lot] | None,
     ) -> None:
+        order.reach(points)
         if points > order.net:
             self.give(source, order, points - order.net, at, person, fresh)
         elif points < order.net:

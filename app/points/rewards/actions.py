@@ -22,6 +22,7 @@ from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
 from app.points.rewards import reads, rules, who
 from app.points.rewards.rules import Chosen, Details
+from app.points.rewards.settling import CODE_PREFIX
 from app.points.views import RedemptionView
 
 REQUEST_ID_LENGTH_MAX = 128
@@ -143,7 +144,7 @@ def discount_code(redemption_id: uuid.UUID, kind: str = "amount_off") -> str:
     if kind == "store_credit":
         return ""
     random = b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()
-    return f"HF{random[:16]}" if kind == "gift_card" else f"HF-{random[:10]}"
+    return f"HF{random[:16]}" if kind == "gift_card" else f"{CODE_PREFIX}{random[:10]}"
 
 
 async def reward_of(conn: Connection, shop: str, reward_id: str) -> Reward:

@@ -31,6 +31,7 @@ UPDATE redemptions SET state = 'used', order_id = given.order_id, next_attempt_a
    AND redemptions.code = upper(given.code) AND state = 'captured'
 RETURNING redemptions.shop, redemptions.order_id
 """
+CODE_PREFIX = "HF-"  # of our discount codes: others are not looked for
 GIVE_BACK = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,
                        updated_at = $3
@@ -71,7 +72,7 @@ async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: date
         (shop, order.customer_id, code, order.order_id)
         for shop, order in told
         for code in order.discount_codes
-        if order.customer_id is not None
+        if order.customer_id is not None and code[:3].upper() == CODE_PREFIX
     }
     if not given:
         return []

@@ -19,7 +19,7 @@ _OF_SHOPS = """
 """
 SELECT_GRANTS = """
 SELECT page.shop, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses
   FROM grants AS page
 """ + _OF_SHOPS.format(key="source", kind="text")
 # whose the points of these members are now

@@ -61,5 +61,5 @@ async def test_who_is_not_meant_gets_nothing_and_a_budget_is_kept_and_given_back
     assert await given() == []
     async with db.transaction() as conn:
         await events.give_back(conn, ALICE, MEMBER[0], first)
-    assert await world.one("SELECT points FROM campaign_totals") == 10
+    assert await world.one("SELECT points FROM campaign_purses") == 10
     assert [one.points for one in await given()] == [30]

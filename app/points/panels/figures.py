@@ -33,8 +33,8 @@ MEANINGS = {
     "before that order. Orders that were cancelled do not count.",
     "Others who came back": "The same of customers whose orders earned nothing, because the "
     "program was not live for them. Guests without an account are in neither.",
-    "Referrals rewarded": "Friends whose order counted in these days and gave points to who invited "
-    "them, which were not taken back.",
+    "Referrals rewarded": "Friends whose order counted in these days and gave points to who "
+    "invited them, which were not taken back.",
 }
 
 

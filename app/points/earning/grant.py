@@ -48,6 +48,7 @@ class Grant(msgspec.Struct):
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
     decisions: Decisions | None = None  # where bonuses may count
     reasons: list[tuple[str, str]] = []  # campaigns that do not count, and why
+    text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored
 
     @property
     def source(self) -> str:
@@ -87,7 +88,9 @@ class Grant(msgspec.Struct):
         for one in self.frozen.bonuses:
             more = shares.get(one.copy, 0) - (has := self.given.shares.get(one.copy, 0))
             if more > 0 and (one.cap is not None or one.budget is not None):
-                left = self.decisions.purse.left(self.shop, one, self.member_id or 0)
+                left = self.decisions.purse.left(
+                    self.shop, one.campaign_id, self.member_id or 0, one.cap, one.budget
+                )
                 if left is not None and left < more:
                     limited[one.copy] = has + left
         if limited:
@@ -100,24 +103,24 @@ class Grant(msgspec.Struct):
     def note(self, reached: Worth, member_id: int) -> dict[int, int]:
         """Note what bonuses make of it now for a member; by how much each has changed."""
         assert self.frozen is not None
-        if not (reached.shares or self.given.shares or self.frozen.goals or self.given.spent):
+        before = self.given
+        if not (reached.shares or before.shares or self.frozen.goals):
             return {}
-        assert self.decisions is not None
-        purse = self.decisions.purse
         shares = {copy: share for copy, share in reached.shares if share}
-        before = self.given.shares
         changes = {
             copy: change
-            for copy in {**before, **shares}
-            if (change := shares.get(copy, 0) - before.get(copy, 0))
+            for copy in {**before.shares, **shares}
+            if (change := shares.get(copy, 0) - before.shares.get(copy, 0))
         }
-        for one in self.frozen.bonuses:
-            if one.copy in changes:
-                purse.note(self.shop, one, member_id, changes[one.copy])
-        spent = reached.base[0] // reached.base[1]
-        for campaign_id in self.frozen.goals:
-            purse.note_spent(self.shop, campaign_id, member_id, spent - self.given.spent)
-        self.given = Given(shares, spent if self.frozen.goals else 0)
+        spent = reached.base[0] // reached.base[1] if self.frozen.goals else 0
+        self.given = Given(shares, spent)
+        if self.decisions is not None:
+            purse = self.decisions.purse
+            for one in self.frozen.bonuses:
+                if one.copy in changes:
+                    purse.note(self.shop, one, member_id, changes[one.copy])
+            for campaign_id in self.frozen.goals:
+                purse.note_spent(self.shop, campaign_id, member_id, spent - before.spent)
         return changes
 
     def is_counting(self) -> bool:

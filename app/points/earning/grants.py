@@ -151,7 +151,8 @@ def _give(hand: Hand, reached: Worth, changes: dict[int, int], why: dict[str, An
     lot = Lot(grant.shop, account.id, source, points, available_at, is_pending, expires_at)
     bucket = "pending" if is_pending else "available"
     reasons = whys.earned(grant, reached, available_at if is_pending else None)
-    reasons |= whys.bonuses(grant, changes)
+    if changes or grant.reasons:
+        reasons |= whys.bonuses(grant, changes, is_first=is_first)
     if not is_first:
         reasons |= why
     reasons |= whys.corrected(stage.cause)
@@ -203,7 +204,8 @@ def _take_back(
     at = hand.stage.cause.at
     reasons = whys.reversed_(grant, points, parts.forgiven, absorbed, hand.policy) | why
     taken_of = {copy: -change for copy, change in changes.items()}
-    reasons |= whys.bonuses(grant, taken_of)
+    if taken_of:
+        reasons |= whys.bonuses(grant, taken_of)
     reasons |= whys.corrected(hand.stage.cause)
     if parts.pending:
         lots.take(account.id, (lot for lot in mine if lot.is_pending), parts.pending)

@@ -19,6 +19,8 @@ from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
+from app.points.tiers import following
+from app.points.tiers.following import Owners
 from app.writes import Writes
 
 # An order and its refund may be in the hands of two workers at once: whoever comes second must see
@@ -50,8 +52,10 @@ class OrderBatch(Batch):
         self.incoming = incoming
         self.policies: dict[str, str] = {}  # by shop
         self.newest: dict[str, Newest] = {}  # by shop, the newest copy of its campaigns
+        self.with_tiers: set[str] = set()
         self.decisions: Decisions | None = None  # where bonuses may count
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
+        self.former: Owners = {}  # whose orders these were before
         self.corrected: list[Corrected] = []  # what facts that were told again have changed
 
     async def load(self, conn: Connection) -> None:
@@ -79,9 +83,11 @@ class OrderBatch(Batch):
         fresh, given = [], []
         for grant in moving:
             former = None if grant.member_id is None else self.account(grant.member_id)
-            if former is not None and (grant.given.shares or grant.given.spent):
+            frozen = grant.frozen
+            if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
-            if grant.shop not in self.newest or not grant.is_counting():
+            has_bonuses = grant.shop in self.newest or grant.shop in self.with_tiers
+            if not has_bonuses or not grant.is_counting():
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if account is not None and (
@@ -90,12 +96,13 @@ class OrderBatch(Batch):
                 fresh.append((grant, account.id, account.customer_id))
         if fresh or given:
             self.decisions = Decisions()
-            await self.decisions.load(conn, fresh, given, self.newest)
+            await self.decisions.load(conn, fresh, given, self.newest, self.with_tiers)
             for grant in moving:
                 grant.decisions = self.decisions
 
     def decide(self) -> None:
         """Give first, then take back, so that a batch never makes a debt it also repays."""
+        self.former = following.owners(self.grants.values())
         for grant in sorted(self.grants.values(), key=_is_late):
             if not grant.stages:
                 continue
@@ -122,6 +129,11 @@ class OrderBatch(Batch):
             for one, then, now in changes
             if one is not None and then != now
         ]
+
+    async def write(self, conn: Connection) -> None:
+        """The same as of any batch, with whom it brings into another tier."""
+        await following.orders(conn, self, self.grants.values(), self.former)
+        await super().write(conn)
 
     def gather(self, writes: Writes) -> None:
         fresh = [stored.record(grant, self.now) for grant in self.grants.values() if grant.is_new]
@@ -169,6 +181,7 @@ class OrderBatch(Batch):
         self.newest = {
             shop: (one.newest_copy, one.copied_at) for shop, one in today.items() if one.newest_copy
         }
+        self.with_tiers = {shop for shop, one in today.items() if one.has_tiers}
         with_terms = []
         for key in wanted:
             grant, of_order = self.grants[key], earlier.get(key) or today[key[0]]

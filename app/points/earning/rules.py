@@ -43,6 +43,7 @@ class Terms(NamedTuple):
     order_terms: str = ""  # JSON of OrderTerms, empty for those of a shop that chose none
     newest_copy: int = 0  # of the shop's campaigns, and when we learned of it
     copied_at: datetime | None = None
+    has_tiers: bool = False
 
 
 class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,14 +106,17 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def is_plain(self) -> bool:
         """Whether every line counts alike, and nothing is added."""
+        return not (self.bonuses or self.tier or self.outside) and self.is_uniform
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every line counts alike, for bonuses too."""
         return not (
-            self.outside
-            or self.out
+            self.out
             or self.subscription_rate
             or self.with_shipping
             or self.with_taxes
-            or self.bonuses
-            or self.tier
+            or any(one.lines is not None for one in self.bonuses)
         )
 
 

@@ -66,15 +66,18 @@ def from_row(row: Row) -> Grant:
         grant.rate_units = rules.rate_units(Decimal(grant.frozen.rate))
     grant.points, grant.reversed_points = row["points"], row["reversed_points"]
     grant.revision, grant.is_new = row["revision"], False
-    if row["bonuses"]:
-        grant.given = _given.decode(row["bonuses"])
+    if given := row.get("bonuses"):
+        grant.given = _given.decode(given)
     return grant
 
 
-def encoded(frozen: Frozen | None) -> str:
-    """As it is stored."""
+def _rule(grant: Grant) -> str:
+    """Its frozen rule as it is stored."""
+    frozen = grant.frozen
     if frozen is None:
         return ""
+    if grant.text is not None and grant.text[0] is frozen and grant.text[1]:
+        return grant.text[1]
     return _encoded(frozen) if frozen.is_plain else _encode(frozen).decode()
 
 
@@ -99,7 +102,7 @@ def record(grant: Grant, now: datetime) -> tuple[Any, ...]:
         grant.member_id,
         grant.outcome,
         grant.frozen.rule if grant.frozen else 0,
-        encoded(grant.frozen),
+        _rule(grant),
         _encode(grant.known).decode(),
         grant.points,
         grant.reversed_points,
@@ -124,7 +127,7 @@ def changed(grant: Grant) -> tuple[Any, ...]:
         grant.member_id,
         grant.outcome,
         grant.frozen.rule if grant.frozen else 0,
-        encoded(grant.frozen),
+        _rule(grant),
         _encode(grant.known).decode(),
         grant.points,
         grant.reversed_points,

@@ -66,9 +66,11 @@ def _special(frozen: Frozen) -> dict[str, Any]:
     return why
 
 
-def bonuses(grant: Granted, changes: Mapping[int, int]) -> dict[str, Any]:
-    """What of a movement bonuses make: name, effect, units and points; and which campaigns do not
-    count, with the reason.
+def bonuses(
+    grant: Granted, changes: Mapping[int, int], *, is_first: bool = False
+) -> dict[str, Any]:
+    """What of a movement bonuses make: name, effect, units and points; and, the first time, which
+    campaigns do not count, with the reason.
     """
     frozen, why = grant.frozen, dict[str, Any]()
     assert frozen is not None
@@ -79,9 +81,16 @@ def bonuses(grant: Granted, changes: Mapping[int, int]) -> dict[str, Any]:
         why["bonuses"] = [
             [*named[copy], points] for copy, points in sorted(changes.items()) if copy in named
         ]
-    if grant.reasons:
-        why["not_counted"] = [list(one) for one in grant.reasons[:REASONS_MAX]]
-        if (more := len(grant.reasons) - REASONS_MAX) > 0:
+    if not is_first:
+        return why
+    reasons = grant.reasons + [
+        (one.name, "beaten")
+        for one in frozen.bonuses
+        if one.effect == "multiply" and not changes.get(one.copy)
+    ]
+    if reasons:
+        why["not_counted"] = reasons[:REASONS_MAX]
+        if (more := len(reasons) - REASONS_MAX) > 0:
             why["not_counted_more"] = more
     return why
 

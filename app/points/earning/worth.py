@@ -45,7 +45,42 @@ def of(
         return Worth(points, base, points)
     if frozen.outside:
         return NOTHING
+    if frozen.is_uniform:
+        return _uniform(known, frozen, rate_units, refunds, gone)
     return _special(known, frozen, rate_units, refunds, gone)
+
+
+def _uniform(
+    known: Known,
+    frozen: Frozen,
+    rate_units: int,
+    refunds: Mapping[str, Back],
+    gone: Mapping[str, int],
+) -> Worth:
+    """Where every line counts alike all of it is multiplied at once."""
+    base = numerator, denominator = amount(known, refunds, frozen.returns, gone)
+    points = rules.points_for(base, rate_units, frozen.rounding)
+
+    def reached(sources: Sequence[Multiplier]) -> int:
+        factors = [one.units for one in sources]
+        times = combined(frozen.policy, frozen.most_units, factors)
+        multiplied = (numerator * times, denominator * FACTOR_UNITS)
+        return rules.points_for(multiplied, rate_units, frozen.rounding)
+
+    shares = _of_multipliers(frozen, points, reached)
+    for bonus in frozen.bonuses:
+        if bonus.effect == "add":
+            shares.append((bonus.copy, _added(bonus, base)))
+    return Worth(points + sum(share for _, share in shares), base, points, (*shares,))
+
+
+def _added(bonus: Bonus, stands: Amount) -> int:
+    """Points that are added, for as much as still stands of what they were given for."""
+    if not bonus.of:
+        return 0
+    whole = bonus.of * stands[1]
+    share = min(stands[0], whole) * bonus.units // whole
+    return share if bonus.most is None else min(share, bonus.most)
 
 
 def _special(
@@ -80,9 +115,7 @@ def _special(
     for bonus in frozen.bonuses:
         if bonus.effect == "add":
             stands = base if bonus.lines is None else _of_lines(counted, bonus, standing_of)
-            share = min(stands[0], bonus.of * stands[1]) * bonus.units
-            share = share // (bonus.of * stands[1]) if bonus.of else 0
-            shares.append((bonus.copy, share if bonus.most is None else min(share, bonus.most)))
+            shares.append((bonus.copy, _added(bonus, stands)))
     return Worth(points + sum(share for _, share in shares), base, points, (*shares,))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from math import floor
+from typing import Any
 
 import msgspec
 
@@ -49,7 +51,9 @@ SELECT wanted.shop, copy.*
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A version of a campaign; moments are seconds since 1970, half-open."""
+    """A version of a campaign; moments are seconds since 1970, half-open. Shopify tells whole
+    seconds of an order, so what came into force within a second counts for all of it.
+    """
 
     id: int
     campaign: Campaign
@@ -74,6 +78,8 @@ class Copies:
     learned_at: datetime | None = None  # of that one: after a restore numbers come again
     campaigns: list[list[Copy]] = field(default_factory=list)  # the versions of each, by `at`
     stackings: list[tuple[float, Stacking]] = field(default_factory=list)  # by the moment
+    moments: list[float] = field(default_factory=list)  # at which something changes, and what
+    plans: dict[int, Any] = field(default_factory=dict)  # holds between them: see `plans`
 
     def at(self, moment: float) -> list[Copy]:
         """Of each campaign the version that was in force then, live or not."""
@@ -147,7 +153,7 @@ def read(rows: Iterable[tuple[int, str, datetime, str]]) -> Copies:
             by_campaign.setdefault(campaign_id, []).append(one)
         else:
             stacking = _stacking.decode(told)
-            stackings.append((at.timestamp(), stacking.version, stacking))
+            stackings.append((floor(at.timestamp()), stacking.version, stacking))
     copies.stackings = [(at, stacking) for at, _, stacking in sorted(stackings, key=_place)]
     copies.campaigns = [_in_turn(versions) for versions in by_campaign.values()]
     return copies
@@ -183,7 +189,7 @@ def of(number: int, campaign: Campaign, at: datetime) -> Copy:
     return Copy(
         number,
         campaign,
-        at.timestamp(),
+        floor(at.timestamp()),
         campaign.starts_at.timestamp(),
         campaign.ends_at.timestamp() if campaign.ends_at else NEVER,
         _units(campaign),

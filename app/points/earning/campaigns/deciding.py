@@ -2,21 +2,23 @@
 where some campaign asks for it, and each order's decision.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from app.db import Connection
 from app.points.earning import memberships
-from app.points.earning.campaigns import collections, copies, judging
-from app.points.earning.campaigns.copies import Copies, Copy, Newest
+from app.points.earning.campaigns import collections, copies, judging, plans
+from app.points.earning.campaigns.copies import Copies, Newest
 from app.points.earning.campaigns.judging import Circumstances, Reason
+from app.points.earning.campaigns.plans import Plan
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
-from app.points.earning.rules import Bonus, Known
+from app.points.earning.rules import Known, Tier
+from app.points.tiers import standing
 
+NO_COPIES = Copies()  # of shops that have tiers, and never had a campaign
 # how many orders of a member earned before this one did, or until now
 ORDINALS = """
 SELECT wanted.number,
@@ -39,14 +41,12 @@ class Case:
     grant: Grant
     member_id: int
     customer_id: str
-    copies: Copies
-    candidates: list[Copy]
-    placed: float
+    plan: Plan
     found: Circumstances = field(default_factory=Circumstances)
 
     @property
-    def at(self) -> datetime:
-        return datetime.fromtimestamp(self.placed, UTC)
+    def known(self) -> Known:
+        return self.grant.stages[-1].known
 
 
 class Decisions:
@@ -63,72 +63,71 @@ class Decisions:
         fresh: Sequence[tuple[Grant, int, str]],
         moving: Sequence[tuple[Grant, int]],
         newest: Mapping[str, Newest],
+        with_tiers: Collection[str],
     ) -> None:
         """For orders that earn for the first time, or for somebody else than before (`fresh`, with
         member and customer), and for those that have bonuses already, with whose they were.
         """
-        known = await copies.of_shops(conn, {one.shop: newest[one.shop] for one, _, _ in fresh})
+        asked = {one.shop: newest[one.shop] for one, _, _ in fresh if one.shop in newest}
+        known = await copies.of_shops(conn, asked) if asked else {}
         for grant, member_id, customer_id in fresh:
-            of_shop = known.get(grant.shop)
-            if of_shop is None or grant.frozen is None or grant.frozen.outside:
+            if grant.frozen is None or grant.frozen.outside:
                 continue
+            of_shop = known.get(grant.shop, NO_COPIES)
             placed = judging.moment(grant.stages[-1].known)
-            already = (
-                {one.campaign_id for one in grant.frozen.bonuses} if grant.is_asked_again else {}
-            )
-            candidates = [
-                one
-                for one in judging.in_force(of_shop, placed)
-                if one.campaign.campaign_id not in already
-                and (not grant.is_asked_again or one.id > grant.frozen.until)
-            ]
-            if candidates:
-                case = Case(grant, member_id, customer_id, of_shop, candidates, placed)
-                self._cases[id(grant)] = case
+            if grant.is_asked_again:
+                plan = plans.made(of_shop, placed, grant.frozen.until)
+            else:
+                plan = plans.at(of_shop, placed)
+            if not plan.is_empty or grant.shop in with_tiers:
+                self._cases[id(grant)] = Case(grant, member_id, customer_id, plan)
         if self._cases:
+            await self._load_tiers(conn, with_tiers)
             await self._load_circumstances(conn)
         await self._load_purse(conn, moving)
 
+    async def _load_tiers(self, conn: Connection, with_tiers: Collection[str]) -> None:
+        """An order keeps the tier its bonuses were decided with."""
+        tiered = []
+        for one in self._cases.values():
+            if one.grant.is_asked_again and one.grant.frozen is not None:
+                one.found.tier = one.grant.frozen.tier
+            elif one.grant.shop in with_tiers:
+                tiered.append(one)
+        if not tiered:
+            return
+        asked = [(one.grant.shop, one.customer_id, judging.placed_at(one.known)) for one in tiered]
+        for one, found in zip(tiered, await standing.at(conn, asked), strict=True):
+            if found is not None:
+                one.found.tier = Tier(*found)
+
     async def _load_circumstances(self, conn: Connection) -> None:
         cases = list(self._cases.values())
-        grouped = [
-            one for one in cases if _asks(one, lambda copy: _kind(copy) in {"segments", "tags"})
-        ]
-        wanted = [(one.grant.shop, one.customer_id, one.at) for one in grouped]
-        for one, names in zip(grouped, await memberships.at(conn, wanted), strict=True):
-            one.found.names = names
-        counted = [one for one in cases if _asks(one, _counts_orders)]
-        if counted:
+        if grouped := [one for one in cases if one.plan.asks_groups]:
+            wanted = [
+                (one.grant.shop, one.customer_id, judging.placed_at(one.known)) for one in grouped
+            ]
+            for one, names in zip(grouped, await memberships.at(conn, wanted), strict=True):
+                one.found.names = names
+        if counted := [one for one in cases if one.plan.asks_ordinal]:
             asked = [(one.grant.shop, one.member_id, one.grant.source) for one in counted]
             for one, before in zip(counted, await ordinals(conn, asked), strict=True):
                 one.found.ordinal = before + 1
-        keys = [
-            (one.grant.shop, name)
-            for one in cases
-            for copy in one.candidates
-            if copy.campaign.scope == "collections"
-            for name in copy.ids
-        ]
-        products = [line.product_id for one in cases for line in one.grant.stages[-1].known.lines]
-        where = await collections.holding(conn, keys, products)
-        if where:
-            for one in cases:
-                one.found.where = {
-                    product: names
-                    for (shop, product), names in where.items()
-                    if shop == one.grant.shop
-                }
+        if collected := [one for one in cases if one.plan.collections]:
+            keys = [(one.grant.shop, name) for one in collected for name in one.plan.collections]
+            products = [line.product_id for one in collected for line in one.known.lines]
+            where = await collections.holding(conn, keys, products)
+            for one in collected:
+                one.found.where = collections.of_shop(where, one.grant.shop)
 
     async def _load_purse(self, conn: Connection, moving: Sequence[tuple[Grant, int]]) -> None:
         totals, uses = [], []
         for case in self._cases.values():
-            shop = case.grant.shop
-            for copy in case.candidates:
-                campaign = copy.campaign
-                if campaign.budget is not None:
-                    totals.append((shop, campaign.campaign_id))
-                if campaign.cap is not None or campaign.trigger == "goal_total":
-                    uses.append((shop, campaign.campaign_id, case.member_id))
+            for copy in case.plan.limited:
+                key = (case.grant.shop, copy.campaign.campaign_id)
+                if copy.campaign.budget is not None:
+                    totals.append(key)
+                uses.append((*key, case.member_id))
         for grant, member_id in moving:
             for one in grant.frozen.bonuses if grant.frozen else ():
                 if one.budget is not None:
@@ -146,35 +145,36 @@ class Decisions:
             grant.frozen = replace(grant.frozen, bonuses=(), goals=(), tier=None)
         if case is None:
             return []
-        shop, found = grant.shop, case.found
-        found.ordinal += self._earned.get(case.member_id, 0)
-        found.spent = {
-            one.campaign.campaign_id: self.purse.spent(
-                shop, one.campaign.campaign_id, case.member_id
-            )
-            for one in case.candidates
-            if one.campaign.trigger == "goal_total"
-        }
-        left = {
-            one.id: self._left(shop, one, case.member_id)
-            for one in case.candidates
-            if one.campaign.cap is not None or one.campaign.budget is not None
-        }
-        stacking = case.copies.stacking(case.placed)
-        frozen, reasons = judging.decided(
-            grant.frozen, known, case.candidates, stacking, found, left
-        )
-        grant.frozen = replace(frozen, until=case.copies.newest)
-        if not grant.is_asked_again:
-            self._earned[case.member_id] = self._earned.get(case.member_id, 0) + 1
+        plan, others = case.plan, case.plan.others
+        if grant.is_asked_again:
+            already = {one.campaign_id for one in grant.frozen.bonuses}
+            others = [
+                one for one in (*plan.steady, *others) if one.campaign.campaign_id not in already
+            ]
+            frozen, text, reasons = replace(grant.frozen, until=plan.newest), "", list[Reason]()
+        else:
+            _, frozen, text, reasons = plan.decide(grant.frozen, case.found)
+            case.found.ordinal += self._earned.get(case.member_id, 0)
+            if plan.asks_ordinal:
+                self._earned[case.member_id] = self._earned.get(case.member_id, 0) + 1
+        grant.text = (frozen, text)
+        if others:
+            left = self._left(case) if plan.limited else {}
+            frozen, more = judging.added(frozen, known, others, case.found, left)
+            reasons = [*reasons, *more]
+        grant.frozen = frozen
         return reasons
 
-    def _left(self, shop: str, one: Copy, member_id: int) -> int | None:
-        campaign = one.campaign
-        bonus = Bonus(one.id, campaign.campaign_id, campaign.version, "", "", 0)
-        return self.purse.left(
-            shop, replace(bonus, cap=campaign.cap, budget=campaign.budget), member_id
-        )
+    def _left(self, case: Case) -> dict[int, int | None]:
+        shop, member_id, purse = case.grant.shop, case.member_id, self.purse
+        limited = [(one.id, one.campaign) for one in case.plan.limited]
+        case.found.spent = {
+            one.campaign_id: purse.spent(shop, one.campaign_id, member_id) for _, one in limited
+        }
+        return {
+            copy: purse.left(shop, one.campaign_id, member_id, one.cap, one.budget)
+            for copy, one in limited
+        }
 
 
 async def ordinals(conn: Connection, wanted: Sequence[tuple[str, int, str]]) -> list[int]:
@@ -184,15 +184,3 @@ async def ordinals(conn: Connection, wanted: Sequence[tuple[str, int, str]]) -> 
         for row in await conn.fetch(ORDINALS, *map(list, zip(*wanted, strict=True))):
             found[row["number"] - 1] = row["before"]
     return found
-
-
-def _kind(copy: Copy) -> str:
-    return copy.campaign.audience.kind
-
-
-def _counts_orders(copy: Copy) -> bool:
-    return copy.campaign.trigger in {"first_order", "nth_order"}
-
-
-def _asks(case: Case, question: Callable[[Copy], bool]) -> bool:
-    return any(question(copy) for copy in case.candidates)

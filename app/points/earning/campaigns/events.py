@@ -10,7 +10,8 @@ from app.points.earning.campaigns import copies, judging
 from app.points.earning.campaigns.copies import Copies, Copy
 from app.points.earning.campaigns.judging import Circumstances
 from app.points.earning.campaigns.purse import Purse
-from app.points.earning.rules import Bonus
+from app.points.earning.rules import Bonus, Tier
+from app.points.tiers import standing
 from app.writes import Writes
 
 
@@ -48,7 +49,9 @@ async def bonuses(
     if not running:
         return []
     (names,) = await memberships.at(conn, [(shop, member[1], at)])
-    counting = [one for one in running if judging.is_for(one, Circumstances(names))]
+    (stands,) = await standing.at(conn, [(shop, member[1], at)])
+    around = Circumstances(names, None if stands is None else Tier(*stands))
+    counting = [one for one in running if judging.is_for(one, around)]
     purse = Purse()
     limited = [_bonus(one) for one in counting]
     await purse.load(
@@ -59,7 +62,7 @@ async def bonuses(
     given = []
     for one, points in _shares(counting, found, base_points, moment):
         bonus = _bonus(one)
-        left = purse.left(shop, bonus, member[0])
+        left = purse.left(shop, bonus.campaign_id, member[0], bonus.cap, bonus.budget)
         gives = points if left is None else min(points, left)
         if gives > 0:
             purse.note(shop, bonus, member[0], gives)

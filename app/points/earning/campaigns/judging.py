@@ -8,10 +8,9 @@ from msgspec.structs import replace
 
 from app.own_facts import Stacking
 from app.points.earning import worth
-from app.points.earning.campaigns.copies import TRIGGERS, Copies, Copy, most_units
+from app.points.earning.campaigns.copies import Copy, most_units
 from app.points.earning.rules import Bonus, Frozen, Known, Line, Tier
 
-NEAR_SECONDS = 3 * 86_400.0  # a campaign that ended or begins so near is told of as not counting
 FIRES = ""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Mapping[str, frozenset[str]]  # the collections of a product, of those asked about
@@ -39,117 +38,129 @@ def moment(known: Known) -> float:
     return placed_at(known).timestamp()
 
 
-def in_force(copies: Copies, placed: float) -> list[Copy]:
-    """The campaigns an order placed then could be for: near its window, and for orders. Shopify
-    tells whole seconds, and what came into force within that one counts.
+def by_moment(one: Copy, placed: float) -> str:
+    """Why a campaign does not count for what was placed then, whatever it is; or FIRES."""
+    if placed < one.starts:
+        return "early"
+    if placed >= one.ends or one.campaign.state == "ended":
+        return "late"
+    return FIRES if one.is_live else "paused"
+
+
+def is_steady(one: Copy) -> bool:
+    """Whether whom it is for decides alone: it multiplies all of any order, without limits."""
+    campaign = one.campaign
+    return (
+        campaign.effect == "multiply"
+        and campaign.trigger == "order"
+        and campaign.scope == "all"
+        and campaign.cap is campaign.budget is None
+    )
+
+
+def steady(
+    before: Frozen, copies: Sequence[Copy], stacking: Stacking, found: Circumstances
+) -> tuple[Frozen, list[Reason]]:
+    """`before` with the tier, and with those of these steady campaigns that are for the customer
+    and, where the best one counts, no better one covers; the others with the reason.
     """
-    at = placed + 0.999_999 if placed.is_integer() else placed
-    return [
-        one
-        for one in copies.at(at)
-        if one.campaign.trigger in TRIGGERS
-        and one.campaign.state != "draft"
-        and one.starts - NEAR_SECONDS <= placed < one.ends + NEAR_SECONDS
+    counting = [one for one in copies if is_for(one, found)]
+    reasons: list[Reason] = [
+        (one.campaign.name, one.campaign.audience.kind) for one in copies if one not in counting
     ]
+    if stacking.policy == "best_of" and counting:
+        best = max(counting, key=lambda one: (one.units, -one.id))
+        is_kept = found.tier is None or found.tier.units < best.units
+        kept = [best] if is_kept else []
+        reasons += [(one.campaign.name, "beaten") for one in counting if one not in kept]
+        counting = kept
+    after = replace(
+        before,
+        bonuses=tuple(_bonus(one, None, 0) for one in counting),
+        tier=found.tier,
+        policy=stacking.policy,
+        most_units=most_units(stacking),
+    )
+    return after, reasons
 
 
-def decided(
+def added(
     before: Frozen,
     known: Known,
-    candidates: Sequence[Copy],
-    stacking: Stacking,
+    copies: Sequence[Copy],
     found: Circumstances,
     left: Mapping[int, int | None],
 ) -> tuple[Frozen, list[Reason]]:
-    """`before` with the bonuses of the campaigns that fire, and which do not and why. `left` is
-    what a campaign may still give, by its copy.
+    """`before` with those of these campaigns that fire for the order itself, and the others with
+    the reason. `left` is what a campaign may still give, by its copy.
     """
-    placed = moment(known)
     bonuses, reasons, goals = [], [], []
-    for one in candidates:
+    best = covered(before)
+    for one in copies:
         lines = scope(one, known.lines, found.where or {}, before)
-        reason = _reason(one, placed, known, before, lines, found)
+        reason = _reason(one, known, before, lines, found)
         if one.campaign.trigger == "goal_total" and reason in {FIRES, "goal"}:
             goals.append(one.campaign.campaign_id)
         if reason == FIRES and left.get(one.id) == 0:
             reason = "used_up"
+        if reason == FIRES and one.campaign.effect == "multiply" and one.units <= best:
+            reason = "beaten"
         if reason == FIRES:
-            bonuses.append(_bonus(one, known, before, lines))
+            adds = one.campaign.effect == "add"
+            bonuses.append(_bonus(one, lines, spending(known, before, lines) if adds else 0))
         else:
             reasons.append((one.campaign.name, reason))
-    after = replace(
-        before,
-        bonuses=(*before.bonuses, *bonuses),
-        goals=(*before.goals, *goals),
-        tier=found.tier if before.tier is None else before.tier,
-        policy=stacking.policy if not before.bonuses else before.policy,
-        most_units=most_units(stacking) if not before.bonuses else before.most_units,
-    )
-    return _without_beaten(after, bonuses, reasons)
+    if not bonuses and not goals:
+        return before, reasons
+    after = replace(before, bonuses=(*before.bonuses, *bonuses), goals=(*before.goals, *goals))
+    return after, reasons
 
 
-def _without_beaten(
-    after: Frozen, fresh: Sequence[Bonus], reasons: list[Reason]
-) -> tuple[Frozen, list[Reason]]:
-    """Where the best one counts, what a better one without limits covers wholly is not kept."""
-    if after.policy != "best_of":
-        return after, reasons
+def covered(frozen: Frozen) -> int:
+    """Where the best one counts: what everything is multiplied by already."""
+    if frozen.policy != "best_of":
+        return 0
     covering = [
         one.units
-        for one in after.bonuses
+        for one in frozen.bonuses
         if one.effect == "multiply" and one.lines is None and one.cap is one.budget is None
     ]
-    if after.tier is not None:
-        covering.append(after.tier.units)
-    best, kept, is_taken = (
-        max(covering, default=0),
-        [],
-        after.tier is not None and (after.tier.units == max(covering)),
-    )
-    for one in after.bonuses:
-        if one not in fresh or one.effect == "add" or one.units > best:
-            kept.append(one)
-        elif (
-            one.units == best
-            and one.lines is None
-            and one.cap is one.budget is None
-            and (not is_taken)
-        ):
-            kept.append(one)
-            is_taken = True
-        else:
-            reasons.append((one.name, "beaten"))
-    return replace(after, bonuses=(*kept,)), reasons
+    return max([*covering, frozen.tier.units if frozen.tier else 0])
 
 
 def _reason(
     one: Copy,
-    placed: float,
     known: Known,
     frozen: Frozen,
     lines: tuple[str, ...] | None,
     found: Circumstances,
 ) -> str:
     campaign = one.campaign
-    checks = (
-        ("early", placed < one.starts),
-        ("late", placed >= one.ends or campaign.state == "ended"),
-        ("paused", not one.is_live),
-        (campaign.audience.kind, not is_for(one, found)),
-        (campaign.scope, lines == ()),
-        ("not_first", campaign.trigger == "first_order" and found.ordinal != 1),
-        ("not_nth", campaign.trigger == "nth_order" and found.ordinal != campaign.nth),
-    )
-    for reason, is_so in checks:
-        if is_so:
-            return reason
-    if campaign.trigger not in {"goal_order", "goal_total"}:
+    if not is_for(one, found):
+        return campaign.audience.kind
+    if lines == ():
+        return campaign.scope
+    if campaign.trigger == "order":
         return FIRES
-    before = 0
+    if campaign.trigger == "first_order":
+        return FIRES if found.ordinal == 1 else "not_first"
+    return _number_or_goal(one, known, frozen, lines, found)
+
+
+def _number_or_goal(
+    one: Copy,
+    known: Known,
+    frozen: Frozen,
+    lines: tuple[str, ...] | None,
+    found: Circumstances,
+) -> str:
+    campaign, before = one.campaign, 0
+    if campaign.trigger == "nth_order":
+        return FIRES if found.ordinal == campaign.nth else "not_nth"
     if campaign.trigger == "goal_total":
         before = (found.spent or {}).get(campaign.campaign_id, 0)
-    if before and before >= one.goal:
-        return "goal_reached"
+        if before and before >= one.goal:
+            return "goal_reached"
     return FIRES if before + spending(known, frozen, lines) >= one.goal else "goal"
 
 
@@ -185,11 +196,8 @@ def _is_for(one: Copy, product_id: str, where: Where) -> bool:
     return not where.get(product_id, frozenset()).isdisjoint(one.ids)
 
 
-def _bonus(one: Copy, known: Known, frozen: Frozen, lines: tuple[str, ...] | None) -> Bonus:
+def _bonus(one: Copy, lines: tuple[str, ...] | None, of: int) -> Bonus:
     campaign = one.campaign
-    of = 0
-    if campaign.effect == "add":
-        of = spending(known, frozen, lines)
     return Bonus(
         one.id,
         campaign.campaign_id,

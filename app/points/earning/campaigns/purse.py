@@ -93,13 +93,15 @@ class Purse:
         key = (shop, campaign_id, member_id)
         return self.uses.get(key, (0, 0))[1] + self._use_changes.get(key, (0, 0))[1]
 
-    def left(self, shop: str, bonus: Bonus, member_id: int) -> int | None:
+    def left(
+        self, shop: str, campaign_id: str, member_id: int, cap: int | None, budget: int | None
+    ) -> int | None:
         """How much more a campaign may give to this member; None: as much as it likes."""
         least = None
-        if bonus.budget is not None:
-            least = max(0, bonus.budget - self.given(shop, bonus.campaign_id))
-        if bonus.cap is not None:
-            of_cap = max(0, bonus.cap - self.got(shop, bonus.campaign_id, member_id))
+        if budget is not None:
+            least = max(0, budget - self.given(shop, campaign_id))
+        if cap is not None:
+            of_cap = max(0, cap - self.got(shop, campaign_id, member_id))
             least = of_cap if least is None else min(least, of_cap)
         return least
 

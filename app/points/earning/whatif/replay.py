@@ -111,19 +111,19 @@ class Replay:
             return
         key = (self.shop, campaign.campaign_id, member_id)
         around.spent = {campaign.campaign_id: self.purse.spent(*key)}
-        after, reasons = judging.decided(
-            frozen, grant.known, [self.copy], self.asked.stacking, around, {}
-        )
+        stacking = self.asked.stacking
+        before = replace(frozen, policy=stacking.policy, most_units=copies.most_units(stacking))
+        after, reasons = judging.added(before, grant.known, [self.copy], around, {})
         if campaign.trigger == "goal_total":
             spends = judging.spending(grant.known, frozen)
             self.purse.note_spent(*key, spends)
             found.spent[member_id] = self.purse.spent(*key)
         if reasons:
             return
-        before = worth.of(grant.known, frozen, grant.rate_units).points
-        more = worth.of(grant.known, after, grant.rate_units).points - before
+        has = worth.of(grant.known, frozen, grant.rate_units).points
+        more = worth.of(grant.known, after, grant.rate_units).points - has
         bonus = after.bonuses[-1]
-        left = self.purse.left(self.shop, bonus, member_id)
+        left = self.purse.left(*key, bonus.cap, bonus.budget)
         more = more if left is None else min(more, left)
         if more <= 0:
             return

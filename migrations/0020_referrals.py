@@ -296,6 +296,12 @@ class Migration(migrations.Migration):
                 " WHERE next_attempt_at IS NOT NULL",
                 "CREATE INDEX referrals_completed ON referrals (shop, advocate_id, completed_at)"
                 " WHERE completed_at IS NOT NULL",
+                "CREATE INDEX referrals_lapsed ON referrals (updated_at)"
+                " WHERE state = 'lapsed' AND friend_email <> ''",
+                "CREATE INDEX referral_orders_address ON referral_orders (shop, (told->>'address'))"
+                " WHERE told->>'address' <> ''",
+                "CREATE INDEX referral_orders_old ON referral_orders (seen_at)"
+                " WHERE told->>'address' <> ''",
                 "CREATE INDEX referral_orders_loose ON referral_orders (seen_at)"
                 " WHERE referral_id IS NULL",
             ]

@@ -67,6 +67,8 @@ def forgetting(stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
         now = datetime.now(UTC)
         for what, batch in (
             (marks.forget_old, marks.FORGET_BATCH),
+            (kept.forget_addresses, kept.FORGET_BATCH),
+            (leaving.forget_lapsed, leaving.FORGET_BATCH),
             (kept.forget_loose, kept.FORGET_BATCH),
             (leaving.forget_shops, 1),
         ):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from app.db import Stores
 from app.referrals.claims import marks
 from app.referrals.links import actions as links
+from app.referrals.orders import kept
 from app.referrals.people import leaving
 from tests.points.world import ALICE, fact, now, one
 from tests.referrals.test_orders import pass_days, state
@@ -81,3 +82,22 @@ async def test_digests_are_forgotten_after_ninety_days(stores: Stores) -> None:
     assert await one("SELECT count(*) FROM referral_marks") == 2
     assert await marks.forget_old(now() + timedelta(days=89)) == 0
     assert await marks.forget_old(now() + timedelta(days=91)) == 2
+
+
+async def test_where_orders_went_to_and_who_never_ordered_is_forgotten_after_ninety_days(
+    stores: Stores,
+) -> None:
+    await offer()
+    code = await link_of(stores)
+    await claim(stores, code)
+    await handle(stores, order("1", address="1 Elm Street, 40202"))
+    await claim(stores, code, "gerd@example.com")
+    await pass_days(40)
+    later = now() + timedelta(days=140)
+    for forget in (kept.forget_addresses, leaving.forget_lapsed):
+        assert await forget(now() + timedelta(days=60)) == 0
+        assert await forget(later) == 1
+        assert await forget(later) == 0
+    assert await one("SELECT told->>'address' FROM referral_orders") == ""
+    assert (await referral(2))["friend_email"] == ""
+    assert (await referral(1))["friend_email"] == "frida@example.com", "a customer"

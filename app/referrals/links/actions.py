@@ -33,9 +33,10 @@ VALUES ($1, $2, $2, 'queued', $3) ON CONFLICT (shop, customer_id) DO NOTHING
 """
 IS_WAITING = "SELECT EXISTS (SELECT FROM referral_links WHERE shop = $1 AND status = 'queued')"
 MADE_SINCE = "SELECT count(*) FROM referral_links WHERE shop = $1 AND made_at > $2"
+# in no order: shops whose hour is used up must not stand before the others for ever
 WAITING_SHOPS = """
-SELECT shop FROM referral_links WHERE status = 'queued'
- GROUP BY shop ORDER BY min(asked_at) LIMIT $1
+SELECT shop FROM (SELECT DISTINCT shop FROM referral_links WHERE status = 'queued') AS waiting
+ ORDER BY random() LIMIT $1
 """
 NEXT = """
 SELECT id, customer_id FROM referral_links WHERE shop = $1 AND status = 'queued'

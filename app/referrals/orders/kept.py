@@ -8,6 +8,7 @@ import msgspec
 
 from app import db
 from app.db import Connection, Row
+from app.referrals.claims import marks
 from app.referrals.orders import rules
 from app.referrals.orders.incoming import Key
 from app.referrals.orders.rules import Order
@@ -33,6 +34,11 @@ SELECT shop, order_id, referral_id, told::jsonb, refunds::jsonb, ended, seen_at
 ON CONFLICT (shop, order_id) DO UPDATE
    SET referral_id = COALESCE(known.referral_id, excluded.referral_id), told = excluded.told,
        refunds = excluded.refunds, ended = excluded.ended
+"""
+FORGET_ADDRESSES = """
+UPDATE referral_orders SET told = told || '{"address": ""}' WHERE id IN (
+    SELECT id FROM referral_orders WHERE told->>'address' <> '' AND seen_at < $1
+     ORDER BY seen_at LIMIT $2)
 """
 FORGET = """
 DELETE FROM referral_orders WHERE id IN (
@@ -75,6 +81,13 @@ async def put(
     ]
     if rows:
         await conn.execute(PUT, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def forget_addresses(at: datetime) -> int:
+    """Forget where a batch of orders of more than ninety days ago went to; how many."""
+    async with db.connection() as conn:
+        done: str = await conn.execute(FORGET_ADDRESSES, at - marks.KEPT, FORGET_BATCH)
+    return int(done.rpartition(" ")[2])
 
 
 async def forget_loose(at: datetime) -> int:

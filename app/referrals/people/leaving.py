@@ -9,7 +9,7 @@ from app.db import Connection
 from app.facts import CustomerMerged
 from app.flow.event import Event
 from app.referrals import events
-from app.referrals.claims import emails
+from app.referrals.claims import emails, marks
 from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
@@ -64,6 +64,12 @@ FORGET_MARKS = "DELETE FROM referral_marks WHERE shop = $1 AND subject = ANY($2:
 FORGET_ADDRESS = """
 UPDATE referral_orders SET told = told || '{"email_key": "", "address": ""}'
  WHERE shop = $1 AND told->>'customer_id' = $2
+"""
+# whoever never ordered is nobody's customer: their address goes, its digest stays
+FORGET_LAPSED = """
+UPDATE referrals SET friend_email = '' WHERE id IN (
+    SELECT id FROM referrals WHERE state = 'lapsed' AND friend_email <> '' AND updated_at < $1
+     ORDER BY updated_at LIMIT $2)
 """
 ASK_SHOP = "UPDATE referral_keys SET redact_at = $2 WHERE shop = $1 AND redact_at IS NULL"
 NEXT_SHOP = """
@@ -149,6 +155,13 @@ async def merge(conn: Connection, shop: str, merged: CustomerMerged, now: dateti
         await events.note(conn, [Happened(shop, row["id"], "blocked", ONE_PERSON, now)])
         if row["state"] == "completed":
             await awards.take_back(conn, row, ONE_PERSON, now)
+
+
+async def forget_lapsed(at: datetime) -> int:
+    """Forget the addresses of a batch of friends who let the offer pass ninety days ago."""
+    async with db.connection() as conn:
+        done: str = await conn.execute(FORGET_LAPSED, at - marks.KEPT, FORGET_BATCH)
+    return int(done.rpartition(" ")[2])
 
 
 async def forget_shops(at: datetime | None = None) -> int:

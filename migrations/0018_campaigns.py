@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
-            name="CampaignTotal",
+            name="CampaignSum",
             fields=[
                 (
                     "id",
@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                 ("as_of", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={
-                "table": "campaign_totals",
+                "table": "campaign_sums",
                 "app": "app",
                 "unique_together": (("shop", "campaign_id"),),
                 "pk_attr": "id",

@@ -14,6 +14,7 @@ from app.points.figures import actions as figures
 from app.points.ledger import bulk, expiry, freezing, totals
 from app.points.members import lists
 from app.points.rewards import redemption
+from app.points.tiers import figures as tier_figures
 from app.points.tiers import passing, recounting
 from app.points.ways import birthdays
 from app.resilience.progress import Progress
@@ -124,6 +125,7 @@ async def keep_tiers(stop: asyncio.Event) -> None:
         service.every(TIME_EVERY_SECONDS, pass_tiers, stop),
         service.every(BULK_EVERY_SECONDS, place_all, stop),
         service.every(ZONES_EVERY_SECONDS, passing.follow_zones, stop),
+        service.every(TOPS_EVERY_SECONDS, tier_figures.refresh, stop),
     )
 
 

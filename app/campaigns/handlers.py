@@ -25,11 +25,12 @@ log = logs.logger()
 
 class PointsMoved(msgspec.Struct):
     """The part of `points.earned` and `points.reversed` that says what of it was campaigns':
-    (campaign, version, points).
+    (campaign, version, points), below 0 where one lost what another one gained.
     """
 
     customer_id: str
     source: str
+    order_id: str = ""  # whose it is, where it is an order: each of its movements has a source
     bonuses: list[tuple[str, int, int]] = []
 
 
@@ -65,10 +66,11 @@ def _results(event: Event) -> Iterator[Result]:
     told = msgspec.json.decode(event.data, type=PointsMoved)
     sums: Counter[tuple[str, int]] = Counter()
     for campaign_id, version, points in told.bonuses:
-        sums[campaign_id, version] += abs(points) if event.topic == EARNED else -abs(points)
+        sums[campaign_id, version] += points if event.topic == EARNED else -points
     at = occurred_at(event)
+    of = f"order:{told.order_id}" if told.order_id else told.source
     for (campaign_id, version), points in sums.items():
-        whose = told.source, told.customer_id
+        whose = of, told.customer_id
         yield Result(event.shop, event.id, campaign_id, version, *whose, points, at)
 
 

@@ -83,7 +83,7 @@ class CampaignResult(Model):
         indexes = (("shop", "campaign_id", "customer_id"), ("shop", "campaign_id", "source"))
 
 
-class CampaignTotal(Model):
+class CampaignSum(Model):
     """The sums of a campaign's results."""
 
     id = fields.BigIntField(primary_key=True)
@@ -96,5 +96,5 @@ class CampaignTotal(Model):
     as_of = fields.DatetimeField()  # of the newest result
 
     class Meta:
-        table = "campaign_totals"
+        table = "campaign_sums"
         unique_together = (("shop", "campaign_id"),)

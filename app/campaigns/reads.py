@@ -24,7 +24,7 @@ _CAMPAIGN = f"""
 one.id, one.definition, one.labels, one.edited_by, one.created_at, one.updated_at, {_RESULTS}
 """
 _FROM = """
-FROM campaigns AS one LEFT JOIN campaign_totals AS total USING (shop, campaign_id)
+FROM campaigns AS one LEFT JOIN campaign_sums AS total USING (shop, campaign_id)
 """
 # the same as rules.shown_state
 _SHOWN = """

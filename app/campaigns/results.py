@@ -37,7 +37,7 @@ sums AS (
                                   AND kept.customer_id = other.customer_id)) AS customers,
            max(at) AS as_of
       FROM fresh GROUP BY shop, campaign_id)
-INSERT INTO campaign_totals AS total (shop, campaign_id, given, taken_back, orders, customers,
+INSERT INTO campaign_sums AS total (shop, campaign_id, given, taken_back, orders, customers,
                                       as_of)
 SELECT * FROM sums
 ON CONFLICT (shop, campaign_id) DO UPDATE
@@ -52,7 +52,7 @@ UPDATE campaign_results SET customer_id = $3 WHERE shop = $1 AND customer_id = $
 RETURNING campaign_id
 """
 COUNT_AGAIN = """
-UPDATE campaign_totals AS total
+UPDATE campaign_sums AS total
    SET customers = (SELECT count(DISTINCT customer_id) FROM campaign_results AS kept
                      WHERE kept.shop = total.shop AND kept.campaign_id = total.campaign_id)
  WHERE shop = $1 AND campaign_id = ANY($2::text[])
@@ -62,7 +62,7 @@ TABLES = (
     "campaign_versions",
     "campaign_stackings",
     "campaign_results",
-    "campaign_totals",
+    "campaign_sums",
 )
 
 

@@ -139,7 +139,7 @@ def _what(one: Campaign, when: str, currency: str) -> str:
     earns = gives if one.effect == "multiply" else f"{gives} more"
     who = {
         "order": f"Orders {when} earn",
-        "first_order": f"A customer's first order ever, if placed {when}, earns",
+        "first_order": f"A customer's first order, if placed {when}, earns",
         "nth_order": f"A customer's {ordinal(one.nth)} order, if placed {when}, earns",
         "goal_order": f"Orders of at least {_money(one.goal, currency)} {when} earn",
     }[one.trigger]

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from app import db, text
 from app.db import Connection
+from app.points.ledger.accounts import Account
 
 WORDS_LENGTH_MAX = 500
 SHOWN_MAX = 60  # steps of a customer, the newest sagas first
@@ -21,6 +23,16 @@ TITLES = {
     "code": "Code at Shopify",
     "capture": "Points spent",
     "release": "Points given back",
+}
+# what becomes of a redemption: its steps' states and sentences; an empty one is whoever's who knows
+REWARD = {
+    "held": {
+        "hold": ("done", ""),
+        "code": ("waiting", "Asked for, and again until Shopify answers."),
+    },
+    "captured": {"code": ("done", "It exists."), "capture": ("done", "")},
+    "released": {"code": ("failed", ""), "release": ("done", "Into the lots they came from.")},
+    "returned": {"capture": ("undone", ""), "release": ("done", "Into the lots they came from.")},
 }
 # what was done stays done, unless it is taken back; what is told again changes nothing
 NOTE = """
@@ -82,6 +94,17 @@ async def note(conn: Connection, steps: Iterable[Step]) -> None:
         return
     rows = [one._replace(words=text.clean(one.words, WORDS_LENGTH_MAX)) for one in found.values()]
     await conn.execute(NOTE, *map(list, zip(*rows, strict=True)))
+
+
+async def of_reward(
+    conn: Connection, account: Account, redemption_id: UUID, became: str, words: str, at: datetime
+) -> None:
+    """Write down what became of a redemption (a key of REWARD), with a sentence about it."""
+    about = (account.shop, "redemption", str(redemption_id), account.customer_id)
+    found = REWARD[became].items()
+    await note(
+        conn, [Step(*about, step, state, said or words, at) for step, (state, said) in found]
+    )
 
 
 async def of_customer(shop: str, customer_id: str) -> list[SagaView]:

@@ -21,7 +21,6 @@ from app.points.ledger.posting import Batch
 from app.points.steps import Step
 from app.points.ways import awards
 from app.points.ways.awards import Taking
-from app.points.ways.rules import Way
 from app.resilience import failures
 from app.telemetry import logs
 from app.writes import Writes
@@ -67,12 +66,14 @@ UPDATE saga_steps SET due_at = $3
 log = logs.logger()
 
 
-def begun(shop: str, customer_id: str, way: Way | None, at: datetime, now: datetime) -> list[Step]:
-    """The steps that are done with a new account, and the one that waits; `way` is what gave."""
-    points = f"{way.points:,} points for creating an account." if way else ""
+def begun(shop: str, customer_id: str, points: int, at: datetime, now: datetime) -> list[Step]:
+    """The steps that are done with a new account, and the one that waits; `points` is what it
+    gave.
+    """
+    given = f"{points:,} points for creating an account." if points else ""
     words = {
         "member": (at, "The account was created, and its owner is a member."),
-        "points": (at, points or "Creating an account gave no points."),
+        "points": (at, given or "Creating an account gave no points."),
     }
     done = [
         Step(shop, SAGA, customer_id, customer_id, step, "done", said, when)

@@ -62,7 +62,10 @@ SELECT (SELECT count(*) FROM referral_links WHERE shop = $1 AND status = 'ready'
 """
 HELD = "SELECT count(*) FROM referrals WHERE shop = $1 AND verdict = 'hold' AND state <> 'lapsed'"
 ONE = f"""
-SELECT {COLUMNS}, decided_by, known, offer, code, code_state, code_reason, order_net, friend_key
+SELECT {COLUMNS}, decided_by, known, offer, code, code_state, code_reason, order_net, friend_key,
+       EXISTS (SELECT FROM referral_links AS link
+                WHERE link.shop = $1 AND link.advocate_id = referrals.advocate_id
+                  AND link.status = 'closed') AS is_link_closed
   FROM referrals WHERE shop = $1 AND id = $2
 """
 EVENTS = """
@@ -168,6 +171,7 @@ async def detail(shop: str, referral_id: int) -> Detail:
         row["code_reason"],
         row["order_net"],
         settings_reads.for_advocate(offer),
+        row["is_link_closed"],
     )
 
 

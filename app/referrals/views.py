@@ -112,6 +112,7 @@ class Detail:
     code_reason: str
     order_net: Decimal | None
     promised: str  # to the advocate, in words
+    is_link_closed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,9 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
         "coming": None,
         "ending": None,
         "time_zone": "UTC",
-        **looks.NOTHING,
     }
-    body["campaigns"] = []  # apart, for no list here names two services
+    # apart, for no list here names two services
+    body |= {"campaigns": [], **looks.NOTHING}
     stores = request.state.stores
     if request.url.path.startswith("/checkout/"):
         opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)

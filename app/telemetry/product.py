@@ -44,8 +44,10 @@ class CampaignLaunched(ProductEvent, frozen=True):
     """A merchant launched a campaign, or let one go on."""
 
     event = "campaign_launched"
-    trigger: str
-    effect: str
+    trigger: Literal[
+        "order", "first_order", "nth_order", "goal_order", "goal_total", "birthday", "account"
+    ]
+    effect: Literal["multiply", "add"]
 
 
 class CheckoutOpened(ProductEvent, frozen=True):

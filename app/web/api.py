@@ -121,7 +121,7 @@ class PageDoor(Door):
         self,
         prove: Prove,
         handlers: Mapping[str, Handler],
-        refused: Callable[[str], str],
+        refused: Callable[[Request, str], str],
         media_type: str,
     ) -> None:
         super().__init__(prove, handlers)
@@ -130,7 +130,7 @@ class PageDoor(Door):
 
     def _error(self, request: Request, error: HoldfastError) -> Response:
         request.state.refused = (error.code, error.message)
-        return self._answered(error.status, self.refused(error.message))
+        return self._answered(error.status, self.refused(request, error.message))
 
     def _answered(self, status: int, body: Any) -> Response:
         headers = {"Cache-Control": "no-store"}

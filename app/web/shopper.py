@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from starlette.requests import Request
+
 from app.db import Stores
 from app.resilience.guard import is_callers_fault
 from app.telemetry import logs
@@ -22,7 +24,7 @@ class ShopperPage(NamedTuple):
     path: str
     name: str
     handlers: Mapping[str, Handler]
-    refused: Callable[[str], str]
+    refused: Callable[[Request, str], str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,20 @@
-"""The demo shop's merchant makes campaigns in the app's own forms, before the history arrives."""
+"""The demo shop's merchant makes campaigns in the app's own forms, and customers order while they
+run: what was ordered before a campaign was launched has nothing of it.
+"""
 
 import logging
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import httpx
 
 from devstore import signing
-from devstore.shop import things
+from devstore.shop import acts, things
 from devstore.world import World
 
+PIECES = (2, 1, 3, 1, 2, 1)  # of today's orders
+BUYERS = 4
 _ID = re.compile(r"/campaigns/([0-9a-f-]{36})/")
 
 log = logging.getLogger("devstore.demo")
@@ -112,6 +117,19 @@ async def launch(world: World, shop: things.Shop) -> None:
             continue
         for state in states:
             await _post(world, shop, f"/campaigns/{found[1]}/state", {"state": state})
+
+
+def buy(
+    world: World,
+    shop: things.Shop,
+    people: Sequence[things.Customer],
+    products: Sequence[things.Product],
+) -> None:
+    """Orders of today: pieces of a product, by customers in turn."""
+    for number, pieces in enumerate(PIECES):
+        product = products[number % len(products)]
+        buyer = people[number % BUYERS]
+        acts.place_order(world, shop, things.Basket([product.item(pieces)], buyer))
 
 
 async def _post(world: World, shop: things.Shop, path: str, fields: dict[str, str]) -> str:

@@ -142,6 +142,7 @@ def make_history(world: World, shop: things.Shop) -> None:
         how = sold.Placing(at=at, is_test=index == THE_TEST_ORDER)
         order = acts.place_order(world, shop, basket, how=how)
         _afterwards(world, order, index, now - timedelta(days=days_ago * 0.8))
+    campaigning.buy(world, shop, people, products)
 
 
 def _is(index: int, which: tuple[int, int]) -> bool:

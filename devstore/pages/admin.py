@@ -40,6 +40,17 @@ async def open_app(request: Request) -> Response:
     return RedirectResponse(address, status_code=302, headers={"Cache-Control": "no-store"})
 
 
+async def resources(request: Request) -> Response:
+    """What the picker offers: the shop's products, or the collections they are in."""
+    world, shop = world_of(request), shop_of(request)
+    products = list(world.state.of_shop("product", shop.domain))
+    found = [(f"gid://shopify/Product/{one.id}", one.title) for one in products]
+    if request.path_params["kind"] == "collection":
+        ids = sorted({each for one in products for each in one.collection_ids})
+        found = [(f"gid://shopify/Collection/{one}", f"Collection {one}") for one in ids]
+    return JSONResponse([{"id": gid, "title": title} for gid, title in found])
+
+
 async def launch(request: Request) -> Response:
     """Fresh parameters for the App Bridge stand-in; no other origin can read the answer."""
     world, shop = world_of(request), shop_of(request)
@@ -142,6 +153,7 @@ routes = [
     Route(BASE, frame),
     Route(BASE + "/open", open_app),
     Route(BASE + "/launch", launch),
+    Route(BASE + "/resources/{kind}", resources),
     Route(BASE + "/orders", order_list),
     Route(BASE + "/customers", customer_list),
     Route(BASE + "/customers", add_customer, methods=["POST"]),

@@ -83,6 +83,37 @@
     hidetoast({ id }) {
       [...toasts.children].find((shown) => shown.id === id)?.remove();
     },
+    async pick({ id, kind, selected }) {
+      const found = await (await fetch(`/store/${handle}/resources/${encodeURIComponent(kind)}`)).json();
+      const dialog = document.createElement("dialog");
+      const form = document.createElement("form");
+      form.method = "dialog";
+      for (const { id: gid, title } of found) {
+        const label = document.createElement("label");
+        const box = document.createElement("input");
+        box.type = "checkbox";
+        box.value = gid;
+        box.checked = selected.includes(gid);
+        label.append(box, ` ${title}`);
+        const line = document.createElement("p");
+        line.append(label);
+        form.append(line);
+      }
+      for (const [value, text] of [["", "Cancel"], ["yes", "Choose"]]) {
+        const button = document.createElement("button");
+        button.value = value;
+        button.textContent = text;
+        form.append(button, " ");
+      }
+      dialog.append(form);
+      document.body.append(dialog);
+      dialog.addEventListener("close", () => {
+        const chosen = [...form.querySelectorAll(":checked")].map((box) => ({ id: box.value }));
+        tell({ type: "picked", id, chosen: dialog.returnValue === "yes" ? chosen : null });
+        dialog.remove();
+      });
+      dialog.showModal();
+    },
     savebar({ isShown }) {
       bar.hidden = !isShown;
     },

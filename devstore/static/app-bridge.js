@@ -36,12 +36,14 @@
       });
       tell("launch", { id });
     });
+  const picking = new Map();
   const idToken = async () => (await launch()).id_token;
 
   window.addEventListener("message", (event) => {
     if (event.origin !== admin || event.source !== window.parent || event.data?.from !== "admin") return;
     const { type, id, parameters, path } = event.data;
     if (type === "launch") asked.get(id)?.(parameters);
+    if (type === "picked") picking.get(id)?.(event.data.chosen);
     if (type === "navigate" && typeof path === "string") open(path);
     if (type === "save") dirtyForm?.requestSubmit();
     if (type === "discard") discard();
@@ -189,6 +191,15 @@
       },
       hide: (id) => tell("hidetoast", { id }),
     },
+    resourcePicker: ({ type, selectionIds = [] }) =>
+      new Promise((resolve) => {
+        const id = nextId++;
+        picking.set(id, (chosen) => {
+          picking.delete(id);
+          resolve(chosen ?? undefined);
+        });
+        tell("pick", { id, kind: type, selected: selectionIds.map((one) => one.id) });
+      }),
     saveBar: {
       show: async () => tell("savebar", { isShown: true }),
       hide: async () => tell("savebar", { isShown: false }),

@@ -52,6 +52,9 @@ export class Earning {
   /** What a shopper can do about a way here: follow a link, or say that it is done. */
   act(way, title) {
     const { h, once } = this.tools, { widget } = this;
+    if (way.kind === "account" && !widget.isSignedIn) {
+      return h("a", { class: "plain go", href: this.view.login, "data-key": `way:${way.id}`, "aria-label": `${widget.t("wayGo")}: ${title}` }, widget.t("wayGo"));
+    }
     if (way.state !== "open" || !["follow", "action"].includes(way.kind) || !/^https:\/\//.test(way.url || "")) return null;
     const name = widget.t("wayGo");
     return h("a", {

@@ -1,18 +1,11 @@
 /* Tells the app of an error in the widget itself: with the shopper's consent to analytics alone, from one page view in
    five, each error once. Fetched only when there is one. */
 
+import { agreed } from "./consent.js";
+
 const SHARE = 0.2, MOST = 3;
 const told = new Set();
 const isChosen = Math.random() < SHARE;
-
-/** Whether the shopper agreed, as Shopify's customer privacy API says; where there is none, nobody has. */
-const agreed = () => new Promise((answer) => {
-  const { Shopify } = window;
-  const ask = () => answer(Boolean(Shopify.customerPrivacy?.analyticsProcessingAllowed?.()));
-  if (Shopify?.customerPrivacy) ask();
-  else if (!Shopify?.loadFeatures) answer(false);
-  else Shopify.loadFeatures([{ name: "consent-tracking-api", version: "0.1" }], (failed) => (failed ? answer(false) : ask()));
-});
 
 export async function tell(error) {
   const { proxy } = document.querySelector("holdfast-widget") || {};

@@ -2,6 +2,17 @@
 
 import { apart } from "./writing.js";
 
+const DEVICE = "holdfast-device";
+
+/** A name of this browser that says nothing of it: whoever invites themselves is known by it, as on the landing page. */
+function device() {
+  try {
+    const known = localStorage.getItem(DEVICE) || crypto.randomUUID();
+    localStorage.setItem(DEVICE, known);
+    return known;
+  } catch { return ""; } // private mode
+}
+
 export class Sharing {
   constructor(view, tools) {
     this.view = view;
@@ -22,7 +33,8 @@ export class Sharing {
   draw() {
     const { h } = this.tools, { widget } = this, { referral } = widget.me;
     const link = this.link(), { friend, advocate } = referral?.offer || {};
-    if (!link && !friend && !advocate && referral?.status !== "queued") return []; // nothing is offered
+    this.wasOffered ||= Boolean(friend || advocate);
+    if (!link && !this.wasOffered && referral?.status !== "queued") return []; // nothing is offered
     const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t("referralYou", { offer: apart(advocate) })].filter(Boolean);
     return [h("li", { class: "coupon" }, offer.length > 0 && this.view.what(widget.t("referralOffer"), ...offer), this.state(link, referral, friend))];
   }
@@ -31,8 +43,8 @@ export class Sharing {
     const { h, icon, CLOCK, once } = this.tools, { widget } = this;
     if (link) return [this.shown(link), this.share(link, friend), this.counts(referral?.counts)];
     if (!widget.isSignedIn) return h("small", { class: "wide" }, widget.t("referralSignIn"));
-    if (referral.status === "queued") return h("p", { class: "row wide", tabindex: "-1", "data-key": "link" }, icon(CLOCK), h("span", { class: "what" }, widget.t("referralQueued")));
-    if (referral.status === "unavailable") return h("small", { class: "wide" }, widget.t("referralAway"));
+    if (referral?.status === "queued") return h("p", { class: "row wide", tabindex: "-1", "data-key": "link" }, icon(CLOCK), h("span", { class: "what" }, widget.t("referralQueued")));
+    if (!referral?.offer) return h("small", { class: "wide" }, widget.t("referralAway"));
     return [h("button", { class: "main", type: "button", "data-key": "link", "aria-disabled": this.isBusy ? "true" : null, onclick: once(() => this.ask()) },
       widget.t(this.isBusy ? "busy" : "referralGet")), this.hasFailed && h("p", { class: "problem wide", role: "alert" }, widget.t("error.unavailable"))];
   }
@@ -41,7 +53,7 @@ export class Sharing {
     const { h, once } = this.tools, { widget } = this, { acts } = this.view;
     const field = h("span", { class: "code link-text", dir: "ltr", tabindex: "-1", "data-key": "link" }, link);
     return h("div", { class: "row wide" }, h("div", { class: "what" }, h("small", {}, widget.t("referralLink")), field),
-      h("button", { class: "plain", type: "button", "data-key": "link:copy", "aria-label": `${widget.t(acts.copied === link ? "copied" : "copy")}: ${widget.t("referralLink")}`, onclick: once(() => acts.copy(link, field)) },
+      h("button", { class: "plain", type: "button", "data-key": "link:copy", "aria-label": `${widget.t(acts.copied === link ? "copied" : "copy")}: ${widget.t("referralLink")}`, onclick: once(() => { acts.copy(link, field); this.tell("copy"); }) },
         widget.t(acts.copied === link ? "copied" : "copy")));
   }
 
@@ -53,9 +65,9 @@ export class Sharing {
     const ways = Object.entries(places).map(([name, href]) => {
       const label = name === "mail" ? widget.t("shareMail") : name;
       const elsewhere = href.startsWith("https:") ? { target: "_blank", rel: "noopener noreferrer" } : {};
-      return h("a", { class: "plain go", href, ...elsewhere, "data-key": `share:${name}`, "aria-label": widget.t("shareBy", { label }) }, label);
+      return h("a", { class: "plain go", href, ...elsewhere, "data-key": `share:${name}`, "aria-label": widget.t("shareBy", { label }), onclick: () => this.tell(name.toLowerCase()) }, label);
     });
-    const native = navigator.share && h("button", { class: "plain", type: "button", "data-key": "share:native", onclick: once(() => navigator.share({ title: widget.t("shareSubject"), text, url: link }).catch(this.tools.hush)) }, widget.t("shareNative"));
+    const native = navigator.share && h("button", { class: "plain", type: "button", "data-key": "share:native", onclick: once(() => this.tell("native") || navigator.share({ title: widget.t("shareSubject"), text, url: link }).catch(this.tools.hush)) }, widget.t("shareNative"));
     return h("div", { class: "row wide", role: "group", "aria-label": widget.t("share") }, ways, native);
   }
 
@@ -66,6 +78,14 @@ export class Sharing {
     return said.map((text) => h("small", { class: "wide" }, text));
   }
 
+  /** That a link was shared, told of who agreed to it alone. */
+  tell(channel) {
+    const { widget } = this;
+    import("./consent.js").then((it) => it.agreed())
+      .then((isAgreed) => isAgreed && widget.ask("/referral-clicks", { method: "POST", body: JSON.stringify({ channel, consent: true }), keepalive: true }))
+      .catch(this.tools.hush);
+  }
+
   async ask() {
     const { widget } = this;
     if (this.isBusy) return;
@@ -74,7 +94,7 @@ export class Sharing {
     widget.render("link");
     let answer = null;
     try {
-      answer = await widget.ask("/referral-link", { method: "POST", body: "{}" });
+      answer = await widget.ask("/referral-link", { method: "POST", body: JSON.stringify({ device: device() }) });
     } catch (error) { this.tools.hush(error); } // said below
     this.isBusy = false;
     this.hasFailed = !answer || answer.status >= 300;

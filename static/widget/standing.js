@@ -29,13 +29,22 @@ export class Standing {
     const date = keeps?.until && day(widget, keeps.until);
     const stays = date && h("small", { class: "wide" }, left(keeps)
       ? widget.t("tierKeep", { amount: this.amount(keeps.measure || next?.measure, left(keeps)), date }) : widget.t("tierKept", { date }));
-    return h("li", { class: "tier" }, this.view.mark(icon), this.view.what(name, ...(perks || [])), on, stays);
+    return h("li", { class: "tier" }, this.view.mark(icon), this.view.what(name, ...this.perks(perks)), on, stays);
+  }
+
+  /** What a tier gives: its multiplier ("1.5x points") in the shopper's words, the rest as the merchant wrote it. */
+  perks(perks) {
+    const { widget } = this.view;
+    return (perks || []).map((perk) => {
+      const [, times] = /^(\d+(?:\.\d+)?)x points$/.exec(perk) || [];
+      return times ? widget.t("campaignTimes", { times: widget.number.format(Number(times)) }) : perk;
+    });
   }
 
   /** A tier the shopper is not in. */
   offered({ name, threshold, measure, perks, icon }) {
     const { h } = this.tools, { widget } = this.view;
     const from = Number(threshold) ? widget.t("tierFrom", { amount: this.amount(measure, threshold) }) : null;
-    return h("li", {}, this.view.mark(icon), this.view.what(name, ...[from, ...(perks || [])].filter(Boolean)));
+    return h("li", {}, this.view.mark(icon), this.view.what(name, ...[from, ...this.perks(perks)].filter(Boolean)));
   }
 }

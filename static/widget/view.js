@@ -148,9 +148,8 @@ export class View {
   welcome() {
     const { widget } = this;
     if (widget.isSignedIn) return null; // a balance nobody knows at the moment; the strip below says so
-    const login = widget.getAttribute("login") || `${widget.root}/account/login`;
     return [h("p", { class: "welcome" }, widget.t("welcome")), h("a", {
-      class: "link", href: login, "data-key": "login", onclick: () => this.panel.close(), // signing in may be on this page
+      class: "link", href: this.login, "data-key": "login", onclick: () => this.panel.close(), // signing in may be on this page
     }, widget.t("signIn"))];
   }
 
@@ -191,6 +190,11 @@ export class View {
       setTimeout(() => { throw error; });
       return [];
     }
+  }
+
+  /** Where one signs in. */
+  get login() {
+    return this.widget.getAttribute("login") || `${this.widget.root}/account/login`;
   }
 
   /** The currency of the shop, where what is shown names none. */

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, expect
 
 from tests.browser.merchant import DRAWN, RENDERINGS, chromium, open_admin, open_alone, tab
+from tests.browser.states import post
 from tests.stack import Stack
 
 pytestmark = pytest.mark.long
@@ -21,6 +22,16 @@ WIDTHS = (1280, 390)
 def browser() -> Iterator[Browser]:
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _others_earn_as_ever(stack: Stack) -> Iterator[None]:
+    """The campaigns of a test end with it: the stack is everybody's."""
+    yield
+    for state in ("running", "scheduled", "paused"):
+        page = stack.open_admin(f"/campaigns?state={state}").text
+        for one in set(re.findall(r"/campaigns/[0-9a-f-]{36}(?=[?\"])", page)):
+            post(stack, f"{one}/state", {"state": "ended"})
 
 
 def launch_from_a_template(app: FrameLocator, name: str) -> None:

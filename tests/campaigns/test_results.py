@@ -26,8 +26,9 @@ def moved(
     source: str,
     bonuses: list[list[Any]] | None,
     shop: str = ALICE,
+    **fields: Any,
 ) -> Event:
-    data = {"customer_id": customer, "source": source, "points": 10, "sequence": 3}
+    data = {"customer_id": customer, "source": source, "points": 10, "sequence": 3, **fields}
     more = {} if bonuses is None else {"bonuses": bonuses}
     return envelope.new(topic, shop, shop, data | more, trace="t", occurred_at=AT)
 
@@ -86,6 +87,22 @@ async def test_facts_that_come_again_in_any_order_change_nothing(campaign_id) ->
     assert (found.orders, found.customers) == (2, 2)
 
 
+async def test_an_orders_movements_are_one_order_and_what_moves_between_two_is_neither_lost(
+    campaign_id,
+) -> None:
+    other = (await actions.make(ALICE, double(name="Other"), key="k2", by="42")).campaign_id
+    await handle(
+        moved("points.earned", BOB, "order:1", [[campaign_id, 1, 50]], order_id="1"),
+        moved(
+            "points.earned", BOB, "order:1:1", [[campaign_id, 1, -20], [other, 1, 30]], order_id="1"
+        ),
+        moved("points.reversed", BOB, "refund:9", [[other, 1, 10]], order_id="1"),
+    )
+    first, second = await results(campaign_id), await results(other)
+    assert (first.given, first.taken_back, first.orders) == (50, 20, 1)
+    assert (second.given, second.taken_back, second.orders) == (30, 10, 1)
+
+
 async def test_customers_who_became_one_count_as_one(campaign_id) -> None:
     await handle(
         moved("points.earned", BOB, "order:1", [[campaign_id, 1, 50]]),
@@ -116,7 +133,7 @@ async def test_a_redacted_shop_is_forgotten_and_no_other_shop_with_it(campaign_i
             "campaign_versions",
             "campaign_stackings",
             "campaign_results",
-            "campaign_totals",
+            "campaign_sums",
         ):
             left = f"SELECT count(*) FROM {table} WHERE shop = $1"
             assert await conn.fetchval(left, ALICE) == 0, table

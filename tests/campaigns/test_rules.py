@@ -66,7 +66,7 @@ def said(**fields: Any) -> str:
         ),
         (
             {"trigger": "first_order"},
-            "A customer's first order ever, if placed from 27 Nov to 30 Nov, earns 2x points.",
+            "A customer's first order, if placed from 27 Nov to 30 Nov, earns 2x points.",
         ),
         (
             {"trigger": "nth_order", "nth": 3, "effect": "add", "value": "1"},

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.stack import SHOP, Stack
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
+NEW_YORK = ZoneInfo("America/New_York")  # where the stand-in shop is
 TODAY = datetime.now(UTC).date()
 # each row takes a minute; a lock would hold up the log, too
 STALL = """
@@ -147,3 +149,45 @@ def test_with_campaigns_tables_stalled_people_see_the_last_ones_and_wait_for_not
     finally:
         beside.execute(GO_ON)
     wait_for("all is live again", lambda: "Campaigns as of" not in text(stack, "/"), 40)
+
+
+def test_with_campaigns_stopped_points_goes_on_by_its_copy_and_ends_with_it(
+    whole_stack: Stack,
+) -> None:
+    stack = whole_stack
+    name = f"Double {uuid.uuid4().hex[:6]}"
+    ends = (datetime.now(NEW_YORK) + timedelta(seconds=150)).replace(second=0, microsecond=0)
+    fields = {
+        "name": name,
+        "trigger": "order",
+        "effect": "multiply",
+        "value": "2",
+        "starts_day": f"{ends.date() - timedelta(days=1)}",
+        "ends_day": f"{ends.date()}",
+        "ends_time": f"{ends:%H:%M}",
+    }
+    page = post(stack, "/campaigns", key=uuid.uuid4().hex, **fields)
+    found = re.search(r"/campaigns/([0-9a-f-]{36})/state", page)
+    assert found
+    post(stack, f"/campaigns/{found[1]}/state", state="live")
+    bob = stack.customer()
+    time.sleep(2)  # Shopify tells whole seconds
+    first = stack.order(bob, "10.00")
+    stack.wait_for_points(bob, 20)
+    stack.kill("campaigns")
+    stack.order(bob, "10.00")
+    stack.wait_for_points(bob, 40)
+    assert name in named(stack, bob)
+    left = (ends - datetime.now(NEW_YORK)).total_seconds()
+    assert left > 0, "this machine was too slow for the test to mean anything"
+    time.sleep(left + 1)
+    assert name not in named(stack, bob), "no cache keeps it past its end"
+    stack.order(bob, "10.00")
+    stack.wait_for_points(bob, 50)
+    stack.start("campaigns")
+    stack.control("POST", f"shops/{SHOP}/orders/{first['id']}/refund", {"lines": "all"})
+    stack.wait_for_points(bob, 30)
+    at = f"/campaigns/{found[1]}"
+    gave = "Points given 20 Taken back 10 for orders that came back Orders 2 Customers 1"
+    wait_for("all of it is counted", lambda: gave in text(stack, at), 20, lambda: text(stack, at))
+    stack.verify()

@@ -109,7 +109,7 @@ def test_a_canary_that_does_harm_goes_back_by_itself(
     assert late == []
     if fault != "leak":  # it grows over time, and hurts nobody until it is ended
         assert seconds <= SECONDS_MAX
-        assert len(hurt) <= HURT_MAX * (3 if fault != "errors" else 1)
+        assert len(hurt) <= HURT_MAX * (2 if fault != "errors" else 1)
 
 
 def _answered_by_canary(place: Routed, count: int) -> bool:

@@ -3,65 +3,21 @@ held to.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from tests.points.lives import Message
 from tests.points.model_bonuses import Shop
-from tests.points.model_orders import NEVER, Lot, Order, Rules
+from tests.points.model_codes import Codes, Person, is_of
+from tests.points.model_orders import Lot, Order, Rules
 
 
-class Person:
-    def __init__(self) -> None:
-        self.figures = dict.fromkeys(
-            ("pending", "available", "held", "spent", "expired", "reversed", "debt"), 0
-        )
-        self.lots: list[Lot] = []
-
-    def take(
-        self, points: int, first: str = "", among: list[Lot] | None = None
-    ) -> list[tuple[Lot, int]]:
-        lots = [lot for lot in self.lots if not lot.is_pending] if among is None else list(among)
-        lots.sort(
-            key=lambda lot: (
-                not is_of(lot, first),
-                lot.expires_at or NEVER,
-                lot.available_at,
-                self.lots.index(lot),
-            )
-        )
-        taken = []
-        for lot in lots:
-            part = min(points, lot.remaining)
-            if part:
-                lot.remaining -= part
-                points -= part
-                taken.append((lot, part))
-        assert points == 0
-        return taken
-
-    def move(self, start: str, end: str, points: int) -> None:
-        self.figures[start] -= points
-        self.figures[end] += points
-
-    def repay(self, points: int, among: list[Lot]) -> None:
-        owed = min(points, self.figures["debt"])
-        if owed:
-            self.take(owed, among=among)
-            self.figures["available"] -= owed
-            self.figures["debt"] -= owed
-
-
-def is_of(lot: Lot, order: str) -> bool:
-    return lot.source == order or lot.source.startswith(f"{order}:")
-
-
-class Model:
+class Model(Codes):
     def __init__(self, start: datetime) -> None:
         self.start = start
         self.rules = Rules()
         self.people: dict[str, Person] = {}
         self.orders: dict[str, Order] = {}
-        self.holds: list[Any] = []
+        self.holds = []
+        self.codes = []
         self.shop = Shop()
 
     def events(self, told: list[tuple[str, datetime, Message]]) -> None:
@@ -73,6 +29,7 @@ class Model:
             news.setdefault(name, []).append(message)
         for name in sorted(news, key=lambda one: self.orders[one].owner is not None):
             self.follow(name, self.orders[name], news[name])
+        self.come_back()
 
     def follow(self, name: str, order: Order, news: list[Message]) -> None:
         """Orders as they stood first, by their clock; then refunds; then a cancellation."""
@@ -213,37 +170,6 @@ class Model:
             person.lots.append(lot)
             person.figures["pending" if is_pending else "available"] += points
         return lot
-
-    def redeem(self, customer: str, cost: int) -> bool:
-        person = self.people.get(customer)
-        if person is None or person.figures["available"] < cost:
-            return False
-        self.holds.append((person, cost, person.take(cost)))
-        person.move("available", "held", cost)
-        return True
-
-    def settle(self, index: int, is_captured: bool) -> None:
-        person, cost, taken = self.holds.pop(index)
-        person.move("held", "spent" if is_captured else "available", cost)
-        if not is_captured:
-            for lot, part in taken:
-                lot.remaining += part
-            left = cost - self.take_unmet(person, taken)
-            person.repay(left, [lot for lot, _ in taken])
-
-    def take_unmet(self, person: Person, returned: list[tuple[Lot, int]]) -> int:
-        """What orders refunded meanwhile would have taken goes now, the oldest lot first."""
-        in_all = 0
-        for name, order in self.orders.items():
-            for lot, part in sorted(returned, key=lambda one: person.lots.index(one[0])):
-                if is_of(lot, f"order:{name}"):
-                    now = min(part, order.unmet)
-                    lot.remaining -= now
-                    person.move("available", "reversed", now)
-                    order.unmet -= now
-                    order.forgiven -= now
-                    in_all += now
-        return in_all
 
     def adjust(self, customer: str, source: str, points: int, at: datetime) -> bool:
         person = self.people.get(customer)

@@ -138,14 +138,33 @@ class Order:
             found[line.name] = back + max(0, line.quantity - line.kept - recorded)
         return found
 
+    def share_gone(self) -> Fraction:
+        """How much of the order is no more: by worth, or by pieces where it cost nothing."""
+        if self.is_cancelled:
+            return Fraction(1)
+        lines = [one for one in self.newest.lines if one.kind == "goods"] if self.snapshots else []
+        pieces, gone = sum(one.quantity for one in lines), self.gone(self.refunds) if lines else {}
+        left = sum(max(0, one.quantity - gone[one.name]) for one in lines)
+        if not pieces or not left:
+            return Fraction(bool(pieces))
+        whole = sum(one.net(is_included=self.newest.is_included) for one in lines)
+        if not whole:
+            return Fraction(pieces - left, pieces)
+        return 1 - self.worth(self.refunds, {}, is_paid=True) / whole
+
     def worth(
-        self, refunds: dict[str, Refund], least: dict[str, int], times: Times = once
+        self,
+        refunds: dict[str, Refund],
+        least: dict[str, int],
+        times: Times = once,
+        *,
+        is_paid: bool = False,
     ) -> Fraction:
         """Cents of merchandise that stand and are paid, if of its refunds these alone had been,
         and so many pieces were gone at least.
         """
         newest, gone = self.newest, self.gone(refunds)
-        unpaid = Fraction(max(0, newest.outstanding))
+        unpaid = Fraction(0 if is_paid else max(0, newest.outstanding))
         owed = max(0, *(-one.outstanding for one in self.snapshots), 0)
         net = gross = Fraction(0)
         for line in reversed(newest.lines):

@@ -5,8 +5,6 @@ database.
 import itertools
 import os
 from datetime import datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -20,20 +18,21 @@ from app.points.ledger import expiry, totals
 from app.points.ledger.audit import verify
 from app.points.rewards import actions as rewards
 from app.points.rewards import offers, settling
+from app.points.rewards import redemption as saga
+from app.points.rewards.rules import Details
 from tests.points import world
-from tests.points.earning.campaigns.told import campaign, stacks, told
+from tests.points.campaigning import PAST, Campaigning, campaign_steps
 from tests.points.lives import Life, lives
 from tests.points.model import Model, Rules
-from tests.points.model_bonuses import Campaign
 from tests.points.told import webhook
-from tests.points.webhooks import tell, tell_facts
+from tests.points.webhooks import tell
 from tests.points.world import now
 
 pytestmark = pytest.mark.usefixtures("stores")
 CUSTOMERS = ("bob", "charlie")
 NUMBERS = {"bob": "7001", "charlie": "7002"}
-PAST = timedelta(hours=1)  # nothing happens in the future, and all of an order at its own second
 COSTS = (3, 20)
+POLICIES = ("whole", "share", "share", "never")
 EXAMPLES = int(os.environ.get("HOLDFAST_EXAMPLES", "25"))  # more of them before a release
 ORDERS = 4
 shops = (f"shop-{number}.myshopify.com" for number in itertools.count())
@@ -43,20 +42,27 @@ event = st.tuples(st.integers(0, ORDERS - 1), st.integers(0, 15))
 step = st.one_of(
     st.tuples(st.just("events"), st.lists(event, min_size=1, max_size=4)),
     st.tuples(st.just("events"), st.lists(event, min_size=1, max_size=4)),
-    st.tuples(st.just("redeem"), st.sampled_from(CUSTOMERS), st.sampled_from(COSTS)),
+    st.tuples(
+        st.just("redeem"),
+        st.sampled_from(CUSTOMERS),
+        st.sampled_from(COSTS),
+        st.sampled_from(POLICIES),
+    ),
+    st.tuples(st.just("use"), st.integers(0, 9), event),
+    *[
+        st.tuples(
+            st.just("buy"),
+            st.integers(0, ORDERS - 1),
+            st.sampled_from(COSTS),
+            st.sampled_from(POLICIES),
+        )
+    ]
+    * 3,
     st.tuples(st.just("settle"), st.integers(0, 9), st.booleans()),
     st.tuples(st.just("adjust"), st.sampled_from(CUSTOMERS), st.integers(-30, 30).filter(bool)),
     st.tuples(st.just("time"), st.integers(1, 15)),
     st.tuples(st.just("time"), st.integers(1, 5)),
-    st.tuples(
-        st.just("campaign"),
-        st.sampled_from(["multiply", "multiply", "add"]),
-        st.sampled_from(["2", "1.5", "3"]),
-        st.sampled_from(["", "", "101"]),
-        st.none() | st.integers(1, 60),
-        st.none() | st.integers(1, 90),
-    ),
-    st.tuples(st.just("stack"), st.sampled_from(["best_of", "add", "multiply"])),
+    *campaign_steps,
     st.tuples(
         st.just("edit"),
         st.builds(
@@ -76,7 +82,7 @@ def _grant(source: str) -> str:
     return ":".join(source.split(":")[:2])
 
 
-class Run:
+class Run(Campaigning):
     """One history, told to the service and to the model."""
 
     def __init__(self, orders: list[Life]) -> None:
@@ -86,17 +92,20 @@ class Run:
         self.clock = now()
         self.model = Model(self.clock)
         self.held: list[str] = []
+        self.made: list[str] = []  # codes, as the model has them
         self.keys = itertools.count()
 
     async def start(self, stores: db.Stores) -> None:
         self.stores = stores
         await self.edit(Rules())
-        self.rewards = {
-            cost: (await offers.save_reward(self.shop, None, f"{cost} points", cost, "1.00")).id
-            for cost in COSTS
-        }
+        self.rewards = {}
+        for cost, policy in itertools.product(COSTS, set(POLICIES)):
+            details = Details(on_return=policy)
+            title = f"{cost} points"
+            made = await offers.save_reward(self.shop, None, title, cost, "1.00", details=details)
+            self.rewards[cost, policy] = made.id
 
-    async def events(self, batch: list[tuple[int, int]]) -> None:
+    async def events(self, batch: list[tuple[int, int]], code: str = "") -> None:
         heard = []
         webhooks = []
         for index, place in batch:
@@ -105,20 +114,45 @@ class Run:
             placed = self.placed.setdefault(index, now() - PAST)
             message = life.messages[place % len(life.messages)]
             heard.append((str(5000 + index), placed, message))
-            webhooks.append(webhook(message, self.shop, 5000 + index, placed))
+            webhooks.append(webhook(message, self.shop, 5000 + index, placed, code))
         await tell(*webhooks, together=True)
         self.model.events(heard)
 
-    async def redeem(self, customer: str, cost: int) -> None:
+    async def use(self, index: int, event: tuple[int, int]) -> None:
+        """An order is told with a code that was made, if it is its customer's."""
+        if not self.made:
+            return
+        index %= len(self.made)
+        code, life = self.model.codes[index], self.orders[event[0]]
+        message = life.messages[event[1] % len(life.messages)]
+        is_theirs = message.snapshot is not None and message.snapshot.customer == code.customer
+        if is_theirs and not code.order:
+            code.order = str(5000 + event[0])
+        await self.events([event], self.made[index])
+
+    async def buy(self, index: int, cost: int, policy: str) -> None:
+        """Whoever has an order redeems, and uses the code for it."""
+        told = enumerate(self.orders[index].messages)
+        theirs = [place for place, one in told if one.snapshot and one.snapshot.customer]
+        if not theirs:
+            return
+        snapshot = self.orders[index].messages[theirs[0]].snapshot
+        await self.events([(index, place) for place in theirs[:2]])
+        before = len(self.held)
+        await self.redeem(snapshot.customer, cost, policy)
+        if len(self.held) > before:
+            await self.settle(len(self.held) - 1, is_captured=True)
+            await self.use(len(self.made) - 1, (index, theirs[-1]))
+
+    async def redeem(self, customer: str, cost: int, policy: str) -> None:
+        reward_id, key = self.rewards[cost, policy], f"k{next(self.keys)}"
         try:
-            view = await rewards.redeem(
-                self.shop, NUMBERS[customer], self.rewards[cost], f"k{next(self.keys)}", "r"
-            )
+            view = await rewards.redeem(self.shop, NUMBERS[customer], reward_id, key, "r")
             self.held.append(view.id)
             was_held = True
         except RefusedError:
             was_held = False
-        assert was_held == self.model.redeem(customer, cost)
+        assert was_held == self.model.redeem(customer, cost, policy)
 
     async def settle(self, index: int, is_captured: bool) -> None:
         if not self.held:
@@ -131,6 +165,8 @@ class Run:
             else:
                 await settling.give_back(self.stores, redemption, "a test")
         self.model.settle(index, is_captured)
+        if is_captured:
+            self.made.append((await saga.view(redemption)).code)
 
     async def adjust(self, customer: str, points: int) -> None:
         key = f"a{next(self.keys)}"
@@ -158,32 +194,6 @@ class Run:
                 PAST,
             )
         self.model.rules = rules
-
-    async def campaign(
-        self, effect: str, value: str, product: str, cap: int | None, budget: int | None
-    ) -> None:
-        """One more that runs from now on, as far as orders are concerned."""
-        name, at = str(next(self.keys)), now() - PAST
-        points = str(int(Decimal(value) * 10))
-        one = campaign(
-            name,
-            campaign_id=name,
-            effect=effect,
-            value=points if effect == "add" else value,
-            scope="products" if product else "all",
-            ids=[product] if product else [],
-            cap=cap,
-            budget=budget,
-        )
-        await tell_facts(*told(one, at=at, shop=self.shop))
-        self.model.shop.campaigns.append(
-            Campaign(name, effect, Fraction(one.value), product, cap, budget, at)
-        )
-
-    async def stack(self, policy: str) -> None:
-        policies, at = self.model.shop.policies, now() - PAST
-        await tell_facts(stacks(policy, version=len(policies) + 1, at=at, shop=self.shop))
-        policies.append((at, policy))
 
     async def compare(self) -> None:
         async with db.connection() as conn:

@@ -10,9 +10,11 @@ import pytest
 from app import db
 from app.flow.bus import log as fact_log
 from app.points import handlers, steps, welcome
+from app.points.rewards import actions as rewards
+from app.points.rewards import settling
 from app.points.ways import telling
 from tests.points.ways.world import created, merged, sound, told, way
-from tests.points.world import ALICE, BOB, fact, figures, handle, now, program
+from tests.points.world import ALICE, BOB, bob_has, fact, figures, handle, now, program
 
 LATER = timedelta(seconds=10)
 
@@ -168,3 +170,26 @@ async def test_an_account_told_of_long_after_is_not_welcomed(stores) -> None:
     await program()
     await handle(created(at=now() - timedelta(days=8)))
     assert await trace() == {}
+
+
+async def test_a_reward_has_its_steps_beside_the_welcome(stores) -> None:
+    reward = await bob_has(250)
+    held = await rewards.redeem(ALICE, BOB, reward, "a long key", "r")
+    assert await trace() == {"Points set aside": "done", "Code at Shopify": "waiting"}
+    await settling.capture(stores, held.id, "gid://shopify/DiscountCodeNode/1")
+    assert await trace() == {
+        "Points set aside": "done",
+        "Code at Shopify": "done",
+        "Points spent": "done",
+    }
+    await settling.cancel(stores, held.id, "Cancelled by Alice.")
+    assert (await trace())["Points spent"] == "undone"
+    other = await rewards.redeem(ALICE, BOB, reward, "another key", "r")
+    await settling.give_back(stores, other.id, "Shopify refused.")
+    newest = (await steps.of_customer(ALICE, BOB))[0]
+    assert [(step.title, step.state) for step in newest.steps] == [
+        ("Points set aside", "done"),
+        ("Code at Shopify", "failed"),
+        ("Points given back", "done"),
+    ]
+    assert "Shopify refused." in [step.words for step in newest.steps]

@@ -11,8 +11,10 @@ from tests.points.webhooks import Webhook, adjustment, pair, transaction
 Json = dict[str, Any]
 
 
-def webhook(message: Message, shop: str, order_id: int, placed: datetime) -> Webhook:
-    """The message as Shopify writes it; ids of refunds are of their order."""
+def webhook(
+    message: Message, shop: str, order_id: int, placed: datetime, code: str = ""
+) -> Webhook:
+    """The message as Shopify writes it, perhaps with a code; ids of refunds are of their order."""
     if message.refund is not None:
         body = _refund(order_id, *message.refund, placed + timedelta(seconds=message.at))
         return Webhook("refunds/create", json.dumps(body).encode(), shop)
@@ -29,6 +31,9 @@ def webhook(message: Message, shop: str, order_id: int, placed: datetime) -> Web
         "cancelled_at": at if message.is_cancelled else None,
         "line_items": [],
         "test": False,
+        "discount_codes": [{"code": code, "amount": "1.00", "type": "fixed_amount"}]
+        if code
+        else [],
     }
     topic = "orders/cancelled"
     if found is not None:

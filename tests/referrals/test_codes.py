@@ -185,10 +185,11 @@ async def test_a_customer_of_before_the_app_is_found_at_shopify_and_gets_no_code
     code = await link_of(stores)
     shopify.ordered = {"frida@example.com": 3, "gerd@example.com": 0}
     await claim(stores, code)
-    await claim(stores, code, "gerd@example.com")
     await sweep(stores)
     row = await referral()
     assert (row["verdict"], row["code_state"]) == ("block", "none")
+    await claim(stores, code, "gerd@example.com")
+    await sweep(stores)
     assert (await referral(2))["code_state"] == "made"
     await deciding.decide(ALICE, row["id"], "allow", "She returned it all", "Alice")
     await sweep(stores, 1)

@@ -187,3 +187,22 @@ async def test_with_its_reads_failing_the_panel_is_an_island_and_the_page_says_s
     own = await alice.get("/referrals")
     assert own.status_code == 200
     assert "Referrals temporarily unavailable" in text(own)
+
+
+async def test_a_link_that_stands_on_a_coupon_site_is_closed_and_opened_again(
+    alice, charlie, stores: Stores
+) -> None:
+    from app.errors import NotFoundError
+
+    await offer()
+    code = await link_of(stores)
+    made = await claim(stores, code)
+    assert "Close the link" in (await alice.get(f"/referrals/{made.id}")).text
+    await charlie.post(f"/referrals/{made.id}/link", on="0")
+    await claim(stores, code, "gerd@example.com")
+    closed = await alice.post(f"/referrals/{made.id}/link", on="0")
+    assert "link was closed" in text(closed)
+    with pytest.raises(NotFoundError):
+        await claim(stores, code, "hans@example.com")
+    await alice.post(f"/referrals/{made.id}/link", on="1")
+    await claim(stores, code, "hans@example.com")

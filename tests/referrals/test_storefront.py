@@ -45,7 +45,9 @@ async def test_a_member_asks_for_their_link_and_has_it_from_then_on(http, stores
     found = answer.json()["referral"]
     assert found["status"] == "ready"
     assert "/apps/holdfast/r/" in found["url"]
-    assert found["offer"] == {"friend": "10% off your first order", "advocate": "100 points"}
+    offered = found["offer"]
+    assert (offered["friend"], offered["advocate"]) == ("10% off your first order", "100 points")
+    assert (offered["friend_kind"], offered["friend_value"]) == ("percent", "10")
     assert (await told(http)) == found
     assert await one("SELECT count(*) FROM referral_marks WHERE kind = 'device'") == 1
 
@@ -133,6 +135,38 @@ async def test_a_code_that_shopify_does_not_make_at_once_is_on_its_way(
     await codes.sweep(stores, None, now() + timedelta(minutes=1))
     again = await http.post(page(code), data={"email": "frida@example.com"}, headers=PHONE)
     assert "FRIEND-" in again.text
+
+
+@pytest.mark.parametrize(
+    ("accepted", "offered", "problem"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "10% Rabatt auf deine erste Bestellung", "Bitte gib deine"),
+        ("fr", "10% de réduction sur votre première commande", "Donnez votre adresse"),
+        ("es-MX", "10% de descuento en tu primer pedido", "Escribe tu correo"),
+        ("tlh, en", "10% off your first order", "Please give your"),
+        ("{{x}}", "10% off your first order", "Please give your"),
+    ],
+)
+async def test_the_page_speaks_the_language_of_whoever_follows_the_link(
+    http, stores: Stores, accepted: str, offered: str, problem: str
+) -> None:
+    await offer()
+    headers = {**PHONE, "accept-language": accepted}
+    code = await link_of(stores)
+    assert offered in (await http.get(page(code), headers=headers)).text
+    answer = await http.post(page(code), data={"email": "nobody"}, headers=headers)
+    assert problem in answer.text
+
+
+def test_every_language_has_all_the_words() -> None:
+    from app.referrals.panels import words
+
+    sentences = {one for one in words.WORDS["de"] if one not in words.WORDS["en"]}
+    assert len(sentences) == 7
+    for language, known in words.WORDS.items():
+        expected = {*words.WORDS["en"], *(() if language == "en" else sentences)}
+        assert set(known) == expected, language
+    assert set(words.OFFERS) == set(words.WORDS)
 
 
 async def test_who_ordered_before_the_app_was_there_reads_it_at_once(

@@ -15,7 +15,7 @@ from app.points.earning import actions as earning
 from app.points.ledger import actions as ledger
 from app.points.ledger import expiry
 from app.points.members import account
-from app.points.panels import shopper
+from app.points.panels import kept, shopper
 from tests.points.world import ALICE, BOB, days_ago, handle, line, now, paid, program, refunded
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 
@@ -96,7 +96,7 @@ async def test_a_code_used_in_an_order_without_points_goes_after_a_while(
     async with db.transaction() as conn:
         await conn.execute("UPDATE redemptions SET state = 'used'")
     assert [one["code"] for one in (await me(http))["codes"]] == [code], "nothing moved"
-    monkeypatch.setattr(shopper, "ACCOUNT_FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(kept, "FRESH_SECONDS", -1.0)
     assert (await me(http))["codes"] == []
 
 

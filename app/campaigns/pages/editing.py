@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,8 @@ async def new(ask: Ask, visit: Visit) -> Response:
     if starter is not None:
         values |= starters.values(starter, today)
         values["value"] = forms.written(values["value"], visit.locale)
+        if values["audience"] == "tiers" and known.tiers:
+            values["audience_names"] = list(known.tiers.values())[-1]
     else:
         values["starts_day"] = today.isoformat()
     values |= _so_far(query)
@@ -88,12 +91,14 @@ async def save(ask: Ask, visit: Visit) -> Response:
     campaign_id = asking.id_of(visit)
     values = await forms.read_form(visit.request)
     known = await ask(visit)
+    if known.tiers is None:  # those it names already are known by their names
+        found = await asking.one(visit, campaign_id)
+        known = replace(known, tiers=(found.value.labels if found.value else {}) or None)
     typed = form.read(values, visit.timezone, known, visit.locale)
     filled = Form(PREFIX, form.EMPTY | values, typed.problems)
     if filled.problems:
         return await _page(ask, visit, filled, known=known, campaign_id=campaign_id, status=422)
     by = await pages.name_of(visit)
-    labels = typed.labels if known.tiers is not None else None
 
     async def change() -> None:
         try:
@@ -103,7 +108,7 @@ async def save(ask: Ask, visit: Visit) -> Response:
                 typed.campaign,
                 by=by,
                 seen_version=conflicts.seen(values),
-                labels=labels,
+                labels=typed.labels,
             )
         except actions.StaleCampaignError as error:
             theirs = form.typed(error.current, visit.timezone, known.names, visit.locale)

@@ -1,7 +1,7 @@
 """The form of a campaign: what it shows, how it is read, and what is wrong with what was typed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any, cast
@@ -33,7 +33,7 @@ FIELDS = {
 }
 TRIGGERS = {
     "order": "Orders",
-    "first_order": "A customer's first order ever",
+    "first_order": "A customer's first order",
     "nth_order": "A customer's second, third … order",
     "goal_order": "Orders of at least an amount",
     "goal_total": "Spending an amount in all, over several orders",
@@ -57,6 +57,11 @@ SHOWN_AT = {"starts_at": "starts_day", "ends_at": "ends_day", "audience": "audie
 YEARS = range(2_000, 2_101)
 _TIME = re.compile(r"([01]?[0-9]|2[0-3])[:.]([0-5][0-9])", re.ASCII)
 _IN_ADDRESS = re.compile(r"(?:products|collections|Product|Collection)/([0-9]+)", re.ASCII)
+NO_SEGMENTS = (
+    "Which segments there are cannot be said at this moment. While nobody is in one of this name, "
+    "it gives nothing."
+)
+NO_TIERS = "Tiers cannot be read at this moment. Please try again in a minute."
 EMPTY = {
     **dict.fromkeys(FIELDS, ""),
     "trigger": "order",
@@ -141,16 +146,27 @@ def warnings(one: Campaign, known: Known) -> list[str]:
         gone = [name for name in one.audience.names if name not in known.tiers]
         if gone:
             return ["A tier it names is gone: nobody gets anything for it. Choose another one."]
-    if one.audience.kind == "segments" and known.segments is not None:
-        there = {text.fold(name) for name in (*known.segments, *known.segments.values())}
-        gone = [name for name in one.audience.names if text.fold(name) not in there]
-        if gone:
-            return [f"Nobody is in a segment called “{gone[0]}” at this moment."]
+    if one.audience.kind == "segments":
+        return _segment_warnings(one.audience.names, known)
     if one.scope == "products" and known.products is not None:
         gone = [one_id for one_id in one.ids if one_id not in known.products]
         if gone:
             return [f"Product {gone[0]} is not among what this shop has sold so far."]
     return []
+
+
+def _segment_warnings(names: Sequence[str], known: Known) -> list[str]:
+    if known.segments is None:
+        return [NO_SEGMENTS]
+    there = {text.fold(name) for name in (*known.segments, *known.segments.values())}
+    gone = [name for name in names if text.fold(name) not in there]
+    return [f"Nobody is in a segment called “{gone[0]}” at this moment."] if gone else []
+
+
+def _there(tiers: Mapping[str, str]) -> str:
+    if not tiers:
+        return "This shop has none yet: set them up on the page Tiers first."
+    return f"There are: {', '.join(tiers.values())}."
 
 
 def _chosen(
@@ -217,12 +233,12 @@ def _names(
         return names, {}
     tiers = known.tiers
     if tiers is None:
+        found["audience_names"] = NO_TIERS
         return names, {}
     by_name = {text.fold(name): one_id for one_id, name in tiers.items()}
     ids = [name if name in tiers else by_name.get(text.fold(name), "") for name in names]
     if "" in ids:
-        there = ", ".join(tiers.values()) or "none yet"
         missing = names[ids.index("")]
-        found["audience_names"] = f"There is no tier called “{missing[:40]}”. There are: {there}."
+        found["audience_names"] = f"There is no tier called “{missing[:40]}”. {_there(tiers)}"
     chosen = [one_id for one_id in ids if one_id]
     return chosen, {one_id: tiers[one_id] for one_id in chosen}

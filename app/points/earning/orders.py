@@ -19,6 +19,8 @@ from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
+from app.points.tiers import following
+from app.points.tiers.following import Owners
 from app.writes import Writes
 
 # An order and its refund may be in the hands of two workers at once: whoever comes second must see
@@ -53,6 +55,7 @@ class OrderBatch(Batch):
         self.with_tiers: set[str] = set()
         self.decisions: Decisions | None = None  # where bonuses may count
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
+        self.former: Owners = {}  # whose orders these were before
         self.corrected: list[Corrected] = []  # what facts that were told again have changed
 
     async def load(self, conn: Connection) -> None:
@@ -99,6 +102,7 @@ class OrderBatch(Batch):
 
     def decide(self) -> None:
         """Give first, then take back, so that a batch never makes a debt it also repays."""
+        self.former = following.owners(self.grants.values())
         for grant in sorted(self.grants.values(), key=_is_late):
             if not grant.stages:
                 continue
@@ -125,6 +129,11 @@ class OrderBatch(Batch):
             for one, then, now in changes
             if one is not None and then != now
         ]
+
+    async def write(self, conn: Connection) -> None:
+        """The same as of any batch, with whom it brings into another tier."""
+        await following.orders(conn, self, self.grants.values(), self.former)
+        await super().write(conn)
 
     def gather(self, writes: Writes) -> None:
         fresh = [stored.record(grant, self.now) for grant in self.grants.values() if grant.is_new]

@@ -41,6 +41,8 @@ def earned(points: str, why: dict[str, Any]) -> str:
     text = f"{points} {_FOR[kind].format(**why)}" if kind in _FOR else f"{points}: {why['reason']}"
     if why.get("told_by") in _TOLD_BY:
         text += f", {_TOLD_BY[why['told_by']]}"
+    for name, part in why.get("bonuses") or ():
+        text += f", {part:,} of them from the campaign “{name}”"
     if why.get("version"):
         text += f" (version {why['version']})"
     if "pending_until" in why:

@@ -126,4 +126,4 @@ async def _member(conn: Connection, batch: Batch, shop: str, customer_id: str) -
 
 async def _write(conn: Connection, batch: Batch, given: Given) -> None:
     await batch.write(conn)
-    await giving.count(conn, [given.way] if given.outcome == "given" else [])
+    await giving.count(conn, [(given.way.id, given.points)] if given.points else [])

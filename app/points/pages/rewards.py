@@ -1,5 +1,6 @@
 """The merchant's pages about rewards: all of them, and one to make or edit."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -228,8 +229,11 @@ async def _form(
 ) -> Response:
     kind = form.values.get("kind", "")
     title = reward_form.KINDS.get(kind, ("Reward", ""))[0]
-    offered = await _offered(visit)
+    offered, segments = await asyncio.gather(
+        _offered(visit), pages.attempt(lambda: reads.segments(visit.shop))
+    )
     values: Mapping[str, Any] = form.values
+    chosen = [values["segment"]] if values.get("segment") else []
     return pages.render(
         visit,
         "points/reward.html",
@@ -246,7 +250,7 @@ async def _form(
         returns=reward_form.RETURNS,
         unused=reward_form.UNUSED,
         tiers={"": "Everybody", **{name: f"{title} and above" for name, title in _named(offered)}},
-        segments={"": "Every segment", **(offered.segments or {})},
+        segments={"": "Every segment", **{one: one for one in [*(segments or []), *chosen]}},
     )
 
 

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from app.errors import NotFoundError, UnavailableError
 from app.points.earning import rules as earning
 from app.points.pages import conflicts, tier_form
+from app.points.rewards import reads as rewards
 from app.points.tiers import actions, figures, reads
 from app.points.tiers.figures import Figures
 from app.points.tiers.reads import TierRow, Tiers
@@ -27,7 +28,6 @@ STAGES = {
     "counting": "Orders are being counted: {done:,} so far.",
     "placing": "Members are being placed: {done:,} of {total:,}.",
 }
-PERK_FIELDS = {"icon": "Emoji", "perks": "Perks", "reward_id": "Reward on entry"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ async def _page(
         periods=tier_form.PERIODS,
         policies=tier_form.POLICIES,
         words=tier_form.words,
+        rewards={"": "None", **await _rewards(visit)},
         multiplier=earning.rate_text,
         tiers_max=actions.TIERS_MAX,
     )
@@ -199,6 +200,8 @@ async def save_perks(visit: Visit) -> Response:
     ]
     settings = msgspec.structs.replace(settings, tiers=tiers)
     form = Form(f"perks-{tier_id}-", values)
+    if changed["reward_id"] and changed["reward_id"] not in await _rewards(visit):
+        form.problems["reward_id"] = "There is no such reward in this shop."
     for name, problem in actions.problems(settings).items():
         form.problems[name.partition("-")[0]] = problem
     if form.problems:
@@ -222,7 +225,8 @@ async def delete(visit: Visit) -> Response:
     form = Form(f"perks-{tier_id}-")
     settings = msgspec.structs.replace(settings, tiers=left)
     status = await _save(visit, form, settings, current.version)
-    return await _page(visit, status=status, toast=form.problems.get("", "Tier deleted"))
+    said = "Tier deleted" if status == forms.SAVED else form.problems[""]
+    return await _page(visit, status=status, toast=said)
 
 
 async def _current(visit: Visit) -> Tiers:
@@ -244,6 +248,12 @@ async def _save(visit: Visit, form: Form, settings: Scheme, seen: int | None) ->
             raise
 
     return await forms.change(form, call)
+
+
+async def _rewards(visit: Visit) -> dict[str, str]:
+    """The titles of the shop's rewards by id; none where they cannot be read just now."""
+    found = await pages.attempt(lambda: rewards.rewards(visit.shop, active_only=True))
+    return {one.id: one.title for one in found or ()}
 
 
 def _scheme(current: Tiers) -> Scheme:

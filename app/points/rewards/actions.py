@@ -15,12 +15,14 @@ import msgspec
 from app import db, text
 from app.db import Connection, Row, Stores
 from app.errors import ConflictError, HoldfastError, NotFoundError, RefusedError
+from app.points import steps
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
 from app.points.rewards import reads, rules, who
 from app.points.rewards.rules import Chosen, Details
+from app.points.rewards.settling import CODE_PREFIX
 from app.points.views import RedemptionView
 
 REQUEST_ID_LENGTH_MAX = 128
@@ -142,7 +144,7 @@ def discount_code(redemption_id: uuid.UUID, kind: str = "amount_off") -> str:
     if kind == "store_credit":
         return ""
     random = b32encode(sha256(b"holdfast discount " + redemption_id.bytes).digest()).decode()
-    return f"HF{random[:16]}" if kind == "gift_card" else f"HF-{random[:10]}"
+    return f"HF{random[:16]}" if kind == "gift_card" else f"{CODE_PREFIX}{random[:10]}"
 
 
 async def reward_of(conn: Connection, shop: str, reward_id: str) -> Reward:
@@ -255,7 +257,7 @@ async def record(
     ends_at = rules.code_end(details, now)
     if reward.kind == "store_credit" and ends_at is not None:
         ends_at = await _unlike_others(conn, account, ends_at)
-    return await conn.fetchrow(
+    row = await conn.fetchrow(
         INSERT_REDEMPTION,
         redemption_id,
         account.shop,
@@ -277,6 +279,10 @@ async def record(
         request_id,
         now,
     )
+    if row is not None:
+        said = f"{chosen.points:,} points set aside for “{reward.title}”."
+        await steps.of_reward(conn, account, redemption_id, "held", said, now)
+    return row
 
 
 async def _unlike_others(conn: Connection, account: Account, ends_at: datetime) -> datetime:

@@ -34,7 +34,7 @@ SELECT found.id, found.shop, found.order_id
   FROM unnest($1::text[], $2::text[]) AS wanted (shop, order_id)
   JOIN redemptions AS found ON found.shop = wanted.shop AND found.order_id = wanted.order_id
  WHERE found.order_id <> '' AND found.state = 'used' AND found.points > found.returned_points
- ORDER BY found.member_id, found.id
+ ORDER BY found.member_id, found.created_at, found.id
 """
 RETURNED = """
 UPDATE redemptions SET returned_points = $2, reason = $3, updated_at = $4 WHERE id = $1

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from app import db
 from app.db import Connection, Stores
 from app.facts import OrderTold
+from app.points import steps
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
@@ -30,6 +31,7 @@ UPDATE redemptions SET state = 'used', order_id = given.order_id, next_attempt_a
    AND redemptions.code = upper(given.code) AND state = 'captured'
 RETURNING redemptions.shop, redemptions.order_id
 """
+CODE_PREFIX = "HF-"  # of our discount codes: others are not looked for
 GIVE_BACK = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,
                        updated_at = $3
@@ -56,6 +58,8 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
         if held.details.on_unused == "give_back" and held.ends_at is not None:
             look_again_at = held.ends_at + UNUSED_AFTER
         await conn.execute(CAPTURE, held.id, discount_gid, batch.now, look_again_at)
+        said = f"“{held.title}” is the customer's."
+        await steps.of_reward(conn, account, held.id, "captured", said, batch.now)
     await balances.publish(stores, [account], batch.now)
     return True
 
@@ -68,7 +72,7 @@ async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: date
         (shop, order.customer_id, code, order.order_id)
         for shop, order in told
         for code in order.discount_codes
-        if order.customer_id is not None
+        if order.customer_id is not None and code[:3].upper() == CODE_PREFIX
     }
     if not given:
         return []
@@ -107,5 +111,7 @@ async def _release(
             await come_back(conn, batch, account, given, back, has_grace=effect == "unused")
         await batch.write(conn)
         await conn.execute(GIVE_BACK, given.id, reason, batch.now, batch.now + LOOK_AGAIN_AFTER)
+        became = "released" if state == "held" else "returned"
+        await steps.of_reward(conn, account, given.id, became, reason, batch.now)
     await balances.publish(stores, [account], batch.now)
     return True

@@ -3,14 +3,14 @@ anew by it in the background.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from app import calendar, db, text
 from app.db import Connection
-from app.errors import BadInputError, ConflictError
+from app.errors import BadInputError, ConflictError, RefusedError
 from app.points.earning import rules as earning
 from app.points.earning import terms
 from app.points.tiers import rules, schemes
@@ -19,6 +19,7 @@ from app.points.tiers.rules import Scheme, Tier
 TIERS_MAX = 8
 NAME_LENGTH, PERK_LENGTH, ICON_LENGTH = 40, 120, 16
 PERKS_MAX = 6
+NAMING_SHOWN = 3
 DAYS_MAX, GRACE_DAYS_MAX = 1_825, 180
 FACTOR_MAX_UNITS = 10 * rules.FACTOR_ONE
 THRESHOLD_MAX = 1_000_000_000
@@ -54,6 +55,22 @@ ON CONFLICT (shop) DO UPDATE
                           OR (known.stage IN ('clearing', 'counting') AND excluded.is_on)
                         THEN 0 ELSE 1 END
             LIMIT 1)
+"""
+
+
+# of a campaign the newest version that was told to us counts
+SELECT_NAMING = """
+SELECT 'reward' AS what, title FROM rewards
+ WHERE shop = $1 AND is_active AND details::jsonb->'tiers' ? $2
+UNION ALL
+SELECT 'campaign', told::jsonb->>'name' FROM campaign_copies AS copy
+ WHERE shop = $1 AND (ends_at IS NULL OR ends_at > now())
+   AND told::jsonb->'audience'->>'kind' = 'tiers' AND told::jsonb->'audience'->'names' ? $2
+   AND told::jsonb->>'state' IN ('live', 'paused')
+   AND NOT EXISTS (SELECT FROM campaign_copies AS newer
+                    WHERE newer.shop = $1 AND newer.campaign_id = copy.campaign_id
+                      AND newer.version > copy.version)
+ ORDER BY 1 DESC, 2 LIMIT $3
 """
 
 
@@ -118,7 +135,8 @@ async def save(shop: str, scheme: Scheme, by: str, seen_version: int | None = No
     """The tiers from now on, as a new version; its number. What stays the same makes none.
 
     Tiers must be in ascending order. `seen_version` is the one the editor was looking at, 0 for
-    none. Raises BadInputError with a sentence, and StaleTiersError.
+    none. Raises BadInputError with a sentence, RefusedError for a tier that something still names,
+    and StaleTiersError.
     """
     scheme = _clean(scheme)
     if found := problems(scheme):
@@ -137,6 +155,7 @@ async def save(shop: str, scheme: Scheme, by: str, seen_version: int | None = No
             return version
         if seen_version is not None and seen_version != version:
             raise StaleTiersError(version)
+        await _refuse_named(conn, shop, current, scheme)
         await conn.execute(
             INSERT_VERSION, shop, version + 1, schemes.encoded(scheme), text.clean(by, 64), now
         )
@@ -189,14 +208,17 @@ def _clean(scheme: Scheme) -> Scheme:
     return msgspec.structs.replace(scheme, tiers=tiers, days=days, counts=counts)
 
 
-def named_by(
-    tier_id: str, rewards: Mapping[str, Sequence[str]], campaigns: Mapping[str, Sequence[str]]
-) -> str:
-    """Why a tier cannot be deleted: what names it (titles by the ids they name), as a sentence;
-    empty where nothing does.
+async def _refuse_named(conn: Connection, shop: str, current: Scheme, scheme: Scheme) -> None:
+    """Raises RefusedError where a tier that goes is named by a reward or by a campaign that is not
+    over.
     """
-    titles = [f"the reward “{title}”" for title in rewards.get(tier_id, ())]
-    titles += [f"the campaign “{title}”" for title in campaigns.get(tier_id, ())]
-    if not titles:
-        return ""
-    return f"This tier is named by {', '.join(titles)}. Please change that first."
+    stays = {one.tier_id for one in scheme.tiers}
+    for one in current.tiers:
+        if one.tier_id in stays:
+            continue
+        rows = await conn.fetch(SELECT_NAMING, shop, one.tier_id, NAMING_SHOWN)
+        if rows:
+            named = ", ".join(f"the {row['what']} “{row['title']}”" for row in rows)
+            raise RefusedError(
+                f"{one.name} is named by {named}. Please change that first.", code="named"
+            )

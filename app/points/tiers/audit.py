@@ -18,8 +18,8 @@ _OF_SHOPS = """
  ORDER BY page.shop, page.{key} LIMIT $4
 """
 SELECT_GRANTS = """
-SELECT page.shop, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known
+SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at
   FROM grants AS page
 """ + _OF_SHOPS.format(key="source", kind="text")
 # whose the points of these members are now
@@ -33,12 +33,14 @@ SELECT was, id FROM kept WHERE merged_into IS NULL
 """
 SELECT_QUALIFYING = """
 SELECT found.shop, found.member_id, found.source, found.at, found.points, found.spend, found.orders,
-       EXISTS (SELECT FROM tier_standings AS standing
-                WHERE standing.shop = found.shop
-                  AND standing.member_id = found.member_id) AS is_placed
+       found.at < $4::timestamptz - of_shop.counts_from_days * interval '1 day'
+       OR EXISTS (SELECT FROM tier_standings AS standing
+                   WHERE standing.shop = found.shop
+                     AND standing.member_id = found.member_id) AS is_placed
   FROM unnest($1::text[], $2::bigint[], $3::text[]) AS wanted (shop, member_id, source)
   JOIN qualifying AS found ON found.shop = wanted.shop AND found.member_id = wanted.member_id
    AND found.source = wanted.source
+  JOIN tier_shops AS of_shop ON of_shop.shop = found.shop
 """
 SELECT_STANDINGS = """
 SELECT page.shop, page.member_id, page.tier_id, page.peak, page.due_at FROM tier_standings AS page
@@ -74,6 +76,7 @@ async def check_counted(
         [one.shop for one in entries],
         [one.member_id for one in entries],
         [one.source for one in entries],
+        datetime.now(UTC),
     )
     found = {(row["shop"], row["source"]): row for row in kept}
     problems = []
@@ -82,7 +85,7 @@ async def check_counted(
         name = f"{entry.shop} {entry.source.replace(':', ' ')}"
         if counted is None or any(counted[key] != getattr(entry, key) for key in entry._fields):
             problems.append(f"{name}: what counts towards a tier is not what the grant says")
-        elif not counted["is_placed"]:
+        elif not counted["is_placed"] and (entry.points or entry.spend or entry.orders):
             problems.append(f"{name}: it counts towards a tier, and nobody was placed by it")
     return problems, f"{rows[-1]['shop']}/{rows[-1]['source']}"
 

@@ -7,12 +7,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.db import Connection, Row
+from app.errors import NotFoundError
 from app.points.earning import stored, worth
 from app.points.earning.grant import Grant
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
+from app.points.rewards import giving
 from app.points.tiers import placing
-from app.points.tiers.placing import Cause, Placing
+from app.points.tiers.placing import Cause, Moved, Placing
+from app.telemetry import logs
+from app.telemetry.carriers import request_id_of
 from app.writes import Writes
 
 QUALIFYING = {
@@ -37,6 +41,7 @@ DELETE FROM qualifying USING {gone}
 """
 GONE = {"shop": "text", "member_id": "bigint", "source": "text"}
 Owners = dict[Key, int]
+log = logs.logger()
 COUNTED_OUTCOMES = frozenset({"earned", "zero"})
 
 
@@ -81,8 +86,15 @@ def of_grant(grant: Grant, member_id: int) -> Entry | None:
 
 
 def of_row(row: Row, member_id: int) -> Entry | None:
-    """The same of a row of `grants`."""
-    return of_grant(stored.from_row(row), member_id)
+    """The same of a row of `grants`. Of what is no order only imported points count: those for
+    accounts, birthdays, referrals and actions are for spending, like what staff give.
+    """
+    if row["kind"] == "order":
+        return of_grant(stored.from_row(row), member_id)
+    if row["kind"] != "import":
+        return None
+    points = max(0, row["points"] - row["reversed_points"])
+    return Entry(row["shop"], member_id, row["source"], row["created_at"], points, 0, 0)
 
 
 def keep(writes: Writes, entries: Sequence[Entry]) -> None:
@@ -158,6 +170,7 @@ async def follow(
         else:
             result.place(case, causes[case.member_id])
     placing.tell(batch, result.moved)
+    await _welcome(conn, batch, result.moved)
     left = [one for one in gone if one.member_id in cases]
 
     def gather(writes: Writes) -> None:
@@ -167,6 +180,25 @@ async def follow(
         result.gather(writes)
 
     batch.besides.append(gather)
+
+
+async def _welcome(conn: Connection, batch: Batch, moved: Sequence[Moved]) -> None:
+    """Give who came into a tier by an order what it gives on entry, once for each member and tier;
+    a reward that is no more is a promise nobody can keep, and holds nobody up.
+    """
+    for one in moved:
+        tier = one.case.of.tier(one.tier_id)
+        if not one.is_up or one.cause.kind != "order" or tier is None or not tier.reward_id:
+            continue
+        account = batch.accounts[one.case.member_id]
+        source = f"tier:{tier.tier_id}:{account.id}"
+        why = f"A welcome to {tier.name}."
+        try:
+            await giving.give(
+                conn, batch, account, tier.reward_id, source, why, request_id_of(one.cause.trace)
+            )
+        except NotFoundError:
+            log.warning("a tier gives a reward that is no more", shop=account.shop, tier=tier.name)
 
 
 def _cause(grant: Grant) -> Cause:

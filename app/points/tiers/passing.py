@@ -34,8 +34,9 @@ FOLLOW_ZONES = """
 UPDATE tier_shops AS known
    SET timezone = now_in.timezone, asked_at = now(), ended_at = NULL, done = 0,
        since_tx = pg_current_xact_id()::text::bigint,
-       stage = CASE WHEN stage IN ('clearing', 'counting') THEN stage ELSE 'placing' END,
-       place = CASE WHEN stage IN ('clearing', 'counting') THEN place ELSE '' END
+       stage = CASE WHEN known.stage IN ('clearing', 'counting') THEN known.stage
+                    ELSE 'placing' END,
+       place = CASE WHEN known.stage IN ('clearing', 'counting') THEN known.place ELSE '' END
   FROM tier_shops AS of_shop
  CROSS JOIN LATERAL (SELECT program.timezone FROM program_versions AS program
                       WHERE program.shop = of_shop.shop ORDER BY version DESC LIMIT 1) AS now_in

@@ -41,7 +41,8 @@ SELECT_SOURCES = """
 SELECT source FROM grants WHERE shop = $1 AND source > $2 ORDER BY source LIMIT $3
 """
 SELECT_GRANTS = """
-SELECT shop, source, name, member_id, outcome, points, reversed_points, revision, frozen, known
+SELECT shop, kind, source, name, member_id, outcome, points, reversed_points, revision, frozen,
+       known, bonuses, created_at
   FROM grants WHERE shop = $1 AND source = ANY($2::text[]) AND member_id IS NOT NULL
 """
 SELECT_MEMBERS = """

@@ -17,10 +17,6 @@ FACTOR_ONE = 10_000  # a multiplier has four decimals
 NONE = -1  # the level of who is in no tier
 DAY = timedelta(days=1)
 LATE_DAYS_MAX = 400  # so late timed work still finds the day it should have done something
-# What gives points and counts. What staff give or take is spendable, and moves no tier.
-COUNTING = frozenset(
-    {"order", "account", "newsletter", "birthday", "follow", "referral", "action", "import"}
-)
 
 
 class Tier(msgspec.Struct, frozen=True, omit_defaults=True):

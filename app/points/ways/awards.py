@@ -2,7 +2,7 @@
 back from it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from app import text
 from app.db import Connection, Row
 from app.points import facts
 from app.points.earning import rules
+from app.points.earning.campaigns import events
+from app.points.earning.campaigns.events import EventBonus
 from app.points.earning.rules import Terms
 from app.points.ledger import lots
 from app.points.ledger.accounts import Account
@@ -42,8 +44,9 @@ SELECT member_id, kind, source FROM grants
  WHERE member_id = ANY($1::bigint[]) AND kind = ANY($2::text[]) AND kind <> 'order'
 """
 SELECT_GRANTS = """
-SELECT found.shop, found.source, found.kind, found.name, found.member_id, found.known, found.points,
-       found.reversed_points, found.forgiven, found.unmet, found.lapsed, found.revision
+SELECT found.shop, found.source, found.kind, found.name, found.member_id, found.frozen,
+       found.known, found.points, found.reversed_points, found.forgiven, found.unmet, found.lapsed,
+       found.revision
   FROM unnest($1::text[], $2::text[]) AS wanted (shop, source)
   JOIN grants AS found ON found.shop = wanted.shop AND found.source = wanted.source
 """
@@ -53,6 +56,15 @@ UPDATE grants SET reversed_points = reversed_points + $3, forgiven = forgiven + 
  WHERE shop = $1 AND source = $2
 """
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Frozen(msgspec.Struct):
+    """What of the frozen part of a grant is needed to take it back."""
+
+    given: list[EventBonus] = []
+
+
+_frozen = msgspec.json.Decoder(Frozen)
 
 
 class Taking(NamedTuple):
@@ -73,14 +85,20 @@ def award(
     why: Mapping[str, Any],
     at: datetime,
     terms: Terms,
+    bonuses: Sequence[EventBonus] = (),
 ) -> None:
     """Give a locked member points that are no order's: a grant of that kind, a lot on hold-back and
-    with its end by the programme's terms, and `points.earned`.
+    with its end by the programme's terms, and `points.earned`. `bonuses` are what campaigns gave of
+    these points.
 
     `source` is the natural key: who calls has looked whether it is there. Raises FrozenError.
     """
-    give(batch, account, kind, source, points, why, at, terms)
-    batch.insert("grants", GRANT, record(account, kind, source, points, why, terms, batch.now))
+    reasons = dict(why)
+    if bonuses:
+        reasons["bonuses"] = [[one.name, one.points] for one in bonuses]
+    give(batch, account, kind, source, points, reasons, at, terms, bonuses)
+    row = record(account, kind, source, points, reasons, terms, batch.now, bonuses=bonuses)
+    batch.insert("grants", GRANT, row)
 
 
 def give(
@@ -92,6 +110,7 @@ def give(
     why: Mapping[str, Any],
     at: datetime,
     terms: Terms,
+    bonuses: Sequence[EventBonus] = (),
 ) -> None:
     """The movement of `award`, without its grant."""
     available_at = at + timedelta(days=terms.pending_days)
@@ -104,7 +123,8 @@ def give(
     expires_at = rules.expires_at(available_at, terms.expiry_days, terms.timezone)
     lot = Lot(account.shop, account.id, source, points, available_at, is_pending, expires_at)
     batch.add(lot)
-    batch.facts.append(facts.made("points.earned", account, source, points, "", kind=kind))
+    told = _told(bonuses)
+    batch.facts.append(facts.made("points.earned", account, source, points, "", kind=kind, **told))
     if not is_pending:
         batch.repay(account, [lot], source, points, at)
 
@@ -118,9 +138,16 @@ def record(
     terms: Terms,
     now: datetime,
     known: str = "{}",
+    bonuses: Sequence[EventBonus] = (),
 ) -> tuple[Any, ...]:
     """The row of a grant; frozen is what it was given by."""
-    frozen = {"rule": terms.version, "rate": "0", "rounding": terms.rounding, "why": dict(why)}
+    frozen = {
+        "rule": terms.version,
+        "rate": "0",
+        "rounding": terms.rounding,
+        "why": dict(why),
+        "given": bonuses,
+    }
     name = text.clean(str(why.get("title", "")), NAME_LENGTH)
     given = (points, 0, 0, 0, 0, 0)
     return (
@@ -190,6 +217,9 @@ async def take_back(conn: Connection, batch: Batch, account: Account, row: Row, 
     if parts.debt:
         move("debt", "debt", parts.debt)
     taken = parts.pending + parts.available + parts.debt
+    bonuses = _frozen.decode(row["frozen"]).given if row["frozen"] else []
+    if bonuses:
+        await events.give_back(conn, account.shop, account.id, bonuses)
     if taken:
         batch.facts.append(
             facts.made(
@@ -200,6 +230,7 @@ async def take_back(conn: Connection, batch: Batch, account: Account, row: Row, 
                 "",
                 kind=row["kind"],
                 forgiven=parts.forgiven,
+                **_told(bonuses),
             )
         )
     unmet = parts.forgiven if how.policy == "within_balance" else 0
@@ -207,3 +238,9 @@ async def take_back(conn: Connection, batch: Batch, account: Account, row: Row, 
         TAKEN_BACK, row["shop"], row["source"], asked, parts.forgiven, unmet, absorbed
     )
     return taken
+
+
+def _told(bonuses: Sequence[EventBonus]) -> dict[str, Any]:
+    """What a fact says of campaigns, where there is something: campaign, version and points."""
+    found = [[one.campaign_id, one.version, one.points] for one in bonuses]
+    return {"bonuses": found} if found else {}

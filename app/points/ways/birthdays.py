@@ -72,7 +72,9 @@ class BirthdayView:
 
 
 class Payload(msgspec.Struct):
-    """Whom a request about personal data names."""
+    """Whom a request about personal data names; only this is signed."""
+
+    shop_domain: str = ""
 
     customer: dict[str, int | str | None] | None = None
 
@@ -216,7 +218,7 @@ async def _give(
     await batch.make(conn, members)
     await batch.follow_merged(conn)
     had = await awards.given(conn, list(batch.accounts), ["birthday"])
-    period, given = f"{day:%Y}", []
+    period, given, extras = f"{day:%Y}", dict[str, int](), giving.Extras(conn)
     for key in members:
         account = batch.account(batch.by_customer[key].id)
         if account is None or account.is_frozen:
@@ -225,11 +227,13 @@ async def _give(
             continue
         had.setdefault(account.id, set()).add(f"way:birthday:{period}")
         source = rules.source(way, account.customer_id, period)
-        giving.add(batch, account, way, source, {"period": period}, at, rule)
-        given.append(key[1])
+        bonuses = await extras.of(account, "birthday", way.points, at)
+        why = {"period": period}
+        points = giving.add(batch, account, way, source, why, at, rule, bonuses)
+        given[key[1]] = points
     await batch.write(conn)
-    await giving.count(conn, [way] * len(given))
-    return given
+    await giving.count(conn, [(way.id, points) for points in given.values()])
+    return list(given)
 
 
 async def forget(conn: Connection, deleted: Iterable[Key], requests: Iterable[Event]) -> None:
@@ -239,6 +243,8 @@ async def forget(conn: Connection, deleted: Iterable[Key], requests: Iterable[Ev
     gone = set(deleted)
     for event in requests:
         asked = msgspec.json.decode(event.data, type=Request)
+        if asked.payload.shop_domain != event.shop:
+            continue  # the header that named the shop is nobody's word
         if asked.topic == "shop/redact":
             await conn.execute(FORGET_SHOP, event.shop)
             await conn.execute(FORGET_KEY, event.shop)

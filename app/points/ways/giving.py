@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from app.db import Connection
 from app.errors import NotFoundError, RefusedError
 from app.points.earning import terms
+from app.points.earning.campaigns import copies, events
+from app.points.earning.campaigns.events import EventBonus
 from app.points.earning.rules import Terms
 from app.points.ledger.accounts import Account
 from app.points.ledger.posting import Batch
@@ -124,19 +126,49 @@ def add(
     why: Mapping[str, Any],
     at: datetime,
     terms_then: Terms,
-) -> None:
-    """Give what a way gives, with its name and version in the reasons."""
+    bonuses: Sequence[EventBonus] = (),
+) -> int:
+    """Give what a way gives, with its name and version in the reasons, and what campaigns add to
+    it; how many points in all.
+    """
     reasons = {"way": way.kind, "title": way.title, "version": way.version, **why}
-    awards.award(batch, member, way.kind, source, way.points, reasons, at, terms_then)
+    points = way.points + sum(one.points for one in bonuses)
+    awards.award(batch, member, way.kind, source, points, reasons, at, terms_then, bonuses)
+    return points
 
 
-async def count(conn: Connection, given: Sequence[Way]) -> None:
-    """Add to the figures of these ways; the last thing of a transaction, for others wait for it."""
+class Extras:
+    """What campaigns add to accounts and birthdays, asked for as seldom as can be."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._has_some: dict[tuple[str, str], bool] = {}
+
+    async def of(
+        self, member: Account, trigger: str, base_points: int, at: datetime
+    ) -> list[EventBonus]:
+        """What they add for a locked member; their budgets are taken from."""
+        shop = member.shop
+        if (shop, trigger) not in self._has_some:
+            found = await copies.of_shop(self._conn, shop)
+            self._has_some[shop, trigger] = any(
+                one.campaign.trigger == trigger for versions in found.campaigns for one in versions
+            )
+        if not self._has_some[shop, trigger]:
+            return []
+        who = (member.id, member.customer_id)
+        return await events.bonuses(self._conn, shop, who, trigger, base_points, at)
+
+
+async def count(conn: Connection, given: Sequence[tuple[int, int]]) -> None:
+    """Add to the figures of ways, by id and points; the last thing of a transaction, for others
+    wait for it.
+    """
     times: dict[int, list[int]] = {}
-    for way in given:
-        figures = times.setdefault(way.id, [0, 0])
+    for way_id, points in given:
+        figures = times.setdefault(way_id, [0, 0])
         figures[0] += 1
-        figures[1] += way.points
+        figures[1] += points
     if times:
         ids = sorted(times)
         await conn.execute(

@@ -14,8 +14,8 @@ from app.points.ways import awards
 from app.points.ways.awards import Taking
 
 SELECT_BOTH = """
-SELECT shop, source, kind, name, member_id, known, points, reversed_points, forgiven, unmet, lapsed,
-       revision
+SELECT shop, source, kind, name, member_id, frozen, known, points, reversed_points, forgiven, unmet,
+       lapsed, revision
   FROM grants WHERE member_id = ANY($1::bigint[]) AND kind <> 'order' AND source LIKE 'way:%'
  ORDER BY source
 """

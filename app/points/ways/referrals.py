@@ -17,7 +17,9 @@ from app.points.earning import terms
 from app.points.earning.rules import Terms
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
-from app.points.ways import awards, rules
+from app.points.rewards import giving as rewards
+from app.points.ways import awards
+from app.points.ways import rules as limits
 from app.points.ways.awards import Taking
 
 ID_LENGTH_MAX = 40
@@ -47,6 +49,8 @@ class Known(msgspec.Struct, omit_defaults=True):
     completed_at: datetime | None = None
     reversed_at: datetime | None = None
     reason: str = ""
+    rewarded: int = 0  # how often the reward was given: once more when it stands again
+    has_reward: bool = False
 
     @property
     def stands(self) -> bool:
@@ -77,7 +81,7 @@ def complete(
     found: dict[Key, Referral], event: Event, told: ReferralCompleted, at: datetime
 ) -> None:
     """Add a completion to what a batch says. Raises BadInputError for one that makes no sense."""
-    if not 0 <= told.points <= rules.POINTS_MAX:
+    if not 0 <= told.points <= limits.POINTS_MAX:
         raise BadInputError("The points of a referral make no sense.")
     one = Known(told.advocate_id, told.friend_id, told.order_id, told.points, told.reward_id, at)
     _add(found, event.shop, told.referral_id, one)
@@ -175,6 +179,9 @@ async def _bring(conn: Connection, batch: Batch, key: Key, change: Change) -> No
     if known.stands:
         assert account is not None, "who is to be rewarded was made a member"
         outcome = "zero" if change.then.state == "live" else change.then.state
+        if known.reward_id and change.then.state == "live":
+            outcome = "earned"
+            await _reward(conn, batch, account, source, known)
         if known.points and change.then.state == "live":
             outcome = "earned"
             # what a policy had left with the advocate was never taken
@@ -185,7 +192,9 @@ async def _bring(conn: Connection, batch: Batch, key: Key, change: Change) -> No
                 part = f"{source}:{revision}" if revision else source
                 at = known.completed_at or batch.now
                 awards.give(batch, account, "referral", part, points, why, at, change.then)
-    elif row and net and account is not None:
+    elif row and account is not None:
+        if known.has_reward:
+            await _unreward(conn, batch, account, source, known)
         times = row["revision"]
         part = f"{source}:back.{times}" if times else f"{source}:back"
         at = known.reversed_at or batch.now
@@ -199,6 +208,27 @@ async def _bring(conn: Connection, batch: Batch, key: Key, change: Change) -> No
         batch.insert("grants", awards.GRANT, record)
         return
     await conn.execute(UPDATE, shop, source, said, member_id, points, revision, outcome, left)
+
+
+async def _reward(
+    conn: Connection, batch: Batch, account: Account, source: str, known: Known
+) -> None:
+    """Give the reward that was promised, unless the advocate has it. Raises NotFoundError."""
+    if known.has_reward:
+        return
+    known.rewarded, known.has_reward = known.rewarded + 1, True
+    why = f"For a friend, customer {known.friend_id}, whose order {known.order_id} counts."
+    key = f"{source}:{known.rewarded}"
+    await rewards.give(conn, batch, account, known.reward_id, key, why, "")
+
+
+async def _unreward(
+    conn: Connection, batch: Batch, account: Account, source: str, known: Known
+) -> None:
+    """Take it back, unless its code was used already."""
+    key = f"{source}:{known.rewarded}"
+    known.has_reward = False
+    await rewards.take_back(conn, batch, account, key, known.reason)
 
 
 def _fresh(

@@ -21,7 +21,7 @@ from app.points.earning import terms
 from app.points.earning.rules import Terms
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
-from app.points.ways import awards, birthdays, giving, referrals, rules
+from app.points.ways import actions, awards, birthdays, giving, referrals, rules
 from app.points.ways.referrals import Referral
 from app.points.ways.rules import Way
 
@@ -144,27 +144,36 @@ async def _give(conn: Connection, wishes: Sequence[Wish], now: datetime) -> dict
     accounts = {key: batch.account(batch.by_customer[key].id) for key in members}
     ids = {one.id for one in accounts.values() if one is not None}
     had = await awards.given(conn, ids, ("account", "newsletter"))
-    given: list[Way] = []
+    given: list[tuple[int, int]] = []
     noted: list[steps.Step] = []
+    extras = giving.Extras(conn)
     for wish in wishes:
         account, then = accounts[wish.member], rules_then[wish.key]
         assert account is not None
-        way = ways.get(wish.key) if then.state == "live" else None
-        if way is not None:
-            what = f"way:{way.what}"
-            if what in had.get(account.id, set()):
-                way = None
-            else:
+        points, is_live = 0, then.state == "live"
+        what = f"way:{wish.kind}"
+        if is_live and what not in had.get(account.id, set()):
+            way = ways.get(wish.key) or _nothing(wish)
+            bonuses = []
+            if wish.kind == "account":
+                bonuses = await extras.of(account, "account", way.points, wish.at)
+            if way.points or bonuses:
                 had.setdefault(account.id, set()).add(what)
                 source = rules.source(way, account.customer_id, "")
-                giving.add(batch, account, way, source, {}, wish.at, then)
-                given.append(way)
-        if wish.kind == "account" and _is_welcome(wish, now) and then.state == "live":
-            noted += welcome.begun(wish.shop, wish.customer_id, way, wish.at, now)
+                points = giving.add(batch, account, way, source, {}, wish.at, then, bonuses)
+                given.append((way.id, points))
+        if wish.kind == "account" and is_live and _is_welcome(wish, now):
+            noted += welcome.begun(wish.shop, wish.customer_id, points, wish.at, now)
     await batch.write(conn)
     await steps.note(conn, noted)
     await giving.count(conn, given)
     return batch.moved
+
+
+def _nothing(wish: Wish) -> Way:
+    """A way that gives nothing by itself: campaigns may add to it all the same."""
+    title = actions.TITLES[wish.kind]
+    return Way(0, wish.shop, wish.kind, "", title, 0, "once", 1, "", is_active=True, version=0)
 
 
 def _is_welcome(wish: Wish, now: datetime) -> bool:

@@ -12,7 +12,8 @@ import redis.asyncio as aioredis
 
 from app import db, text
 from app.db import Connection, Stores
-from app.referrals import keys
+from app.referrals import events, keys
+from app.referrals.events import Happened
 from app.referrals.links import rules
 from app.referrals.links.reads import COLUMNS, view
 from app.referrals.views import LinkView
@@ -49,7 +50,8 @@ UPDATE referral_links SET status = 'ready', code = $2, made_at = $3
 """
 CLOSE = """
 UPDATE referral_links SET status = CASE WHEN $3 THEN 'closed' ELSE 'ready' END
- WHERE shop = $1 AND advocate_id = $2 AND code IS NOT NULL
+ WHERE shop = $1 AND code IS NOT NULL
+   AND advocate_id = (SELECT advocate_id FROM referrals WHERE shop = $1 AND id = $2)
 """
 VISIT = """
 INSERT INTO referral_visits AS known (shop, link_id, day, visits)
@@ -122,10 +124,17 @@ async def make_next(stores: Stores, shop: str, at: datetime) -> bool:
     return False
 
 
-async def close(shop: str, advocate_id: str, *, is_closed: bool) -> None:
-    """Take a member's links out of use, or put them back."""
-    async with db.connection() as conn:
-        await conn.execute(CLOSE, shop, advocate_id, is_closed)
+async def close(shop: str, referral_id: int, by: str, *, is_closed: bool) -> None:
+    """Take the links of a referral's advocate out of use, or put them back: those who follow one
+    that is closed find no offer. What was claimed before goes on.
+    """
+    now = datetime.now(UTC)
+    said = "The advocate's link was closed." if is_closed else "The advocate's link is open again."
+    async with db.transaction() as conn:
+        changed: str = await conn.execute(CLOSE, shop, referral_id, is_closed)
+        if changed != "UPDATE 0":
+            line = Happened(shop, referral_id, "link", said, now, by)
+            await events.note(conn, [line])
 
 
 async def visited(shop: str, link_id: int, at: datetime | None = None) -> None:

@@ -13,6 +13,7 @@ from app.errors import NotFoundError
 from app.referrals import reads
 from app.referrals.claims import deciding
 from app.referrals.claims.deciding import GONE, Decision
+from app.referrals.links import actions as links
 from app.referrals.pages import settings as settings_page
 from app.referrals.panels.home import NOT_LOST, is_away
 from app.referrals.settings import reads as settings_reads
@@ -112,6 +113,22 @@ async def decide(visit: Visit) -> Response:
     return await _referral(visit, referral_id, toast=SAID[decision])
 
 
+@admin_page
+async def close_link(visit: Visit) -> Response:
+    """Close the link of a referral's advocate, or open it again."""
+    referral_id = _id(visit)
+    values = await forms.read_form(visit.request)
+    is_closed = values.get("on") != "1"
+    by = await pages.name_of(visit)
+    form = Form("link-")
+    status = await forms.change(
+        form, lambda: links.close(visit.shop, referral_id, by, is_closed=is_closed)
+    )
+    said = "The link is closed" if is_closed else "The link is open again"
+    toast = form.problems.get("", said)
+    return await _referral(visit, referral_id, status=status, toast=toast)
+
+
 def routes(rewards: Callable[[str], Awaitable[Sequence[Any]]]) -> list[BaseRoute]:
     """The routes; `rewards` names the rewards of a shop, which are another service's."""
     edit, show = settings_page.of(rewards)
@@ -122,6 +139,7 @@ def routes(rewards: Callable[[str], Awaitable[Sequence[Any]]]) -> list[BaseRoute
         Route("/referrals/settings", edit, methods=["POST"]),
         Route("/referrals/{referral_id:int}", referral),
         Route("/referrals/{referral_id:int}/decide", decide, methods=["POST"]),
+        Route("/referrals/{referral_id:int}/link", close_link, methods=["POST"]),
     ]
 
 

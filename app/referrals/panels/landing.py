@@ -23,7 +23,9 @@ from app.referrals.claims.actions import NO_LINK, NOT_ON, Claimed, Typed
 from app.referrals.links import actions as links
 from app.referrals.links import reads as link_reads
 from app.referrals.links import rules
+from app.referrals.panels import words
 from app.referrals.panels.where import bucket, where_from
+from app.referrals.panels.words import AWAY, NOT_SAVED, TOO_OFTEN
 from app.referrals.settings import reads as settings_reads
 from app.resilience import limits
 from app.resilience.guard import Resource, guard, is_callers_fault
@@ -31,11 +33,6 @@ from app.telemetry import logs
 from app.web import forms
 from app.web.api import Caller, TooOftenError
 
-AWAY = "This offer cannot be shown at this moment. It is not lost: please try again in a moment."
-NOT_SAVED = (
-    "This could not be saved at this moment. Please send it again in a moment: it counts once."
-)
-TOO_OFTEN = "Too many addresses were sent from here. Please try again later."
 # of one connection: a family or an office, not a list of addresses
 CLAIMS_PER_SECOND, CLAIMS_BURST = 10 / 3_600, 6
 SHOP_CLAIMS_PER_SECOND, SHOP_CLAIMS_BURST = 2.0, 200
@@ -80,6 +77,7 @@ class Offer:
     action: str
     storefront: str
     link_id: int
+    language: str
 
 
 async def show(request: Request, caller: Caller) -> tuple[int, str]:
@@ -106,21 +104,21 @@ async def claim(request: Request, caller: Caller) -> tuple[int, str]:
         )
         made = await _with_code(request, caller, code, typed, made)
     except TooOftenError:
-        return 429, _draw(offer=offer, email=email, problem=TOO_OFTEN)
+        return 429, _draw(offer, email, TOO_OFTEN)
     except HoldfastError as error:
         said = error.message if error.permanent else NOT_SAVED
-        return error.status, _draw(offer=offer, email=email, problem=said)
+        return error.status, _draw(offer, email, said)
     except Exception as error:
         if is_callers_fault(error):
             raise
         log.warning("a claim was not saved", shop=caller.shop, reason=type(error).__name__)
-        return 503, _draw(offer=offer, email=email, problem=NOT_SAVED)
-    return (200 if made.code else 202), _draw(offer=offer, email=email, claimed=made)
+        return 503, _draw(offer, email, NOT_SAVED)
+    return (200 if made.code else 202), _draw(offer, email, claimed=made)
 
 
-def refused(sentence: str) -> str:
+def refused(request: Request, sentence: str) -> str:
     """The page when there is no offer to show."""
-    return _draw(problem=sentence)
+    return _draw(problem=sentence, language=_language(request))
 
 
 def _draw(
@@ -128,16 +126,28 @@ def _draw(
     email: str = "",
     problem: str = "",
     claimed: Claimed | None = None,
+    language: str = "en",
 ) -> str:
+    language = offer.language if offer else language
     return environment.get_template("referrals/landing.html").render(
-        offer=offer, email=email, problem=problem, claimed=claimed
+        offer=offer,
+        email=email,
+        problem=words.said(problem, language),
+        claimed=claimed,
+        language=language,
+        words=words.WORDS[language],
     )
+
+
+def _language(request: Request) -> str:
+    return words.language_of(request.headers.get("accept-language", ""))
 
 
 async def _offer(request: Request, caller: Caller) -> Offer:
     """Raises NotFoundError for no link of this shop, UnavailableError when it cannot be read."""
     code = str(request.path_params["code"]).lower()
     stores: Stores = request.state.stores
+    language = _language(request)
     if not rules.is_code(code):
         raise NotFoundError(NO_LINK)
 
@@ -153,11 +163,12 @@ async def _offer(request: Request, caller: Caller) -> Offer:
         base = stores.config.shopify_url.format(shop=caller.shop)
         return Offer(
             shop.name if shop else "",
-            settings_reads.for_friend(settings, shop.currency if shop else "USD"),
+            words.offer(settings, shop.currency if shop else "USD", language),
             advocate_id == caller.customer_id,
             rules.address(base, code, getattr(caller, "path_prefix", "")),
             base,
             link.id,
+            language,
         )
 
     try:

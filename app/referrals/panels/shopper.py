@@ -173,10 +173,7 @@ def _body(stores: Stores, caller: Caller, told: Told | None) -> dict[str, Any]:
         return dict(NOTHING)
     found: dict[str, Any] = {
         **NOTHING,
-        "offer": {
-            "friend": settings_reads.for_friend(told.settings, told.currency),
-            "advocate": settings_reads.for_advocate(told.settings),
-        },
+        "offer": _offer(told),
     }
     it = told.link
     if it is None or it.status == "closed":
@@ -187,6 +184,21 @@ def _body(stores: Stores, caller: Caller, told: Told | None) -> dict[str, Any]:
     prefix = getattr(caller, "path_prefix", "")
     url = rules.address(stores.config.shopify_url.format(shop=caller.shop), it.code, prefix)
     return {**found, "url": url, "status": "ready", "counts": counts}
+
+
+def _offer(told: Told) -> dict[str, Any]:
+    """In English words, and in figures for who says it in another language."""
+    settings = told.settings
+    return {
+        "friend": settings_reads.for_friend(settings, told.currency),
+        "advocate": settings_reads.for_advocate(settings),
+        "friend_kind": settings.friend_kind,
+        "friend_value": f"{settings.friend_value.normalize():f}",
+        "friend_minimum": f"{settings.friend_minimum.normalize():f}",
+        "currency": told.currency,
+        "advocate_points": settings.advocate_points if settings.advocate_kind == "points" else None,
+        "advocate_reward": settings.advocate_text,
+    }
 
 
 async def _made(stores: Stores, shop: str, customer_id: str) -> LinkView | None:

@@ -15,7 +15,8 @@ async def test_the_history_comes_once_and_after_the_app_was_opened(store: Store)
     await history.seed(store.world)
     await history.seed(store.world)
     orders = list(store.world.state.of_shop("order", history.SHOP))
-    assert len(orders) == history.ORDERS
+    number = history.ORDERS + len(campaigning.PIECES)
+    assert len(orders) == number
     assert len(list(store.world.state.of_shop("customer", history.SHOP))) == 12
     assert any(one.is_test for one in orders)
     assert any(one.customer_id is None for one in orders)
@@ -25,7 +26,7 @@ async def test_the_history_comes_once_and_after_the_app_was_opened(store: Store)
     paths = [request.url.path for request, _ in store.app.requests]
     assert paths[:2] == ["/healthz", "/"]
     assert "id_token" in store.app.requests[1][0].query_params
-    assert len(store.app.payloads("orders/paid")) == history.ORDERS
+    assert len(store.app.payloads("orders/paid")) == number
 
 
 async def test_the_merchant_makes_campaigns_before_the_first_order_is_told(store: Store) -> None:

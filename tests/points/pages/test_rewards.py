@@ -6,6 +6,7 @@ from app.points.rewards import reads
 from app.points.rewards.rules import KINDS
 from tests.admin.staff import text, value
 from tests.points import world
+from tests.points.tiers.world import tiers
 from tests.points.world import ALICE
 
 FIELDS = {"title": "Thanks", "cost": "100"}
@@ -143,3 +144,17 @@ async def test_a_reward_of_another_shop_is_not_there(alice, charlie) -> None:
         await charlie.post(f"/rewards/{reward.id}", **FIELDS, kind="gift_card", amount_off="10"),
     ):
         assert answer.status_code == 404
+
+
+async def test_a_reward_is_for_a_tier_and_those_above_it(alice) -> None:
+    await alice.get("/")
+    await tiers()
+    await alice.post("/rewards", **FIELDS, kind="gift_card", amount_off="10", tier="silver")
+    (reward,) = await made()
+    assert reward.details.tiers == ["silver", "gold"]
+    edit = await alice.get(f"/rewards/{reward.id}", rendering="native")
+    assert '<option value="silver" selected>Silver and above' in edit.text
+    whole = {**FIELDS, "kind": "gift_card", "amount_off": "10", "tier": "platinum"}
+    answer = await alice.post("/rewards", **whole)
+    assert answer.status_code == 422
+    assert "not there any more" in text(answer)

@@ -1,8 +1,12 @@
 """The page of tiers: from none to three, what is wrong with what was typed, who would be where."""
 
+import msgspec
+
+from app import db
+from app.own_facts import Audience, Campaign
 from tests.admin.staff import text, value
 from tests.points.tiers.world import order, placed, tier_of, tiers
-from tests.points.world import handle, now, one
+from tests.points.world import fact, handle, now, one
 
 FORM = {
     "measure": "points",
@@ -107,3 +111,26 @@ async def test_a_customers_page_says_where_they_stand_and_why(alice) -> None:
     assert "100 points by" in seen
     assert "keep this tier; else it is Bronze then" in seen
     assert "Silver : Order #1 reached it: 120 points in the last 365 days." in seen
+
+
+async def test_a_tier_that_a_reward_or_a_campaign_names_stays(alice) -> None:
+    await tiers(period="rolling")
+    await alice.get("/program")
+    reward = await one("SELECT min(id) FROM rewards")
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE rewards SET title = 'Gold only', details = '{\"tiers\":[\"gold\"]}' "
+            "WHERE id = $1",
+            reward,
+        )
+    refused = await alice.post("/tiers/gold/delete")
+    assert refused.status_code == 422
+    assert "Gold is named by the reward “Gold only”. Please change that first." in text(refused)
+    told = Campaign("c1", 1, "Silver week", "live", now(), audience=Audience("tiers", ["silver"]))
+    at = now().isoformat()
+    await handle(fact("campaign.updated", {"campaign": msgspec.to_builtins(told), "at": at}))
+    refused = await alice.post("/tiers/silver/delete")
+    assert "Silver is named by the campaign “Silver week”." in text(refused)
+    ended = msgspec.structs.replace(told, version=2, state="ended")
+    await handle(fact("campaign.updated", {"campaign": msgspec.to_builtins(ended), "at": at}))
+    assert (await alice.post("/tiers/silver/delete")).status_code == 200

@@ -54,8 +54,9 @@ def order(order_id: str, amount: str, at: datetime, **more: Any) -> Event:
     return world.paid(order_id, one, **{"processed_at": placed_at, "at": at, **more})
 
 
-def refund(order_id: str, refund_id: str | None = None) -> Event:
-    return world.refunded(order_id, refund_id or f"r{order_id}", {f"line-{order_id}": 1})
+def refund(order_id: str, refund_id: str | None = None, shop: str = ALICE) -> Event:
+    lines = {f"line-{order_id}": 1}
+    return world.refunded(order_id, refund_id or f"r{order_id}", lines, shop=shop)
 
 
 async def tier_of(customer: str = BOB, shop: str = ALICE) -> str | None:

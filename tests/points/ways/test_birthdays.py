@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from app.errors import BadInputError, RefusedError
+from app.flow.event import Event
 from app.points.ways import birthdays, rules
 from tests.points.ways.world import deleted, ledger, merged, since, sound, way
 from tests.points.world import ALICE, BOB, fact, figures, handle, now, one, program
@@ -131,12 +132,18 @@ async def test_it_is_forgotten_with_its_customer_and_goes_along_with_a_merge(sto
     await handle(deleted("7001"))
     assert await one("SELECT count(*) FROM birthdays") == 0
     await born("05-05", "7003")
-    payload = {"customer": {"id": 7003}, "orders_to_redact": []}
-    await handle(fact("compliance.requested", {"topic": "customers/redact", "payload": payload}))
+    who = {"customer": {"id": 7003}, "orders_to_redact": []}
+    await handle(_asked("customers/redact", {"shop_domain": "charlie.myshopify.com", **who}))
+    assert await one("SELECT count(*) FROM birthdays") == 1, "only the body is signed"
+    await handle(_asked("customers/redact", {"shop_domain": ALICE, **who}))
     assert await one("SELECT count(*) FROM birthdays") == 0
     await born("05-05", "7004")
-    await handle(fact("compliance.requested", {"topic": "shop/redact", "payload": {}}))
+    await handle(_asked("shop/redact", {"shop_domain": ALICE}))
     assert await one("SELECT count(*) FROM birthdays") == 0
+
+
+def _asked(topic: str, payload: dict[str, object]) -> Event:
+    return fact("compliance.requested", {"topic": topic, "payload": payload})
 
 
 @pytest.mark.parametrize(

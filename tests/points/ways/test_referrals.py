@@ -2,10 +2,26 @@
 
 import itertools
 
+import msgspec
 import pytest
 
+from app.errors import NotFoundError
+from app.points.earning import actions as earning
+from app.points.ledger import actions
+from app.points.members import reads
 from tests.points.ways.world import completed, ledger, sound, taken_back, told
-from tests.points.world import ALICE, BOB, days_ago, figures, handle, line, one, paid, program
+from tests.points.world import (
+    ALICE,
+    BOB,
+    days_ago,
+    figures,
+    handle,
+    line,
+    one,
+    paid,
+    program,
+    reward_of_100,
+)
 
 
 async def test_completed_twice_rewards_once(stores) -> None:
@@ -42,7 +58,6 @@ def _of(fact, shop):
 async def test_what_was_spent_meanwhile_is_owed_where_the_policy_says_so(stores) -> None:
     await program(clawback="debt")
     await handle(completed(at=days_ago(0.2)))
-    from app.points.ledger import actions
 
     await actions.adjust(ALICE, BOB, -150, "spent", "key-1", "1")
     await handle(taken_back(at=days_ago(0.1)))
@@ -80,3 +95,36 @@ async def test_a_reversal_alone_waits_for_nothing(stores) -> None:
     await handle(taken_back())
     assert await figures() == {}
     await sound()
+
+
+def rewarded(reward_id: str, at) -> object:
+    return changed(completed(points=0, at=at), reward_id=reward_id)
+
+
+def changed(fact, **more):
+    data = {**msgspec.json.decode(fact.data), **more}
+    return msgspec.structs.replace(fact, data=msgspec.Raw(msgspec.json.encode(data)))
+
+
+async def test_a_reward_for_a_friend_is_given_once_and_taken_back_unless_it_was_used(
+    stores,
+) -> None:
+    await earning.ensure_program(ALICE, "USD", "UTC")
+    reward = await reward_of_100()
+    fact = rewarded(reward, days_ago(0.3))
+    await handle(fact, fact)
+    await handle(fact)
+    (given,) = await reads.redemptions(ALICE, BOB)
+    assert (given.points, given.state) == (0, "held")
+    await handle(taken_back(at=days_ago(0.2)), taken_back(at=days_ago(0.2)))
+    assert [one.state for one in await reads.redemptions(ALICE, BOB)] == ["released"]
+    await handle(rewarded(reward, days_ago(0.1)))
+    await handle(rewarded(reward, days_ago(0.1)), fact)
+    assert sorted(one.state for one in await reads.redemptions(ALICE, BOB)) == ["held", "released"]
+    await sound()
+
+
+async def test_an_unknown_reward_is_no_silent_nothing(stores) -> None:
+    await program()
+    with pytest.raises(NotFoundError):
+        await handle(rewarded("999999", days_ago(0.1)))

@@ -43,6 +43,7 @@ class Order:
         self.rules = rules
         self.shop = shop
         self.bonuses: list[Bonus] = []
+        self.policy = "best_of"
         self.reached: dict[str, int] = {}
         self.placed = placed
         self.snapshots: list[Snapshot] = []
@@ -85,6 +86,7 @@ class Order:
     def decide(self, customer: str) -> None:
         """Which campaigns count, once it earns."""
         lines = [line.name for line in self.newest.lines if line.kind == "goods"]
+        self.policy = self.shop.policy(self.placed)
         self.bonuses = self.shop.decide(
             self.placed, customer, lines, lambda times: self.worth(self.refunds, {}, times)
         )
@@ -95,7 +97,7 @@ class Order:
         def found() -> dict[str, int]:
             return shares(
                 self.bonuses,
-                self.shop.policy(self.placed),
+                self.policy,
                 lambda times: self.points(refunds, gone, times),
                 lambda times: self.worth(refunds, gone, times),
             )

@@ -62,8 +62,7 @@ def from_row(row: Row) -> Grant:
     grant.name, grant.member_id, grant.outcome = row["name"], row["member_id"], row["outcome"]
     grant.known = _known.decode(row["known"])
     if row["frozen"]:
-        grant.frozen = _frozen.decode(row["frozen"])
-        grant.rate_units = rules.rate_units(Decimal(grant.frozen.rate))
+        grant.frozen, grant.rate_units = _read_rule(row["frozen"])
     grant.points, grant.reversed_points = row["points"], row["reversed_points"]
     grant.revision, grant.is_new = row["revision"], False
     if given := row.get("bonuses"):
@@ -84,6 +83,13 @@ def _rule(grant: Grant) -> str:
 @lru_cache(maxsize=1024)  # as many as there are rules in use
 def _encoded(frozen: Frozen) -> str:
     return _encode(frozen).decode()
+
+
+@lru_cache(maxsize=1024)  # most orders of a shop froze one of a few
+def _read_rule(told: str) -> tuple[Frozen, int]:
+    """A frozen rule and its rate, in ten-thousandths."""
+    frozen = _frozen.decode(told)
+    return frozen, rules.rate_units(Decimal(frozen.rate))
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode

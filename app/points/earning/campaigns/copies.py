@@ -49,7 +49,7 @@ SELECT wanted.shop, copy.*
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Copy:
     """A version of a campaign; moments are seconds since 1970, half-open. Shopify tells whole
     seconds of an order, so what came into force within a second counts for all of it.

@@ -64,15 +64,19 @@ def steady(
     """`before` with the tier, and with those of these steady campaigns that are for the customer
     and, where the best one counts, no better one covers; the others with the reason.
     """
-    counting = [one for one in copies if is_for(one, found)]
-    reasons: list[Reason] = [
-        (one.campaign.name, one.campaign.audience.kind) for one in copies if one not in counting
-    ]
+    counting: list[Copy] = []
+    reasons: list[Reason] = []
+    for one in copies:
+        if is_for(one, found):
+            counting.append(one)
+        else:
+            reasons.append((one.campaign.name, one.campaign.audience.kind))
     if stacking.policy == "best_of" and counting:
         best = max(counting, key=lambda one: (one.units, -one.id))
         is_kept = found.tier is None or found.tier.units < best.units
         kept = [best] if is_kept else []
-        reasons += [(one.campaign.name, "beaten") for one in counting if one not in kept]
+        kept_ids = {one.id for one in kept}
+        reasons += [(one.campaign.name, "beaten") for one in counting if one.id not in kept_ids]
         counting = kept
     after = replace(
         before,

@@ -15,8 +15,10 @@ from app.points.earning.campaigns.copies import Copy
 from app.points.earning.campaigns.judging import Circumstances
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
+from app.points.earning.rules import Frozen
 
 DAYS = 30
+RULES_MAX = 1_000  # remembered of those that orders froze
 SIZES = (10, 25, 50, 100, 250, 500, 1_000)  # where a bonus is counted among the next larger ones
 
 
@@ -53,6 +55,7 @@ class Replay:
         self.copy: Copy = copies.of(1 << 62, campaign, since)
         self.zone = calendar.zone(zone)
         self.purse = Purse()
+        self._befores: dict[int, tuple[Frozen, Frozen]] = {}
         key = (shop, campaign.campaign_id)
         self.purse.totals[key] = found.points
         for member_id in {*found.got, *found.spent}:
@@ -104,6 +107,18 @@ class Replay:
             ordinals[grant.member_id or 0] += 1
             one.ordinal = ordinals[grant.member_id or 0]
 
+    def _before(self, frozen: Frozen) -> Frozen:
+        """What an order froze, with how campaigns are to stack."""
+        known = self._befores.get(id(frozen))
+        if known is None or known[0] is not frozen:
+            stacking = self.asked.stacking
+            most = copies.most_units(stacking)
+            known = (frozen, replace(frozen, policy=stacking.policy, most_units=most))
+            if len(self._befores) >= RULES_MAX:
+                self._befores.clear()
+            self._befores[id(frozen)] = known
+        return known[1]
+
     def _order(self, grant: Grant, around: Circumstances) -> None:
         frozen, member_id = grant.frozen, grant.member_id or 0
         campaign, found = self.copy.campaign, self.found
@@ -111,8 +126,7 @@ class Replay:
             return
         key = (self.shop, campaign.campaign_id, member_id)
         around.spent = {campaign.campaign_id: self.purse.spent(*key)}
-        stacking = self.asked.stacking
-        before = replace(frozen, policy=stacking.policy, most_units=copies.most_units(stacking))
+        before = self._before(frozen)
         after, reasons = judging.added(before, grant.known, [self.copy], around, {})
         if campaign.trigger == "goal_total":
             spends = judging.spending(grant.known, frozen)
@@ -120,8 +134,7 @@ class Replay:
             found.spent[member_id] = self.purse.spent(*key)
         if reasons:
             return
-        has = worth.of(grant.known, frozen, grant.rate_units).points
-        more = worth.of(grant.known, after, grant.rate_units).points - has
+        more = worth.of(grant.known, after, grant.rate_units).points - grant.net
         bonus = after.bonuses[-1]
         left = self.purse.left(*key, bonus.cap, bonus.budget)
         more = more if left is None else min(more, left)

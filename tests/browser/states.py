@@ -1,4 +1,4 @@
-"""Forty states of what merchants see: how each is reached, for whoever looks at all of them."""
+"""Forty-odd states of what merchants see: how each is reached, for whoever looks at all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ NOTHING_YET = (
     State("home of a draft", "/"),
     State("customers, none yet", "/customers"),
     State("programme, a draft", "/program"),
+    State("ways to earn, none yet", "/ways"),
     State("change for many, none yet", "/customers/bulk"),
     State("corrections, none", "/corrections"),
     State("health of a new shop", "/health"),
@@ -193,6 +194,23 @@ def _unreadable_look(app: FrameLocator, _town: Town) -> None:
     expect(app.get_by_text("This text is hard to read").first).to_be_visible()
 
 
+def _refused_way(app: FrameLocator, _town: Town) -> None:
+    app.get_by_role("button", name="Add and switch on").click()
+    expect(app.locator(REFUSED).first).to_be_visible()
+
+
+def _added_way(app: FrameLocator, _town: Town) -> None:
+    app.locator("[name='handle']").evaluate("(one) => { one.value = 'review'; }")
+    app.get_by_role("button", name="Add and switch on").click()
+    expect(app.locator("#ways strong", has_text="Write a review")).to_be_visible()
+
+
+def _made_key(app: FrameLocator, town: Town) -> None:
+    app.get_by_role("button", name="Make a key").click()
+    expect(app.locator("#new-key")).to_be_visible()
+    _open_all(app, town)
+
+
 def post(stack: Stack, path: str, fields: dict[str, str]) -> None:
     """What a form of another tab sends."""
     token = stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
@@ -235,6 +253,9 @@ WELL = (
     State("programme, going on", "/program", _resumed),
     State("preview", "/program/preview"),
     State("preview, opened", "/program/preview", _preview_opened),
+    State("ways to earn, a network refused", "/ways?add=follow", _refused_way),
+    State("ways to earn, an action added", "/ways?add=action", _added_way),
+    State("ways to earn, all opened", "/ways", _made_key),
     State("home, figures explained", "/?days=90", _open_all),
     State("appearance", "/appearance"),
     State("appearance, refused", "/appearance", _unreadable_look),
@@ -250,6 +271,7 @@ AWAY = (
     State("customers", "/customers"),
     State("customer", "/customers/BOB"),
     State("programme", "/program"),
+    State("ways to earn", "/ways"),
     State("appearance", "/appearance"),
     State("health", "/health"),
 )

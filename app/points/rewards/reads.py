@@ -94,22 +94,6 @@ async def segments(shop: str) -> list[str]:
         return await who.segments(conn, shop)
 
 
-async def by_tier(shop: str) -> dict[str, list[str]]:
-    """The names of the rewards on offer that are for a tier, by the tier's id: while there are
-    some, it cannot go.
-    """
-    found: dict[str, list[str]] = {}
-    for one in await rewards(shop, active_only=True):
-        for tier_id in one.details.tiers:
-            found.setdefault(tier_id, []).append(one.title)
-    return found
-
-
-async def reward(shop: str, reward_id: str) -> RewardView | None:
-    """One of them, on or off."""
-    return next((one for one in await rewards(shop) if one.id == reward_id), None)
-
-
 def redemption_view(row: Any) -> RedemptionView:
     """A redemption as its shopper may see it, from a row with REDEMPTION_COLUMNS."""
     state, kind = row["state"], row["kind"]

@@ -54,8 +54,11 @@ async def test_a_reward_for_a_segment_is_had_by_who_is_in_it_now() -> None:
 
 async def test_a_reward_for_a_tier_that_is_gone_is_said_so_and_given_to_nobody() -> None:
     reward_id = await shop_with(Details(tiers=["gold"]))
-    assert await reads.by_tier(ALICE) == {"gold": ["For some"]}
+    with pytest.raises(RefusedError, match="named by the reward “For some”"):
+        await tiers(tiers=[BRONZE, SILVER])
+    await offers.switch_reward(ALICE, reward_id, is_active=False)
     await tiers(tiers=[BRONZE, SILVER])
+    await offers.switch_reward(ALICE, reward_id, is_active=True)
     assert [one.name for one in THREE] == ["Bronze", "Silver", "Gold"]
     with pytest.raises(RefusedError, match="not for you"):
         await actions.redeem(ALICE, BOB, reward_id, "k1", "r")

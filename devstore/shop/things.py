@@ -42,6 +42,7 @@ class Shop(Struct):
     is_seeded: bool = False  # the demo history has been made
     has_rewards: bool = False  # rewards of every kind were set up
     has_spent: bool = False  # and some of its points were redeemed
+    has_tiers: bool = False  # and there are tiers
     has_ways: bool = False  # and there are ways to earn besides orders
     has_referred: bool = False  # and some of its customers brought friends
 

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from app import db, operations, rotation, webhooks
-from app.admin import appearance, home, operator
+from app.admin import appearance, home, operator, what_if
 from app.admin import campaigns as campaigns_pages
 from app.admin import flags as flags_page
 from app.admin import health as health_page
@@ -67,6 +67,7 @@ def create_app(config: Config) -> Starlette:
         # these stand in the navigation in this order
         *home.routes,
         *points_pages.routes,
+        *what_if.routes,
         *campaigns_pages.routes,
         *referrals_pages.routes(points_reads.rewards),
         *appearance.routes,

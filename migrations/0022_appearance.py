@@ -54,6 +54,10 @@ class Migration(migrations.Migration):
                     fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
                 ),
                 (
+                    "due_at",
+                    fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+                ),
+                (
                     "claimed_at",
                     fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
                 ),

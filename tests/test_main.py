@@ -14,6 +14,7 @@ from app import db, main
 from app.flow.bus import places
 from app.operations import probes, scrape
 from app.resilience import health
+from app.services import PROCESSES
 from app.shopify.client import outgoing
 from local import servers
 from tests.flow.helpers import emit, order
@@ -79,7 +80,7 @@ async def test_all_is_ok_when_the_stores_answer_and_every_service_lives(http, st
     assert response.status_code == 200
     body = response.json()
     assert (body["status"], body["checks"]) == ("ok", {"postgres": "ok", "redis": "ok"})
-    assert set(body["services"]) == {"web", "ingest", "relay", "core", "points", "campaigns"}
+    assert set(body["services"]) == set(PROCESSES)
     assert body["services"]["points"]["status"] == "healthy"
 
 

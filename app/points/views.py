@@ -282,3 +282,4 @@ class Movement:
     at: datetime
     way: str = ""  # that gave or lost them: account | newsletter | birthday | follow | action | ...
     title: str = ""  # of that way, as the merchant called it
+    bonuses: list[tuple[str, int]] = field(default_factory=list)  # campaigns and tier, with points

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from devstore import signing
-from devstore.demo import campaigning, earning, referring, rewards, spending, tiers
+from devstore.demo import appearance, campaigning, earning, referring, rewards, spending, tiers
 from devstore.shop import acts, changes, sold, things
 from devstore.world import World
 
@@ -61,6 +61,7 @@ async def run(world: World) -> None:
     shop = world.state.shop(SHOP)
     people = [one for one in world.state.of_shop("customer", SHOP) if not one.is_deleted]
     if not shop.has_rewards:
+        await appearance.choose(world, shop)
         await rewards.offer(world, shop)
     if not shop.has_tiers:
         await tiers.arrange(world, shop)

@@ -32,11 +32,20 @@ export class Sharing {
 
   draw() {
     const { h } = this.tools, { widget } = this, { referral } = widget.me;
-    const link = this.link(), { friend, advocate } = referral?.offer || {};
+    const link = this.link(), friend = this.said(referral?.offer?.friend), advocate = this.said(referral?.offer?.advocate);
     this.wasOffered ||= Boolean(friend || advocate);
     if (!link && !this.wasOffered && referral?.status !== "queued") return []; // nothing is offered
     const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t("referralYou", { offer: apart(advocate) })].filter(Boolean);
     return [h("li", { class: "coupon" }, offer.length > 0 && this.view.what(widget.t("referralOffer"), ...offer), this.state(link, referral, friend))];
+  }
+
+  /** An offer as the app says it by itself in the shopper's words; the merchant's own stay. */
+  said(offer) {
+    const { widget } = this;
+    const [, off, least] = /^(\S+) off your first order(?: of (\S+) or more)?$/.exec(offer || "") || [];
+    if (off) return widget.t(least ? "offerFriendFrom" : "offerFriend", { off, least });
+    const [, points] = /^([\d,]+) points?$/.exec(offer || "") || [];
+    return points ? widget.points(Number(points.replaceAll(",", ""))) : offer;
   }
 
   state(link, referral, friend) {

@@ -140,6 +140,8 @@ export const ENGLISH = {
   "referralOffer": "Share your link",
   "referralFriend": "Your friend gets: {offer}",
   "referralYou": "You get: {offer}",
+  "offerFriend": "{off} off the first order",
+  "offerFriendFrom": "{off} off the first order of {least} or more",
   "referralSignIn": "Sign in to get your link.",
   "referralQueued": "Your link is on its way.",
   "referralReady": "Your link is ready.",

@@ -1,4 +1,4 @@
-"""Forty states of what merchants see: how each is reached, for whoever looks at all of them."""
+"""Forty-odd states of what merchants see: how each is reached, for whoever looks at all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ NOTHING_YET = (
     State("home of a draft", "/"),
     State("customers, none yet", "/customers"),
     State("programme, a draft", "/program"),
+    State("ways to earn, none yet", "/ways"),
     State("change for many, none yet", "/customers/bulk"),
     State("corrections, none", "/corrections"),
     State("health of a new shop", "/health"),
@@ -164,15 +165,9 @@ def _conflicting_rule(app: FrameLocator, town: Town) -> None:
     expect(app.locator(".conflict")).to_be_visible()
 
 
-def _editing_a_reward(app: FrameLocator, _town: Town) -> None:
-    app.get_by_text("Edit").first.click()
-    expect(app.locator("#rewards details[open] [name=cost]")).to_be_visible()
-
-
 def _refused_reward(app: FrameLocator, _town: Town) -> None:
-    app.locator("form", has=app.get_by_role("button", name="Add reward")).get_by_role(
-        "button", name="Add reward"
-    ).click()
+    app.get_by_label("Costs").fill("0")
+    app.get_by_role("button", name="Add reward").click()
     expect(app.locator(REFUSED).first).to_be_visible()
 
 
@@ -197,6 +192,23 @@ def _unreadable_look(app: FrameLocator, _town: Town) -> None:
     app.locator("[name='text']").evaluate("(one) => { one.value = '#bbbbbb'; }")
     app.get_by_role("button", name="Save appearance").click()
     expect(app.get_by_text("This text is hard to read").first).to_be_visible()
+
+
+def _refused_way(app: FrameLocator, _town: Town) -> None:
+    app.get_by_role("button", name="Add and switch on").click()
+    expect(app.locator(REFUSED).first).to_be_visible()
+
+
+def _added_way(app: FrameLocator, _town: Town) -> None:
+    app.locator("[name='handle']").evaluate("(one) => { one.value = 'review'; }")
+    app.get_by_role("button", name="Add and switch on").click()
+    expect(app.locator("#ways strong", has_text="Write a review")).to_be_visible()
+
+
+def _made_key(app: FrameLocator, town: Town) -> None:
+    app.get_by_role("button", name="Make a key").click()
+    expect(app.locator("#new-key")).to_be_visible()
+    _open_all(app, town)
 
 
 def post(stack: Stack, path: str, fields: dict[str, str]) -> None:
@@ -231,13 +243,19 @@ WELL = (
     State("programme, refused", "/program", _refused_rule),
     State("programme, saved", "/program", _saved_rule),
     State("programme, two tabs", "/program", _conflicting_rule),
-    State("programme, a reward edited", "/program", _editing_a_reward),
-    State("programme, a reward refused", "/program", _refused_reward),
+    State("rewards", "/rewards"),
+    State("rewards, none found", "/rewards?q=nothing"),
+    State("reward, which kind", "/rewards/new"),
+    State("reward, new", "/rewards/new?kind=store_credit&costing=choose"),
+    State("reward, refused", "/rewards/new?kind=percent_off", _refused_reward),
     State("programme, paused", "/program", _paused),
     State("home, paused", "/"),
     State("programme, going on", "/program", _resumed),
     State("preview", "/program/preview"),
     State("preview, opened", "/program/preview", _preview_opened),
+    State("ways to earn, a network refused", "/ways?add=follow", _refused_way),
+    State("ways to earn, an action added", "/ways?add=action", _added_way),
+    State("ways to earn, all opened", "/ways", _made_key),
     State("home, figures explained", "/?days=90", _open_all),
     State("appearance", "/appearance"),
     State("appearance, refused", "/appearance", _unreadable_look),
@@ -253,6 +271,7 @@ AWAY = (
     State("customers", "/customers"),
     State("customer", "/customers/BOB"),
     State("programme", "/program"),
+    State("ways to earn", "/ways"),
     State("appearance", "/appearance"),
     State("health", "/health"),
 )

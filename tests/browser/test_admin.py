@@ -1,5 +1,6 @@
 """The merchant's screens in Chromium, framed by the stand-in admin as Shopify frames them."""
 
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -81,16 +82,24 @@ def test_the_example_follows_the_rate_while_it_is_typed(page: Page, stack: Stack
 
 
 def test_the_keyboard_alone_reaches_and_edits_a_reward(page: Page, stack: Stack) -> None:
-    app = open_admin(page, stack, "/program")
-    app.get_by_text("Edit").first.focus()
+    app = open_admin(page, stack, "/rewards")
+    app.get_by_role("link", name="5.00 off", exact=True).focus()
     page.keyboard.press("Enter")
-    cost = app.locator("#rewards details[open]").get_by_label("Costs")
+    cost = app.get_by_label("Costs")
     expect(cost).to_be_visible()
     cost.focus()
     cost.fill("0")
     page.keyboard.press("Enter")
     expect(app.get_by_text("at least 1 and up to 10,000,000")).to_be_visible()
     expect(cost).to_have_value("0")
+
+
+def test_products_are_chosen_in_shopifys_picker(page: Page, stack: Stack) -> None:
+    app = open_admin(page, stack, "/rewards/new?kind=free_product")
+    app.get_by_role("button", name="Choose products").click()
+    page.get_by_label("Enamel mug").check()
+    page.get_by_role("button", name="Choose", exact=True).click()
+    expect(app.get_by_label("Products", exact=True)).to_have_value(re.compile(r"^[0-9]+$"))
 
 
 def test_status_refreshes_itself_and_keeps_open_what_was_opened(

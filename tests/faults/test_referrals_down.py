@@ -6,6 +6,7 @@ import asyncio
 import html
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
@@ -63,7 +64,8 @@ def sql(stack: Stack, statement: str, *values: Any) -> Any:
         finally:
             await conn.close()
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as beside:  # a browser's loop may run here
+        return beside.submit(asyncio.run, run()).result()
 
 
 def new_member(stack: Stack) -> str:

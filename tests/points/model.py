@@ -5,6 +5,7 @@ held to.
 from datetime import datetime, timedelta
 
 from tests.points.lives import Message
+from tests.points.model_bonuses import Shop
 from tests.points.model_codes import Codes, Person, is_of
 from tests.points.model_orders import Lot, Order, Rules
 
@@ -17,13 +18,14 @@ class Model(Codes):
         self.orders: dict[str, Order] = {}
         self.holds = []
         self.codes = []
+        self.shop = Shop()
 
     def events(self, told: list[tuple[str, datetime, Message]]) -> None:
         """One batch: messages of orders, by their ids and with the moment they were placed at."""
         news: dict[str, list[Message]] = {}
         for name, placed, message in told:
             if name not in self.orders:
-                self.orders[name] = Order(self.rules, placed)
+                self.orders[name] = Order(self.rules, placed, self.shop)
             news.setdefault(name, []).append(message)
         for name in sorted(news, key=lambda one: self.orders[one].owner is not None):
             self.follow(name, self.orders[name], news[name])
@@ -52,6 +54,8 @@ class Model(Codes):
         if order.paid_at() is None or customer is None:
             return
         person = self.people.setdefault(customer, Person())
+        if order.owner is None:
+            order.decide(customer)
         order.owner = customer
         if order.was_cancelled:
             return
@@ -80,6 +84,7 @@ class Model(Codes):
         person: Person,
         fresh: list[Lot] | None,
     ) -> None:
+        order.reach(points)
         if points > order.net:
             self.give(source, order, points - order.net, at, person, fresh)
         elif points < order.net:

@@ -1,14 +1,21 @@
 """What an order is worth, the slow and obvious way: in fractions, from all that was told of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP
 from fractions import Fraction
 
 from tests.points.lives import Message, Refund, Snapshot
+from tests.points.model_bonuses import Bonus, Shop, shares
 
 ROUNDINGS = {"down": ROUND_FLOOR, "nearest": ROUND_HALF_UP, "up": ROUND_CEILING}
 NEVER = datetime.max.replace(tzinfo=UTC)
+Times = Callable[[str], Fraction]
+
+
+def once(_line: str) -> Fraction:
+    return Fraction(1)
 
 
 @dataclass
@@ -32,8 +39,11 @@ class Lot:
 class Order:
     """All that was told of an order, and what became of its points."""
 
-    def __init__(self, rules: Rules, placed: datetime) -> None:
+    def __init__(self, rules: Rules, placed: datetime, shop: Shop) -> None:
         self.rules = rules
+        self.shop = shop
+        self.bonuses: list[Bonus] = []
+        self.reached: dict[str, int] = {}
         self.placed = placed
         self.snapshots: list[Snapshot] = []
         self.refunds: dict[str, Refund] = {}
@@ -72,8 +82,43 @@ class Order:
         named = [one for one in self.snapshots if one.customer]
         return max(named, key=lambda one: one.at).customer if named else None
 
+    def decide(self, customer: str) -> None:
+        """Which campaigns count, once it earns."""
+        lines = [line.name for line in self.newest.lines if line.kind == "goods"]
+        self.bonuses = self.shop.decide(
+            self.placed, customer, lines, lambda times: self.worth(self.refunds, {}, times)
+        )
+
     def target(self, refunds: dict[str, Refund], gone: dict[str, int]) -> int:
-        exact = self.worth(refunds, gone) * Fraction(self.rules.rate) / 100
+        """With bonuses; of a campaign no more than it may give."""
+
+        def found() -> dict[str, int]:
+            return shares(
+                self.bonuses,
+                self.shop.policy(self.placed),
+                lambda times: self.points(refunds, gone, times),
+                lambda times: self.worth(refunds, gone, times),
+            )
+
+        self.reached = found()
+        for one in self.bonuses:
+            more = self.reached[one.campaign.name] - one.has
+            left = one.campaign.left(self.owner or "")
+            if more > 0 and left is not None and left < more:
+                one.most = one.has + left
+        self.reached = found()
+        return self.points(refunds, gone) + sum(self.reached.values())
+
+    def reach(self, points: int) -> None:
+        """What bonuses gave of it now."""
+        for one in self.bonuses:
+            has = self.reached.get(one.campaign.name, 0) if points else 0
+            got = one.campaign.got
+            got[self.owner or ""] = got.get(self.owner or "", 0) + has - one.has
+            one.has = has
+
+    def points(self, refunds: dict[str, Refund], gone: dict[str, int], times: Times = once) -> int:
+        exact = self.worth(refunds, gone, times) * Fraction(self.rules.rate) / 100
         rounding = ROUNDINGS[self.rules.rounding]
         # a fraction is no decimal: only whether it is whole, and on which side of a half
         whole, rest = (
@@ -108,7 +153,12 @@ class Order:
         return 1 - self.worth(self.refunds, {}, is_paid=True) / whole
 
     def worth(
-        self, refunds: dict[str, Refund], least: dict[str, int], *, is_paid: bool = False
+        self,
+        refunds: dict[str, Refund],
+        least: dict[str, int],
+        times: Times = once,
+        *,
+        is_paid: bool = False,
     ) -> Fraction:
         """Cents of merchandise that stand and are paid, if of its refunds these alone had been,
         and so many pieces were gone at least.
@@ -129,10 +179,10 @@ class Order:
             if unpaid and costs:
                 unpaid -= micros - paid
                 share = Fraction(1) if paid == micros else paid / micros
-                net += without * part * share
+                net += without * part * share * times(line.name)
                 gross += costs if paid == micros else paid
             else:
-                net += without * part
+                net += without * part * times(line.name)
                 gross += costs
         given = -sum(one.net for one in refunds.values()) - owed
         if given > 0:

@@ -5,6 +5,8 @@ database.
 import itertools
 import os
 from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -21,10 +23,12 @@ from app.points.rewards import offers, settling
 from app.points.rewards import redemption as saga
 from app.points.rewards.rules import Details
 from tests.points import world
+from tests.points.earning.campaigns.told import campaign, stacks, told
 from tests.points.lives import Life, lives
 from tests.points.model import Model, Rules
+from tests.points.model_bonuses import Campaign
 from tests.points.told import webhook
-from tests.points.webhooks import tell
+from tests.points.webhooks import tell, tell_facts
 from tests.points.world import now
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -62,6 +66,15 @@ step = st.one_of(
     st.tuples(st.just("adjust"), st.sampled_from(CUSTOMERS), st.integers(-30, 30).filter(bool)),
     st.tuples(st.just("time"), st.integers(1, 15)),
     st.tuples(st.just("time"), st.integers(1, 5)),
+    st.tuples(
+        st.just("campaign"),
+        st.sampled_from(["multiply", "multiply", "add"]),
+        st.sampled_from(["2", "1.5", "3"]),
+        st.sampled_from(["", "", "101"]),
+        st.none() | st.integers(1, 60),
+        st.none() | st.integers(1, 90),
+    ),
+    st.tuples(st.just("stack"), st.sampled_from(["best_of", "add", "multiply"])),
     st.tuples(
         st.just("edit"),
         st.builds(
@@ -105,17 +118,17 @@ class Run:
             self.rewards[cost, policy] = made.id
 
     async def events(self, batch: list[tuple[int, int]], code: str = "") -> None:
-        told = []
+        heard = []
         webhooks = []
         for index, place in batch:
             life = self.orders[index]
             # placed now, as far as rules and their edits are concerned
             placed = self.placed.setdefault(index, now() - PAST)
             message = life.messages[place % len(life.messages)]
-            told.append((str(5000 + index), placed, message))
+            heard.append((str(5000 + index), placed, message))
             webhooks.append(webhook(message, self.shop, 5000 + index, placed, code))
         await tell(*webhooks, together=True)
-        self.model.events(told)
+        self.model.events(heard)
 
     async def use(self, index: int, event: tuple[int, int]) -> None:
         """An order is told with a code that was made, if it is its customer's."""
@@ -193,6 +206,32 @@ class Run:
                 PAST,
             )
         self.model.rules = rules
+
+    async def campaign(
+        self, effect: str, value: str, product: str, cap: int | None, budget: int | None
+    ) -> None:
+        """One more that runs from now on, as far as orders are concerned."""
+        name, at = str(next(self.keys)), now() - PAST
+        points = str(int(Decimal(value) * 10))
+        one = campaign(
+            name,
+            campaign_id=name,
+            effect=effect,
+            value=points if effect == "add" else value,
+            scope="products" if product else "all",
+            ids=[product] if product else [],
+            cap=cap,
+            budget=budget,
+        )
+        await tell_facts(*told(one, at=at, shop=self.shop))
+        self.model.shop.campaigns.append(
+            Campaign(name, effect, Fraction(one.value), product, cap, budget, at)
+        )
+
+    async def stack(self, policy: str) -> None:
+        policies, at = self.model.shop.policies, now() - PAST
+        await tell_facts(stacks(policy, version=len(policies) + 1, at=at, shop=self.shop))
+        policies.append((at, policy))
 
     async def compare(self) -> None:
         async with db.connection() as conn:

@@ -64,6 +64,7 @@ def _line(line: Line) -> Json:
     return {
         "id": int(line.name),
         "title": f"Thing {line.name}",
+        "product_id": int(line.name),
         "quantity": line.quantity,
         "current_quantity": line.kept,
         "gift_card": line.kind == "gift card",

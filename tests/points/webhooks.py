@@ -187,3 +187,9 @@ async def tell(*webhooks: Webhook, together: bool = False) -> None:
             await handlers.handle(conn, batch)
         async with db.transaction() as conn:
             await core.handle(conn, batch)
+
+
+async def tell_facts(*facts: Event) -> None:
+    """Facts of our own services, in one batch, to points."""
+    async with db.transaction() as conn:
+        await handlers.handle(conn, list(facts))

@@ -157,3 +157,20 @@ async def test_no_address_on_the_internet_and_no_device_is_kept_as_it_is(stores:
     assert "203.0.113.99" not in kept
     assert "a-device-of-frida" not in kept
     assert await one("SELECT count(*) FROM referral_marks") == 3
+
+
+async def test_a_friend_who_becomes_a_customer_is_told_with_the_claim_once_more(
+    stores: Stores,
+) -> None:
+    await offer()
+    code = await link_of(stores)
+    made = await claim(stores, code)
+    await handle(stores, person(FRIDA, "Frida@example.com"), person(FRIDA, "frida@example.com"))
+    await handle(stores, person(FRIDA, "frida@example.com"))
+    found = [
+        (one["referral_id"], one.get("friend_id", "")) for one in await told("referral.created")
+    ]
+    assert found == [(f"{made.id}", ""), (f"{made.id}", FRIDA)]
+    await handle(stores, person("7200", "gerd@example.com"))
+    await claim(stores, code, "gerd@example.com")
+    assert (await told("referral.created"))[-1]["friend_id"] == "7200", "who was one already"

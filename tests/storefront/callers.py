@@ -31,9 +31,9 @@ FIELDS = [
     "coming",
     "ending",
     "time_zone",
+    "campaigns",
     "appearance",
     "texts",
-    "campaigns",
 ]
 
 CHARLIE = "7003"

@@ -5,6 +5,7 @@ no sum of days. A shop's ledger is walked from its newest row back to the range,
 in pieces; what comes out is exact as of that moment.
 """
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,26 +15,28 @@ from app import calendar, db
 from app.db import Connection, Row
 from app.points.earning import standing, terms
 from app.points.earning.rules import Frozen, Known
-from app.points.figures import reads
 from app.points.figures.rules import Compared, Figures, Orders
 from app.points.ledger import totals
 
 ROWS_AT_ONCE, ORDERS_AT_ONCE = 20_000, 1_000
 ORDERS_MAX = 300_000  # of a shop with more of them orders are not added up
 LATE = timedelta(minutes=5)  # a row may be written so long after one with a higher number
+# added up again after this at the earliest, and so that it takes a fortieth of the time at most
+FRESH, SHARE = timedelta(seconds=30), 40
 LOOKED = timedelta(minutes=2)  # since then somebody must have looked
 _LAST = 9_000_000_000_000_000_000
 # a claim of its own statement: a transaction that wrote something and stays open holds facts up
 CLAIM = """
-UPDATE figures SET claimed_at = $3
+UPDATE figures SET claimed_at = $2
  WHERE id = (SELECT id FROM figures
-              WHERE asked_at > $1 AND (computed_at IS NULL OR computed_at < $2)
+              WHERE asked_at > $1 AND (due_at IS NULL OR due_at < $2)
                 AND (claimed_at IS NULL OR claimed_at < $1)
               ORDER BY asked_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING shop, days
 """
 KEEP = """
-UPDATE figures SET said = $3, computed_at = $4, claimed_at = NULL WHERE shop = $1 AND days = $2
+UPDATE figures SET said = $3, computed_at = $4, due_at = $5, claimed_at = NULL
+ WHERE shop = $1 AND days = $2
 """
 SELECT_JOINED = """
 SELECT width_bucket(joined_at, $2::timestamptz[]) AS place, count(*) AS members FROM members
@@ -73,14 +76,17 @@ async def compute_due() -> bool:
     """Add up for whoever has waited longest; whether there was somebody."""
     now = datetime.now(UTC)
     async with db.connection() as conn:
-        row = await conn.fetchrow(CLAIM, now - LOOKED, now - reads.FRESH, now)
+        row = await conn.fetchrow(CLAIM, now - LOOKED, now)
         if row is None:
             return False
+        began = time.monotonic()
         # all of it as of one moment
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             found = await compute(conn, row["shop"], row["days"], now)
         said = msgspec.json.encode(found).decode()
-        await conn.execute(KEEP, row["shop"], row["days"], said, now)
+        took = timedelta(seconds=time.monotonic() - began)
+        due_at = now + max(FRESH, SHARE * took)
+        await conn.execute(KEEP, row["shop"], row["days"], said, now, due_at)
     return True
 
 

@@ -9,8 +9,7 @@ from app import db
 from app.points.figures.rules import Compared
 
 RANGES = (7, 30, 90, 365)  # days
-FRESH = timedelta(minutes=5)
-SELECT = "SELECT said, computed_at, asked_at FROM figures WHERE shop = $1 AND days = $2"
+SELECT = "SELECT said, computed_at, due_at, asked_at FROM figures WHERE shop = $1 AND days = $2"
 # read by whoever looks, who asks for newer ones with it; written at most so often
 WISH = """
 INSERT INTO figures (shop, days, said, asked_at) VALUES ($1, $2, '', now())
@@ -35,7 +34,7 @@ async def newest(shop: str, days: int) -> Kept | None:
     async with db.connection() as conn:
         row = await conn.fetchrow(SELECT, shop, days)
         now = datetime.now(UTC)
-        is_old = row is None or row["computed_at"] is None or now - row["computed_at"] > FRESH
+        is_old = row is None or row["due_at"] is None or row["due_at"] < now
         if is_old and (row is None or now - row["asked_at"] > WISH_AGAIN):
             await conn.execute(WISH, shop, days)
     if row is None or row["computed_at"] is None:

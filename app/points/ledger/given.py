@@ -10,8 +10,7 @@ _FOR = {
     "birthday": "for the birthday in {period}",
     "follow": "for “{title}”, as the customer says",
     "action": "for “{title}”",
-    "referral": "for a friend, customer {friend_id}, whose order {order_id} counts (referral "
-    "{referral})",
+    "referral": "for a friend whose order counts (referral {referral})",
 }
 _SAID = {
     "account": "Points for an account",

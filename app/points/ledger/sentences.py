@@ -20,11 +20,13 @@ _POLICY = {
 }
 
 
-def sentence(effect: str, points: int, why: str) -> str:
+def sentence(effect: str, points: int, why: str, *, is_brief: bool = False) -> str:
     """A sentence for people, in English; `why` is the row's JSON. Text of merchants in it is
-    not escaped.
+    not escaped. A brief one says nothing of campaigns that did not count.
     """
     reasons: dict[str, Any] = msgspec.json.decode(why)
+    if is_brief:
+        reasons = {key: one for key, one in reasons.items() if not key.startswith("not_counted")}
     writer = _WRITERS.get(effect.split(".", 1)[0])
     try:
         text = writer(effect, points, reasons) if writer else effect

@@ -52,7 +52,7 @@ async def newest(conn: Any, shop: str, number: int) -> list[Activity]:
 
 
 def _activity(row: Any) -> Activity:
-    text = sentences.sentence(row["effect"], row["points"], row["why"])
+    text = sentences.sentence(row["effect"], row["points"], row["why"], is_brief=True)
     return Activity(
         row["customer_id"],
         row["effect"],

@@ -12,6 +12,7 @@ class Figures(Model):
     days = fields.IntField()
     said = fields.TextField(default="")  # JSON: figures.rules.Compared
     computed_at = fields.DatetimeField(null=True)
+    due_at = fields.DatetimeField(null=True)  # fresh until then
     claimed_at = fields.DatetimeField(null=True)  # by whoever adds up; it lapses
     asked_at = fields.DatetimeField()  # when somebody last looked
 

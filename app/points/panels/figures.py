@@ -14,7 +14,7 @@ from app.web.panels import Panel
 
 SERVICE = "points"
 USUAL = 30  # days
-UNKNOWN = "not known"
+UNKNOWN = "\N{EN DASH}"
 # what each figure means, for the list below them
 MEANINGS = {
     "Members gained": "Customers who became members in these days: with an account, or with their "
@@ -33,8 +33,8 @@ MEANINGS = {
     "before that order. Orders that were cancelled do not count.",
     "Others who came back": "The same of customers whose orders earned nothing, because the "
     "program was not live for them. Guests without an account are in neither.",
-    "Referrals rewarded": "Friends whose first order counted in these days, and whose points were "
-    "not taken back.",
+    "Referrals rewarded": "Friends whose order counted in these days and gave points to who "
+    "invited them, which were not taken back.",
 }
 
 
@@ -99,7 +99,7 @@ def _count(label: str, now: int, before: int, unit: str = "") -> Line:
 
 
 def _share(label: str, now: float | None, before: float | None) -> Line:
-    note = "not known before" if before is None else f"{before:.0%} before"
+    note = "no figure before" if before is None else f"{before:.0%} before"
     return Line(label, UNKNOWN if now is None else f"{now:.0%}", note, _trend(now, before))
 
 

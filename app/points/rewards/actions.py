@@ -281,6 +281,8 @@ async def record(
     )
     if row is not None:
         said = f"{chosen.points:,} points set aside for “{reward.title}”."
+        if not chosen.points:
+            said = f"“{reward.title}” is given without points."
         await steps.of_reward(conn, account, redemption_id, "held", said, now)
     return row
 

@@ -12,6 +12,7 @@ import msgspec
 
 from app import db
 from app.db import Connection, Stores
+from app.points import steps
 from app.points.earning.rules import Frozen, Known
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
@@ -161,4 +162,6 @@ async def _return(
     await restoring.come_back(conn, batch, account, given, back, has_grace=True)
     await batch.write(conn)
     await conn.execute(RETURNED, given.id, wanted, reason, now)
+    if wanted == given.points:
+        await steps.of_reward(conn, account, given.id, "returned", reason, now)
     return batch.moved

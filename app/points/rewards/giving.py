@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from app import text
 from app.db import Connection
+from app.points import steps
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import fingerprint
 from app.points.ledger.posting import Batch
@@ -71,6 +72,8 @@ async def take_back(
         text.clean(why, REASON_LENGTH_MAX),
         batch.now,
     )
+    if found is not None:
+        await steps.of_reward(conn, account, found, "returned", why, batch.now)
     return found is not None
 
 

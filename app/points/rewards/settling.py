@@ -21,6 +21,12 @@ CAPTURE = """
 UPDATE redemptions SET state = 'captured', discount_gid = $2, next_attempt_at = $4, attempts = 0,
                        updated_at = $3 WHERE id = $1
 """
+SELECT_OWNERS = """
+SELECT DISTINCT member_id
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS given (shop, customer_id, code)
+  JOIN redemptions ON redemptions.shop = given.shop AND redemptions.customer_id = given.customer_id
+   AND redemptions.code = upper(given.code) AND state = 'captured'
+"""
 # Codes are not case sensitive, are used once, and only by their own customer.
 USE = """
 UPDATE redemptions SET state = 'used', order_id = given.order_id, next_attempt_at = NULL,
@@ -76,7 +82,10 @@ async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: date
     }
     if not given:
         return []
-    rows = await conn.fetch(USE, *map(list, zip(*sorted(given), strict=True)), now)
+    shops, customers, codes, order_ids = map(list, zip(*sorted(given), strict=True))
+    ids = [row["member_id"] for row in await conn.fetch(SELECT_OWNERS, shops, customers, codes)]
+    await Batch(now).lock(conn, ids=ids)  # before the redemption itself, as whoever settles it does
+    rows = await conn.fetch(USE, shops, customers, codes, order_ids, now)
     return [(row["shop"], row["order_id"]) for row in rows]
 
 

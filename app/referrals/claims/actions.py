@@ -50,7 +50,7 @@ INSERT INTO referrals (shop, link_id, advocate_id, friend_email, friend_key, fri
                        verdict, score, reasons, decided_by, known, offer, code, code_state,
                        code_round, code_reason, discount_gid, attempts, next_attempt_at, order_id,
                        order_name, due_at, rounds, request_id, claimed_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, '', 'claimed', $6, $7, $8::jsonb, '', $9::jsonb, $10::jsonb, $11, $12,
+VALUES ($1, $2, $3, $4, $5, $17, 'claimed', $6, $7, $8::jsonb, '', $9::jsonb, $10::jsonb, $11, $12,
         1, '', '', 0, $13, '', '', $14, 0, $15, $16, $16)
 RETURNING id
 """
@@ -126,6 +126,7 @@ async def _claim(stores: Stores, shop: str, code: str, typed: Typed, at: datetim
         )
         verdict, score = rules.judge(reasons)
         is_allowed = verdict == "allow"
+        friend_id = await people.customer_of(conn, shop, friend_key)
         own_code = keys.friend_code() if is_allowed else None
         referral_id = await conn.fetchval(
             INSERT,
@@ -145,22 +146,28 @@ async def _claim(stores: Stores, shop: str, code: str, typed: Typed, at: datetim
             at + timedelta(days=settings.code_days + LATE_DAYS),
             traces.carrier(),
             at,
+            friend_id,
         )
         subject = f"referral:{referral_id}"
         await marks.put(conn, ((shop, mark, subject, at) for mark in left))
         await events.note(conn, _happened(shop, referral_id, verdict, reasons, at))
         if is_allowed:
-            await tell_created(conn, shop, referral_id, link["advocate_id"], at)
+            await tell_created(conn, shop, referral_id, link["advocate_id"], friend_id, at)
     if verdict == "block":
         raise RefusedError(NOT_FOR_YOU)
     return Claimed(referral_id, verdict == "hold", "", "making" if is_allowed else "none")
 
 
 async def tell_created(
-    conn: Connection, shop: str, referral_id: int, advocate_id: str, at: datetime
+    conn: Connection,
+    shop: str,
+    referral_id: int,
+    advocate_id: str,
+    friend_id: str,
+    at: datetime,
 ) -> None:
     """Tell that a friend took up an offer, and that this was valid."""
-    created = ReferralCreated(str(referral_id), advocate_id, at=at)
+    created = ReferralCreated(str(referral_id), advocate_id, friend_id, at)
     trace = traces.carrier()
     await events.tell(conn, [events.fact("referral.created", shop, created, trace)])
     await events.note(

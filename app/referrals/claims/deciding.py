@@ -104,7 +104,8 @@ async def _decide(
         if state == "claimed":
             await conn.execute(NEW_CODE, referral_id, keys.friend_code(), at)
         if not await conn.fetchval(IS_CREATED, referral_id):
-            await claims.tell_created(conn, shop, referral_id, row["advocate_id"], at)
+            advocate_id, friend_id = row["advocate_id"], row["friend_id"]
+            await claims.tell_created(conn, shop, referral_id, advocate_id, friend_id, at)
 
 
 async def _goes_on(

@@ -21,6 +21,7 @@ from app.referrals.orders import incoming as news
 from app.referrals.orders.incoming import Incoming, Key
 from app.referrals.orders.rules import Order
 from app.referrals.people import actions as people
+from app.referrals.people import friends
 from app.referrals.views import Settings
 
 ORDERS_MAX = 20  # of one friend: of more than that the earliest ones count
@@ -79,6 +80,7 @@ async def apply(conn: Connection, told: Incoming, now: datetime) -> None:
     """Note who is known, and bring the referrals whose friends' orders these are up to them."""
     await people.put(conn, told.people)
     await marks.put(conn, told.addresses)
+    await friends.known(conn, told.people, now)
     if not told.orders:
         return
     seen = await kept.seen(conn, told.orders)

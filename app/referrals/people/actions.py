@@ -25,6 +25,11 @@ WHO = """
 SELECT min(known_at) AS known_at, min(first_order_at) AS first_order_at FROM referral_people
  WHERE shop = $1 AND ((email_key = $2 AND email_key <> '') OR person = $3 OR merged_into = $3)
 """
+CUSTOMER_OF = """
+SELECT person FROM referral_people
+ WHERE shop = $1 AND email_key = $2 AND person LIKE 'customer:%' AND merged_into IS NULL
+ ORDER BY known_at DESC, person LIMIT 1
+"""
 MERGED = """
 SELECT shop, person, merged_into FROM referral_people
  WHERE (shop, person) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND merged_into IS NOT NULL
@@ -67,6 +72,12 @@ async def who(conn: Connection, shop: str, email_key: str, customer_id: str = ""
     row = await conn.fetchrow(WHO, shop, email_key, person)
     assert row is not None
     return Known(row["known_at"], row["first_order_at"])
+
+
+async def customer_of(conn: Connection, shop: str, email_key: str) -> str:
+    """The customer that has that address; empty while there is none."""
+    person = await conn.fetchval(CUSTOMER_OF, shop, email_key) if email_key else None
+    return (person or "").removeprefix("customer:")
 
 
 async def kept_ids(conn: Connection, asked: Iterable[tuple[str, str]]) -> dict[Key, str]:

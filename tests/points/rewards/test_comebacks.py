@@ -2,6 +2,7 @@
 when a code was not used by its end.
 """
 
+import asyncio
 import itertools
 import random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from app import db
 from app.flow.event import Event
+from app.points import steps
 from app.points.ledger import expiry
 from app.points.ledger.audit import verify
 from app.points.members import reads
@@ -69,6 +71,13 @@ async def test_a_cancelled_order_gives_all_points_back_to_the_same_lots_once(sto
     found = await shown(done)
     assert (found.state, found.returned_points) == ("used", 100)
     assert found.message == "Order #2 was cancelled: 100 of 100 points came back."
+    (saga,) = [one for one in await steps.of_customer(ALICE, BOB) if one.saga == "redemption"]
+    assert {step.title: step.state for step in saga.steps} == {
+        "Points set aside": "done",
+        "Code at Shopify": "done",
+        "Points spent": "undone",
+        "Points given back": "done",
+    }
     sentence = (await reads.member(ALICE, BOB)).ledger[0].sentence
     assert "order #2, for which the reward “Five off” was used, was cancelled" in sentence
     assert (await verify(ALICE)).problems == []
@@ -230,3 +239,17 @@ async def test_the_amount_of_chosen_points_comes_back_whole(stores) -> None:
     await handle(order(done))
     await handle(refunded("2", "r1", {"l1": 1}))
     assert (await shown(done)).returned_points == 280
+
+
+async def test_an_order_uses_the_code_or_staff_cancel_it_never_both(stores) -> None:
+    ends = set()
+    for number in range(12):
+        done = await code(stores, points=10, key=f"k{number}")
+        told = order(done, f"2{number}", financial_status="pending", outstanding="50")
+        both = [handle(told, cancelled(f"2{number}")), settling.cancel(stores, done.id, "A test.")]
+        await asyncio.gather(*(both if number % 2 else both[::-1]))
+        found = await shown(done)
+        ends.add((found.state, found.returned_points))
+    assert ends <= {("used", 10), ("released", 0)}
+    assert (await figures())["available"] == 250
+    assert (await verify(ALICE)).problems == []

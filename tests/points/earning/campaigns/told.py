@@ -46,9 +46,15 @@ def told(*campaigns: Campaign, at: datetime | None = None, shop: str = ALICE) ->
     ]
 
 
-def stacks(policy: str, cap: str = "", version: int = 1, at: datetime | None = None) -> Event:
+def stacks(
+    policy: str,
+    cap: str = "",
+    version: int = 1,
+    at: datetime | None = None,
+    shop: str = ALICE,
+) -> Event:
     stacking = Stacking(version, policy, cap)
-    return fact("campaign.updated", built(CampaignUpdated(None, stacking, at or days_ago(7))))
+    return fact("campaign.updated", built(CampaignUpdated(None, stacking, at or days_ago(7))), shop)
 
 
 def tagged(at: datetime, added: str = "", removed: str = "", customer: str = BOB) -> Event:

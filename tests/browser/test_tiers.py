@@ -2,9 +2,7 @@
 phone find.
 """
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,7 +14,6 @@ from tests.stack import Stack
 
 pytestmark = pytest.mark.long
 WIDTHS = (1280, 390)
-PICTURES = os.environ.get("HOLDFAST_PICTURES", "")  # a folder to leave what was seen in
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +63,4 @@ def test_no_page_of_tiers_has_a_violation_or_is_wider_than_its_window(
                 ids = [each["id"] for each in Axe().run(page).response["violations"]]
                 if over or ids:
                     wrong[path, width] = (over, ids)
-                if PICTURES:
-                    name = f"{rendering}-{width}-{path.strip('/').replace('/', '-')}.png"
-                    page.screenshot(path=Path(PICTURES) / name, full_page=True)
     assert wrong == {}

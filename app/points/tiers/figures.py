@@ -75,7 +75,7 @@ async def of_shop(shop: str) -> Figures | None:
     async with db.connection() as conn:
         members, _ = await totals.of_shop(conn, shop)
         if members <= SMALL:
-            return await _count(conn, shop)
+            return await _count(conn, shop, await conn.fetchval(COUNT_MEMBERS, shop))
         kept = await conn.fetchval(SELECT_KEPT, shop)
     return msgspec.json.decode(kept, type=Figures) if kept else None
 
@@ -86,14 +86,15 @@ async def refresh() -> bool:
         shop = await conn.fetchval(SELECT_OLD, SMALL, OLD_AFTER_SECONDS)
         if shop is None:
             return False
-        found = await _count(conn, shop)
+        # as they are kept: who was merged away is among them
+        members, _ = await totals.of_shop(conn, shop)
+        found = await _count(conn, shop, members)
         await conn.execute(KEEP, shop, msgspec.json.encode(found).decode(), found.as_of)
     return True
 
 
-async def _count(conn: Connection, shop: str) -> Figures:
+async def _count(conn: Connection, shop: str, members: int) -> Figures:
     as_of = datetime.now(UTC)
-    members = await conn.fetchval(COUNT_MEMBERS, shop)
     counts = await conn.fetch(SELECT_COUNTS, shop)
     rows = await conn.fetch(SELECT_MARKS, shop, MARKS_MAX)
     return Figures(

@@ -8,6 +8,7 @@ would if all had been told in time.
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -69,7 +70,7 @@ class Placed(NamedTuple):
     level: int
     have: int  # of the measure, in the period that is
     peak: int  # what decides: `have`, or more that the policy keeps
-    look_on: date | None  # the first day on which time alone changes some of it
+    look_on: date | None  # the first day on which time alone may change some of it
 
 
 class Outlook(NamedTuple):
@@ -88,8 +89,22 @@ class Curve:
         self.scheme = scheme
         self.days = counted.days
         self._sums = [0, *accumulate(counted.amounts)]
-        self._measures = [self.measure(day) for day in counted.days]
-        self._highest = list(accumulate(self._measures, max))
+
+    @cached_property
+    def _measures(self) -> list[int]:
+        return [self.measure(day) for day in self.days]
+
+    @cached_property
+    def _highest(self) -> list[int]:
+        return list(accumulate(self._measures, max))
+
+    def is_whole(self, day: date) -> bool:
+        """Whether nothing has left the period yet: all there ever was counts on that day."""
+        if not self.days or self.scheme.period == "forever":
+            return True
+        if self.scheme.period == "year":
+            return self.days[0].year == day.year
+        return (day - self.days[0]).days < self.scheme.days
 
     def measure(self, day: date) -> int:
         """What counts on that day: all of its period up to it."""
@@ -155,12 +170,15 @@ class Curve:
 def place(scheme: Scheme, counted: Counted, today: date) -> Placed:
     """Where a member stands today who has `counted`, nothing of it after today."""
     curve = Curve(scheme, counted)
-    have, peak = curve.measure(today), curve.peak(today)
-    lower_on = _first_lower(curve, today, curve.peak)
+    have = curve.measure(today)
+    peak = have if curve.is_whole(today) else curve.peak(today)
+    falls = curve.falls()
+    at = bisect_right(falls, today)
+    look_on = falls[at] if at < len(falls) else None
     if not scheme.tiers or not _is_one_by_one(scheme):
-        return Placed(scheme.worth(peak), have, peak, lower_on)
+        return Placed(scheme.worth(peak), have, peak, look_on)
     level = _one_by_one(curve, today)
-    days = [day for day in (lower_on, _next_one(curve, today, level)) if day is not None]
+    days = [day for day in (look_on, _next_one(curve, today, level)) if day is not None]
     return Placed(level, have, peak, min(days, default=None))
 
 

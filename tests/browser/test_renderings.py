@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.merchant import DRAWN, POLARIS, chromium, come, frame_of, open_admin, tab
 from tests.stack import SHOP, Stack
 
+pytestmark = pytest.mark.long  # a browser for each of its widths and ways
+
 OTHER_ARRIVALS = (("at once", 390), ("late", 1280), ("refused", 390))
 LATE_MILLISECONDS = 1000
 # every move that nobody caused, as Chromium counts them for CLS

@@ -8,6 +8,8 @@ from playwright.async_api import Page
 
 from tests.browser.fake_shop import APP, ORIGIN, ROOT, FakeShop
 
+pytestmark = pytest.mark.long  # a page of its own each
+
 ALWAYS = "Math.random = () => 0"
 YES = "window.Shopify = { customerPrivacy: { analyticsProcessingAllowed: () => true } }"
 NO = "window.Shopify = { customerPrivacy: { analyticsProcessingAllowed: () => false } }"

@@ -18,6 +18,8 @@ from app.points.ledger.accounts import GENESIS
 from app.points.ledger.posting import canonical
 from tests.databases import make_empty, migrate, release, run
 
+pytestmark = pytest.mark.long  # a database of long ago, brought forward
+
 BEFORE = "0002_claims_and_reversals"
 EARLIER = """
 INSERT INTO members (shop, customer_id, name, email, pending, available, held, spent, expired,

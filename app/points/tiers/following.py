@@ -2,7 +2,7 @@
 anew in the same transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ from app.points.earning.grant import Grant
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.rewards import giving
-from app.points.tiers import placing
+from app.points.tiers import counting, placing
+from app.points.tiers.counting import OfShop
 from app.points.tiers.placing import Cause, Moved, Placing
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -65,7 +66,9 @@ class Entry(NamedTuple):
     orders: int
 
     def amount(self, measure: str) -> int:
-        return {"points": self.points, "spend": self.spend, "orders": self.orders}[measure]
+        if measure == "points":
+            return self.points
+        return self.spend if measure == "spend" else self.orders
 
 
 def of_grant(grant: Grant, member_id: int) -> Entry | None:
@@ -115,66 +118,75 @@ def owners(changed: Iterable[Grant]) -> Owners:
 
 async def orders(conn: Connection, batch: Batch, changed: Iterable[Grant], former: Owners) -> None:
     """Count what orders of a batch that is decided are worth, and place whose they are and, by
-    `former`, whose they were.
+    `former`, whose they were. The batch is to be written after it.
     """
-    entries: list[Entry] = []
-    gone: list[Gone] = []
-    causes: dict[int, Cause] = {}
-    for grant in changed:
-        account = batch.account(grant.member_id) if grant.member_id is not None else None
-        if account is None or not grant.stages:
-            continue
-        entry = of_grant(grant, account.id)
+    moving = [grant for grant in changed if grant.stages and grant.member_id is not None]
+    if not moving:
+        return
+    of_shops = await counting.of_shops(conn, {grant.shop for grant in moving})
+    if not of_shops:
+        return
+    news = News()
+    for grant in moving:
+        account = batch.account(grant.member_id or 0) if grant.shop in of_shops else None
+        if account is not None:
+            was = former.get((grant.shop, grant.source))
+            news.add(grant, account, batch.account(was) if was is not None else None)
+    await _follow(conn, batch, news, of_shops)
+
+
+class News:
+    """What orders change of what counts."""
+
+    def __init__(self) -> None:
+        self.fresh: list[Entry] = []  # of new grants: nothing is kept of them
+        self.again: list[Entry] = []
+        self.gone: list[Gone] = []
+        self.causes: dict[int, Cause] = {}  # by member
+
+    def add(self, grant: Grant, account: Account, before: Account | None) -> None:
+        entry, cause = of_grant(grant, account.id), _cause(grant)
         if entry is not None:
-            entries.append(entry)
-        was = former.get((grant.shop, grant.source))
-        before = batch.account(was) if was is not None else None
+            (self.fresh if grant.is_new else self.again).append(entry)
         if before is not None and (entry is None or before.id != account.id):
-            gone.append(Gone(grant.shop, before.id, grant.source))
-            causes[before.id] = _cause(grant)
-        causes[account.id] = _cause(grant)
-    await follow(conn, batch, entries, causes, gone)
+            self.gone.append(Gone(grant.shop, before.id, grant.source))
+            self.causes[before.id] = cause
+        self.causes[account.id] = cause
 
 
-async def follow(
-    conn: Connection,
-    batch: Batch,
-    entries: Sequence[Entry],
-    causes: dict[int, Cause],
-    gone: Sequence[Gone] = (),
+async def _follow(
+    conn: Connection, batch: Batch, news: News, of_shops: Mapping[str, OfShop]
 ) -> None:
-    """Keep what counts for locked members with the batch and what is `gone` no more, and place
-    them anew because of `causes`, by member id. The batch is to be written after it.
-    """
-    wanted = {one.member_id for one in entries} | {one.member_id for one in gone}
-    members = [
-        (account.shop, account.id)
+    entries = [*news.fresh, *news.again]
+    wanted = {one.member_id for one in entries} | {one.member_id for one in news.gone}
+    members = {
+        account.id: (of_shops[account.shop], account.shop, account.id)
         for account in (batch.accounts[one] for one in sorted(wanted))
         if account.merged_into is None
-    ]
+    }
     if not members:
         return
-    told = [f"{one.shop}/{one.source}" for one in entries]
-    told += [f"{one.shop}/{one.source}" for one in gone]
-    cases = {case.member_id: case for case in await placing.load(conn, members, batch.now, told)}
-    if not cases:
-        return
-    kept = [entry for entry in entries if entry.member_id in cases]
+    counted: counting.News = {}
+    for entry in entries:
+        if entry.member_id in members:
+            amount = entry.amount(of_shops[entry.shop].of.scheme.measure)
+            counted.setdefault(entry.member_id, []).append((min(entry.at, batch.now), amount))
+    told = [f"{one.shop}/{one.source}" for one in news.again]
+    told += [f"{one.shop}/{one.source}" for one in news.gone]
     result = Placing(batch.now)
-    for entry in kept:
-        case = cases[entry.member_id]
-        case.count(min(entry.at, batch.now), entry.amount(case.of.scheme.measure))
-    for case in cases.values():
+    for case in await counting.load(conn, [*members.values()], counted, batch.now, told):
         if batch.accounts[case.member_id].is_frozen:
             result.wait(case)
         else:
-            result.place(case, causes[case.member_id])
+            result.place(case, news.causes[case.member_id])
     placing.tell(batch, result.moved)
     await _welcome(conn, batch, result.moved)
-    left = [one for one in gone if one.member_id in cases]
+    left = [one for one in news.gone if one.member_id in members]
 
     def gather(writes: Writes) -> None:
-        keep(writes, kept)
+        fresh = [one for one in news.fresh if one.member_id in members]
+        writes.insert("qualifying", QUALIFYING, fresh)
+        keep(writes, [one for one in news.again if one.member_id in members])
         if left:
             writes.add(DELETE.format(gone=writes.rows("gone", GONE, left)))
         result.gather(writes)

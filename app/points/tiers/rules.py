@@ -50,7 +50,10 @@ class Scheme(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def level_of(self, tier_id: str) -> int:
         """The place of a tier among them, NONE for one that is not there."""
-        return next((at for at, one in enumerate(self.tiers) if one.tier_id == tier_id), NONE)
+        for at, one in enumerate(self.tiers):
+            if one.tier_id == tier_id:
+                return at
+        return NONE
 
     def worth(self, measure: int) -> int:
         """The level of the highest tier that so much reaches."""
@@ -175,7 +178,7 @@ def place(scheme: Scheme, counted: Counted, today: date) -> Placed:
     falls = curve.falls()
     at = bisect_right(falls, today)
     look_on = falls[at] if at < len(falls) else None
-    if not scheme.tiers or not _is_one_by_one(scheme):
+    if not scheme.tiers or not is_one_by_one(scheme):
         return Placed(scheme.worth(peak), have, peak, look_on)
     level = _one_by_one(curve, today)
     days = [day for day in (look_on, _next_one(curve, today, level)) if day is not None]
@@ -188,7 +191,7 @@ def outlook(scheme: Scheme, counted: Counted, today: date) -> Outlook:
     level = place(scheme, counted, today).level
     if level < 0:
         return Outlook(None, NONE, 0, 0)
-    if _is_one_by_one(scheme):
+    if is_one_by_one(scheme):
         day = _next_one(curve, today, level)
         below = level - 1
     else:
@@ -203,7 +206,8 @@ def outlook(scheme: Scheme, counted: Counted, today: date) -> Outlook:
     return Outlook(day, below, have, want)
 
 
-def _is_one_by_one(scheme: Scheme) -> bool:
+def is_one_by_one(scheme: Scheme) -> bool:
+    """Whether it matters when somebody fell last."""
     return scheme.policy == "one" and scheme.period != "forever"
 
 
@@ -212,15 +216,14 @@ def _first_lower(curve: Curve, today: date, figure: Callable[[date], int]) -> da
     it only falls, so the day is found by halving.
     """
     falls, is_now = curve.falls(), figure(today)
-    low, end = bisect_right(falls, today), len(falls)
-    high = end
+    low, high = bisect_right(falls, today), len(falls)
     while low < high:
         middle = (low + high) // 2
         if figure(falls[middle]) < is_now:
             high = middle
         else:
             low = middle + 1
-    return falls[low] if low < end else None
+    return falls[low] if low < len(falls) else None
 
 
 def reached_on(scheme: Scheme, counted: Counted, level: int, since: date) -> date | None:
@@ -234,7 +237,7 @@ def fell_on(scheme: Scheme, counted: Counted, today: date) -> date:
     curve = Curve(scheme, counted)
 
     def level(day: date) -> int:
-        return _one_by_one(curve, day) if _is_one_by_one(scheme) else curve.level(day)
+        return _one_by_one(curve, day) if is_one_by_one(scheme) else curve.level(day)
 
     now, day = level(today), today
     for _ in range(LATE_DAYS_MAX):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from playwright.sync_api import FrameLocator, expect
 
 from app.campaigns.pages import form
+from devstore.demo.referring import OFFER
 from devstore.demo.tiers import PERKS, TIERS
 from tests.browser.states import REFUSED, State, Town, post
 from tests.faults.test_referrals_down import claim, link_of, new_member
@@ -38,6 +39,7 @@ def settle(town: Town) -> Town:
     found = re.search(r"/campaigns/[0-9a-f-]{36}", stack.open_admin("/campaigns").text)
     assert found
     post(stack, f"{found[0]}/state", {"state": "live"})
+    post(stack, "/referrals/settings", OFFER)
     claim(stack, link_of(stack, new_member(stack)), "somebody@mailinator.com")
     return replace(town, campaign=found[0])
 

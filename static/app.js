@@ -91,6 +91,13 @@
     });
   });
 
+  // what a form asks while it is filled in is what it would send: htmx reads `value` of each field, which not all have
+  document.addEventListener("htmx:config:request", (event) => {
+    const { request, sourceElement } = event.detail.ctx;
+    const form = sourceElement.closest("form");
+    if (form && sourceElement.getAttribute("hx-include") === "closest form") request.body = new FormData(form);
+  });
+
   document.addEventListener("htmx:before:response", (event) => {
     const { ctx } = event.detail;
     if (isPoll(ctx)) return;

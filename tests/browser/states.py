@@ -16,10 +16,13 @@ REFUSED = ":is(.problem, [error]:not([error='']))"
 
 @dataclass(frozen=True)
 class Town:
-    """Alice's shop with what its pages tell of; `customer` is Bob's id."""
+    """Alice's shop with what its pages tell of; `customer` is Bob's id, `campaign` the path of
+    one that runs.
+    """
 
     stack: Stack
     customer: str
+    campaign: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def settle(stack: Stack) -> Town:
 
 
 def at(town: Town, path: str) -> str:
-    return path.replace("BOB", town.customer)
+    what_if = town.campaign.replace("/campaigns/", "/campaigns/what-if/")
+    of_campaign = path.replace("CAMPAIGN", town.campaign).replace("WHAT-IF", what_if)
+    return of_campaign.replace("BOB", town.customer)
 
 
 def show(page: Page, town: Town, state: State) -> FrameLocator:

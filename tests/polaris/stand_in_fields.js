@@ -82,7 +82,7 @@ define(
   `:host { display: block; } fieldset { margin: 0; padding: 0; border: 0; min-width: 0; } p { margin: 0; } #details { color: #616161; } #error { color: #8e0b21; } legend { padding: 0; font-weight: 650; }`,
   class extends Field {
     get value() {
-      return [...this.children].find((one) => one.part_?.("input")?.checked)?.getAttribute("value") ?? "";
+      return undefined; // Polaris has `values` here
     }
     draw() {
       Polaris.prototype.draw.call(this);

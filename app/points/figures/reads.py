@@ -25,11 +25,12 @@ class Kept:
     days: int
     compared: Compared
     as_of: datetime
+    is_due: bool = False  # newer ones are being added up
 
 
 async def newest(shop: str, days: int) -> Kept | None:
-    """The figures of a shop, None while they are added up for the first time. Whoever asks for old
-    ones has them added up again.
+    """The figures of a shop, None while they are added up for the first time, or for the first
+    time since there was anything. Whoever asks for old ones has them added up again.
     """
     async with db.connection() as conn:
         row = await conn.fetchrow(SELECT, shop, days)
@@ -40,4 +41,11 @@ async def newest(shop: str, days: int) -> Kept | None:
     if row is None or row["computed_at"] is None:
         return None
     compared = msgspec.json.decode(row["said"], type=Compared)
-    return Kept(days, compared, row["computed_at"])
+    if is_old and not _is_anything(compared):
+        return None  # zeros of then say nothing of now
+    return Kept(days, compared, row["computed_at"], is_old)
+
+
+def _is_anything(compared: Compared) -> bool:
+    ranges = (compared.now, compared.before)
+    return any(any(msgspec.structs.astuple(figures)) for figures in ranges)

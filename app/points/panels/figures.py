@@ -53,6 +53,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Shown:
     days: int
+    is_due: bool  # newer ones are being added up
     ranges: tuple[int, ...]
     lines: list[Line]
     meanings: dict[str, str]
@@ -91,7 +92,7 @@ def _shown(kept: Kept, currency: str) -> Shown:
         _share("Others who came back", now.other_rate, before.other_rate),
         _count("Referrals rewarded", now.referrals, before.referrals),
     ]
-    return Shown(kept.days, RANGES, lines, MEANINGS)
+    return Shown(kept.days, kept.is_due, RANGES, lines, MEANINGS)
 
 
 def _count(label: str, now: int, before: int, unit: str = "") -> Line:

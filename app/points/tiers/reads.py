@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import zip_longest
 
 from app import calendar, db
 from app.db import Connection, Row
@@ -52,6 +53,7 @@ class TierVersionView:
 
     version: int
     tiers: str
+    gives: list[str]  # tiers of the version before that give something else since
     counted: str
     lost: str
     edited_by: str
@@ -138,7 +140,7 @@ async def tiers(shop: str) -> Tiers:
         of_shop["stage"] if of_shop else "done",
         of_shop["done"] if of_shop else 0,
         of_shop["total"] if of_shop else 0,
-        [_version(row, currency) for row in rows],
+        [_version(row, older, currency) for row, older in zip_longest(rows, rows[1:])],
     )
 
 
@@ -210,8 +212,10 @@ def _row(tier: Tier) -> TierRow:
     )
 
 
-def _version(row: Row, currency: str) -> TierVersionView:
+def _version(row: Row, older: Row | None, currency: str) -> TierVersionView:
     scheme = schemes.decoded(row["scheme"])
+    before = schemes.decoded(older["scheme"]).tiers if older else []
+    gave = {one.tier_id: _given(one) for one in before}
     steps = [
         f"{one.name} from {wording.amount(scheme.measure, one.threshold, currency)}"
         for one in scheme.tiers
@@ -219,8 +223,13 @@ def _version(row: Row, currency: str) -> TierVersionView:
     return TierVersionView(
         row["version"],
         ", ".join(steps) or "No tiers",
+        [one.name for one in scheme.tiers if gave.get(one.tier_id, _given(one)) != _given(one)],
         wording.counted(scheme),
         wording.lost(scheme),
         row["edited_by"],
         row["created_at"],
     )
+
+
+def _given(tier: Tier) -> tuple[int, list[str], str, str]:
+    return tier.factor_units, tier.perks, tier.reward_id, tier.icon

@@ -86,7 +86,9 @@ async def test_perks_are_kept_and_who_saves_late_is_told(alice) -> None:
     await tiers(period="rolling")
     perks = {"perks": "Early access\nA birthday cake", "icon": "🥇", "version": "1"}
     assert (await alice.post("/tiers/gold/perks", **perks)).status_code == 200
-    assert "Early access · A birthday cake" in text(await alice.get("/tiers"))
+    seen = text(await alice.get("/tiers"))
+    assert "Early access · A birthday cake" in seen
+    assert "Changed what Gold gives." in seen
     other = {**FORM, "threshold-gold": "600"}
     late = await alice.post("/tiers", **other, version="1")
     assert late.status_code == 409

@@ -201,6 +201,8 @@ def _of_lines(
 
 def standing_goods(known: Known, frozen: Frozen, lines: Sequence[str] | None = None) -> Amount:
     """What stands of the lines that earn, or of those among these, as an exact amount."""
+    if lines is None and frozen.is_uniform:
+        return amount(known, None, frozen.returns)
     counted = {
         line.line_id: _counted(line, frozen) if lines is None or line.line_id in lines else 0
         for line in known.lines

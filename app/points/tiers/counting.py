@@ -83,9 +83,10 @@ async def load(
     ]
     rows = await conn.fetch(SELECT_SUMS, *columns, without)
     sums = {row["member_id"]: row for row in rows}
+    today = {shop: one.day(now) for shop, one in {shop: one for one, shop, _ in members}.items()}
     cases, by_day = [], []
     for one, shop, member_id in members:
-        case = _in_one(one, shop, sums[member_id], news.get(member_id, ()), now)
+        case = _in_one(one, shop, sums[member_id], news.get(member_id, ()), today[shop])
         if case is None:
             by_day.append((shop, member_id))
         else:
@@ -100,12 +101,12 @@ async def load(
 
 
 def _in_one(
-    one: OfShop, shop: str, row: Row, news: Sequence[tuple[datetime, int]], now: datetime
+    one: OfShop, shop: str, row: Row, news: Sequence[tuple[datetime, int]], today: date
 ) -> Case | None:
     """A member with all that counted before as if it had been bought on its first day; None where
     that could place them otherwise.
     """
-    of, today, had = one.of, one.day(now), row["have"] or 0
+    of, had = one.of, row["have"] or 0
     days = {one.day(at) for at, _ in news}
     last = one.day(row["last"]) if row["last"] else None
     if len(days) > 1 or (last is not None and last > min(days, default=today)):

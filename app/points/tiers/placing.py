@@ -122,6 +122,7 @@ class Placing:
 
     now: datetime
     standings: list[tuple[Any, ...]] = field(default_factory=list)
+    firsts: list[tuple[Any, ...]] = field(default_factory=list)  # of those who had none
     changes: list[tuple[Any, ...]] = field(default_factory=list)
     moved: list[Moved] = field(default_factory=list)
 
@@ -129,6 +130,7 @@ class Placing:
         if self.standings:
             fresh = writes.rows("fresh", STANDING, self.standings)
             writes.add(UPSERT.format(names=", ".join(STANDING), fresh=fresh))
+        writes.insert("tier_standings", STANDING, self.firsts)
         writes.insert("tier_changes", CHANGE, self.changes)
 
     def place(self, case: Case, cause: Cause, since: datetime | None = None) -> Moved | None:
@@ -154,7 +156,8 @@ class Placing:
         due_at = None
         if placed.look_on is not None and scheme.is_on:
             due_at = calendar.start_of_day(placed.look_on, case.timezone)
-        self.standings.append(
+        of_all = self.firsts if case.tier_id is None else self.standings
+        of_all.append(
             (
                 case.shop,
                 case.member_id,

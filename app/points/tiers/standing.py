@@ -32,6 +32,27 @@ SELECT kept.number, kept.shop, version.version, entered.tier_id, entered.version
                       ORDER BY change.at DESC, change.id DESC LIMIT 1) AS entered ON TRUE
  WHERE kept.merged_into IS NULL
 """
+SELECT_NEWEST = """
+SELECT wanted.shop, newest.version, newest.created_at
+  FROM unnest($1::text[]) AS wanted (shop)
+ CROSS JOIN LATERAL (SELECT version, created_at FROM tier_versions
+                      WHERE tier_versions.shop = wanted.shop
+                      ORDER BY version DESC LIMIT 1) AS newest
+"""
+SELECT_EARLIER = """
+SELECT wanted.number, earlier.version
+  FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted (shop, at, number)
+ CROSS JOIN LATERAL (SELECT version FROM tier_versions
+                      WHERE tier_versions.shop = wanted.shop AND created_at <= wanted.at
+                      ORDER BY version DESC LIMIT 1) AS earlier
+"""
+SELECT_ENTERED = """
+SELECT wanted.number, entered.tier_id, entered.version
+  FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS wanted (member_id, at, number)
+ CROSS JOIN LATERAL (SELECT tier_id, version FROM tier_changes AS change
+                      WHERE change.member_id = wanted.member_id AND change.at < wanted.at
+                      ORDER BY change.at DESC, change.id DESC LIMIT 1) AS entered
+"""
 
 
 class Standing(NamedTuple):
@@ -56,20 +77,73 @@ async def at(
     rows = await conn.fetch(SELECT, list(shops), list(customers), list(moments))
     if not rows:
         return found
-    keys = [(row["shop"], row["version"]) for row in rows]
-    keys += [(row["shop"], row["entered_version"]) for row in rows if row["entered_version"]]
+    told = [
+        _Told(
+            row["number"] - 1, row["shop"], row["version"], row["tier_id"], row["entered_version"]
+        )
+        for row in rows
+    ]
+    await _name(conn, told, found)
+    return found
+
+
+async def of_members(
+    conn: Connection, wanted: Sequence[tuple[str, int, datetime]]
+) -> list[Standing | None]:
+    """The same of members (shop, id, moment) who were not merged into others: nearly always by the
+    newest version of their shop's tiers.
+    """
+    found: list[Standing | None] = [None] * len(wanted)
+    shops, ids, moments = ([*column] for column in zip(*wanted, strict=True))
+    rows = await conn.fetch(SELECT_NEWEST, [*set(shops)])
+    newest = {row["shop"]: (row["version"], row["created_at"]) for row in rows}
+    entered = {
+        row["number"] - 1: (row["tier_id"], row["version"])
+        for row in await conn.fetch(SELECT_ENTERED, ids, moments)
+    }
+    early = [
+        number
+        for number, (shop, _, moment) in enumerate(wanted)
+        if shop in newest and newest[shop][1] > moment
+    ]
+    before: dict[int, int] = {}
+    if early:
+        columns = [shops[number] for number in early], [moments[number] for number in early]
+        for row in await conn.fetch(SELECT_EARLIER, *columns):
+            before[early[row["number"] - 1]] = row["version"]
+    told = []
+    for number, (shop, _, moment) in enumerate(wanted):
+        version, since = newest.get(shop, (None, moment))
+        if since > moment:
+            version = before.get(number)
+        if version is not None:
+            told.append(_Told(number, shop, version, *entered.get(number, (None, None))))
+    await _name(conn, told, found)
+    return found
+
+
+class _Told(NamedTuple):
+    """The version that was in force for one who is asked for, and the tier they had entered."""
+
+    number: int
+    shop: str
+    version: int
+    tier_id: str | None
+    entered_version: int | None
+
+
+async def _name(conn: Connection, told: Sequence[_Told], found: list[Standing | None]) -> None:
+    keys = {(one.shop, one.version) for one in told}
+    keys |= {(one.shop, one.entered_version) for one in told if one.entered_version}
     versions = await schemes.of_versions(conn, keys)
-    for row in rows:
-        then = versions[row["shop"], row["version"]]
-        tier_id = row["tier_id"]
+    for one in told:
+        then = versions[one.shop, one.version]
+        tier_id = one.tier_id
         if tier_id is None:  # who never moved is in the tier that asks for nothing
             tier_id = then.at(then.scheme.worth(0))
         tier = then.tier(tier_id)
-        if tier is None and row["entered_version"]:
+        if tier is None and one.entered_version:
             # it is no more, and whoever was in it has not been placed anew yet
-            tier = versions[row["shop"], row["entered_version"]].tier(tier_id)
+            tier = versions[one.shop, one.entered_version].tier(tier_id)
         if tier is not None:
-            found[row["number"] - 1] = Standing(
-                tier.tier_id, tier.name, then.version, tier.factor_units
-            )
-    return found
+            found[one.number] = Standing(tier.tier_id, tier.name, then.version, tier.factor_units)

@@ -96,8 +96,8 @@ class Decisions:
                 tiered.append(one)
         if not tiered:
             return
-        asked = [(one.grant.shop, one.customer_id, judging.placed_at(one.known)) for one in tiered]
-        for one, found in zip(tiered, await standing.at(conn, asked), strict=True):
+        asked = [(one.grant.shop, one.member_id, judging.placed_at(one.known)) for one in tiered]
+        for one, found in zip(tiered, await standing.of_members(conn, asked), strict=True):
             if found is not None:
                 one.found.tier = Tier(*found)
 

@@ -9,7 +9,7 @@
     const form = textsForm();
     if (!form) return {};
     const found = JSON.parse(form.dataset.texts || "{}");
-    for (const field of form.querySelectorAll("[name^='text:']")) found[field.name.slice(5)] = field.value.trim();
+    for (const field of form.querySelectorAll("[name^='text:']")) found[field.getAttribute("name").slice(5)] = (field.value ?? field.getAttribute("value") ?? "").trim();
     return found;
   };
 

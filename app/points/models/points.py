@@ -157,6 +157,8 @@ class Grant(Model):
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
+        # and partial indexes, made by the migrations: by id, of orders that earned nothing; by
+        # member, of what is no order
         table = "grants"
         unique_together = (("shop", "source"),)
 

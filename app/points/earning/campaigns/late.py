@@ -21,8 +21,9 @@ ORDERS = 200  # of one transaction
 ROWS = 2_000  # of the ledger, looked through for them
 # Shopify's clock may be ahead of ours: so much earlier an order may have been given its points
 AHEAD = timedelta(minutes=5)
-# an order that was being given its points while the copy came is found by looking once more
-LOOKS, AGAIN_SECONDS = 2, 120.0
+# an order that was being given its points while the copy came is found by looking once more: first
+# and third at those that earned, second and fourth at those that earned nothing
+LOOKS, AGAIN_SECONDS = 4, 120.0
 TAKE = """
 SELECT id, shop, campaign_id, version, at, looks, looked_to FROM campaign_copies
  WHERE look_at <= now() ORDER BY look_at LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -32,12 +33,19 @@ ROWS_BACK = """
 SELECT id, effect, source FROM ledger
  WHERE shop = $1 AND id < $2 AND recorded_at >= $3 ORDER BY id DESC LIMIT $4
 """
+# and through their orders that earned nothing: of those the ledger knows nothing
+NOTHING_BACK = """
+SELECT id, source FROM grants
+ WHERE shop = $1 AND id < $2 AND created_at >= $3 AND outcome = 'zero' AND kind = 'order'
+ ORDER BY id DESC LIMIT $4
+"""
 NEWEST = 2**62
 LOOKED = "UPDATE campaign_copies SET looked_to = $2 WHERE id = $1"
 ENDED = """
 UPDATE campaign_copies
    SET looked_to = 0, looks = looks + 1,
-       look_at = CASE WHEN looks + 1 < $2 THEN now() + make_interval(secs => $3) END
+       look_at = CASE WHEN looks + 1 >= $2 THEN NULL WHEN looks % 2 = 0 THEN look_at
+                      ELSE now() + make_interval(secs => $3) END
  WHERE id = $1
 """
 
@@ -89,26 +97,47 @@ async def go_on(stores: Stores | None = None) -> int:
 
 
 async def _look(conn: Connection, copy: Any, now: datetime) -> tuple[LateBatch | None, int]:
-    rows = await conn.fetch(
-        ROWS_BACK, copy["shop"], copy["looked_to"] or NEWEST, copy["at"] - AHEAD, ROWS
+    find = _that_earned if copy["looks"] % 2 == 0 else _that_earned_nothing
+    orders, place, count = await find(
+        conn, copy["shop"], copy["looked_to"] or NEWEST, copy["at"] - AHEAD
     )
-    keys: list[Key] = []
-    place = 0
-    for row in rows:
-        kind, _, name = row["source"].partition(":")
-        if row["effect"] == "earn" and kind == "order" and ":" not in name:
-            keys.append((copy["shop"], name))
-        place = row["id"]
-        if len(keys) == ORDERS:
-            break
     batch = None
-    if keys:
+    if orders:
+        keys = [(copy["shop"], order_id) for order_id in orders]
         batch = LateBatch(keys, f"{LATE}{copy['campaign_id']}:{copy['version']}", now)
         await batch.load(conn)
         batch.decide()
         await batch.write(conn)
-    if place and (len(rows) == ROWS or len(keys) == ORDERS):
+    if place:
         await conn.execute(LOOKED, copy["id"], place)
     else:
         await conn.execute(ENDED, copy["id"], LOOKS, AGAIN_SECONDS)
-    return batch, max(1, len(rows))
+    return batch, max(1, count)
+
+
+async def _that_earned(
+    conn: Connection, shop: str, before: int, since: datetime
+) -> tuple[list[str], int, int]:
+    """The next orders, by their rows of the ledger; the place to go on from, 0 at the end; and
+    how many rows were looked at.
+    """
+    rows = await conn.fetch(ROWS_BACK, shop, before, since, ROWS)
+    orders: list[str] = []
+    place = 0
+    for row in rows:
+        kind, _, name = row["source"].partition(":")
+        if row["effect"] == "earn" and kind == "order" and ":" not in name:
+            orders.append(name)
+        place = row["id"]
+        if len(orders) == ORDERS:
+            break
+    return orders, place if len(rows) == ROWS or len(orders) == ORDERS else 0, len(rows)
+
+
+async def _that_earned_nothing(
+    conn: Connection, shop: str, before: int, since: datetime
+) -> tuple[list[str], int, int]:
+    """The same of orders that the ledger knows nothing of."""
+    rows = await conn.fetch(NOTHING_BACK, shop, before, since, ORDERS)
+    orders = [row["source"].partition(":")[2] for row in rows]
+    return orders, rows[-1]["id"] if len(rows) == ORDERS else 0, len(rows)

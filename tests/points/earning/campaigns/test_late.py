@@ -19,7 +19,7 @@ async def handle(*events) -> None:
         await handlers.handle(conn, list(events))
 
 
-async def look(rounds: int = 3) -> None:
+async def look(rounds: int = 4) -> None:
     for _ in range(rounds):
         await late.go_on()
 
@@ -51,6 +51,33 @@ async def test_the_bonus_of_a_campaign_that_was_told_late_is_given_later_and_onc
     assert (await facts("points.earned"))[-1]["bonuses"] == [[double.campaign_id, 1, 10]]
     await handle(refunded("1", "r1", {"mug": 1}))
     assert await points() == 0
+
+
+async def test_an_order_that_earned_nothing_gets_the_bonus_of_a_late_campaign_too() -> None:
+    await handle(
+        paid("1", line("0.40", 1, "sticker"), at=days_ago(1)),
+        paid("2", line("0.40"), at=days_ago(1), customer=None),
+        paid("3", line("0.40"), at=days_ago(3)),
+    )
+    assert await figures() == {}
+    await handle(*told(campaign("Thank you", effect="add", value="25", starts_at=days_ago(2))))
+    await look()
+    assert await points() == 25
+    await world.one("UPDATE campaign_copies SET look_at = now(), looks = 0 RETURNING 1")
+    await look()
+    assert await points() == 25
+    await handle(refunded("1", "r1", {"sticker": 1}))
+    assert await figures() == {"reversed": 25}
+
+
+async def test_orders_that_earned_nothing_are_looked_through_in_steps(monkeypatch) -> None:
+    monkeypatch.setattr(late, "ORDERS", 2)
+    for order_id in "12345":
+        await handle(paid(order_id, line("0.40"), at=days_ago(1)))
+    await handle(*told(campaign(effect="add", value="5")))
+    await look(6)
+    assert await points() == 25
+    assert await world.one("SELECT count(*) FROM campaign_copies WHERE look_at > now()") == 1
 
 
 async def test_orders_outside_the_window_of_what_was_told_late_get_nothing() -> None:

@@ -21,7 +21,7 @@ REFRESH_SECONDS = 90 * 24 * 3600
 RETRY_SECONDS = 30 * 24 * 3600
 LEEWAY_SECONDS = 10
 SCOPE = (
-    "read_customers,read_discounts,read_gift_cards,read_orders,"
+    "read_customers,read_discounts,read_gift_cards,read_orders,read_products,"
     "read_store_credit_account_transactions,read_store_credit_accounts,write_app_proxy,"
     "write_discounts,write_gift_cards,write_store_credit_account_transactions"
 )

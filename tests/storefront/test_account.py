@@ -14,8 +14,10 @@ from app.db import Stores
 from app.points.earning import actions as earning
 from app.points.ledger import actions as ledger
 from app.points.ledger import expiry
+from app.points.ledger.posting import Batch
 from app.points.members import account
 from app.points.panels import kept, shopper
+from app.points.rewards import giving
 from tests.points.world import ALICE, BOB, days_ago, handle, line, now, paid, program, refunded
 from tests.storefront.callers import CHARLIE, ask, bearer, earn, proxied
 
@@ -255,3 +257,17 @@ async def test_the_history_costs_me_nothing_and_a_page_is_kept_with_its_balance(
     take_postgres_away()
     again = (await http.get(proxied("/storefront/history"))).json()
     assert again["history"] == first["history"]
+
+
+async def test_a_reward_given_to_somebody_without_a_movement_is_seen(http, rewards) -> None:
+    """Their balance stands at its first sequence, as that of a stranger does."""
+    async with db.transaction() as conn:
+        batch = Batch(now())
+        await batch.lock(conn, [(ALICE, BOB)])
+        await batch.make(conn, [(ALICE, BOB)])
+        account = batch.by_customer[ALICE, BOB]
+        await giving.give(conn, batch, account, rewards[100], "tier:1", "For a new tier.", "r")
+        await batch.write(conn)
+    (seen,) = (await me(http))["codes"]
+    assert (seen["title"], seen["points"], seen["state"]) == ("5.00 off", 0, "held")
+    assert (await me(http, CHARLIE))["codes"] == []

@@ -67,8 +67,10 @@ lot AS (
             sum(remaining) FILTER (WHERE NOT is_pending) AS available
        FROM lots WHERE member_id = ANY($1::bigint[]) AND remaining > 0 GROUP BY member_id),
 holding AS (
-     SELECT member_id, sum(points) AS points
-       FROM redemptions WHERE member_id = ANY($1::bigint[]) AND state = 'held' GROUP BY member_id)
+     SELECT member_id, sum(points) FILTER (WHERE state = 'held') AS held,
+            sum(points - returned_points) FILTER (WHERE state <> 'held') AS spent
+       FROM redemptions WHERE member_id = ANY($1::bigint[])
+        AND state IN ('held', 'captured', 'used') GROUP BY member_id)
 SELECT count(member.id) AS members, COALESCE(sum(fold.rows), 0)::bigint AS rows,
        array_agg(wanted.id) FILTER (WHERE member.id IS NULL) AS gone,
        array_agg(wanted.id) FILTER (WHERE {_DRIFT}
@@ -78,7 +80,8 @@ SELECT count(member.id) AS members, COALESCE(sum(fold.rows), 0)::bigint AS rows,
            OR member.last_hash IS DISTINCT FROM fold.newest) AS broken,
        array_agg(wanted.id) FILTER (WHERE member.pending <> COALESCE(lot.pending, 0)
            OR member.available <> COALESCE(lot.available, 0)) AS lots,
-       array_agg(wanted.id) FILTER (WHERE member.held <> COALESCE(holding.points, 0)) AS held
+       array_agg(wanted.id) FILTER (WHERE member.held <> COALESCE(holding.held, 0)
+           OR member.spent <> COALESCE(holding.spent, 0)) AS held
   FROM unnest($1::bigint[]) AS wanted (id)
   LEFT JOIN (SELECT id, sequence, last_hash, {", ".join(BUCKETS)} FROM members
               WHERE id = ANY($1::bigint[])) AS member ON member.id = wanted.id
@@ -111,11 +114,7 @@ SELECT least((SELECT min(id) FROM members WHERE id > $1),
              (SELECT min(member_id) FROM ledger WHERE member_id > $1),
              (SELECT min(slot) * $2 + 1 FROM audit_heads WHERE slot * $2 >= $1))
 """
-ABOUT = """
-SELECT greatest(0, sum(reltuples))::bigint AS about
-  FROM pg_class WHERE oid = 'members'::regclass
-"""
-
+ABOUT = "SELECT greatest(0, reltuples)::bigint FROM pg_class WHERE oid = 'members'::regclass"
 
 MEMBERS_STAGE = "members"
 STAGES = (MEMBERS_STAGE, *beside.TABLES, *tiers.CHECKS)
@@ -281,7 +280,7 @@ async def _check_members(connection: Any, ids: Sequence[int], report: Report) ->
     for one in wrong["lots"]:
         report.add(f"{name(one)}: lots differ from the balance")
     for one in wrong["held"]:
-        report.add(f"{name(one)}: held points without a redemption, or the other way round")
+        report.add(f"{name(one)}: held or spent points without a redemption, or the reverse")
 
 
 async def _follow_chain(connection: Any, member: Any) -> str:

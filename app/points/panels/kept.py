@@ -56,8 +56,6 @@ async def account(
     told = before.told if before else NOT_KNOWN
     if found is None or not time_zone or (before and _is_right(before, found, time_zone)):
         return told
-    if found.sequence == 0 and not shelf.get("tiers") and len(shelf["ways_to_earn"]) <= 1:
-        return NOTHING  # they might have said their birthday, where it gives something
 
     async def load() -> dict[str, Any]:
         known = await own.account(shop, customer_id, time_zone)

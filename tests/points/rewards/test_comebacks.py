@@ -83,6 +83,18 @@ async def test_a_cancelled_order_gives_all_points_back_to_the_same_lots_once(sto
     assert (await verify(ALICE)).problems == []
 
 
+@pytest.mark.parametrize("wrong", ["returned_points = 99", "returned_points = 0", "points = 101"])
+async def test_verification_names_who_got_other_points_back_than_the_redemption_says(
+    stores, wrong
+) -> None:
+    done = await code(stores)
+    await handle(order(done), cancelled("2"))
+    assert (await verify(ALICE)).problems == []
+    await one(f"UPDATE redemptions SET {wrong} RETURNING 1")
+    (problem,) = (await verify(ALICE)).problems
+    assert problem.startswith(f"{ALICE} customer {BOB}: held or spent points without a redemption")
+
+
 @pytest.mark.parametrize(
     ("policy", "first", "then"), [("whole", 0, 100), ("share", 80, 100), ("never", 0, 0)]
 )

@@ -10,13 +10,14 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults chaos operate observe kafka restore-drill ready lock migration format
+.PHONY: help run test check lint bench reset verify faults histories chaos operate observe kafka restore-drill ready lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
 	@echo "make test   the whole suite          make check  lint, types, import rules and tests"
 	@echo "make bench  measure against a peer   make faults each part failing, seen by the others"
 	@echo "make chaos  the long proof: everything fails during 5,000 webhooks (SEEDS=\"1 2\")"
+	@echo "make histories  10,000 random histories against a simple model"
 	@echo "make operate  Kafka, HAProxy, Prometheus: the parts a production has, tried where they are"
 	@echo "make kafka  the same as run, with a real Kafka broker as the bus (Java and Maven)"
 	@echo "make observe  Prometheus and Alertmanager beside make run, where they are installed"
@@ -72,6 +73,10 @@ chaos: .venv/dev
 # what each part's failure does to the others, really done; minutes
 faults: .venv/dev
 	$(RUN) pytest -o addopts="-p no:valkey" -q -s -m long --ignore=tests/proofs
+
+# random histories against the model: 10,000 of orders, codes and campaigns, and those of tiers
+histories: .venv/dev
+	$(RUN) pytest -o addopts="-p no:valkey" -q -n 2 -m long -k histories tests/points
 
 # with real parts that pip does not bring, each skipped with its reason where it is not found; the
 # longer ones are part of make faults

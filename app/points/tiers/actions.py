@@ -38,12 +38,12 @@ INSERT_VERSION = """
 INSERT INTO tier_versions (shop, version, scheme, edited_by, created_at)
 VALUES ($1, $2, $3, $4, $5)
 """
-# A transaction that is open may have read that there are no tiers, or others: the background waits
-# until all of them are over, and everybody after it counts for itself.
+# A transaction that is open when this one ends may have read that there are no tiers, or others:
+# the background looks which there are (since_tx: 0 until then), and waits until all are over.
 UPSERT_SHOP = """
 INSERT INTO tier_shops AS known (shop, version, is_on, timezone, counts_from_days, stage, since_tx,
                                  place, done, total, asked_at, figures)
-VALUES ($1, $2, $3, $4, $5, $6, pg_current_xact_id()::text::bigint, '', 0, 0, $7, '')
+VALUES ($1, $2, $3, $4, $5, $6, 0, '', 0, 0, $7, '')
 ON CONFLICT (shop) DO UPDATE
    SET version = excluded.version, is_on = excluded.is_on, timezone = excluded.timezone,
        counts_from_days = excluded.counts_from_days, since_tx = excluded.since_tx,

@@ -33,7 +33,7 @@ UPDATE tier_standings SET due_at = $3
 FOLLOW_ZONES = """
 UPDATE tier_shops AS known
    SET timezone = now_in.timezone, asked_at = now(), ended_at = NULL, done = 0,
-       since_tx = pg_current_xact_id()::text::bigint,
+       since_tx = 0,
        stage = CASE WHEN known.stage IN ('clearing', 'counting') THEN known.stage
                     ELSE 'placing' END,
        place = CASE WHEN known.stage IN ('clearing', 'counting') THEN known.place ELSE '' END

@@ -19,10 +19,16 @@ from app.writes import Writes
 CLEARED, COUNTED, PLACED = 5_000, 300, 300  # rows, grants and members of one step
 SHOPS_MAX = 100  # in one round
 # Who was at work when the tiers were changed is to be over: what they write is seen then, and who
-# begins later counts for itself. No transaction of ours lives for ten minutes.
+# begins later counts for itself. That is known only after the change: whoever holds a member has a
+# transaction's number, and may have got it between the change's and its end. No transaction of ours
+# lives for ten minutes.
+SINCE = """
+UPDATE tier_shops SET since_tx = pg_current_xact_id()::text::bigint
+ WHERE stage <> 'done' AND since_tx = 0
+"""
 UNFINISHED = """
 SELECT shop FROM tier_shops
- WHERE stage <> 'done'
+ WHERE stage <> 'done' AND since_tx > 0
    AND (since_tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
         OR asked_at < now() - interval '10 minutes')
  ORDER BY asked_at LIMIT $1
@@ -57,6 +63,7 @@ async def go_on() -> int:
     Call it again until it answers 0.
     """
     async with db.connection() as conn:
+        await conn.execute(SINCE)
         shops = [row["shop"] for row in await conn.fetch(UNFINISHED, SHOPS_MAX)]
     further = 0
     for shop in shops:

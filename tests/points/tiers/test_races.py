@@ -111,3 +111,21 @@ async def test_orders_that_qualify_and_what_they_earn_by_their_tier() -> None:
             conn, [(ALICE, BOB, first), (ALICE, BOB, first + timedelta(seconds=1))]
         )
     assert [one and one.factor_units for one in found] == [10_000, 12_500]
+
+
+async def test_who_had_read_other_tiers_before_they_were_saved_is_waited_for() -> None:
+    await program()
+    await tiers(period="rolling")
+    await placed()
+    async with db.connection() as saving, db.connection() as posting:
+        save = saving.transaction()
+        await save.start()
+        await saving.fetchval("SELECT pg_current_xact_id()")
+        post = posting.transaction()
+        await post.start()
+        await posting.fetchval("SELECT pg_current_xact_id()")  # the later one of the two
+        await saving.execute("UPDATE tier_shops SET stage = 'placing', place = '', since_tx = 0")
+        await save.commit()
+        assert await recounting.go_on() == 0, "it may yet write what nobody would count"
+        await post.rollback()
+    assert await recounting.go_on() == 1

@@ -10,13 +10,14 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench reset verify faults histories chaos operate observe kafka restore-drill ready lock migration format
+.PHONY: help run test check browser lint bench reset verify faults histories chaos operate observe kafka restore-drill ready lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
 	@echo "make test   the whole suite          make check  lint, types, import rules and tests"
 	@echo "make bench  measure against a peer   make faults each part failing, seen by the others"
 	@echo "make chaos  the long proof: everything fails during 5,000 webhooks (SEEDS=\"1 2\")"
+	@echo "make browser  most pages and the widget in a real browser"
 	@echo "make histories  10,000 random histories against a simple model"
 	@echo "make operate  Kafka, HAProxy, Prometheus: the parts a production has, tried where they are"
 	@echo "make kafka  the same as run, with a real Kafka broker as the bus (Java and Maven)"
@@ -58,6 +59,10 @@ lint: .venv/dev
 	$(RUN) djlint --quiet --check --lint templates devstore/templates
 
 check: lint test
+
+# most pages, widgets and gestures in a real browser; what needs the longest is part of make faults
+browser: .venv/dev
+	$(RUN) pytest -n 4 --dist loadfile -m "browser and not long" tests/browser
 
 format: .venv/dev
 	$(RUN) ruff check --fix .

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import httpx
+import pytest
 
 from tests.road.door import OPENINGS, Door
 from tests.road.inputs import INPUTS, Input
 from tests.stack import Stack
+
+pytestmark = pytest.mark.long  # a whole stack, and every input there is
 
 CONNECTIONS = 20
 

@@ -87,17 +87,17 @@ async def measure(config: settings.Config) -> dict[int, Cost]:
 
 async def post(events: Sequence[Event], batch: int) -> Cost:
     async with db.connection() as conn:
-        backend = await conn.fetchval("SELECT pg_backend_pid()")
         wal_before = await conn.fetchval("SELECT pg_current_wal_insert_lsn()::pg_lsn - '0/0'")
     service.collect_garbage_less_often()  # as the worker does
-    python_before, postgres_before = time.process_time(), cpu_seconds(backend)
+    python_before, postgres = time.process_time(), 0.0
     for start in range(0, len(events), batch):
         async with db.transaction() as conn:
+            backend = await conn.fetchval("SELECT pg_backend_pid()")  # the pool may change it
+            postgres_before = cpu_seconds(backend)
             await handlers.handle(conn, events[start : start + batch])
-    python, postgres = time.process_time() - python_before, cpu_seconds(backend) - postgres_before
+        postgres += cpu_seconds(backend) - postgres_before
+    python = time.process_time() - python_before
     async with db.connection() as conn:
-        if await conn.fetchval("SELECT pg_backend_pid()") != backend:
-            raise SystemExit("The pool changed its connection: nothing was measured.")
         wal = await conn.fetchval("SELECT pg_current_wal_insert_lsn()::pg_lsn - '0/0'")
     return Cost(
         python / len(events) * 1e6,

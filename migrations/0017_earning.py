@@ -49,7 +49,10 @@ class Migration(migrations.Migration):
                 "unique_together": (("shop", "campaign_id", "version"),),
                 "indexes": [Index(fields=["shop", "id"])],
                 "pk_attr": "id",
-                "table_description": "A version of a campaign as it was told to points, or, where no campaign is named, of how",
+                "table_description": (
+                    "A version of a campaign as it was told to points, or, where no "
+                    "campaign is named, of how they stack."
+                ),
             },
             bases=["Model"],
         ),
@@ -71,7 +74,10 @@ class Migration(migrations.Migration):
                 "app": "app",
                 "unique_together": (("shop", "campaign_id"),),
                 "pk_attr": "id",
-                "table_description": "What a campaign with a budget gave, less what was taken back: the budget is kept by this.",
+                "table_description": (
+                    "What a campaign with a budget gave, less what was taken back: the "
+                    "budget is kept by this."
+                ),
             },
             bases=["Model"],
         ),
@@ -95,7 +101,9 @@ class Migration(migrations.Migration):
                 "app": "app",
                 "unique_together": (("shop", "campaign_id", "member_id"),),
                 "pk_attr": "id",
-                "table_description": "What a member got from a campaign with a cap, and spent for its goal.",
+                "table_description": (
+                    "What a member got from a campaign with a cap, and spent for its goal."
+                ),
             },
             bases=["Model"],
         ),
@@ -167,7 +175,10 @@ class Migration(migrations.Migration):
                 "app": "app",
                 "unique_together": (("shop", "customer_id", "kind", "name", "at"),),
                 "pk_attr": "id",
-                "table_description": "That a customer came into a segment, or was given a tag, at a moment; or left it.",
+                "table_description": (
+                    "That a customer came into a segment, or was given a tag, at a moment; "
+                    "or left it."
+                ),
             },
             bases=["Model"],
         ),
@@ -197,7 +208,9 @@ class Migration(migrations.Migration):
                 "app": "app",
                 "indexes": [Index(fields=["shop", "created_at"])],
                 "pk_attr": "id",
-                "table_description": "What the orders of the last days would have earned under a campaign.",
+                "table_description": (
+                    "What the orders of the last days would have earned under a campaign."
+                ),
             },
             bases=["Model"],
         ),

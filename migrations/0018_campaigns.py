@@ -41,7 +41,9 @@ class Migration(migrations.Migration):
                 "unique_together": (("shop", "campaign_id"), ("shop", "idempotency_key")),
                 "indexes": [Index(fields=["shop", "id"])],
                 "pk_attr": "id",
-                "table_description": "A campaign as it is now; `definition` is `own_facts.Campaign` as JSON.",
+                "table_description": (
+                    "A campaign as it is now; `definition` is `own_facts.Campaign` as JSON."
+                ),
             },
             bases=["Model"],
         ),
@@ -72,7 +74,10 @@ class Migration(migrations.Migration):
                     Index(fields=["shop", "campaign_id", "source"]),
                 ],
                 "pk_attr": "id",
-                "table_description": "Points a campaign gave, or below 0 that went back, by the fact that told it.",
+                "table_description": (
+                    "Points a campaign gave, or below 0 that went back, by the fact that "
+                    "told it."
+                ),
             },
             bases=["Model"],
         ),
@@ -97,7 +102,10 @@ class Migration(migrations.Migration):
                 "app": "app",
                 "unique_together": (("shop", "version"),),
                 "pk_attr": "id",
-                "table_description": "How the multipliers of a shop go together, from a moment on; never changed.",
+                "table_description": (
+                    "How the multipliers of a shop go together, from a moment on; never "
+                    "changed."
+                ),
             },
             bases=["Model"],
         ),

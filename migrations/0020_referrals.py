@@ -289,7 +289,8 @@ class Migration(migrations.Migration):
                 " WHERE friend_key <> ''",
                 "CREATE INDEX referrals_customer ON referrals (shop, friend_id)"
                 " WHERE friend_id <> ''",
-                "CREATE INDEX referrals_held ON referrals (shop, claimed_at) WHERE verdict = 'hold'",
+                "CREATE INDEX referrals_held ON referrals (shop, claimed_at)"
+                " WHERE verdict = 'hold'",
                 "CREATE INDEX referrals_due ON referrals (due_at)"
                 " WHERE due_at IS NOT NULL AND verdict = 'allow'",
                 "CREATE INDEX referrals_codes ON referrals (next_attempt_at)"

@@ -5,7 +5,7 @@ import html
 import logging
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -156,12 +156,12 @@ async def _ask(
     customer_id: int | None,
     method: str,
     path: str,
-    **options: object,
+    **options: Any,
 ) -> httpx.Response | None:
     """A request of a shopper, as the app proxy sends it on; None when the app is away."""
     url = signing.proxied_url(world.settings, shop.domain, path, customer_id)
     try:
-        return await world.client.request(method, url, timeout=10, **options)  # type: ignore[arg-type]
+        return await world.client.request(method, url, timeout=10, **options)
     except httpx.HTTPError as error:
         log.warning("The app did not answer a friend: %s.", type(error).__name__)
         return None

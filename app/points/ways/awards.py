@@ -11,7 +11,7 @@ import msgspec
 from app import text
 from app.db import Connection, Row
 from app.points import facts
-from app.points.earning import rules
+from app.points.earning import rules, stored
 from app.points.earning.campaigns import events
 from app.points.earning.campaigns.events import EventBonus
 from app.points.earning.rules import Terms
@@ -21,24 +21,7 @@ from app.points.ledger.lots import Lot
 from app.points.ledger.posting import Batch
 
 NAME_LENGTH = 64
-GRANT = {
-    "shop": "text",
-    "kind": "text",
-    "source": "text",
-    "name": "text",
-    "member_id": "bigint",
-    "outcome": "text",
-    "rule_version": "int",
-    "frozen": "text",
-    "known": "text",
-    "points": "bigint",
-    "reversed_points": "bigint",
-    "forgiven": "bigint",
-    "unmet": "bigint",
-    "lapsed": "bigint",
-    "revision": "int",
-    "created_at": "timestamptz",
-}
+GRANT = {name: kind for name, kind in stored.GRANT.items() if name != "bonuses"}
 SELECT_GIVEN = """
 SELECT member_id, kind, source FROM grants
  WHERE member_id = ANY($1::bigint[]) AND kind = ANY($2::text[]) AND kind <> 'order'

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from app.db import Stores
 from app.referrals.links import actions as links
@@ -18,7 +19,7 @@ async def test_fifty_links_asked_at_once_are_ten_now_and_forty_in_their_turn_non
 ) -> None:
     at = now()
     members = [str(9000 + number) for number in range(50)]
-    made = await crowd(*(links.ask(stores, ALICE, one, at) for one in members))
+    made = await crowd(*(partial(links.ask, stores, ALICE, one, at) for one in members))
     assert await one(READY) == 10
     assert sum(one.status == "ready" for one in made) <= 10, "each is told how it is just now"
 
@@ -53,7 +54,7 @@ async def _codes():
 
 
 async def test_a_member_has_one_link_however_often_it_is_asked_for_at_once(stores: Stores) -> None:
-    made = await crowd(*(links.ask(stores, ALICE, "7001") for _ in range(20)))
+    made = await crowd(*[partial(links.ask, stores, ALICE, "7001")] * 20)
     assert len({one.id for one in made}) == 1
     assert {one.status for one in made} <= {"ready", "queued"}
     code = (await links.ask(stores, ALICE, "7001")).code

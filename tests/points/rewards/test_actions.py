@@ -1,6 +1,7 @@
 """Redeeming: conditional writes that nobody can win twice."""
 
 import uuid
+from functools import partial
 
 import pytest
 
@@ -69,7 +70,9 @@ async def test_nobody_spends_more_than_they_have_nor_another_shops_points() -> N
 
 async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pays_for() -> None:
     reward = await bob_has(1234)
-    tries = [rewards.redeem(ALICE, BOB, reward, str(uuid.uuid4()), "r") for _ in range(200)]
+    tries = [
+        partial(rewards.redeem, ALICE, BOB, reward, str(uuid.uuid4()), "r") for _ in range(200)
+    ]
     answers = await crowd(*tries, return_exceptions=True)
     won = [answer for answer in answers if not isinstance(answer, BaseException)]
     assert len(won) == 12
@@ -80,7 +83,7 @@ async def test_of_200_redemptions_at_once_exactly_as_many_win_as_the_balance_pay
 
 async def test_of_50_requests_with_one_key_there_is_one_redemption() -> None:
     reward = await bob_has(1234)
-    answers = await crowd(*(rewards.redeem(ALICE, BOB, reward, "k", "r") for _ in range(50)))
+    answers = await crowd(*[partial(rewards.redeem, ALICE, BOB, reward, "k", "r")] * 50)
     assert len({answer.id for answer in answers}) == 1
     assert await figures() == {"available": 1134, "held": 100}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -32,7 +33,7 @@ async def test_orders_of_one_member_at_once_all_count() -> None:
     await program()
     await tiers(period="rolling")
     await handle(order("0", "1.00", now()))
-    await crowd(*(handle(order(str(number), "50.00", now())) for number in range(1, 11)))
+    await crowd(*(partial(handle, order(str(number), "50.00", now())) for number in range(1, 11)))
     assert await tier_of() == "gold"
     reached = [tier_id for _, tier_id, _ in await changes()]
     assert reached == ["silver", "gold"], "once each, whoever came first"
@@ -52,10 +53,10 @@ async def test_an_order_its_refund_time_and_settings_at_once() -> None:
             await asyncio.sleep(0.01)
 
     await crowd(
-        settle(),
-        pass_time(now()),
-        *(handle(refund(str(number))) for number in range(3)),
-        *(handle(order(str(number), "5.00", now())) for number in range(10, 16)),
+        settle,
+        partial(pass_time, now()),
+        *(partial(handle, refund(str(number))) for number in range(3)),
+        *(partial(handle, order(str(number), "5.00", now())) for number in range(10, 16)),
     )
     await placed()
     assert await tier_of() == "silver"

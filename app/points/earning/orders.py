@@ -70,7 +70,7 @@ class OrderBatch(Batch):
         customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
         if customers or ids:
             await self.lock(conn, customers, ids)
-        await self.make(conn, profiles.wanted(self.incoming, earning))
+        await self.number(conn, profiles.wanted(self.incoming, earning))
         await self.follow_merged(conn)
         if late:
             await self._load_left(conn, late)

@@ -6,7 +6,7 @@ reward from its hold to its code. It stands where its first movement does.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ import msgspec
 
 from app import paging
 from app.paging import Cursor, Links
-from app.points.ledger import sentences
+from app.points.earning.campaigns import copies
+from app.points.ledger import bonus_sentences, sentences
 from app.points.members import detail
 from app.points.views import HistoryEvent, LedgerView
 
@@ -99,11 +100,19 @@ async def events(
         rows[row["source"]].append(row)
     keys = [f"{paging.key(one['effective_at'])}.{one['sequence']}" for one in first]
     links = paging.links(keys[0], keys[-1], has_previous, has_next)
-    return [_event(rows[one["source"]]) for one in first], links
+    campaigns = await _campaigns(conn, shop, rows.values())
+    return [_event(rows[one["source"]], campaigns) for one in first], links
 
 
-def _event(rows: Sequence[Any]) -> HistoryEvent:
-    views = [_view(row) for row in rows]
+async def _campaigns(conn: Any, shop: str, events_: Iterable[Sequence[Any]]) -> dict[int, str]:
+    """The names of campaigns that did not count, by the copies that rows name."""
+    whys = (msgspec.json.decode(row["why"]) for rows in events_ for row in rows)
+    wanted = {copy for why in whys for copy in bonus_sentences.copies(why)}
+    return await copies.names(conn, shop, wanted) if wanted else {}
+
+
+def _event(rows: Sequence[Any], campaigns: Mapping[int, str]) -> HistoryEvent:
+    views = [_view(row, campaigns) for row in rows]
     first = rows[0]
     why = msgspec.json.decode(first["why"])
     kind, _, name = str(why.get("lot", "")).partition(":")
@@ -119,7 +128,7 @@ def _event(rows: Sequence[Any]) -> HistoryEvent:
     )
 
 
-def _view(row: Any) -> LedgerView:
+def _view(row: Any, campaigns: Mapping[int, str]) -> LedgerView:
     points = row["points"]
     return LedgerView(
         row["sequence"],
@@ -129,7 +138,7 @@ def _view(row: Any) -> LedgerView:
         row["to_bucket"],
         points,
         detail.change(row),
-        sentences.sentence(row["effect"], points, row["why"]),
+        sentences.sentence(row["effect"], points, row["why"], campaigns),
         str(msgspec.json.decode(row["why"]).get("by", "")),
         row["effective_at"],
         row["recorded_at"],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from app import calendar
 from app.db import Connection, Row
-from app.points.tiers import following, placing, rules
+from app.points.tiers import following, placing, rules, schemes
 
 SIZE_MAX = 1_000  # rows of one step: Python reads what is known of each order
 Check = Callable[[Connection, str | None, str, int], Awaitable[tuple[list[str], str | None]]]
@@ -19,7 +19,8 @@ _OF_SHOPS = """
 """
 SELECT_GRANTS = """
 SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at,
+       of_shop.version
   FROM grants AS page
 """ + _OF_SHOPS.format(key="source", kind="text")
 # whose the points of these members are now
@@ -79,13 +80,17 @@ async def check_counted(
         datetime.now(UTC),
     )
     found = {(row["shop"], row["source"]): row for row in kept}
+    newest = {row["shop"]: row["version"] for row in rows}
+    of_shops = await schemes.of_versions(conn, newest.items())
     problems = []
     for entry in entries:
         counted = found.get((entry.shop, entry.source))
         name = f"{entry.shop} {entry.source.replace(':', ' ')}"
         if counted is None or any(counted[key] != getattr(entry, key) for key in entry._fields):
             problems.append(f"{name}: what counts towards a tier is not what the grant says")
-        elif not counted["is_placed"] and (entry.points or entry.spend or entry.orders):
+            continue
+        measure = of_shops[entry.shop, newest[entry.shop]].scheme.measure
+        if not counted["is_placed"] and entry.amount(measure):
             problems.append(f"{name}: it counts towards a tier, and nobody was placed by it")
     return problems, f"{rows[-1]['shop']}/{rows[-1]['source']}"
 

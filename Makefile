@@ -84,9 +84,9 @@ chaos: .venv/dev
 faults: .venv/dev
 	$(RUN) pytest -o addopts="-p no:valkey" -q -s -m long --ignore=tests/proofs
 
-# random histories against the model: 10,000 of orders, codes and campaigns, and those of tiers
+# 10,000 random histories of all that happens to points against the model; SINCE=10000 for others
 histories: .venv/dev
-	$(RUN) pytest -o addopts="-p no:valkey" -q -n 2 -m long -k histories tests/points
+	$(RUN) pytest -o addopts="-p no:valkey" -q -n 2 -m long tests/points/test_histories.py
 
 # with real parts that pip does not bring, each skipped with its reason where it is not found; the
 # longer ones are part of make faults

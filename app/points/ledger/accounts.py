@@ -55,11 +55,14 @@ WRITTEN = {
     "updated_at": "timestamptz",
     "frozen_reason": "text",
 }
-# who never had points leaves nothing behind; whoever has a ledger stays, as a number
+# who never had points leaves nothing behind; whoever has a ledger, a reward that was given for
+# nothing, or somebody who was merged into them, stays, as a number
 DELETE = """
 DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
  WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id AND members.sequence = 0
    AND members.merged_into IS NULL
+   AND NOT EXISTS (SELECT FROM members AS other WHERE other.merged_into = members.id)
+   AND NOT EXISTS (SELECT FROM redemptions WHERE redemptions.member_id = members.id)
 RETURNING members.shop
 """
 
@@ -218,6 +221,6 @@ def write(writes: Writes, numbered: Sequence[Account], now: datetime) -> None:
 
 
 async def delete(conn: Connection, customers: Sequence[Key]) -> Counter[str]:
-    """Remove those of the members who have no row in the ledger; how many of each shop."""
+    """Remove those of the members of whom nothing is left; how many of each shop."""
     columns = [shop for shop, _ in customers], [customer for _, customer in customers]
     return Counter(row["shop"] for row in await conn.fetch(DELETE, *columns))

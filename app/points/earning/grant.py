@@ -1,6 +1,7 @@
 """A grant in memory: the rule it froze, what it gave, and what it is to have given."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol
@@ -48,6 +49,7 @@ class Grant(msgspec.Struct):
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
     decisions: Decisions | None = None  # where bonuses may count
     reasons: list[tuple[str, str]] = []  # campaigns that do not count, and why
+    heard_at: datetime | None = None  # of campaigns, where they are away: when they told last
     text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored
 
     @property

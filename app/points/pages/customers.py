@@ -25,6 +25,7 @@ from app.points.pages import (
     conflicts,
     corrections,
     filtering,
+    heard,
     listing,
     redemptions,
     spreadsheet,
@@ -78,6 +79,7 @@ async def _customer(
     found = await _shown(visit, customer_id, chosen)
     day, then = await _then(visit, customer_id)
     beside = await panels.draw(visit, panels.beside_customer)
+    notes = await heard.notes(visit)
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
         form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
@@ -87,6 +89,7 @@ async def _customer(
         "points/customer.html",
         heading=(info.name if info else "") or f"Customer {customer_id}",
         readings=[found],
+        notes=notes,
         status=status,
         toast=toast,
         customer_id=customer_id,

@@ -214,7 +214,7 @@ async def test_what_runs_all_the_time_is_said_once_and_what_has_no_room_is_count
         end = start + timedelta(hours=9)
         await launched(f"key-{number}", name=f"Busy {number}", starts_at=start, ends_at=end)
     page = await alice.get("/campaigns/calendar", month="2027-03")
-    assert "All through these weeks: Always on." in text(page)
+    assert "All through these weeks: Always on" in text(page)
     assert page.text.count(f"/campaigns/{always.campaign_id}") == 2, "and a line below"
     assert page.text.count('<p class="bar ') == 6
     assert "and 2 more in the list below" in text(page)

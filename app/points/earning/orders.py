@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app import text
 from app.db import Connection
 from app.points.earning import grants, order_terms, stored, terms
-from app.points.earning.campaigns import collections
+from app.points.earning.campaigns import collections, hearing
 from app.points.earning.campaigns.copies import Newest
 from app.points.earning.campaigns.deciding import Decisions
 from app.points.earning.grant import Grant
@@ -81,6 +81,9 @@ class OrderBatch(Batch):
 
     async def _load_bonuses(self, conn: Connection, moving: Sequence[Grant]) -> None:
         """Where no campaign of their shops can count, nothing is asked."""
+        if hearing.is_away():
+            for grant in moving:
+                grant.heard_at = self.newest.get(grant.shop, (0, None))[1]
         fresh, given = [], []
         for grant in moving:
             former = None if grant.member_id is None else self.account(grant.member_id)

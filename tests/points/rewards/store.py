@@ -70,6 +70,11 @@ class Store:
     def credit_cents(self) -> int:
         return credits_.balance(self.state, ALICE, self.bob)
 
+    def collection(self, *products: things.Product) -> str:
+        """A collection of these, by its number."""
+        ids = [one.id for one in products]
+        return str(acts.put_collection(self.world, self.shop, "Chosen", ids).id)
+
     def buy(self, *items: things.Item, codes: tuple[str, ...] = (), **how: Any) -> sold.Order:
         """Bob buys these, and pays."""
         basket = things.Basket(list(items), self.bob)

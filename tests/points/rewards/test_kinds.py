@@ -205,6 +205,34 @@ async def test_conditions_hold_at_the_checkout(stores: db.Stores, store: Store) 
         store.buy(store.mug.item(2), codes=(code, free))
 
 
+async def test_one_piece_is_free_whatever_it_costs_when_something_is_bought_with_it(
+    stores: db.Stores, store: Store
+) -> None:
+    """A percentage of 100 would make every mug in the cart free."""
+    held = await hold(store, "free_product", bought=[store.collection(store.bag)])
+    code = (await redemption.complete(stores, CLIENT, held.id)).code
+    assert store.calls == ["discount_bxgy_create"]
+    with pytest.raises(CodeRefusedError, match="needs something else"):
+        store.buy(store.mug.item(3), codes=(code,))
+    order = store.buy(store.mug.item(3), store.bag.item(1), codes=(code,))
+    assert order.codes[0].amount_cents == store.mug.price_cents
+    assert [each.net_cents for each in order.lines] == [
+        2 * store.mug.price_cents,
+        store.bag.price_cents,
+    ]
+
+
+async def test_so_much_is_bought_with_it_as_the_reward_says(
+    stores: db.Stores, store: Store
+) -> None:
+    whole = f"{store.bag.price_cents * 2 / 100:.2f}"
+    held = await hold(store, "free_product", bought=[store.collection(store.bag)], minimum=whole)
+    code = (await redemption.complete(stores, CLIENT, held.id)).code
+    with pytest.raises(CodeRefusedError, match="needs something else"):
+        store.buy(store.mug.item(1), store.bag.item(1), codes=(code,))
+    store.buy(store.mug.item(1), store.bag.item(2), codes=(code,))
+
+
 async def test_a_code_says_until_when_it_can_be_used(stores: db.Stores, store: Store) -> None:
     held = await hold(store, "amount_off")
     done = await redemption.complete(stores, CLIENT, held.id)

@@ -24,6 +24,7 @@ class Store:
         self.shop = world.state.shop(ALICE)
         world.state.put("access_token", TOKEN, things.AccessToken(TOKEN, ALICE, None))
         self.calls: list[str] = []
+        self.failing: list[str] = []  # documents that do not arrive, one call each
         fields = {"first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"}
         self.bob = acts.add_customer(world, self.shop, fields)
         self.mug, self.bag, _ = world.state.of_shop("product", ALICE)
@@ -32,6 +33,9 @@ class Store:
         self, _client: Any, config: Any, shop: str, document: str, variables: dict[str, Any]
     ) -> dict[str, Any]:
         self.calls.append(document)
+        if document in self.failing:
+            self.failing.remove(document)
+            raise UnavailableError("Shopify is not answering at the moment.")
         answer = await self.http.post(
             f"/shops/{shop}/admin/api/{config.api_version}/graphql.json",
             json={"query": DOCUMENTS[document], "variables": variables},
@@ -47,6 +51,10 @@ class Store:
     def lose(self) -> None:
         """From now on Shopify does the work, and no answer arrives."""
         self.world.trouble.change("lost")
+
+    def fail(self, document: str) -> None:
+        """The next call with it does not arrive."""
+        self.failing.append(document)
 
     def answer(self) -> None:
         self.world.trouble.change("normal")

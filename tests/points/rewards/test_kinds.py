@@ -242,29 +242,6 @@ async def test_a_code_says_until_when_it_can_be_used(stores: db.Stores, store: S
     assert 29 <= (done.ends_at - datetime.now(UTC)).days <= 30
 
 
-async def test_two_credits_of_one_customer_never_end_in_the_same_second(
-    stores: db.Stores, store: Store
-) -> None:
-    first = await hold(store, "store_credit")
-    second = await hold(store, "store_credit", key="k2")
-    for held in (first, second):
-        await redemption.complete(stores, CLIENT, held.id)
-    assert await one("SELECT count(DISTINCT ends_at) FROM redemptions") == 2
-    store.lose()
-    assert store.credit_cents == 1500
-
-
-async def test_a_credit_is_not_asked_for_again_before_a_lost_call_is_over(
-    stores: db.Stores, store: Store
-) -> None:
-    held = await hold(store, "store_credit")
-    store.lose()
-    await redemption.complete(stores, CLIENT, held.id)
-    wait = "SELECT next_attempt_at > now() + interval '100 s' FROM redemptions"
-    assert await one(wait)
-    assert await redemption.sweep(stores, CLIENT) == 0
-
-
 @pytest.mark.parametrize(
     ("kind", "amount", "sentence"),
     [

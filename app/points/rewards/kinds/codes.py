@@ -70,10 +70,11 @@ async def find(ask: Ask, lease: Lease) -> Found | None:
     )
 
 
-async def take_back(ask: Ask, _lease: Lease, found: Found) -> None:
+async def take_back(ask: Ask, _lease: Lease, found: Found) -> str:
     """Switch a code off."""
     data = await ask("discount_deactivate", {"id": found.gid})
     check(data["discountCodeDeactivate"], "switch the code off")
+    return ""
 
 
 def _any(lease: Lease) -> dict[str, Any]:

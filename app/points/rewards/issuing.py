@@ -15,10 +15,11 @@ from app.points.rewards import kinds
 from app.points.rewards.kinds.parts import Ask, Found, Lease
 from app.points.rewards.rules import Details
 from app.resilience.guard import BusyError, RefusedByCircuitError
-from app.shopify.graphql import ThrottledError
+from app.shopify.graphql import ShopifyRefusedError, ThrottledError
+from app.shopify.tokens import GrantLostError
 
 TRANSIENT_CODES = frozenset({"INTERNAL_ERROR"})
-NEVER_SENT = (RefusedByCircuitError, BusyError, ThrottledError)
+NEVER_SENT = (RefusedByCircuitError, BusyError, ThrottledError, GrantLostError)
 # what Shopify says by a code alone, in words a shopper understands
 SENTENCES = {
     "CREDIT_LIMIT_EXCEEDED": "This store credit would be more than Shopify lets one customer have.",
@@ -76,6 +77,10 @@ async def create(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Fou
         data = await ask(wish.document, wish.variables)
     except NEVER_SENT as error:
         raise NotSentError(error.message) from error
+    except ShopifyRefusedError as error:
+        if lease.tries_sent > 1:  # this one did nothing; one before it may have
+            raise
+        return Refusal(f"Shopify refused it: {error.message}")
     answer = data[wish.answer]
     errors = answer.get("userErrors") or []
     if not errors:

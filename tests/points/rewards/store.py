@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app.errors import UnavailableError
-from app.shopify.graphql import DOCUMENTS
+from app.shopify.graphql import DOCUMENTS, ShopifyRefusedError
 from devstore.shop import acts, orders, sold, things
 from devstore.shop import credits as credits_
 from devstore.world import World
@@ -44,6 +44,8 @@ class Store:
         if answer.status_code >= 500:
             raise UnavailableError("Shopify is not answering at the moment.")
         body = answer.json()
+        if any(one["extensions"]["code"] == "ACCESS_DENIED" for one in body.get("errors", ())):
+            raise ShopifyRefusedError(403)
         assert "errors" not in body, body
         found: dict[str, Any] = body["data"]
         return found
@@ -58,6 +60,10 @@ class Store:
 
     def answer(self) -> None:
         self.world.trouble.change("normal")
+
+    def deny(self) -> None:
+        """From now on the app lacks the permission."""
+        self.world.trouble.change("deny")
 
     def refuse(self) -> None:
         self.world.trouble.change("refuse")

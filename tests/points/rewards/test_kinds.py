@@ -100,6 +100,30 @@ async def test_what_shopify_refuses_gives_the_points_back(
     assert await bobs(store) == {"available": 250}
 
 
+@pytest.mark.parametrize("kind", ["gift_card", "free_shipping"])
+async def test_without_the_permission_the_points_are_back_at_once(
+    stores: db.Stores, store: Store, kind: str
+) -> None:
+    held = await hold(store, kind)
+    store.deny()
+    done = await redemption.complete(stores, CLIENT, held.id)
+    assert (done.state, "not permitted" in done.message) == ("released", True)
+    assert await bobs(store) == {"available": 250}
+
+
+async def test_without_the_permission_what_may_exist_stays_held(
+    stores: db.Stores, store: Store
+) -> None:
+    held = await hold(store, "gift_card")
+    store.lose()
+    await redemption.complete(stores, CLIENT, held.id)
+    store.deny()
+    await make_due()
+    assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
+    await make_due(give_up_at="now()")
+    assert (await redemption.complete(stores, CLIENT, held.id)).state == "captured"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_made_too_late_is_taken_back_once_also_when_that_answer_is_lost(
     stores: db.Stores, store: Store, kind: str

@@ -24,6 +24,7 @@ T = TypeVar("T")
 AWAY = "This cannot be done at this moment. Please try again in a few minutes, with the same key."
 # of one shop: a check-in of many customers at once, and no flood
 SHOP_PER_SECOND, SHOP_BURST = 20.0, 100
+ADDRESS_LENGTH_MAX = 64
 Customer = Annotated[str, msgspec.Meta(max_length=64)] | int
 
 
@@ -73,10 +74,18 @@ async def by_key(request: Request) -> Server:
         raise UnauthorizedError("Please send the shop's key: Authorization: Bearer hfk_….")
     claimed = keys.claimed(key.strip())
     cells.refuse_others(claimed.shop, request.state.stores.config, "api")
-    await _take(request, claimed.shop)  # also of who only tries keys
+    # who only tries keys takes nothing of what the shop's own server may ask
+    await _take(request, claimed.shop, "actions_tries", f"{claimed.shop}:{_from(request)}")
     with on_behalf_of(claimed.shop):
         await _guarded(lambda: keys.check(claimed))
+    await _take(request, claimed.shop)
     return Server(claimed.shop)
+
+
+def _from(request: Request) -> str:
+    """Where a request came from, as whoever stands before us says; that one's word is the last."""
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return (forwarded or (request.client.host if request.client else ""))[:ADDRESS_LENGTH_MAX]
 
 
 async def by_signature(request: Request) -> Flow:
@@ -120,12 +129,12 @@ async def flow(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     return 200, {"return_value": answer}
 
 
-async def _take(request: Request, shop: str) -> None:
+async def _take(request: Request, shop: str, name: str = "actions_shop", subject: str = "") -> None:
     """Raises TooOftenError."""
     allowance = await limits.take(
         request.state.stores.cache,
-        "actions_shop",
-        f"{{{shop}}}",
+        name,
+        f"{{{subject or shop}}}",
         rate_per_second=SHOP_PER_SECOND,
         burst=SHOP_BURST,
     )

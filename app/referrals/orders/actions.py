@@ -14,7 +14,7 @@ from app.db import Connection, Row
 from app.referrals import events
 from app.referrals.claims import marks
 from app.referrals.claims import rules as claim_rules
-from app.referrals.claims.rules import Reason
+from app.referrals.claims.rules import Reason, Stage
 from app.referrals.events import Happened
 from app.referrals.orders import awards, kept, rules
 from app.referrals.orders import incoming as news
@@ -140,42 +140,98 @@ async def _settle(
     order = now_standing.order
     if order is None:
         if row["order_id"]:
-            await _back_to_claimed(conn, row, offer, now)
+            await _back_to_claimed(conn, row, offer, now_standing, now)
+        elif now_standing.first is not None and row["due_at"] != now_standing.due_at:
+            await _wait_for_second(conn, row, now_standing, told, now)
         return
     assert order.told is not None
     is_same = order.order_id == row["order_id"]
-    reasons = msgspec.json.decode(row["reasons"], type=list[Reason])
-    verdict, score = row["verdict"], row["score"]
+    judged = Judged(row["verdict"], msgspec.json.decode(row["reasons"], type=list[Reason]))
     happened: list[Happened] = []
     if not is_same:
-        key = row["shop"], order.order_id
-        fresh = await _of_order(conn, row, order, told.names.get(key, ""), told.emails.get(key, ""))
-        reasons = [one for one in reasons if one.stage != "order"] + fresh
-        # what staff allowed stays allowed, unless the order itself speaks against it
-        judged = fresh if row["decided_by"] and verdict == "allow" else reasons
-        if not row["decided_by"] or (verdict == "allow" and fresh):
-            verdict, _ = claim_rules.judge(judged)
-        score = sum(one.weight for one in reasons)
         said = f"Order {order.told.name or order.order_id} counts for this referral."
         happened.append(Happened(row["shop"], row["id"], "ordered", said, now))
-        if verdict != row["verdict"]:
-            words = " ".join(one.words for one in fresh)
-            kind = {"hold": "held", "block": "blocked"}.get(verdict, "allowed")
-            happened.append(Happened(row["shop"], row["id"], kind, words, now))
+        judged = await _judge(conn, row, order, "order", told)
+        happened += judged.happened(row, now)
     due_at = row["due_at"] if is_same and row["due_at"] else now_standing.due_at
     await conn.execute(
         SETTLE,
         row["id"],
         "ordered",
-        verdict,
-        score,
-        msgspec.json.encode(reasons).decode(),
+        judged.verdict,
+        judged.score if not is_same else row["score"],
+        msgspec.json.encode(judged.reasons).decode(),
         order.told.customer_id or row["friend_id"],
         order.order_id,
         order.told.name[:64],
         db_money(order.net),
         order.told.placed_at,
         due_at,
+        now,
+    )
+    await events.note(conn, happened)
+
+
+class Judged(NamedTuple):
+    """What is said of a referral, and which reasons are new."""
+
+    verdict: str
+    reasons: list[Reason]
+    fresh: Sequence[Reason] = ()
+
+    @property
+    def score(self) -> int:
+        return sum(one.weight for one in self.reasons)
+
+    def happened(self, row: Row, now: datetime) -> list[Happened]:
+        """The line about another verdict than before."""
+        if self.verdict == row["verdict"]:
+            return []
+        words = " ".join(one.words for one in self.fresh)
+        kind = {"hold": "held", "block": "blocked"}.get(self.verdict, "allowed")
+        return [Happened(row["shop"], row["id"], kind, words, now)]
+
+
+async def _judge(conn: Connection, row: Row, order: Order, stage: Stage, told: Incoming) -> Judged:
+    """What a friend's order makes of a referral, in place of what another order of that stage
+    did.
+    """
+    key = row["shop"], order.order_id
+    found = await _of_order(conn, row, order, told.names.get(key, ""), told.emails.get(key, ""))
+    fresh = [msgspec.structs.replace(one, stage=stage) for one in found]
+    known = msgspec.json.decode(row["reasons"], type=list[Reason])
+    reasons = [one for one in known if one.stage != stage] + fresh
+    verdict = row["verdict"]
+    # what staff allowed stays allowed, unless the order itself speaks against it
+    judged = fresh if row["decided_by"] and verdict == "allow" else reasons
+    if not row["decided_by"] or (verdict == "allow" and fresh):
+        verdict, _ = claim_rules.judge(judged)
+    return Judged(verdict, reasons, fresh)
+
+
+async def _wait_for_second(
+    conn: Connection, row: Row, standing: rules.Standing, told: Incoming, now: datetime
+) -> None:
+    """The friend's first order is there, and looked at like the one that is to come."""
+    first = standing.first
+    assert first is not None
+    assert first.told is not None
+    judged = await _judge(conn, row, first, "first", told)
+    said = f"Order {first.told.name or first.order_id} is the first; the second one counts."
+    happened = [Happened(row["shop"], row["id"], "first", said, now), *judged.happened(row, now)]
+    await conn.execute(
+        SETTLE,
+        row["id"],
+        "claimed",
+        judged.verdict,
+        judged.score,
+        msgspec.json.encode(judged.reasons).decode(),
+        first.told.customer_id or row["friend_id"],
+        "",
+        "",
+        None,
+        None,
+        standing.due_at,
         now,
     )
     await events.note(conn, happened)
@@ -205,6 +261,8 @@ async def _of_order(
             told.customer_id,
             email,
             name,
+            is_advocates_mailbox=bool(told.email_key)
+            and told.email_key in await people.keys_of(conn, shop, advocate_id),
             has_ordered_before=await has_ordered_before(conn, row, order),
             is_advocates_address=is_own_address,
             address_referrals=others,
@@ -212,9 +270,12 @@ async def _of_order(
     )
 
 
-async def _back_to_claimed(conn: Connection, row: Row, offer: Settings, now: datetime) -> None:
+async def _back_to_claimed(
+    conn: Connection, row: Row, offer: Settings, standing: rules.Standing, now: datetime
+) -> None:
     """The order came back before anything was given: the friend may order again."""
     lapses_at = row["claimed_at"] + timedelta(days=offer.code_days + rules.LATE_DAYS)
+    lapses_at = standing.due_at or lapses_at
     await conn.execute(
         SETTLE,
         row["id"],
@@ -237,13 +298,16 @@ async def _back_to_claimed(conn: Connection, row: Row, offer: Settings, now: dat
 async def _look_at_return(
     conn: Connection, row: Row, orders: list[Order], offer: Settings, now: datetime
 ) -> None:
-    """What was given is taken back when its order comes back inside the window."""
+    """What was given is taken back when its order came back inside the window."""
     own = next((one for one in orders if one.order_id == row["order_id"]), None)
-    if row["state"] != "completed" or own is None or rules.is_enough(own, offer):
+    if row["state"] != "completed" or own is None:
         return
-    if not rules.is_back_in_time(own, row["ordered_at"], offer, now):
+    until = row["ordered_at"] + timedelta(days=offer.window_days)
+    if rules.stands(orders, own.order_id, offer, until):
         return
-    reason = f"Order {row['order_name'] or own.order_id} came back."
+    is_own = not rules.is_enough(own, offer, until)
+    which = row["order_name"] or own.order_id
+    reason = f"Order {which} came back." if is_own else f"The order before {which} came back."
     await awards.take_back(conn, row, reason, now)
 
 

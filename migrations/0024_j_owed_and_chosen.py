@@ -20,12 +20,7 @@ class Migration(migrations.Migration):
         ops.AddField(
             model_name="ReferralSettings",
             name="order_number",
-            field=fields.IntField(default=1),
-        ),
-        # the release before this one writes rows without it
-        ops.RunSQL(
-            "ALTER TABLE referral_settings ALTER COLUMN order_number SET DEFAULT 1",
-            reverse_sql="ALTER TABLE referral_settings ALTER COLUMN order_number DROP DEFAULT",
+            field=fields.IntField(db_default=1),
         ),
         ops.RunSQL(
             "CREATE INDEX birthdays_owed ON birthdays (owed_on) WHERE owed_on IS NOT NULL",

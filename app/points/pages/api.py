@@ -1,5 +1,6 @@
-"""What a shop's own server and Shopify Flow call: `POST /api/v1/actions`, proven by the shop's key,
-and `POST /api/v1/flow/actions`, proven by Shopify's signature over the body.
+"""What a shop's own server and Shopify Flow call: `POST /api/v1/actions` and `/api/v1/birthdays`,
+proven by the shop's key, and `POST /api/v1/flow/actions`, proven by Shopify's signature over the
+body.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,13 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
 
     action: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
     customer_id: Customer
+
+
+class Born(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a server's word about a birthday, with or without its year."""
+
+    customer_id: Customer
+    birthday: Annotated[str, msgspec.Meta(min_length=5, max_length=10)]
 
 
 class Properties(msgspec.Struct):
@@ -118,6 +126,17 @@ async def act(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     )
 
 
+async def birthday(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """Note a customer's birthday that the shop knows: 200 with `{"customer_id", "month_day",
+    "can_edit", "editable_from"}`, the same again for the same day.
+    """
+    told = _decoded(await read_body(request), Born)
+    stores = request.state.stores
+    return 200, await _guarded(
+        lambda: calls.born(caller.shop, told.customer_id, told.birthday, stores)
+    )
+
+
 async def flow(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     """The same for Shopify Flow, which tries again after 429 and 503 and gives up after 4xx."""
     assert isinstance(caller, Flow)
@@ -162,5 +181,6 @@ def _decoded(body: bytes, kind: Any) -> Any:
 
 routes: list[BaseRoute] = [
     Route("/api/v1/actions", Door(by_key, {"POST": act}), name="api_actions"),
+    Route("/api/v1/birthdays", Door(by_key, {"POST": birthday}), name="api_birthdays"),
     Route("/api/v1/flow/actions", Door(by_signature, {"POST": flow}), name="api_flow_actions"),
 ]

@@ -2,21 +2,18 @@
 merchant's time zone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import msgspec
-
 from app import calendar, db
 from app.db import Connection, Row, Stores
 from app.errors import RefusedError
-from app.flow.event import Event
 from app.points.earning import terms
 from app.points.earning.rules import Terms
 from app.points.ledger import balances, freezing
-from app.points.ledger.accounts import FrozenError, Key
+from app.points.ledger.accounts import FrozenError
 from app.points.ledger.posting import Batch
 from app.points.ways import awards, giving, rules
 from app.resilience import apart
@@ -77,12 +74,6 @@ SELECT customer_id FROM birthdays
  ORDER BY customer_id LIMIT $5
 """
 WALKED = "UPDATE ways SET walked_on = $2, walked_id = $3, walk_at = $4 WHERE id = $1"
-FORGET = """
-DELETE FROM birthdays USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
- WHERE birthdays.shop = gone.shop AND birthdays.customer_id = gone.customer_id
-"""
-FORGET_SHOP = "DELETE FROM birthdays WHERE shop = $1"
-FORGET_KEY = "DELETE FROM api_keys WHERE shop = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +83,6 @@ class BirthdayView:
     month_day: str
     can_edit: bool
     editable_from: date | None  # in the shop's time zone
-
-
-class Payload(msgspec.Struct):
-    """Whom a request about personal data names; only this is signed."""
-
-    shop_domain: str = ""
-    customer: dict[str, int | str | None] | None = None
-
-
-class Request(msgspec.Struct):
-    """A request about personal data."""
-
-    topic: str
-    payload: Payload
 
 
 async def say(
@@ -294,21 +271,3 @@ async def _give(
     await batch.write(conn)
     await giving.count(conn, [(way.id, points) for points in given.values()])
     return list(given)
-
-
-async def forget(conn: Connection, deleted: Iterable[Key], requests: Iterable[Event]) -> None:
-    """Forget the birthdays of deleted and redacted customers, and of a redacted shop everything
-    that is not its ledger. Raises msgspec.ValidationError.
-    """
-    gone = set(deleted)
-    for event in requests:
-        asked = msgspec.json.decode(event.data, type=Request)
-        if asked.payload.shop_domain != event.shop:
-            continue  # the header that named the shop is nobody's word
-        if asked.topic == "shop/redact":
-            await conn.execute(FORGET_SHOP, event.shop)
-            await conn.execute(FORGET_KEY, event.shop)
-        elif asked.topic == "customers/redact" and asked.payload.customer:
-            gone.add((event.shop, str(asked.payload.customer.get("id") or "")))
-    if gone:
-        await conn.execute(FORGET, *map(list, zip(*sorted(gone), strict=True)))

@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.core import reads as core_reads
 from app.db import Connection, Row
 from app.referrals import events
 from app.referrals.claims import marks
-from app.referrals.claims import rules as claim_rules
-from app.referrals.claims.rules import Reason, Stage
+from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
-from app.referrals.orders import awards, kept, rules
+from app.referrals.orders import awards, judging, kept, rules
 from app.referrals.orders import incoming as news
 from app.referrals.orders.incoming import Incoming, Key
 from app.referrals.orders.rules import Order
@@ -60,12 +58,6 @@ UPDATE referrals SET state = $2, verdict = $3, score = $4, reasons = $5::jsonb, 
                      order_id = $7, order_name = $8, order_net = $9, ordered_at = $10, due_at = $11,
                      updated_at = $12
  WHERE id = $1
-"""
-SAME_ADDRESS = """
-SELECT count(DISTINCT referrals.id) FROM referral_orders AS seen
-  JOIN referrals ON referrals.id = seen.referral_id
- WHERE seen.shop = $1 AND seen.told->>'address' = $2 AND referrals.id <> $3
-   AND referrals.claimed_at > $4
 """
 
 
@@ -114,19 +106,6 @@ async def settle(conn: Connection, rows: Sequence[Row], told: Incoming, now: dat
         await _settle(conn, row, orders.get(row["id"], []), told, now)
 
 
-async def has_ordered_before(conn: Connection, row: Row, order: Order) -> bool:
-    """Whether the friend, or whoever ordered, had ordered before the claim."""
-    told = order.told
-    asked = [(row["friend_key"], row["friend_id"])]
-    if told is not None:
-        asked.append((told.email_key, told.customer_id))
-    for email_key, customer_id in asked:
-        known = await people.who(conn, row["shop"], email_key, customer_id)
-        if rules.is_before(known.first_order_at, row["claimed_at"]):
-            return True
-    return False
-
-
 async def _settle(
     conn: Connection, row: Row, orders: list[Order], told: Incoming, now: datetime
 ) -> None:
@@ -146,12 +125,12 @@ async def _settle(
         return
     assert order.told is not None
     is_same = order.order_id == row["order_id"]
-    judged = Judged(row["verdict"], msgspec.json.decode(row["reasons"], type=list[Reason]))
+    judged = judging.Judged(row["verdict"], msgspec.json.decode(row["reasons"], type=list[Reason]))
     happened: list[Happened] = []
     if not is_same:
         said = f"Order {order.told.name or order.order_id} counts for this referral."
         happened.append(Happened(row["shop"], row["id"], "ordered", said, now))
-        judged = await _judge(conn, row, order, "order", told)
+        judged = await judging.judge(conn, row, order, "order", told)
         happened += judged.happened(row, now)
     due_at = row["due_at"] if is_same and row["due_at"] else now_standing.due_at
     await conn.execute(
@@ -172,43 +151,6 @@ async def _settle(
     await events.note(conn, happened)
 
 
-class Judged(NamedTuple):
-    """What is said of a referral, and which reasons are new."""
-
-    verdict: str
-    reasons: list[Reason]
-    fresh: Sequence[Reason] = ()
-
-    @property
-    def score(self) -> int:
-        return sum(one.weight for one in self.reasons)
-
-    def happened(self, row: Row, now: datetime) -> list[Happened]:
-        """The line about another verdict than before."""
-        if self.verdict == row["verdict"]:
-            return []
-        words = " ".join(one.words for one in self.fresh)
-        kind = {"hold": "held", "block": "blocked"}.get(self.verdict, "allowed")
-        return [Happened(row["shop"], row["id"], kind, words, now)]
-
-
-async def _judge(conn: Connection, row: Row, order: Order, stage: Stage, told: Incoming) -> Judged:
-    """What a friend's order makes of a referral, in place of what another order of that stage
-    did.
-    """
-    key = row["shop"], order.order_id
-    found = await _of_order(conn, row, order, told.names.get(key, ""), told.emails.get(key, ""))
-    fresh = [msgspec.structs.replace(one, stage=stage) for one in found]
-    known = msgspec.json.decode(row["reasons"], type=list[Reason])
-    reasons = [one for one in known if one.stage != stage] + fresh
-    verdict = row["verdict"]
-    # what staff allowed stays allowed, unless the order itself speaks against it
-    judged = fresh if row["decided_by"] and verdict == "allow" else reasons
-    if not row["decided_by"] or (verdict == "allow" and fresh):
-        verdict, _ = claim_rules.judge(judged)
-    return Judged(verdict, reasons, fresh)
-
-
 async def _wait_for_second(
     conn: Connection, row: Row, standing: rules.Standing, told: Incoming, now: datetime
 ) -> None:
@@ -216,7 +158,7 @@ async def _wait_for_second(
     first = standing.first
     assert first is not None
     assert first.told is not None
-    judged = await _judge(conn, row, first, "first", told)
+    judged = await judging.judge(conn, row, first, "first", told)
     said = f"Order {first.told.name or first.order_id} is the first; the second one counts."
     happened = [Happened(row["shop"], row["id"], "first", said, now), *judged.happened(row, now)]
     await conn.execute(
@@ -235,39 +177,6 @@ async def _wait_for_second(
         now,
     )
     await events.note(conn, happened)
-
-
-async def _of_order(
-    conn: Connection, row: Row, order: Order, name: str, email: str
-) -> list[Reason]:
-    """What the friend's order says against the referral."""
-    told = order.told
-    assert told is not None
-    shop, advocate_id = row["shop"], row["advocate_id"]
-    advocate = (await core_reads.customers(shop, [advocate_id])).get(advocate_id)
-    is_own_address, others = False, 0
-    if told.address:
-        mark = marks.Mark("address", told.address)
-        same = await marks.same(conn, shop, [mark], told.placed_at)
-        is_own_address = any(one.subject == people.customer(advocate_id) for one in same)
-        since = told.placed_at - marks.KEPT
-        others = await conn.fetchval(SAME_ADDRESS, shop, told.address, row["id"], since)
-    return claim_rules.of_order(
-        claim_rules.Bought(
-            advocate_id,
-            advocate.email if advocate else "",
-            advocate.name if advocate else "",
-            row["friend_email"],
-            told.customer_id,
-            email,
-            name,
-            is_advocates_mailbox=bool(told.email_key)
-            and told.email_key in await people.keys_of(conn, shop, advocate_id),
-            has_ordered_before=await has_ordered_before(conn, row, order),
-            is_advocates_address=is_own_address,
-            address_referrals=others,
-        )
-    )
 
 
 async def _back_to_claimed(

@@ -15,7 +15,7 @@ from app.referrals import events
 from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
-from app.referrals.orders import actions, awards, kept, rules
+from app.referrals.orders import awards, judging, kept, rules
 from app.referrals.views import Settings
 from app.resilience import apart
 
@@ -114,7 +114,7 @@ async def _complete(conn: Connection, row: Row, at: datetime) -> None:
     own = await conn.fetchrow(OWN_ORDER, row["shop"], row["order_id"])
     assert own is not None
     # facts of the years before may have come since the order was looked at
-    if not row["decided_by"] and await actions.has_ordered_before(conn, row, kept.order_of(own)):
+    if not row["decided_by"] and await judging.has_ordered_before(conn, row, kept.order_of(own)):
         words = "Whoever ordered had ordered before they claimed the offer."
         reason = Reason("known_buyer", claim_rules.BLOCK, words, "later")
         await _stop(conn, row, "block", reason, at)

@@ -230,7 +230,7 @@ def measure(stack: Stack, sizes: dict[str, int], parts: list[str]) -> None:
         if "pages" in parts:
             pages = whole_pages.time_pages(stack, shops)
             table("Whole page", sizes, pages)
-            whole_pages.say_pages(pages)
+            whole_pages.say_pages(pages, whole_pages.cpu_of_pages(stack, shops[-1]))
         if "home" in parts:
             whole_pages.say_home(whole_pages.time_home(stack, shops[-1]))
         if "me" in parts:

@@ -120,6 +120,9 @@ def database(folder: str | None, sizes: dict[str, int], rows: int) -> Iterator[S
             "REDIS_URL": servers.redis_url(place / "redis", stack.ports["redis"]),
         }
         url = stack.environment["DATABASE_URL"]
+        # as a server of this size is set (docs/operate.md), not a laptop that does other things
+        megabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+        stack.environment.setdefault("EMBEDDED_SHARED_BUFFERS", f"{megabytes // 4}MB")
         try:
             stack.start("postgres", "redis")
             stack._release()  # noqa: SLF001

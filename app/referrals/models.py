@@ -18,6 +18,7 @@ class ReferralSettings(Model):
     friend_minimum = fields.DecimalField(max_digits=12, decimal_places=2)  # of goods, to use it
     code_days = fields.IntField()
     order_minimum = fields.DecimalField(max_digits=12, decimal_places=2)  # net, to count
+    order_number = fields.IntField(db_default=1)  # 2: the friend's second order is what is rewarded
     advocate_kind = fields.CharField(max_length=8)  # points | reward
     advocate_points = fields.IntField()
     advocate_reward_id = fields.CharField(max_length=32)

@@ -185,7 +185,7 @@ async def detail(shop: str, referral_id: int) -> Detail:
         row["code_state"],
         row["code_reason"],
         row["order_net"],
-        settings_reads.for_advocate(offer),
+        settings_reads.promised(offer),
         row["is_link_closed"],
     )
 

@@ -26,6 +26,7 @@ from app.points.pages import (
     conflicts,
     corrections,
     filtering,
+    heard,
     listing,
     redemptions,
     spreadsheet,
@@ -76,10 +77,11 @@ async def _customer(
     toast: str = "",
 ) -> Response:
     chosen = filtering.events(visit.request.query_params, visit.timezone)
-    found, (day, then), beside = await asyncio.gather(
+    found, (day, then), beside, notes = await asyncio.gather(
         _shown(visit, customer_id, chosen),
         _then(visit, customer_id),
         panels.draw(visit, panels.beside_customer),
+        heard.notes(visit),
     )
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
@@ -90,6 +92,7 @@ async def _customer(
         "points/customer.html",
         heading=(info.name if info else "") or f"Customer {customer_id}",
         readings=[found],
+        notes=notes,
         status=status,
         toast=toast,
         customer_id=customer_id,

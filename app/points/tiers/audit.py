@@ -31,7 +31,8 @@ SELECT max({key})::text FROM (
 # NUL, and would raise.
 UNPROVEN_GRANTS = """
 SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at,
+       of_shop.version
   FROM grants AS page
  CROSS JOIN LATERAL (
        SELECT CASE WHEN strpos(page.known, '\\u0000') = 0 THEN page.known::jsonb END AS known,
@@ -226,13 +227,17 @@ async def _judge_grants(conn: Connection, rows: Sequence[Row], now: datetime) ->
         now,
     )
     found = {(row["shop"], row["source"]): row for row in kept}
+    newest = {row["shop"]: row["version"] for row in rows}
+    of_shops = await schemes.of_versions(conn, newest.items())
     problems = []
     for entry in entries:
         counted = found.get((entry.shop, entry.source))
         name = f"{entry.shop} {entry.source.replace(':', ' ')}"
         if counted is None or any(counted[key] != getattr(entry, key) for key in entry._fields):
             problems.append(f"{name}: what counts towards a tier is not what the grant says")
-        elif not counted["is_placed"] and (entry.points or entry.spend or entry.orders):
+            continue
+        measure = of_shops[entry.shop, newest[entry.shop]].scheme.measure
+        if not counted["is_placed"] and entry.amount(measure):
             problems.append(f"{name}: it counts towards a tier, and nobody was placed by it")
     return problems
 

@@ -41,6 +41,7 @@ ADDRESSES: dict[str, str] = {
     "/customers/bulk": "/customers/bulk",
     "/program": "/program",
     "/program/example": "/program/example?rate=1&rounding=down",
+    "/program/orders": "/program/orders",
     "/program/preview": "/program/preview",
     "/program/preview/me": "/program/preview/me",
     "/rewards": "/rewards",

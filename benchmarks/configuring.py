@@ -141,10 +141,10 @@ SELECT friend.shop, link.id, link.advocate_id, 'f' || friend.customer_id || '@ex
        CASE WHEN chosen.state = 'completed' THEN claim.at + interval '14 days' END, 49
   FROM (SELECT *, row_number() OVER (ORDER BY id) AS number FROM members
          WHERE shop = $1 AND id % 100 >= {100 - CLAIMS}) AS friend
-  JOIN (SELECT id, advocate_id, row_number() OVER (ORDER BY id) AS number,
-               count(*) OVER () AS links
+  JOIN (SELECT id, advocate_id, row_number() OVER (ORDER BY id) AS number
           FROM referral_links WHERE shop = $1) AS link
-    ON link.number = friend.number % link.links + 1
+    ON link.number = friend.number % (
+           SELECT count(*) FROM referral_links AS every WHERE every.shop = $1) + 1
  CROSS JOIN LATERAL (SELECT now() - friend.number % 720 * interval '1 day' AS at) AS claim
  CROSS JOIN LATERAL (
        SELECT (ARRAY['completed', 'completed', 'claimed', 'lapsed'])[1 + friend.number % 4]

@@ -16,7 +16,7 @@ POSTGRES_SETTINGS = {
     "fsync": os.environ.get("EMBEDDED_FSYNC", "on"),
     "synchronous_commit": "on",
     "max_connections": "250",  # app.rooms: 2 webs and 9 workers hold 215 at most
-    "shared_buffers": "256MB",
+    "shared_buffers": os.environ.get("EMBEDDED_SHARED_BUFFERS", "256MB"),
     "max_wal_size": "2GB",
     "io_method": "sync",  # its files are in memory: processes that fetch them cost more than that
     "log_min_messages": "warning",

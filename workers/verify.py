@@ -1,4 +1,4 @@
-"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0.25]
+"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0]
 [--at-once CORES]`: prints what verification found; exits with 1 when anything does not add up.
 """
 
@@ -212,7 +212,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--from", dest="place", type=place_of, default=audit.MEMBERS_STAGE, metavar="PLACE"
     )
-    parser.add_argument("--calm", type=float, default=0.25, help="pause so many times each step")
+    parser.add_argument("--calm", type=float, default=0.0, help="pause so many times each step")
     parser.add_argument(
         "--at-once", type=int, choices=range(1, rooms.AUDIT.connections + 1), default=AT_ONCE
     )

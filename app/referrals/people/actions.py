@@ -20,10 +20,17 @@ ON CONFLICT (shop, person) DO UPDATE
     OR COALESCE(known.first_order_at, 'infinity') > COALESCE(excluded.first_order_at, 'infinity')
     OR (excluded.email_key <> '' AND known.email_key <> excluded.email_key)
 """
-# somebody by their customer, whoever they were merged into, or by the digest of their address
+# somebody by their customer, whoever they were merged into, or by the digest of their address: each
+# by its own index, for all at once would look at everybody a shop knows
 WHO = """
-SELECT min(known_at) AS known_at, min(first_order_at) AS first_order_at FROM referral_people
- WHERE shop = $1 AND ((email_key = $2 AND email_key <> '') OR person = $3 OR merged_into = $3)
+SELECT min(known_at) AS known_at, min(first_order_at) AS first_order_at FROM (
+       SELECT known_at, first_order_at FROM referral_people
+        WHERE shop = $1 AND email_key = $2 AND email_key <> ''
+        UNION ALL
+       SELECT known_at, first_order_at FROM referral_people WHERE shop = $1 AND person = $3
+        UNION ALL
+       SELECT known_at, first_order_at FROM referral_people
+        WHERE shop = $1 AND merged_into = $3 AND merged_into IS NOT NULL) AS found
 """
 CUSTOMER_OF = """
 SELECT person FROM referral_people

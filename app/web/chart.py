@@ -1,6 +1,4 @@
-"""Where the bars of the home page's chart go: points earned above the line, points spent below
-it.
-"""
+"""Where the bars of a chart of points a day go: what came above the line, what went below it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,9 +37,14 @@ class Chart:
     right: int
 
 
-def draw(days: Sequence[tuple[date, int, int]], width: int = WIDTH, height: int = HEIGHT) -> Chart:
+def draw(
+    days: Sequence[tuple[date, int, int]],
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    words: tuple[str, str] = ("earned", "spent"),
+) -> Chart:
     """Lay out `days` of (day, points earned, points spent), oldest first; all figures are 0 or
-    more.
+    more. `words` are what the two are called.
     """
     top = max([earned for _, earned, _ in days], default=0)
     bottom = max([spent for _, _, spent in days], default=0)
@@ -54,7 +57,8 @@ def draw(days: Sequence[tuple[date, int, int]], width: int = WIDTH, height: int 
     bars = []
     for place, (day, earned, spent) in enumerate(days):
         x, bar_width = round(left + place * slot + slot * 0.18, 1), round(slot * 0.64, 1)
-        for kind, points, y in (("earned", earned, zero - earned * unit), ("spent", spent, zero)):
+        drawn = (("earned", earned, zero - earned * unit), ("spent", spent, zero))
+        for word, (kind, points, y) in zip(words, drawn, strict=True):
             if points:
                 bar_height = max(points * unit, 1.5)  # a single point among thousands is still seen
                 bars.append(
@@ -64,7 +68,7 @@ def draw(days: Sequence[tuple[date, int, int]], width: int = WIDTH, height: int 
                         round(min(y, zero), 1),
                         bar_width,
                         round(bar_height, 1),
-                        f"{day}: {points:,} {kind}",
+                        f"{day}: {points:,} {word}",
                     )
                 )
     return Chart(
@@ -84,9 +88,11 @@ def draw(days: Sequence[tuple[date, int, int]], width: int = WIDTH, height: int 
     )
 
 
-def draw_narrow(days: Sequence[tuple[date, int, int]]) -> Chart:
+def draw_narrow(
+    days: Sequence[tuple[date, int, int]], words: tuple[str, str] = ("earned", "spent")
+) -> Chart:
     """The same for a phone."""
-    return draw(days, NARROW_WIDTH, NARROW_HEIGHT)
+    return draw(days, NARROW_WIDTH, NARROW_HEIGHT, words)
 
 
 def _days_a_date(number: int) -> int:

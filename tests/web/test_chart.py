@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.points.pages import chart
+from app.web import chart
 
 FIRST = date(2026, 11, 1)
 POINTS = st.integers(0, 2_000_000_000)

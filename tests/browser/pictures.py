@@ -2,27 +2,31 @@
 docs/, first as they always are, then with a part stopped, hanging or stalled.
 """
 
-import base64
+import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from urllib.parse import urlencode
+from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Browser, Locator, Page, expect
+import httpx
+from playwright.sync_api import Locator, Page
 
 from app.config import ROOT
 from devstore.demo.history import SHOP
-from tests.browser.merchant import DRAWN, chromium, tab
+from local import servers
+from tests.browser.album import NARROW, Album, as_it_is
+from tests.browser.merchant import chromium, tab
 from tests.faults.beside import Beside
 from tests.faults.test_campaigns_away import AS_OF, GO_ON, STALL
 from tests.faults.test_referrals_down import AWAY
 from tests.living import living
 from tests.stack import Stack, wait_for
 
-BYTES_MAX = 120_000
 DEMO_SECONDS = 600
-WIDE, NARROW = (1280, 900), (390, 844)
 ADMIN = {
     "admin-program": "/program",
     "admin-rewards": "/rewards",
@@ -49,96 +53,15 @@ PHONE = {
 }
 
 
-class Album:
-    """Takes the pictures that are wanted; all where none is named."""
-
-    def __init__(self, browser: Browser, stack: Stack, wanted: set[str]) -> None:
-        self.browser, self.stack, self.wanted = browser, stack, wanted
-        self.places: dict[str, str] = {}  # what stands for an address in the lists above
-
-    def admin(
-        self,
-        name: str,
-        path: str,
-        size: tuple[int, int] = WIDE,
-        act: Callable[[Page], None] = lambda _page: None,
-    ) -> None:
-        if not self._is_wanted(name):
-            return
-        with tab(self.browser, "native") as page:
-            page.set_viewport_size({"width": size[0], "height": size[1]})
-            token = self.stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
-            query = urlencode({"id_token": token, "shop": SHOP, "embedded": "1"})
-            at = self.places.get(path, path)
-            page.goto(f"{self.stack.app_url}{at}?{query}", wait_until="domcontentloaded")
-            expect(page.locator(DRAWN)).to_be_attached()
-            page.wait_for_timeout(1500)  # the preview of the widget comes by itself
-            act(page)
-            self._keep(name, page.screenshot())
-
-    def shop(self, name: str, customer_id: str, act: Callable[[Page], None]) -> None:
-        """The widget, opened by a shopper in the stand-in store."""
-        if not self._is_wanted(name):
-            return
-        with tab(self.browser) as page:
-            page.set_viewport_size({"width": 1000, "height": 800})
-            page.goto(f"{self.stack.store_url}/shops/{SHOP}/")
-            page.get_by_label("Sign in as").select_option(customer_id)
-            page.get_by_role("button", name="Sign in", exact=True).click()
-            launcher = page.locator("holdfast-widget .launcher")
-            expect(launcher).to_have_accessible_name(re.compile("points"))
-            launcher.click()
-            page.wait_for_timeout(1500)
-            act(page)
-            self._keep(name, page.screenshot())
-
-    def page(self, name: str, url: str) -> None:
-        """A page of the store itself."""
-        if not self._is_wanted(name):
-            return
-        with tab(self.browser) as page:
-            page.goto(url)
-            page.wait_for_timeout(2500)
-            self._keep(name, page.screenshot())
-
-    def _is_wanted(self, name: str) -> bool:
-        return not self.wanted or name in self.wanted
-
-    def _keep(self, name: str, png: bytes) -> None:
-        kept, kind = png, "png"
-        if name != "admin-home":  # which pages outside of docs/ show by its name
-            kept, kind = smaller(self.browser, png), "webp"
-        (ROOT / "docs" / f"{name}.{kind}").write_bytes(kept)
-        print(f"docs/{name}.{kind} {len(kept):,} bytes", flush=True)
-
-
-def smaller(browser: Browser, png: bytes) -> bytes:
-    """The same as WebP, as good as BYTES_MAX lets it be."""
-    with tab(browser) as page:
-        for quality in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3):
-            found: str = page.evaluate(
-                """async ([source, quality]) => {
-                    const image = new Image();
-                    image.src = source;
-                    await image.decode();
-                    const canvas = document.createElement("canvas");
-                    canvas.width = image.width;
-                    canvas.height = image.height;
-                    canvas.getContext("2d").drawImage(image, 0, 0);
-                    return canvas.toDataURL("image/webp", quality);
-                }""",
-                [f"data:image/png;base64,{base64.b64encode(png).decode()}", quality],
-            )
-            kept = base64.b64decode(found.partition(",")[2])
-            if len(kept) <= BYTES_MAX:
-                break
-    return kept
-
-
 def main() -> None:
+    wanted = set(sys.argv[1:])
+    if not wanted or "break-it" in wanted:
+        break_it(wanted)
+    if wanted == {"break-it"}:
+        return
     with living((SHOP,), DEVSTORE_DEMO="on") as stack, chromium() as browser:
         wait_for("the demo shop is told", lambda: is_told(stack), DEMO_SECONDS)
-        album = Album(browser, stack, set(sys.argv[1:]))
+        album = Album(browser, stack, wanted)
         bob = named(stack, "Bob Marsh")
         campaign = re.search(
             r"/campaigns/[0-9a-f-]{36}(?=[^>]*>(?:<bdi>)?Double points month)",
@@ -153,6 +76,35 @@ def main() -> None:
         well(album, bob)
         for away in (referrals_stopped, campaigns_hanging, campaigns_stalled, points_stopped):
             away(album, bob)
+
+
+def break_it(wanted: set[str]) -> None:
+    """Its page, with what `make run` runs and one of them paused."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name, chromium() as browser:
+        store, web = servers.free_port(), servers.free_port()
+        ports = {"HOLDFAST_DATA": name, "PORT": str(web), "DEVSTORE_PORT": str(store)}
+        running = subprocess.Popen(
+            [sys.executable, "-m", "local.run"], cwd=ROOT, env={**os.environ, **ports}
+        )
+        try:
+            url = f"http://127.0.0.1:{store}/break"
+            wait_for("all of it runs", lambda: is_answered(url), 120)
+            with tab(browser) as page:
+                page.goto(url)
+                page.get_by_role("button", name="Pause referrals").click()
+                page.wait_for_timeout(8000)
+                Album(browser, None, wanted).keep("break-it", page.screenshot())
+                page.get_by_role("button", name="Resume referrals").click()
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(60)
+
+
+def is_answered(url: str) -> bool:
+    try:
+        return "Pause referrals" in httpx.get(url).text
+    except httpx.HTTPError:
+        return False
 
 
 def is_told(stack: Stack) -> bool:
@@ -173,8 +125,9 @@ def admin(stack: Stack, path: str) -> str:
 
 def well(album: Album, bob: str) -> None:
     album.admin("admin-home", "/")
+    try_it(album.stack, album.places["WHAT-IF"])
     for name, path in ADMIN.items():
-        album.admin(name, path, act=tried if name == "admin-what-if" else as_it_is)
+        album.admin(name, path)
     for name, path in PHONE.items():
         album.admin(name, path, NARROW)
     album.shop("widget", bob, as_it_is)
@@ -182,7 +135,6 @@ def well(album: Album, bob: str) -> None:
     link = album.stack.me(bob, SHOP)["referral"]["url"].rpartition("/")[2]
     store = album.stack.store_url
     album.page("referral-landing", f"{store}/shops/{SHOP}/apps/holdfast/r/{link}")
-    album.page("break-it", f"{store}/break")
 
 
 def referrals_stopped(album: Album, bob: str) -> None:
@@ -215,13 +167,14 @@ def campaigns_stalled(album: Album, _bob: str) -> None:
     """Their tables answer so late that it is as good as never."""
     for path in ("/", "/campaigns"):  # what is seen once can be shown on bad days
         admin(album.stack, path)
-    beside = Beside(album.stack)
-    try:
-        beside.execute(STALL)
-        album.admin("stalled-campaigns-home", "/", act=to("Campaigns as of"))
-    finally:
-        beside.execute(GO_ON)
-        beside.close()
+    with ThreadPoolExecutor(1) as thread:  # the browser's loop runs here
+        beside = thread.submit(Beside, album.stack).result()
+        try:
+            thread.submit(beside.execute, STALL).result()
+            album.admin("stalled-campaigns-home", "/", act=to("Campaigns as of"))
+        finally:
+            thread.submit(beside.execute, GO_ON).result()
+            thread.submit(beside.close).result()
 
 
 def points_stopped(album: Album, bob: str) -> None:
@@ -242,6 +195,14 @@ def away(stack: Stack, part: str, said: str) -> Iterator[None]:
         wait_for(f"{part} is back", lambda: said not in admin(stack, "/"), 60)
 
 
+def try_it(stack: Stack, path: str) -> None:
+    """The orders of the last 30 days are gone through with a campaign."""
+    token = stack.control("GET", f"shops/{SHOP}/id-token")["id_token"]
+    asked = stack.http.post(f"{stack.app_url}{path}", headers={"Authorization": f"Bearer {token}"})
+    assert asked.status_code == 200, asked.text
+    wait_for("they are gone through", lambda: "Who gains most" in admin(stack, path), 60)
+
+
 def use_up_the_hour(stack: Stack) -> None:
     """Links are asked for until one has to wait."""
     for number in range(20):
@@ -249,10 +210,6 @@ def use_up_the_hour(stack: Stack) -> None:
         answer = stack.proxy("POST", "/storefront/referral-link", other, SHOP, json={})
         if answer.json()["referral"]["status"] == "queued":
             return
-
-
-def as_it_is(_page: Page) -> None:
-    """Nothing is done before the picture."""
 
 
 def level(page: Page) -> None:
@@ -274,11 +231,6 @@ def opened(page: Page) -> None:
     """Why the newest points are there."""
     page.locator("#events details.why > summary").first.click()
     page.wait_for_timeout(300)
-
-
-def tried(page: Page) -> None:
-    page.get_by_role("button", name="Try it").click()
-    page.wait_for_timeout(8000)
 
 
 def to(said: str) -> Callable[[Page], None]:

@@ -88,7 +88,7 @@ def break_it(wanted: set[str]) -> None:
         )
         try:
             url = f"http://127.0.0.1:{store}/break"
-            wait_for("all of it runs", lambda: is_answered(url), 120)
+            wait_for("all of it runs", lambda: is_answered(url), DEMO_SECONDS)
             with tab(browser) as page:
                 page.goto(url)
                 page.get_by_role("button", name="Pause referrals").click()

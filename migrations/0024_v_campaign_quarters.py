@@ -14,7 +14,7 @@ SELECT shop, campaign_id, date_bin('15 minutes', at, '2000-01-01Z'),
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0023_late")]
+    dependencies = [("app", "0024_p_referrals")]
 
     initial = False
 

@@ -60,7 +60,7 @@ def follow(
             before = NOTHING
         grant.member_id = account.id
         if grant.decisions is not None and (is_first or grant.is_asked_again):
-            grant.reasons = grant.decisions.decide(grant, stage.known)
+            grant.decisions.decide(grant, stage.known)
             grant.is_asked_again = False
         _step(Hand(batch, grant, account, policy, stage, own, not before.outstanding), before)
     for lot in own or ():

@@ -14,7 +14,8 @@ from app.points.earning.campaigns.copies import Newest
 from app.points.earning.campaigns.deciding import Decisions
 from app.points.earning.grant import Grant
 from app.points.earning.known import stages
-from app.points.earning.rules import Line, OrderTerms
+from app.points.earning.order_terms import OrderTerms
+from app.points.earning.rules import Line
 from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
@@ -70,7 +71,7 @@ class OrderBatch(Batch):
         customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
         if customers or ids:
             await self.lock(conn, customers, ids)
-        await self.make(conn, profiles.wanted(self.incoming, earning))
+        await self.number(conn, profiles.wanted(self.incoming, earning))
         await self.follow_merged(conn)
         if late:
             await self._load_left(conn, late)

@@ -21,6 +21,7 @@ REASONS = {
     "used_up": "its budget, or what one customer gets from it, was used up",
     "beaten": "another one gives as much or more, and the best one counts",
 }
+UNKNOWN = "A campaign"
 OUTSIDE = {
     "tag": "Orders with one of its tags earn nothing.",
     "channel": "Orders of its sales channel earn nothing.",
@@ -47,6 +48,24 @@ def counted(why: Mapping[str, Any]) -> str:
         text += f" Without bonuses it earns {why['base_points']:,}."
         text += "".join(f" {_bonus(*one)}" for one in found)
     return text
+
+
+def copies(why: Mapping[str, Any]) -> list[int]:
+    """Of campaigns that did not count, by number; rows of earlier releases name them."""
+    return [copy for of_reason in _by_reason(why).values() for copy in of_reason]
+
+
+def named(why: dict[str, Any], campaigns: Mapping[int, str]) -> dict[str, Any]:
+    """`why` with the names of these copies."""
+    found = _by_reason(why)
+    by_copy = sorted((copy, key) for key, of_reason in found.items() for copy in of_reason)
+    names = [(campaigns.get(copy, UNKNOWN), key) for copy, key in by_copy]
+    return why | {"not_counted": names} if names else why
+
+
+def _by_reason(why: Mapping[str, Any]) -> dict[str, list[int]]:
+    found = why.get("not_counted")
+    return found if isinstance(found, dict) else {}
 
 
 def reasons(why: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 itself recorded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -21,11 +21,20 @@ _POLICY = {
 }
 
 
-def sentence(effect: str, points: int, why: str, *, is_brief: bool = False) -> str:
+def sentence(
+    effect: str,
+    points: int,
+    why: str,
+    campaigns: Mapping[int, str] | None = None,
+    *,
+    is_brief: bool = False,
+) -> str:
     """A sentence for people, in English; `why` is the row's JSON. Text of merchants in it is
-    not escaped. A brief one says nothing of campaigns that did not count or were away.
+    not escaped. A brief one says nothing of campaigns that did not count or were away; `campaigns`
+    has the names of those, by the copies of ours that `bonus_sentences.copies` finds.
     """
     reasons: dict[str, Any] = msgspec.json.decode(why)
+    reasons = bonus_sentences.named(reasons, campaigns or {})
     if is_brief:
         reasons = {key: one for key, one in reasons.items() if not key.startswith(_LONG)}
     writer = _WRITERS.get(effect.split(".", 1)[0])

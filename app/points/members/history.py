@@ -6,7 +6,7 @@ reward from its hold to its code. It stands where its first movement does.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,7 +15,8 @@ import msgspec
 
 from app import paging
 from app.paging import Cursor, Links
-from app.points.ledger import sentences
+from app.points.earning.campaigns import copies
+from app.points.ledger import bonus_sentences, sentences
 from app.points.members import detail
 from app.points.views import HistoryEvent, LedgerView
 
@@ -102,7 +103,8 @@ async def events(
         rows[row["source"]].append(row)
     keys = [f"{paging.key(one['effective_at'])}.{one['sequence']}" for one in first]
     links = paging.links(keys[0], keys[-1], has_previous, has_next)
-    made = [_event(rows[one["source"]]) for one in first]
+    campaigns = await _campaigns(conn, shop, rows.values())
+    made = [_event(rows[one["source"]], campaigns) for one in first]
     nameless = [f"order:{one.order_id}" for one in made if one.order_id and not one.order_name]
     if nameless:
         found = await conn.fetch(SELECT_NAMES, shop, nameless)
@@ -113,8 +115,15 @@ async def events(
     return made, links
 
 
-def _event(rows: Sequence[Any]) -> HistoryEvent:
-    views = [_view(row) for row in rows]
+async def _campaigns(conn: Any, shop: str, events_: Iterable[Sequence[Any]]) -> dict[int, str]:
+    """The names of campaigns that did not count, by the copies that rows name."""
+    whys = (msgspec.json.decode(row["why"]) for rows in events_ for row in rows)
+    wanted = {copy for why in whys for copy in bonus_sentences.copies(why)}
+    return await copies.names(conn, shop, wanted) if wanted else {}
+
+
+def _event(rows: Sequence[Any], campaigns: Mapping[int, str]) -> HistoryEvent:
+    views = [_view(row, campaigns) for row in rows]
     first = rows[0]
     why = msgspec.json.decode(first["why"])
     kind, _, name = str(why.get("lot", "")).partition(":")
@@ -129,7 +138,7 @@ def _event(rows: Sequence[Any]) -> HistoryEvent:
     )
 
 
-def _view(row: Any) -> LedgerView:
+def _view(row: Any, campaigns: Mapping[int, str]) -> LedgerView:
     points = row["points"]
     return LedgerView(
         row["sequence"],
@@ -139,7 +148,7 @@ def _view(row: Any) -> LedgerView:
         row["to_bucket"],
         points,
         detail.change(row),
-        sentences.sentence(row["effect"], points, row["why"]),
+        sentences.sentence(row["effect"], points, row["why"], campaigns),
         str(msgspec.json.decode(row["why"]).get("by", "")),
         row["effective_at"],
         row["recorded_at"],

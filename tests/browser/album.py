@@ -83,8 +83,8 @@ class Album:
         print(f"docs/{name}.{kind} {len(kept):,} bytes", flush=True)
 
 
-def smaller(browser: Browser, png: bytes) -> bytes:
-    """The same as WebP, as good as BYTES_MAX lets it be."""
+def smaller(browser: Browser, png: bytes, bytes_max: int = BYTES_MAX) -> bytes:
+    """The same as WebP, as good as `bytes_max` lets it be."""
     with tab(browser) as page:
         for quality in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3):
             found: str = page.evaluate(
@@ -101,6 +101,6 @@ def smaller(browser: Browser, png: bytes) -> bytes:
                 [f"data:image/png;base64,{base64.b64encode(png).decode()}", quality],
             )
             kept = base64.b64decode(found.partition(",")[2])
-            if len(kept) <= BYTES_MAX:
+            if len(kept) <= bytes_max:
                 break
     return kept

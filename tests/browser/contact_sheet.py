@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.config import ROOT
 from tests.browser import programme_states, states
+from tests.browser.album import smaller
 from tests.browser.merchant import DRAWN, RENDERINGS, chromium, open_alone, tab
 from tests.browser.states import Town
 from tests.living import living
@@ -17,6 +18,7 @@ from tests.stack import Stack, wait_for
 
 WIDTHS = {1280: 900, 390: 844}  # pixels, and how much of its height is shown
 SHRUNK = 0.34
+BYTES_MAX = 450_000
 PAGES = {
     "Home": "/",
     "Customers": "/customers",
@@ -117,9 +119,8 @@ def save(browser: Browser, name: str, title: str, seen: dict[tuple[str, str, int
             f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>"
             f"<table><tr><th></th>{head}</tr>{rows}</table>"
         )
-        sheet.screenshot(
-            path=ROOT / "docs" / f"pages-{name}.jpg", type="jpeg", quality=70, full_page=True
-        )
+        kept = smaller(browser, sheet.screenshot(full_page=True), BYTES_MAX)
+    (ROOT / "docs" / f"pages-{name}.webp").write_bytes(kept)
 
 
 def image(png: bytes, width: int) -> str:

@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check browser lint bench reset verify faults histories chaos operate observe kafka restore-drill ready extensions lock migration format
+.PHONY: help run test check browser lint bench reset verify pictures faults histories chaos operate observe kafka restore-drill ready extensions lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -64,6 +64,12 @@ check: lint test
 # most pages, widgets and gestures in a real browser; what needs the longest is part of make faults
 browser: .venv/dev
 	$(RUN) pytest -n 4 --dist loadfile -m "browser and not long" tests/browser
+
+# all pictures under docs/ but those of the dashboards (python -m tests.operate.pictures)
+pictures: .venv/dev
+	$(RUN) tests.browser.pictures
+	$(RUN) tests.browser.contact_sheet
+	$(RUN) tests.road.picture_of_an_order
 
 format: .venv/dev
 	$(RUN) ruff check --fix .

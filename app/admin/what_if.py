@@ -16,8 +16,7 @@ from app.core import reads as core_reads
 from app.own_facts import Stacking
 from app.points.earning.whatif import actions, reads
 from app.points.earning.whatif.reads import WhatIf
-from app.points.pages import chart
-from app.web import forms, pages, panels
+from app.web import chart, forms, pages, panels
 from app.web.forms import Form
 from app.web.pages import Visit, admin_page
 

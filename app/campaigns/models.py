@@ -83,6 +83,21 @@ class CampaignResult(Model):
         indexes = (("shop", "campaign_id", "customer_id"), ("shop", "campaign_id", "source"))
 
 
+class CampaignQuarter(Model):
+    """What a campaign gave in a quarter of an hour: every time zone's days are made of those."""
+
+    id = fields.BigIntField(primary_key=True)
+    shop = fields.CharField(max_length=255)
+    campaign_id = fields.CharField(max_length=36)
+    began_at = fields.DatetimeField()
+    given = fields.BigIntField(default=0)
+    taken_back = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "campaign_quarters"
+        unique_together = (("shop", "campaign_id", "began_at"),)
+
+
 class CampaignSum(Model):
     """The sums of a campaign's results."""
 

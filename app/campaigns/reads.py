@@ -1,12 +1,12 @@
 """What pages and composers may ask about campaigns."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from app import db, paging, text
+from app import calendar, db, paging, text
 from app.campaigns.views import CampaignPage, CampaignView, Results, VersionView
 from app.db import Row
 from app.errors import NotFoundError
@@ -58,6 +58,12 @@ SELECT {_CAMPAIGN} {_FROM}
 VERSIONS = """
 SELECT definition, labels, edited_by, created_at FROM campaign_versions
  WHERE shop = $1 AND campaign_id = $2 ORDER BY version DESC LIMIT $3
+"""
+BY_DAY = """
+SELECT (began_at AT TIME ZONE $3)::date AS day, sum(given)::bigint AS given,
+       sum(taken_back)::bigint AS taken_back
+  FROM campaign_quarters
+ WHERE shop = $1 AND campaign_id = $2 AND began_at >= $4 AND began_at < $5 GROUP BY 1
 """
 STACKING = """
 SELECT version, policy, cap FROM campaign_stackings
@@ -129,6 +135,18 @@ async def versions(shop: str, campaign_id: str) -> list[VersionView]:
         VersionView(_campaign(row), _labels(row), row["edited_by"], row["created_at"])
         for row in rows
     ]
+
+
+async def by_day(
+    shop: str, campaign_id: str, days: list[date], timezone: str
+) -> list[tuple[date, int, int]]:
+    """Points a campaign gave and took back on each of these days, of the shop's time zone."""
+    since = calendar.start_of_day(days[0], timezone)
+    until = calendar.start_of_day(days[-1] + timedelta(days=1), timezone)
+    async with db.connection() as connection:
+        rows = await connection.fetch(BY_DAY, shop, campaign_id, timezone, since, until)
+    found = {row["day"]: (row["given"], row["taken_back"]) for row in rows}
+    return [(day, *found.get(day, (0, 0))) for day in days]
 
 
 async def stacking(shop: str) -> Stacking:

@@ -36,7 +36,16 @@ sums AS (
                                   AND kept.campaign_id = other.campaign_id
                                   AND kept.customer_id = other.customer_id)) AS customers,
            max(at) AS as_of
-      FROM fresh GROUP BY shop, campaign_id)
+      FROM fresh GROUP BY shop, campaign_id),
+by_time AS (
+    INSERT INTO campaign_quarters AS kept (shop, campaign_id, began_at, given, taken_back)
+    SELECT shop, campaign_id, date_bin('15 minutes', at, '2000-01-01Z'),
+           coalesce(sum(points) FILTER (WHERE points > 0), 0)::bigint,
+           coalesce(-sum(points) FILTER (WHERE points < 0), 0)::bigint
+      FROM fresh GROUP BY 1, 2, 3
+    ON CONFLICT (shop, campaign_id, began_at) DO UPDATE
+       SET given = kept.given + excluded.given,
+           taken_back = kept.taken_back + excluded.taken_back)
 INSERT INTO campaign_sums AS total (shop, campaign_id, given, taken_back, orders, customers,
                                       as_of)
 SELECT * FROM sums
@@ -63,6 +72,7 @@ TABLES = (
     "campaign_stackings",
     "campaign_results",
     "campaign_sums",
+    "campaign_quarters",
 )
 
 

@@ -9,7 +9,8 @@ import re
 from playwright.sync_api import Browser, Page, expect
 
 from app.config import ROOT
-from tests.browser import states
+from tests.browser import programme_states, states
+from tests.browser.album import smaller
 from tests.browser.merchant import DRAWN, RENDERINGS, chromium, open_alone, tab
 from tests.browser.states import Town
 from tests.living import living
@@ -17,13 +18,28 @@ from tests.stack import Stack, wait_for
 
 WIDTHS = {1280: 900, 390: 844}  # pixels, and how much of its height is shown
 SHRUNK = 0.34
+BYTES_MAX = 450_000
 PAGES = {
     "Home": "/",
     "Customers": "/customers",
     "A customer": "/customers/BOB",
     "Change for many": "/customers/bulk",
     "Program": "/program",
+    "What of orders earns": "/program/orders",
     "Preview": "/program/preview",
+    "Rewards": "/rewards",
+    "A new reward": "/rewards/new?kind=percent_off",
+    "Tiers": "/tiers",
+    "Ways to earn": "/ways",
+    "Campaigns": "/campaigns",
+    "A new campaign": "/campaigns/new",
+    "A campaign": "CAMPAIGN",
+    "Calendar": "/campaigns/calendar",
+    "What if": "WHAT-IF",
+    "Referrals": "/referrals",
+    "To be looked at": "/referrals/queue",
+    "A referral": "/referrals/REFERRAL",
+    "What is offered": "/referrals/settings",
     "Corrections": "/corrections",
     "Appearance": "/appearance",
     "Health": "/health",
@@ -41,22 +57,32 @@ img { display: block; border: 1px solid #bbb; border-radius: 4px; }
 
 def main() -> None:
     with living() as stack, chromium() as browser:
-        town = states.settle(stack)
-        found = re.search(r"/health/set-aside/(\d+)", stack.open_admin("/health").text)
-        assert found
-        letter = found[1]
+        town = programme_states.settle(states.settle(stack))
+        ids = {
+            "LETTER": number(stack, "/health", r"/health/set-aside/(\d+)"),
+            "REFERRAL": number(stack, "/referrals", r"/referrals/(\d+)"),
+        }
         # what is seen once can be shown while Postgres is away
-        save(browser, "well", "Everything works", pictures(browser, town, letter))
+        save(browser, "well", "Everything works", pictures(browser, town, ids))
         stack.stop("postgres")
         wait_for(
             "health says so",
             lambda: "Everything works" not in stack.open_admin("/health").text,
             20,
         )
-        save(browser, "postgres-stopped", "Postgres stopped", pictures(browser, town, letter))
+        save(browser, "postgres-stopped", "Postgres stopped", pictures(browser, town, ids))
 
 
-def pictures(browser: Browser, town: Town, letter: str) -> dict[tuple[str, str, int], bytes]:
+def number(stack: Stack, path: str, at: str) -> str:
+    """The first one of a page's addresses that are like `at`."""
+    found = re.search(at, stack.open_admin(path).text)
+    assert found, path
+    return found[1]
+
+
+def pictures(
+    browser: Browser, town: Town, ids: dict[str, str]
+) -> dict[tuple[str, str, int], bytes]:
     """PNG files by page, rendering and width."""
     found = {}
     for rendering in RENDERINGS:
@@ -64,7 +90,9 @@ def pictures(browser: Browser, town: Town, letter: str) -> dict[tuple[str, str, 
             for width, height in WIDTHS.items():
                 page.set_viewport_size({"width": width, "height": height})
                 for name, path in PAGES.items():
-                    at = states.at(town, path).replace("LETTER", letter)
+                    at = states.at(town, path)
+                    for stands_for, one in ids.items():
+                        at = at.replace(stands_for, one)
                     found[name, rendering, width] = picture(page, town.stack, at)
     return found
 
@@ -91,9 +119,8 @@ def save(browser: Browser, name: str, title: str, seen: dict[tuple[str, str, int
             f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>"
             f"<table><tr><th></th>{head}</tr>{rows}</table>"
         )
-        sheet.screenshot(
-            path=ROOT / "docs" / f"pages-{name}.jpg", type="jpeg", quality=80, full_page=True
-        )
+        kept = smaller(browser, sheet.screenshot(full_page=True), BYTES_MAX)
+    (ROOT / "docs" / f"pages-{name}.webp").write_bytes(kept)
 
 
 def image(png: bytes, width: int) -> str:

@@ -1,7 +1,7 @@
 """What campaigns gave: each fact counts once, in any order, for who is there now."""
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -30,7 +30,8 @@ def moved(
 ) -> Event:
     data = {"customer_id": customer, "source": source, "points": 10, "sequence": 3, **fields}
     more = {} if bonuses is None else {"bonuses": bonuses}
-    return envelope.new(topic, shop, shop, data | more, trace="t", occurred_at=AT)
+    at = data.pop("at", AT)
+    return envelope.new(topic, shop, shop, data | more, trace="t", occurred_at=at)
 
 
 def fact(topic: str, data: dict[str, Any], shop: str = ALICE) -> Event:
@@ -103,6 +104,31 @@ async def test_an_orders_movements_are_one_order_and_what_moves_between_two_is_n
     assert (second.given, second.taken_back, second.orders) == (30, 10, 1)
 
 
+async def test_what_it_gave_is_known_by_days_of_the_shops_zone_and_adds_up(campaign_id) -> None:
+    midnight = datetime(2026, 11, 26, 18, 30, tzinfo=UTC)  # in Kolkata
+    events = [
+        moved(
+            "points.earned", BOB, f"order:{number}", [[campaign_id, 1, points]], at=at.isoformat()
+        )
+        for number, points, at in (
+            (1, 50, midnight - timedelta(minutes=1)),
+            (2, 30, midnight),
+            (3, 20, midnight + timedelta(hours=5)),
+        )
+    ]
+    back = moved("points.reversed", BOB, "order:1", [[campaign_id, 1, 50]], at=midnight.isoformat())
+    events.append(back)
+    await handle(*events, events[0])
+    await handle(*events)
+    days = [date(2026, 11, 25), date(2026, 11, 26), date(2026, 11, 27)]
+    kolkata = await reads.by_day(ALICE, campaign_id, days, "Asia/Kolkata")
+    assert kolkata == [(days[0], 0, 0), (days[1], 50, 0), (days[2], 50, 50)]
+    there = await reads.by_day(ALICE, campaign_id, days, "America/New_York")
+    assert there == [(days[0], 0, 0), (days[1], 100, 50), (days[2], 0, 0)]
+    found = await results(campaign_id)
+    assert (found.given, found.taken_back) == (100, 50)
+
+
 async def test_customers_who_became_one_count_as_one(campaign_id) -> None:
     await handle(
         moved("points.earned", BOB, "order:1", [[campaign_id, 1, 50]]),
@@ -134,6 +160,7 @@ async def test_a_redacted_shop_is_forgotten_and_no_other_shop_with_it(campaign_i
             "campaign_stackings",
             "campaign_results",
             "campaign_sums",
+            "campaign_quarters",
         ):
             left = f"SELECT count(*) FROM {table} WHERE shop = $1"
             assert await conn.fetchval(left, ALICE) == 0, table

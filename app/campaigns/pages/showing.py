@@ -2,17 +2,20 @@
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from starlette.responses import Response
 
+from app import calendar
 from app.campaigns import reads, rules, words
 from app.campaigns.pages import asking, form, listing
 from app.campaigns.pages.asking import Ask
-from app.campaigns.views import VersionView
-from app.web import pages
+from app.campaigns.views import CampaignView, VersionView
+from app.web import chart, pages
 from app.web.pages import Visit
 
+DAYS, PHONE_DAYS = 30, 10  # of the chart
+GAVE = ("given", "taken back")
 OCCASIONS = {"birthday": "Birthdays", "account": "Accounts"}
 
 
@@ -39,6 +42,7 @@ async def page(
         ask(visit),
     )
     view = found.value
+    days = await _days(visit, view, now) if view and view.results.as_of else []
     names = {**(view.labels if view else {}), **known.names}
     state = rules.shown_state(view.campaign, now) if view else ""
     warnings: list[str] = []
@@ -67,8 +71,31 @@ async def page(
         warnings=warnings,
         occasions=OCCASIONS.get(view.campaign.trigger, "Orders") if view else "",
         key=str(uuid.uuid4()),
+        days=days,
+        chart=chart.draw(days, words=GAVE),
+        phone_chart=chart.draw_narrow(days[-PHONE_DAYS:], words=GAVE),
+        phone_days=PHONE_DAYS,
         versions=[
             (one, asking.said(visit, one.campaign, {**one.labels, **names}, now))
             for one in versions.value or []
         ],
     )
+
+
+async def _days(visit: Visit, view: CampaignView, now: datetime) -> list[tuple[date, int, int]]:
+    """What it gave and took back, by day: the last ones up to today, or to its newest result where
+    it is over; none where nobody can say.
+    """
+    until = now
+    if rules.shown_state(view.campaign, now) == "ended" and view.results.as_of:
+        until = view.results.as_of
+    last = until.astimezone(calendar.zone(visit.timezone)).date()
+    days = [last - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    campaign_id = view.campaign.campaign_id
+    found = await asking.read(
+        visit,
+        f"days:{campaign_id}",
+        lambda: reads.by_day(visit.shop, campaign_id, days, visit.timezone),
+        list[tuple[date, int, int]],
+    )
+    return found.value or []

@@ -9,12 +9,12 @@ from app.core import reads as core_reads
 from app.core.looks import reads as looks
 from app.core.looks.views import Setup
 from app.points.members import reads
-from app.points.pages import chart, heard, program, rule_form
-from app.points.pages.chart import Chart
+from app.points.pages import heard, program, rule_form
 from app.points.panels import figures
 from app.points.views import Overview, Program, RewardView
 from app.resilience.reading import Reading
-from app.web import panels, wording
+from app.web import chart, panels, wording
+from app.web.chart import Chart
 from app.web.pages import Visit
 from app.web.panels import Attention, Home, Panel
 

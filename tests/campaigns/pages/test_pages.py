@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 
-from app.campaigns import actions, reads
+from app import db
+from app.campaigns import actions, reads, results
+from app.campaigns.results import Result
 from app.campaigns.starters import STARTERS
 from tests.admin.staff import Staff, text, value
 from tests.campaigns.test_actions import ALICE, double, launched
@@ -205,6 +207,26 @@ async def test_the_calendar_draws_a_bar_a_week_and_says_the_month_in_sentences(a
         await alice.get("/campaigns/calendar", month="2027-04")
     )
     assert (await alice.get("/campaigns/calendar", month="2027-13")).status_code == 200
+
+
+async def test_what_it_gave_is_drawn_by_day_once_it_gave_something(alice) -> None:
+    one = await launched()
+    page = await alice.get(f"/campaigns/{one.campaign_id}")
+    assert 'id="days"' not in page.text
+    assert "Nothing yet" in text(page)
+    today = datetime.now(UTC)
+    async with db.transaction() as conn:
+        await results.keep(
+            conn,
+            [
+                Result(ALICE, "e1", one.campaign_id, 1, "order:1", "7", 50, today),
+                Result(ALICE, "e2", one.campaign_id, 1, "order:1", "7", -20, today),
+            ],
+        )
+    page = await alice.get(f"/campaigns/{one.campaign_id}")
+    for said in (": 50 given</title>", ": 20 taken back</title>"):
+        assert page.text.count(said) == 2, "wide and for a phone"
+    assert "Taken back" in text(page).partition("Show the figures")[2]
 
 
 async def test_what_runs_all_the_time_is_said_once_and_what_has_no_room_is_counted(alice) -> None:

@@ -1,12 +1,15 @@
 """Campaigns that are away: what was told of them last counts, and says of when it is."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from app import db
 from app.points import handlers
 from app.points.earning.campaigns import hearing
+from app.points.pages import heard
 from app.resilience import health
 from tests.points import world
 from tests.points.arrivals import sentences
@@ -59,6 +62,16 @@ async def test_a_shop_without_campaigns_hears_nothing_of_them(monkeypatch) -> No
     await handle(paid("1", line("10.00"), at=days_ago(1)))
     assert await hearing.heard_at(ALICE) is None
     assert "was away" not in await sentences()
+
+
+async def test_home_says_as_of_when_where_a_shop_has_campaigns() -> None:
+    away: Any = SimpleNamespace(board=board(campaigns=False), shop=ALICE, timezone="UTC")
+    assert await heard.attention(away) == []
+    await handle(*told(campaign("Double")))
+    (line,) = await heard.attention(away)
+    assert line.title.startswith("Points go by your campaigns as of ")
+    well: Any = SimpleNamespace(board=board(campaigns=True), shop=ALICE, timezone="UTC")
+    assert await heard.attention(well) == []
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ async def page(
         ask(visit),
     )
     view = found.value
+    if view and view.campaign.scope != "all":
+        known = await ask(visit, view.campaign.scope, view.campaign.ids)
     names = {**(view.labels if view else {}), **known.names}
     state = rules.shown_state(view.campaign, now) if view else ""
     warnings: list[str] = []

@@ -46,6 +46,7 @@ class Grant(msgspec.Struct):
     terms: Terms | None = None
     given: Given = msgspec.field(default_factory=Given)
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
+    has_more_lines: bool = False  # than when they were
     decisions: Decisions | None = None  # where bonuses may count
     reasons: list[tuple[str, str]] = []  # campaigns that do not count, and why
     text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored

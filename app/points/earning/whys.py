@@ -75,11 +75,16 @@ def bonuses(
     frozen, why = grant.frozen, dict[str, Any]()
     assert frozen is not None
     if changes:
-        named = {one.copy: [one.name, one.effect, one.units] for one in frozen.bonuses}
+        named: dict[int, list[Any]] = {
+            one.copy: [one.name, one.effect, one.units] for one in frozen.bonuses
+        }
+        least = {one.copy for one in frozen.bonuses if one.most is not None}
         if frozen.tier is not None:
             named[TIER] = [frozen.tier.name, "tier", frozen.tier.units]
         why["bonuses"] = [
-            [*named[copy], points] for copy, points in sorted(changes.items()) if copy in named
+            [*named[copy], points, *(["left"] if copy in least and points > 0 else [])]
+            for copy, points in sorted(changes.items())
+            if copy in named
         ]
     if not is_first:
         return why

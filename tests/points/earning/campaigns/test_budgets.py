@@ -9,6 +9,7 @@ from app import db, rooms
 from app.points import handlers
 from app.points.ledger.audit import verify
 from tests.points import world
+from tests.points.arrivals import sentences
 from tests.points.earning.campaigns.told import campaign, facts, told
 from tests.points.world import ALICE, line, paid
 
@@ -29,6 +30,10 @@ async def test_fifty_orders_at_once_share_a_budget_exactly() -> None:
     given = [share for one in earned for _, _, share in one.get("bonuses", ())]
     assert (sum(given), len(given)) == (1_000, 34), "33 of 30, and one of what was left"
     assert await world.one("SELECT points FROM campaign_purses") == 1_000
+    said = await sentences()
+    assert said.count("“Rush” (30 to add) gives 30 more.") == 33
+    assert said.count("gives 10 more: its budget, or what one customer gets from it, left no") == 1
+    assert said.count("“Rush” does not count: its budget, or what one customer gets from it,") == 16
     assert (await verify()).is_sound
 
 

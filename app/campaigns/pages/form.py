@@ -58,8 +58,8 @@ YEARS = range(2_000, 2_101)
 _TIME = re.compile(r"([01]?[0-9]|2[0-3])[:.]([0-5][0-9])", re.ASCII)
 _IN_ADDRESS = re.compile(r"(?:products|collections|Product|Collection)/([0-9]+)", re.ASCII)
 NO_SEGMENTS = (
-    "Which segments there are cannot be said at this moment. While nobody is in one of this name, "
-    "it gives nothing."
+    "This shop has no segments yet, so nobody is in one: the campaign gives nothing until they are "
+    "there. Tags of customers can be used now."
 )
 WAYS = {
     "birthday": "It gives nothing while birthdays are switched off on the page Ways to earn.",
@@ -179,7 +179,9 @@ def _gone(one: Campaign, known: Known) -> str:
 
 
 def _segment_warnings(names: Sequence[str], known: Known) -> list[str]:
-    if known.segments is None:
+    if known.segments is None:  # nobody can say
+        return []
+    if not known.segments:
         return [NO_SEGMENTS]
     there = {text.fold(name) for name in (*known.segments, *known.segments.values())}
     gone = [name for name in names if text.fold(name) not in there]

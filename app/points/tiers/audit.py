@@ -26,13 +26,14 @@ LAST = """
 SELECT max({key})::text FROM (
        SELECT {key} FROM {table} WHERE shop = $1 AND {key} > $2 ORDER BY {key} LIMIT $3) AS page
 """
-# An order that nothing came back of counts for its lines; $4 is since when grants count at all.
+# An order that nothing came back of counts for its lines; $4 is since when grants count at all, $5
+# the version of the tiers.
 # Each subquery is a look by an index, whatever is believed of the size of the page; jsonb has no
 # NUL, and would raise.
 UNPROVEN_GRANTS = """
 SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
        page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at,
-       of_shop.version
+       $5::int AS version
   FROM grants AS page
  CROSS JOIN LATERAL (
        SELECT CASE WHEN strpos(page.known, '\\u0000') = 0 THEN page.known::jsonb END AS known,
@@ -175,7 +176,7 @@ async def check(stage: str, _shop: str | None, page: Page, connection: Connectio
     days = row["counts_from_days"]
     since = NEVER if days is None else now - timedelta(days=days)
     if stage == "qualifying":
-        grants = await connection.fetch(UNPROVEN_GRANTS, *page, since)
+        grants = await connection.fetch(UNPROVEN_GRANTS, *page, since, row["version"])
         return await _judge_grants(connection, grants, now) if grants else []
     key = page.shop, row["version"]
     scheme = (await schemes.of_versions(connection, [key]))[key].scheme

@@ -1,5 +1,7 @@
 """Codes that turn up in an order after their points were given back: paid for all the same."""
 
+from dataclasses import replace
+
 import pytest
 
 from app import db
@@ -37,3 +39,16 @@ async def test_no_more_is_spent_again_than_is_there(stores: db.Stores) -> None:
     await handle(order(done))
     assert await figures() == {"held": 240, "spent": 60}, "what this order earned, too"
     assert (await verify(ALICE)).problems == []
+
+
+async def test_a_code_in_an_order_of_another_shop_or_customer_is_not_used(
+    stores: db.Stores,
+) -> None:
+    """Nor is one that nobody was given: whatever an order says, nothing of it moves."""
+    done = await code(stores)
+    await handle(order(done, shop="charlie.myshopify.com"))
+    await handle(order(done, "3", customer="7002"))
+    unknown = replace(done, code="HF-AAAAAAAAAA")
+    await handle(order(unknown, "4"))
+    assert (await shown(done)).state == "captured"
+    assert (await figures())["spent"] == 100

@@ -55,11 +55,14 @@ class CampaignPage:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What tiers and segments a shop has, by id; None where nobody could say."""
+    """What tiers and segments a shop has, by id, which of the products or collections asked about
+    are there, and which ways to earn are on; None where nobody could say.
+    """
 
     tiers: dict[str, str] | None = None
     segments: dict[str, str] | None = None
     products: dict[str, str] | None = None
+    ways: list[str] | None = None
 
     @property
     def names(self) -> dict[str, str]:

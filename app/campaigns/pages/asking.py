@@ -3,9 +3,9 @@ for what other parts know.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from app.campaigns import reads, rules, words
 from app.campaigns.panels import SERVICE, is_behind
@@ -19,7 +19,6 @@ from app.web.banners import Banner
 from app.web.pages import Visit
 
 T = TypeVar("T")
-Ask = Callable[[Visit], Awaitable[Known]]
 BEHIND = Banner(
     "warning",
     "What campaigns gave is being counted",
@@ -36,6 +35,13 @@ TONES = {
 }
 NAMED_MAX = 3  # of those it overlaps with; the rest are counted
 _ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+
+
+class Ask(Protocol):
+    """What other parts know, and, of these products or collections, which are there."""
+
+    async def __call__(self, visit: Visit, scope: str = "all", ids: Sequence[str] = ()) -> Known:
+        """Whatever cannot be said is None."""
 
 
 async def read(visit: Visit, name: str, load: Callable[[], Awaitable[T]], kind: Any) -> Reading[T]:

@@ -26,7 +26,7 @@ PREFIX = "campaign-"
 async def new(ask: Ask, visit: Visit) -> Response:
     """An empty form, one from a template, or, while it is filled in, the form so far."""
     query = visit.request.query_params
-    known = await ask(visit)
+    known = await ask(visit, *form.things(query))
     values = dict(form.EMPTY)
     starter = starters.BY_ID.get(query.get("template", ""))
     today = datetime.now(calendar.zone(visit.timezone)).date()
@@ -45,7 +45,7 @@ async def new(ask: Ask, visit: Visit) -> Response:
 
 async def make(ask: Ask, visit: Visit) -> Response:
     values = await forms.read_form(visit.request)
-    known = await ask(visit)
+    known = await ask(visit, *form.things(values))
     typed = form.read(values, visit.timezone, known, visit.locale)
     filled = Form(PREFIX, form.EMPTY | values, typed.problems)
     if filled.problems:
@@ -69,10 +69,11 @@ async def make(ask: Ask, visit: Visit) -> Response:
 async def edit(ask: Ask, visit: Visit) -> Response:
     """The form of a campaign, or, while it is filled in, the form so far."""
     campaign_id = asking.id_of(visit)
-    known, found = await asyncio.gather(ask(visit), asking.one(visit, campaign_id))
+    found = await asking.one(visit, campaign_id)
     if found.value is None:
         return await showing.campaign(ask, visit)
     view = found.value
+    known = await ask(visit, view.campaign.scope, view.campaign.ids)
     names = {**view.labels, **known.names}
     values = form.typed(view.campaign, visit.timezone, names, visit.locale)
     values |= _so_far(visit.request.query_params)
@@ -90,7 +91,7 @@ async def edit(ask: Ask, visit: Visit) -> Response:
 async def save(ask: Ask, visit: Visit) -> Response:
     campaign_id = asking.id_of(visit)
     values = await forms.read_form(visit.request)
-    known = await ask(visit)
+    known = await ask(visit, *form.things(values))
     if known.tiers is None:  # those it names already are known by their names
         found = await asking.one(visit, campaign_id)
         known = replace(known, tiers=(found.value.labels if found.value else {}) or None)
@@ -126,7 +127,7 @@ async def save(ask: Ask, visit: Visit) -> Response:
 async def sentence(ask: Ask, visit: Visit) -> Response:
     """What the form so far would do, and what speaks against it."""
     query = visit.request.query_params
-    known = await ask(visit)
+    known = await ask(visit, *form.things(query))
     said, warnings = await _said(visit, _so_far(query), known, query.get("campaign_id", ""))
     lines = [markupsafe.Markup("<p>{}</p>").format(said)]
     lines += [markupsafe.Markup("<p>{}</p>").format(one) for one in warnings]

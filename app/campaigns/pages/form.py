@@ -61,6 +61,10 @@ NO_SEGMENTS = (
     "This shop has no segments yet, so nobody is in one: the campaign gives nothing until they are "
     "there. Tags of customers can be used now."
 )
+WAYS = {
+    "birthday": "It gives nothing while birthdays are switched off on the page Ways to earn.",
+    "account": "It gives nothing while new accounts are switched off on the page Ways to earn.",
+}
 NO_TIERS = "Tiers cannot be read at this moment. Please try again in a minute."
 EMPTY = {
     **dict.fromkeys(FIELDS, ""),
@@ -136,6 +140,8 @@ def read(values: Mapping[str, str], timezone: str, known: Known, locale: str) ->
         text=text.clean(values.get("text", ""), rules.TEXT_LENGTH_MAX + 1),
     )
     one = rules.without_unused(one)
+    if gone := _gone(one, known):
+        found["ids"] = f"{gone} Please take it out, or choose another one."
     wrong = {SHOWN_AT.get(name, name): said for name, said in rules.problems(one).items()}
     return Read(one, wrong | found, labels)
 
@@ -146,17 +152,36 @@ def warnings(one: Campaign, known: Known) -> list[str]:
         gone = [name for name in one.audience.names if name not in known.tiers]
         if gone:
             return ["A tier it names is gone: nobody gets anything for it. Choose another one."]
+    found = []
     if one.audience.kind == "segments":
-        return _segment_warnings(one.audience.names, known)
-    if one.scope == "products" and known.products is not None:
-        gone = [one_id for one_id in one.ids if one_id not in known.products]
-        if gone:
-            return [f"Product {gone[0]} is not among what this shop has sold so far."]
-    return []
+        found += _segment_warnings(one.audience.names, known)
+    if lost := _gone(one, known):
+        found.append(f"{lost} It gives nothing for that.")
+    if one.trigger in WAYS and known.ways is not None and one.trigger not in known.ways:
+        found.append(WAYS[one.trigger])
+    return found
+
+
+def things(values: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The scope of a form and the ids it names, to ask which of them are there."""
+    scope = values.get("scope", EMPTY["scope"])
+    is_named = scope in SCOPES and scope != "all"
+    return (scope, _ids(values.get("ids", ""))[: rules.IDS_MAX]) if is_named else ("all", [])
+
+
+def _gone(one: Campaign, known: Known) -> str:
+    """Which product or collection is not there, as a sentence; empty when all are."""
+    if one.scope == "all" or known.products is None:
+        return ""
+    gone = [one_id for one_id in one.ids if one_id.isdigit() and one_id not in known.products]
+    noun = one.scope.removesuffix("s").capitalize()
+    return f"{noun} {gone[0][:40]} is not in this shop (any more)." if gone else ""
 
 
 def _segment_warnings(names: Sequence[str], known: Known) -> list[str]:
-    if known.segments is None:
+    if known.segments is None:  # nobody can say
+        return []
+    if not known.segments:
         return [NO_SEGMENTS]
     there = {text.fold(name) for name in (*known.segments, *known.segments.values())}
     gone = [name for name in names if text.fold(name) not in there]
@@ -229,6 +254,9 @@ def _names(
     """The names in the field; of tiers their ids, with what those are called."""
     given = [text.clean(part, 255).strip() for part in values.get("audience_names", "").split(",")]
     names = list(dict.fromkeys(part for part in given if part))
+    if kind == "segments" and known.segments:  # by its own name, however it was typed
+        there = {text.fold(name): name for name in known.segments}
+        return list(dict.fromkeys(there.get(text.fold(name), name) for name in names)), {}
     if kind != "tiers":
         return names, {}
     tiers = known.tiers

@@ -43,6 +43,8 @@ async def page(
     )
     view = found.value
     days = await _days(visit, view, now) if view and view.results.as_of else []
+    if view and view.campaign.scope != "all":
+        known = await ask(visit, view.campaign.scope, view.campaign.ids)
     names = {**(view.labels if view else {}), **known.names}
     state = rules.shown_state(view.campaign, now) if view else ""
     warnings: list[str] = []

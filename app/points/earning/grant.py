@@ -47,6 +47,7 @@ class Grant(msgspec.Struct):
     terms: Terms | None = None
     given: Given = msgspec.field(default_factory=Given)
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
+    has_more_lines: bool = False  # than when they were
     decisions: Decisions | None = None  # where bonuses may count
     reasons: list[tuple[int, str]] = []  # copies of campaigns that do not count, and why
     not_counted: dict[str, Any] | None = None  # the same as it is told, where many orders share it

@@ -59,7 +59,8 @@ def follow(
         if is_first:
             before = NOTHING
         grant.member_id = account.id
-        if grant.decisions is not None and (is_first or grant.is_asked_again):
+        is_open = is_first or grant.is_asked_again or grant.has_more_lines
+        if grant.decisions is not None and is_open:
             grant.decisions.decide(grant, stage.known)
             grant.is_asked_again = False
         _step(Hand(batch, grant, account, policy, stage, own, not before.outstanding), before)

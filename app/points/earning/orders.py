@@ -94,9 +94,11 @@ class OrderBatch(Batch):
             if not has_bonuses or not grant.is_counting():
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
-            if account is not None and (
-                former is None or former.id != account.id or grant.is_asked_again
-            ):
+            if account is None:
+                continue
+            is_same = former is not None and former.id == account.id
+            grant.has_more_lines = is_same and not grant.is_asked_again and bool(_lines(grant))
+            if not is_same or grant.is_asked_again or grant.has_more_lines:
                 fresh.append((grant, account.id, account.customer_id))
         if fresh or given:
             self.decisions = Decisions()

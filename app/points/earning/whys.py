@@ -10,7 +10,7 @@ from app import money
 from app.points.earning import rules, standing
 from app.points.earning.known import Stage
 from app.points.earning.multiplying import TIER
-from app.points.earning.rules import Amount, Back, Frozen, Known
+from app.points.earning.rules import Amount, Back, Bonus, Frozen, Known
 from app.points.earning.worth import Worth
 from app.points.facts import Cause
 
@@ -81,7 +81,7 @@ def bonuses(
     assert frozen is not None
     if changes:
         named = [
-            (one.copy, [one.name, one.effect, one.units, changes[one.copy]])
+            (one.copy, [one.name, one.effect, one.units, changes[one.copy], *_left(one, changes)])
             for one in frozen.bonuses
             if one.copy in changes
         ]
@@ -98,6 +98,11 @@ def bonuses(
     if beaten or grant.not_counted is None:
         return why | not_counted([*grant.reasons, *beaten])
     return why | grant.not_counted
+
+
+def _left(one: Bonus, changes: Mapping[int, int]) -> list[str]:
+    """That it would have been more, but for a cap or a budget."""
+    return ["left"] if one.most is not None and changes[one.copy] > 0 else []
 
 
 def not_counted(reasons: Sequence[tuple[int, str]]) -> dict[str, Any]:

@@ -90,18 +90,18 @@ def reasons(why: Mapping[str, Any]) -> str:
 def taken(why: Mapping[str, Any]) -> str:
     """What of points taken back had been bonuses."""
     found: Sequence[Sequence[Any]] = why.get("bonuses", ())
-    parts = [f"{points:,} of “{name}”" for name, _, _, points in found if points > 0]
+    parts = [f"{points:,} of “{name}”" for name, _, _, points, *_ in found if points > 0]
     return f" Among them {', '.join(parts)}." if parts else ""
 
 
-def _bonus(name: str, effect: str, units: int, points: int) -> str:
+def _bonus(name: str, effect: str, units: int, points: int, limited: str = "") -> str:
     how = f"{units:,} to add" if effect == "add" else f"{factor(units)} times"
     if effect == "tier":
         how = f"tier, {how}"
-    verb = "gives" if points >= 0 else "gave up"
-    return (
-        f"“{name}” ({how}) {verb} {abs(points):,}{' more' if points >= 0 else ' for a better one'}."
-    )
+    if points < 0:
+        return f"“{name}” ({how}) gave up {-points:,} for a better one."
+    left = ": its budget, or what one customer gets from it, left no more" if limited else ""
+    return f"“{name}” ({how}) gives {points:,} more{left}."
 
 
 def factor(units: int) -> str:

@@ -161,7 +161,7 @@ def _movement(row: Row, timezone: str) -> Movement:
         row["effective_at"].astimezone(UTC),
         way,
         str(why.get("title") or "") if way else "",
-        [(str(name), more) for name, _, _, more in why.get("bonuses", ()) if kind == "earned"],
+        [(str(name), more) for name, _, _, more, *_ in why.get("bonuses", ()) if kind == "earned"],
     )
 
 

@@ -6,8 +6,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import httpx
+
 from app import calendar, text
-from app.points.rewards.problems import COST_MAX, DAYS_MAX, PER_CUSTOMER_MAX
+from app.core import catalog
+from app.db import Stores
+from app.points.rewards.problems import COST_MAX, DAYS_MAX, IDS_MAX, PER_CUSTOMER_MAX
 from app.points.rewards.rules import CHOSEN_KINDS, CODE_KINDS, MONEY_KINDS, Choose, Details, Wanted
 from app.points.views import RewardView
 from app.web import forms
@@ -179,6 +183,24 @@ def _choice(values: Mapping[str, str], name: str, there: Mapping[str, object], o
 def named(problems: Mapping[str, str]) -> dict[str, str]:
     """The problems of a reward by the names of this form's fields."""
     return {FIELDS.get(name, name): problem for name, problem in problems.items()}
+
+
+async def gone(
+    stores: Stores, client: httpx.AsyncClient, shop: str, wanted: Wanted
+) -> dict[str, str]:
+    """Products and collections that are not in the shop, by field; none while nobody can say."""
+    found, details = {}, wanted.details
+    for name, kind, ids in (
+        ("products", "products", details.products),
+        ("collections", "collections", details.collections),
+        ("bought", "collections", details.bought),
+    ):
+        there = await catalog.titles(stores, client, shop, kind, ids[:IDS_MAX])
+        lost = [one for one in ids if one.isdigit() and there is not None and one not in there]
+        if lost:
+            noun = kind.removesuffix("s").capitalize()
+            found[name] = f"{noun} {lost[0][:40]} is not in this shop (any more)."
+    return found
 
 
 class _Reading:

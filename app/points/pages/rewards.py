@@ -154,7 +154,8 @@ async def save(visit: Visit) -> Response:
     offered = await _offered(visit)
     tiers = offered.tiers or {}
     wanted, unreadable = reward_form.read(values, visit.locale, visit.timezone, tiers)
-    found = reward_form.named(problems(wanted, offered)) | unreadable
+    gone = await reward_form.gone(visit.stores, visit.request.state.client, visit.shop, wanted)
+    found = reward_form.named(gone | problems(wanted, offered)) | unreadable
     form = Form("reward-", values, found)
     cost, amount = wanted.cost, wanted.amount_off
     if form.problems or amount is None:

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+from app import money
 from app.points.rewards.rules import (
     CHOSEN_KINDS,
     CODE_KINDS,
@@ -27,6 +28,7 @@ PER_CUSTOMER_MAX = 1_000
 CHOICES_MAX = 10_000  # different numbers of points
 ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 ANYTHING = Offered()
+PLAIN = "Please write plain text: it cannot hold < or >."
 
 
 def problems(wanted: Wanted, offered: Offered = ANYTHING) -> dict[str, str]:
@@ -36,6 +38,8 @@ def problems(wanted: Wanted, offered: Offered = ANYTHING) -> dict[str, str]:
         found["title"] = (
             f"Please give a name of at most {TITLE_LENGTH_MAX} characters; shoppers see it."
         )
+    elif set(wanted.title) & set("<>"):
+        found["title"] = PLAIN
     if wanted.kind not in KINDS:
         return found | {"kind": "Please choose what shoppers get."}
     if wanted.details.choose is not None:
@@ -77,6 +81,8 @@ def _costing(wanted: Wanted, offered: Offered) -> dict[str, str]:
 def _amount(kind: str, amount: Decimal | None, offered: Offered) -> str:
     if amount is None or not 0 < amount <= AMOUNT_MAX:
         return f"Please give an amount above 0 and up to {AMOUNT_MAX:,}."
+    if offered.currency and amount != round(amount, money.decimals(offered.currency)):
+        return f"Please give a whole amount: {offered.currency} has no smaller coins."
     if kind == "gift_card" and offered.currency == "USD" and amount > GIFT_CARD_MAX:
         return f"Shopify issues gift cards of at most {GIFT_CARD_MAX:,} USD."
     return ""
@@ -105,6 +111,8 @@ def _choosing(kind: str, choose: Choose, offered: Offered) -> dict[str, str]:
             )
     if unit is None or not 0 < unit <= AMOUNT_MAX:
         found["unit"] = "Please give what these points are worth, above 0."
+    elif kind != "percent_off" and (problem := _amount("", unit, offered)):
+        found["unit"] = problem
     if found or unit is None:
         return found
     return _chosen_numbers(choose) or _dearest(kind, choose, unit, offered)
@@ -214,6 +222,8 @@ def _audience(details: Details, offered: Offered) -> dict[str, str]:
 
 def _looks(details: Details) -> dict[str, str]:
     found = {}
+    if set(details.text) & set("<>"):
+        found["text"] = PLAIN
     is_address = details.icon.startswith("https://") and len(details.icon) <= ICON_LENGTH_MAX
     if details.icon and not is_address and len(details.icon) > EMOJI_LENGTH_MAX:
         found["icon"] = "Please give an emoji, or the address of an image that begins https://."

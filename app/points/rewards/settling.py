@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
 
 from app import db
 from app.db import Connection, Stores
 from app.facts import OrderTold
 from app.points import steps
-from app.points.ledger import balances, freezing
+from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
 from app.points.rewards.restoring import Back, come_back, lock, tell
+from app.telemetry import logs
 
 # a call we gave up on may still make the code at Shopify: look once more, and switch off what then
 # exists
@@ -21,11 +25,24 @@ CAPTURE = """
 UPDATE redemptions SET state = 'captured', discount_gid = $2, next_attempt_at = $4, attempts = 0,
                        updated_at = $3 WHERE id = $1
 """
+# an order may still name a customer who has become another one, who has the codes since
+SELECT_KEPT = """
+WITH RECURSIVE way AS (
+    SELECT one.shop, one.customer_id AS told, one.customer_id, one.merged_into
+      FROM unnest($1::text[], $2::text[]) AS given (shop, customer_id)
+      JOIN members AS one USING (shop, customer_id) WHERE one.merged_into IS NOT NULL
+     UNION
+    SELECT way.shop, way.told, one.customer_id, one.merged_into
+      FROM way JOIN members AS one ON one.id = way.merged_into)
+SELECT shop, told, customer_id FROM way WHERE merged_into IS NULL
+"""
 SELECT_OWNERS = """
-SELECT DISTINCT member_id
-  FROM unnest($1::text[], $2::text[], $3::text[]) AS given (shop, customer_id, code)
+SELECT redemptions.id, member_id, state, given.order_id
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+       AS given (shop, customer_id, code, order_id)
   JOIN redemptions ON redemptions.shop = given.shop AND redemptions.customer_id = given.customer_id
-   AND redemptions.code = upper(given.code) AND state = 'captured'
+   AND redemptions.code = upper(given.code)
+ WHERE state = 'captured' OR (state = 'released' AND points > 0)
 """
 # Codes are not case sensitive, are used once, and only by their own customer.
 USE = """
@@ -37,7 +54,13 @@ UPDATE redemptions SET state = 'used', order_id = given.order_id, next_attempt_a
    AND redemptions.code = upper(given.code) AND state = 'captured'
 RETURNING redemptions.shop, redemptions.order_id
 """
+USE_AGAIN = """
+UPDATE redemptions SET state = 'used', order_id = $2, points = $3, allocations = $4, reason = '',
+                       next_attempt_at = NULL, updated_at = $5
+ WHERE id = $1
+"""
 CODE_PREFIX = "HF-"  # of our discount codes: others are not looked for
+log = logs.logger()
 GIVE_BACK = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,
                        updated_at = $3
@@ -74,6 +97,7 @@ async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: date
     """The codes in these orders (shop, order) are used up: their shoppers need not see them any
     more. Which orders used one, by shop and id.
     """
+    told = list(told)
     given = {
         (shop, order.customer_id, code, order.order_id)
         for shop, order in told
@@ -83,10 +107,47 @@ async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: date
     if not given:
         return []
     shops, customers, codes, order_ids = map(list, zip(*sorted(given), strict=True))
-    ids = [row["member_id"] for row in await conn.fetch(SELECT_OWNERS, shops, customers, codes)]
-    await Batch(now).lock(conn, ids=ids)  # before the redemption itself, as whoever settles it does
+    kept = {
+        (row["shop"], row["told"]): row["customer_id"]
+        for row in await conn.fetch(SELECT_KEPT, shops, customers)
+    }
+    customers = [kept.get(key, key[1]) for key in zip(shops, customers, strict=True)]
+    found = await conn.fetch(SELECT_OWNERS, shops, customers, codes, order_ids)
+    # before the redemption itself, as whoever settles it does
+    await Batch(now).lock(conn, ids=[row["member_id"] for row in found])
     rows = await conn.fetch(USE, shops, customers, codes, order_ids, now)
-    return [(row["shop"], row["order_id"]) for row in rows]
+    linked = [(row["shop"], row["order_id"]) for row in rows]
+    for row in found:
+        if row["state"] == "released":
+            linked += await _use_again(conn, row["id"], row["order_id"], now)
+    return linked
+
+
+async def _use_again(
+    conn: Connection, redemption_id: UUID, order_id: str, now: datetime
+) -> list[Key]:
+    """A code was used although its points are back: Shopify counts uses with delay, so whoever
+    gave them back could not know. As many of them as are there are spent again.
+    """
+    batch = Batch(now)
+    given, account = await lock(conn, batch, redemption_id)
+    if given.state != "released" or account.is_frozen:
+        return []
+    await batch.load_lots(conn, [account.id])
+    spendable = lots.spendable(batch.lots[account.id], now)
+    points = min(given.points, sum(lot.remaining for lot in spendable))
+    log.warning("a code was used after its points were back", shop=account.shop, points=points)
+    if not points:
+        return []
+    taken = lots.take(account.id, spendable, points)
+    source, why = f"{given.source}:used", {**given.why, "order_id": order_id}
+    batch.move(account, source, "hold", "available", "held", points, why, now)
+    batch.move(account, source, "capture", "held", "spent", points, why, now)
+    tell(batch, "points.spent", account, given, points, source)
+    await batch.write(conn)
+    allocations = msgspec.json.encode([(lot.id, part) for lot, part in taken]).decode()
+    await conn.execute(USE_AGAIN, given.id, order_id, points, allocations, now)
+    return [(account.shop, order_id)]
 
 
 async def give_back(stores: Stores, redemption_id: str, reason: str) -> bool:

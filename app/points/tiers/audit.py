@@ -26,7 +26,8 @@ LAST = """
 SELECT max({key})::text FROM (
        SELECT {key} FROM {table} WHERE shop = $1 AND {key} > $2 ORDER BY {key} LIMIT $3) AS page
 """
-# An order that nothing came back of counts for its lines; $4 is since when grants count at all.
+# An order that nothing came back of counts for its lines; $4 is since when grants count at all, $5
+# the version of the tiers.
 # Each subquery is a look by an index, whatever is believed of the size of the page; jsonb has no
 # NUL, and would raise.
 UNPROVEN_GRANTS = """

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.core import catalog
 from app.points.rewards import reads
 from app.points.rewards.rules import KINDS
 from tests.admin.staff import text, value
@@ -67,6 +68,20 @@ async def test_a_free_product_with_a_purchase_needs_no_amount(alice) -> None:
     assert (reward.details.bought, reward.amount_off) == (["7"], 0)
     edit = await alice.get(f"/rewards/{reward.id}")
     assert value(edit, "bought") == "7"
+
+
+async def test_products_that_are_not_in_the_shop_are_named(alice, monkeypatch) -> None:
+    async def call(_client, _config, _shop, _document, variables):
+        mug = "gid://shopify/Product/11"
+        return {"nodes": [{"id": mug, "title": "Mug"} if mug in variables["ids"] else None]}
+
+    monkeypatch.setattr(catalog.admin_api, "call", call)
+    typed = {**FIELDS, "kind": "free_product", "amount_off": "5", "products": "11, 12"}
+    answer = await alice.post("/rewards", **typed)
+    assert answer.status_code == 422
+    assert "Product 12 is not in this shop (any more)." in text(answer)
+    assert await made() == []
+    assert (await alice.post("/rewards", **{**typed, "products": "11"})).status_code == 200
 
 
 async def test_shoppers_may_choose_how_many_points(alice) -> None:

@@ -199,6 +199,18 @@ async def test_a_customer_who_was_merged_gets_them_where_the_points_are(stores) 
     assert (await verify(ALICE)).problems == []
 
 
+async def test_an_order_that_names_the_customer_before_the_merge_uses_the_code_all_the_same(
+    stores,
+) -> None:
+    done = await code(stores)
+    merged = {"customer_id": BOB, "kept_id": "7002"}
+    await handle(fact("customer.merged", merged))
+    await handle(order(done))
+    assert (await shown(done)).state == "used"
+    await handle(cancelled("2"))
+    assert (await figures("7002"))["available"] == 250
+
+
 async def test_a_code_not_used_by_its_end_gives_its_points_back(stores, shopify: Shopify) -> None:
     done = await code(stores, code_days=30, on_unused="give_back")
     due = "SELECT next_attempt_at - ends_at = interval '15 min' FROM redemptions"

@@ -18,12 +18,13 @@ OFFERED = Offered("USD", {"1": "Gold"}, {"CHAMPIONS": "Champions"})
 def found(
     kind: str = "amount_off", cost: int | None = 100, amount: str | None = "5", **details: Any
 ) -> dict[str, str]:
-    choose = details.pop("choose", None)
+    choose, title = details.pop("choose", None), details.pop("title", "A reward")
+    offered = OFFERED._replace(currency=details.pop("currency", "USD"))
     wanted = Details(
         choose=Choose(**{**CHOOSE, **choose}) if choose is not None else None, **details
     )
     worth = None if amount is None else Decimal(amount)
-    return problems(Wanted("A reward", kind, cost, worth, wanted), OFFERED)
+    return problems(Wanted(title, kind, cost, worth, wanted), offered)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,6 +80,11 @@ def test_a_plain_reward_of_each_kind_has_none(kind: str) -> None:
         ("icon", "https://", {"icon": "http://example.com/a-picture.png"}),
         ("icon", "no spaces or quotes", {"icon": "<script>"}),
         ("text", "at most 500", {"text": "x" * 501}),
+        ("text", "cannot hold < or >", {"text": "<script>alert(1)</script>"}),
+        ("title", "cannot hold < or >", {"title": "<script>alert(1)</script>"}),
+        ("title", "at most 120", {"title": "x" * 121}),
+        ("amount_off", "JPY has no smaller coins", {"amount": "5.50", "currency": "JPY"}),
+        ("unit", "JPY has no smaller coins", {"choose": {"unit": "0.5"}, "currency": "JPY"}),
         ("points_per_unit", "cannot choose", {"kind": "free_shipping", "choose": {}}),
         ("points_per_unit", "at least 1", {"choose": {"points_per_unit": 0}}),
         ("unit", "above 0", {"choose": {"unit": "0"}}),
@@ -102,6 +108,11 @@ def test_what_cannot_be_is_said_where_it_is(
     assert sentence in problem.get(field, ""), problem
     assert problem[field][0].isupper()
     assert problem[field].endswith(".")
+
+
+def test_a_dinar_has_a_thousand_parts_of_which_two_decimals_can_be_given() -> None:
+    assert found(amount="0.75", currency="KWD") == {}
+    assert found(amount="500", currency="JPY") == {}
 
 
 def test_an_unknown_kind_is_asked_for() -> None:

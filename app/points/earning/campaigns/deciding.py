@@ -43,6 +43,7 @@ class Case:
     customer_id: str
     plan: Plan
     found: Circumstances = field(default_factory=Circumstances)
+    judged: frozenset[str] = frozenset()  # lines that were known when it was decided before
 
     @property
     def known(self) -> Known:
@@ -71,16 +72,20 @@ class Decisions:
         asked = {one.shop: newest[one.shop] for one, _, _ in fresh if one.shop in newest}
         known = await copies.of_shops(conn, asked) if asked else {}
         for grant, member_id, customer_id in fresh:
+            is_earlier = grant.is_asked_again or grant.has_more_lines
             if grant.frozen is None or grant.frozen.outside:
                 continue
             of_shop = known.get(grant.shop, NO_COPIES)
             placed = judging.moment(grant.stages[-1].known)
-            if grant.is_asked_again:
+            if grant.has_more_lines:
+                plan = plans.scoped(of_shop, placed)
+            elif grant.is_asked_again:
                 plan = plans.made(of_shop, placed, grant.frozen.until)
             else:
                 plan = plans.at(of_shop, placed)
-            if not plan.is_empty or grant.shop in with_tiers:
-                self._cases[id(grant)] = Case(grant, member_id, customer_id, plan)
+            if not plan.is_empty or (grant.shop in with_tiers and not is_earlier):
+                judged = frozenset(line.line_id for line in grant.known.lines)
+                self._cases[id(grant)] = Case(grant, member_id, customer_id, plan, judged=judged)
         if self._cases:
             await self._load_tiers(conn, with_tiers)
             await self._load_circumstances(conn)
@@ -90,7 +95,8 @@ class Decisions:
         """An order keeps the tier its bonuses were decided with."""
         tiered = []
         for one in self._cases.values():
-            if one.grant.is_asked_again and one.grant.frozen is not None:
+            is_earlier = one.grant.is_asked_again or one.grant.has_more_lines
+            if is_earlier and one.grant.frozen is not None:
                 one.found.tier = one.grant.frozen.tier
             elif one.grant.shop in with_tiers:
                 tiered.append(one)
@@ -143,6 +149,9 @@ class Decisions:
         """
         assert grant.frozen is not None
         case = self._cases.get(id(grant))
+        if grant.has_more_lines:
+            self._extend(grant, known, case)
+            return
         if not grant.is_asked_again and grant.frozen.bonuses:  # those of who had it before
             grant.frozen = replace(grant.frozen, bonuses=(), goals=(), tier=None)
         grant.reasons, grant.not_counted = [], None
@@ -169,6 +178,18 @@ class Decisions:
             reasons = [*reasons, *more]
             grant.not_counted = None
         grant.frozen, grant.reasons = frozen, reasons
+
+    def _extend(self, grant: Grant, known: Known, case: Case | None) -> None:
+        """Lines that came later count as if they had been there."""
+        if case is not None and grant.frozen is not None:
+            where = case.found.where or {}
+            frozen, fresh = judging.extended(
+                grant.frozen, known, case.judged, case.plan.others, where
+            )
+            if fresh:
+                left = self._left(case) if case.plan.limited else {}
+                frozen, _ = judging.added(frozen, known, fresh, case.found, left)
+            grant.frozen = frozen
 
     def _left(self, case: Case) -> dict[int, int | None]:
         shop, member_id, purse = case.grant.shop, case.member_id, self.purse

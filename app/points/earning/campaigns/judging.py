@@ -12,6 +12,7 @@ from app.points.earning.campaigns.copies import Copy, most_units
 from app.points.earning.rules import Bonus, Frozen, Known, Line, Tier
 
 FIRES = ""
+GOALS = frozenset({"goal_order", "goal_total"})  # by what an order was when it was placed
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Mapping[str, frozenset[str]]  # the collections of a product, of those asked about
 Reason = tuple[int, str]  # the copy of a campaign, and a key of `bonus_sentences`
@@ -118,6 +119,26 @@ def added(
         return before, reasons
     after = replace(before, bonuses=(*before.bonuses, *bonuses), goals=(*before.goals, *goals))
     return after, reasons
+
+
+def extended(
+    before: Frozen, known: Known, judged: frozenset[str], copies: Sequence[Copy], where: Where
+) -> tuple[Frozen, list[Copy]]:
+    """`before` with lines that came later in the bonuses of campaigns that are for their products;
+    and those of these campaigns that had nothing of the order so far (`judged`) and have now.
+    """
+    given = {one.copy: one for one in before.bonuses if one.lines is not None}
+    fresh: list[Copy] = []
+    for one in copies:
+        lines = scope(one, known.lines, where, before) or ()
+        bonus = given.get(one.id)
+        if bonus is not None:
+            more = tuple(name for name in lines if name not in (bonus.lines or ()))
+            given[one.id] = replace(bonus, lines=((*(bonus.lines or ()), *more)))
+        elif one.campaign.trigger not in GOALS and lines and judged.isdisjoint(lines):
+            fresh.append(one)
+    bonuses = tuple(given.get(one.copy, one) for one in before.bonuses)
+    return (replace(before, bonuses=bonuses) if bonuses != before.bonuses else before), fresh
 
 
 def covered(frozen: Frozen) -> int:

@@ -115,6 +115,14 @@ def made(copies: Copies, placed: float, after: int = 0) -> Plan:
     return plan
 
 
+def scoped(copies: Copies, placed: float) -> Plan:
+    """The plan of those alone that are for some products, for lines that came later."""
+    plan = made(copies, placed)
+    plan.steady, plan.reasons = [], []
+    plan.others = [one for one in plan.others if one.campaign.scope != "all"]
+    return plan
+
+
 def _moments(copies: Copies) -> list[float]:
     found = {at_ for at_, _ in copies.stackings} | {0.0}
     for versions in copies.campaigns:

@@ -35,7 +35,7 @@ export class Sharing {
     const link = this.link(), friend = this.said(referral?.offer?.friend), advocate = this.said(referral?.offer?.advocate);
     this.wasOffered ||= Boolean(friend || advocate);
     if (!link && !this.wasOffered && referral?.status !== "queued") return []; // nothing is offered
-    const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t("referralYou", { offer: apart(advocate) })].filter(Boolean);
+    const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t(referral.offer.order_number > 1 ? "referralYouSecond" : "referralYou", { offer: apart(advocate) })].filter(Boolean);
     return [h("li", { class: "coupon" }, offer.length > 0 && this.view.what(widget.t("referralOffer"), ...offer), this.state(link, referral, friend))];
   }
 

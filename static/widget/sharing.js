@@ -24,10 +24,11 @@ export class Sharing {
   /** The link as it is, or as it last was in this window: it stays good while the part that makes them is away. */
   link() {
     const { widget } = this, { referral } = widget.me, name = `holdfast:${widget.proxy}:${widget.me.customer_id}:link`;
+    const url = /^https?:\/\//.test(referral?.url) ? referral.url : "";
     try {
-      if (referral?.url) sessionStorage.setItem(name, referral.url);
-      return referral?.url || (widget.isSignedIn && sessionStorage.getItem(name)) || "";
-    } catch { return referral?.url || ""; } // private mode
+      if (url) sessionStorage.setItem(name, url);
+      return url || (widget.isSignedIn && sessionStorage.getItem(name)) || "";
+    } catch { return url; } // private mode
   }
 
   draw() {

@@ -95,8 +95,7 @@ async def attach(conn: Connection, claims: Sequence[tuple[str, ReferralCreated, 
         [
             Step(
                 *(shop, SAGA, told.friend_id, told.friend_id, "claim", "done"),
-                f"Came through the link of customer {told.advocate_id} "
-                f"(referral {told.referral_id}).",
+                f"Came through a member's link (referral {told.referral_id}).",
                 at,
             )
             for shop, told, at in claims

@@ -77,6 +77,7 @@ class ReferralVisit(Model):
     visits = fields.IntField()
 
     class Meta:
+        # and an index by day, made by a migration
         table = "referral_visits"
         unique_together = (("shop", "link_id", "day"),)
 
@@ -121,8 +122,8 @@ class Referral(Model):
     updated_at = fields.DatetimeField()
 
     class Meta:
-        # and partial unique indexes, made by the migration: one living claim a friend, one referral
-        # an order and a code
+        # and indexes made by migrations: partial unique ones, for one living claim a friend, one
+        # referral an order and a code; and those of lists and searches
         table = "referrals"
         indexes = (
             ("shop", "claimed_at"),

@@ -141,8 +141,9 @@ async def follow(
     for key, known in merged.items():
         row = rows.get(key)
         member = row["member_id"] if row else None
-        if member is None and (found := batch.by_customer.get(advocates.get(key, ("", "")))):
-            member = found.id
+        if member not in batch.accounts:  # none yet, or one who left nothing behind
+            found = batch.by_customer.get(advocates.get(key, ("", "")))
+            member = found.id if found else None
         account = batch.account(member) if member else None
         await _bring(conn, batch, key, Change(row, known, account, today[key[0]], then.get(key)))
     await batch.write(conn)
@@ -238,10 +239,9 @@ async def _reward(
 async def _unreward(
     conn: Connection, batch: Batch, account: Account, source: str, known: Known
 ) -> None:
-    """Take it back, unless its code was used already."""
+    """Take it back; one whose code was used already stays theirs, and is not given once more."""
     key = f"{source}:{known.rewarded}"
-    known.has_reward = False
-    await rewards.take_back(conn, batch, account, key, known.reason)
+    known.has_reward = not await rewards.take_back(conn, batch, account, key, known.reason)
 
 
 def _fresh(

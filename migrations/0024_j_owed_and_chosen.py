@@ -26,6 +26,12 @@ class Migration(migrations.Migration):
             "CREATE INDEX birthdays_owed ON birthdays (owed_on) WHERE owed_on IS NOT NULL",
             reverse_sql="DROP INDEX birthdays_owed",
         ),
+        # whose addresses are forgotten after a while
+        ops.RunSQL(
+            "CREATE INDEX referrals_refused ON referrals (updated_at)"
+            " WHERE verdict = 'block' AND state = 'claimed' AND friend_email <> ''",
+            reverse_sql="DROP INDEX referrals_refused",
+        ),
         ops.RunSQL(
             "CREATE TABLE analytics_choices (shop varchar(255) PRIMARY KEY, is_off boolean NOT NULL,"
             " at timestamptz NOT NULL DEFAULT now())",

@@ -111,6 +111,7 @@ async function apply(code) {
 globalThis.shopify = {
   sessionToken: { get: async () => (await json("/checkout/session-token")).token },
   localization: { language: { value: { isoCode: document.documentElement.lang } } },
+  customerPrivacy: { value: { allowedProcessing: { analytics: true, marketing: true, preferences: true, saleOfData: true } } },
   instructions: { value: { discounts: { canUpdateDiscountCodes: true } } },
   discountCodes,
   applyDiscountCodeChange: ({ code }) => apply(code),

@@ -39,9 +39,9 @@ export class Account {
   dates() {
     const { h, icon } = this.tools, { widget } = this;
     const line = (text) => h("li", {}, icon(this.tools.CLOCK), h("span", {}, text));
-    const coming = (widget.me.coming || []).map(({ on, points }) =>
+    const coming = this.view.each(widget.me.coming || [], ({ on, points }) =>
       line(widget.t(on ? "coming" : "comingLater", { points: widget.points(points), date: on && day(widget, on) })));
-    const ending = (widget.me.ending || []).map(({ on, points }) => line(widget.count(on ? "ends" : "endsLater", points, { date: on && day(widget, on) })));
+    const ending = this.view.each(widget.me.ending || [], ({ on, points }) => line(widget.count(on ? "ends" : "endsLater", points, { date: on && day(widget, on) })));
     return [...coming, ...ending];
   }
 
@@ -96,7 +96,7 @@ export class Account {
   }
 
   movements() {
-    return (this.history || []).map((one, at) => this.movement(one, at));
+    return this.view.each(this.history || [], (one, at) => this.movement(one, at));
   }
 
   movement(one, at) {

@@ -16,7 +16,7 @@ export class Earning {
   campaigns() {
     const { h } = this.tools, { widget } = this;
     const isRunning = ({ ends_at: end }) => !end || new Date(end) > new Date();
-    return widget.me.campaigns.filter(isRunning).map(({ name, text, effect, value, ends_at: end }) => {
+    return this.view.each(widget.me.campaigns.filter(isRunning), ({ name, text, effect, value, ends_at: end }) => {
       const figure = Number(value);
       const says = !figure ? null : effect === "add" ? widget.t("campaignAdd", { points: widget.points(figure) }) : widget.t("campaignTimes", { times: widget.number.format(figure) });
       const until = end && widget.t("until", { date: widget.time(end) });
@@ -25,7 +25,7 @@ export class Earning {
   }
 
   ways() {
-    return this.widget.me.ways_to_earn.map((way) => this.way(way)).filter(Boolean);
+    return this.view.each(this.widget.me.ways_to_earn, (way) => this.way(way));
   }
 
   way(way) {

@@ -41,10 +41,13 @@
   // what is missing of an answer is missing in the panel, and takes nothing with it
   const NO_POINTS = { available: 0, pending: 0, held: 0, debt: 0, as_of: null, source: "unavailable" };
   const LISTS = ["rewards", "ways_to_earn", "campaigns", "tiers", "notices"], OBJECTS = ["tier", "referral", "birthday", "appearance", "texts"];
-  const shaped = (me, names, isIt, instead) => Object.fromEntries(names.map((name) => [name, isIt(me[name]) ? me[name] : instead]));
+  const isObject = (it) => it && !Array.isArray(it) && typeof it === "object", isText = (it) => typeof it === "string";
+  const shaped = (names, shape) => Object.fromEntries(names.map((name) => [name, shape(name)]));
+  const listed = (me, instead) => (name) => (Array.isArray(me[name]) ? me[name].filter(name === "notices" ? isText : isObject) : instead);
   const whole = (me) => ({
-    ...me, points: { ...NO_POINTS, ...me.points }, ...shaped(me, LISTS, Array.isArray, []), ...shaped(me, ["codes", "redemptions", "coming", "ending"], Array.isArray, null),
-    ...shaped(me, OBJECTS, (it) => it && !Array.isArray(it) && typeof it === "object", null), unknown: LISTS.filter((name) => me[name] === null),
+    ...me, points: { ...NO_POINTS, ...me.points, ...shaped(["available", "pending", "held", "debt"], (name) => Number(me.points?.[name]) || 0) },
+    ...shaped(LISTS, listed(me, [])), ...shaped(["codes", "redemptions", "coming", "ending"], listed(me, null)),
+    ...shaped(OBJECTS, (name) => (isObject(me[name]) ? me[name] : null)), unknown: LISTS.filter((name) => me[name] === null),
   });
 
   const ICONS = {
@@ -148,9 +151,7 @@
       return this.getAttribute("page") || (PAGES[first || ""] ?? "other");
     }
 
-    get isSignedIn() {
-      return this.me.customer_id != null;
-    }
+    get isSignedIn() { return this.me.customer_id != null; }
 
     get isKnown() {
       return this.isSignedIn && this.me.points.source !== "unavailable";
@@ -161,9 +162,7 @@
       return this.isSignedIn && (this.isBehind || this.me.points.source !== "live");
     }
 
-    get isOpen() {
-      return Boolean(this.view && this.view.isOpen);
-    }
+    get isOpen() { return Boolean(this.view && this.view.isOpen); }
 
     // -- what stands in the page
 

@@ -11,7 +11,7 @@ export class Offers {
   }
 
   rewards(isKnown) {
-    return this.widget.me.rewards.map((one) => this.reward(one, isKnown));
+    return this.view.each(this.widget.me.rewards, (one) => this.reward(one, isKnown));
   }
 
   /** What has to be so for a reward or its code, each in a few words. */

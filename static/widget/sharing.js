@@ -24,10 +24,11 @@ export class Sharing {
   /** The link as it is, or as it last was in this window: it stays good while the part that makes them is away. */
   link() {
     const { widget } = this, { referral } = widget.me, name = `holdfast:${widget.proxy}:${widget.me.customer_id}:link`;
+    const url = /^https?:\/\//.test(referral?.url) ? referral.url : "";
     try {
-      if (referral?.url) sessionStorage.setItem(name, referral.url);
-      return referral?.url || (widget.isSignedIn && sessionStorage.getItem(name)) || "";
-    } catch { return referral?.url || ""; } // private mode
+      if (url) sessionStorage.setItem(name, url);
+      return url || (widget.isSignedIn && sessionStorage.getItem(name)) || "";
+    } catch { return url; } // private mode
   }
 
   draw() {
@@ -35,7 +36,7 @@ export class Sharing {
     const link = this.link(), friend = this.said(referral?.offer?.friend), advocate = this.said(referral?.offer?.advocate);
     this.wasOffered ||= Boolean(friend || advocate);
     if (!link && !this.wasOffered && referral?.status !== "queued") return []; // nothing is offered
-    const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t("referralYou", { offer: apart(advocate) })].filter(Boolean);
+    const offer = [friend && widget.t("referralFriend", { offer: apart(friend) }), advocate && widget.t(referral.offer.order_number > 1 ? "referralYouSecond" : "referralYou", { offer: apart(advocate) })].filter(Boolean);
     return [h("li", { class: "coupon" }, offer.length > 0 && this.view.what(widget.t("referralOffer"), ...offer), this.state(link, referral, friend))];
   }
 

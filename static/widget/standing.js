@@ -18,7 +18,7 @@ export class Standing {
   draw() {
     const { tier, tiers } = this.view.widget.me;
     const higher = tier ? tiers.slice(tiers.findIndex((one) => one.id === tier.id) + 1) : tiers;
-    return [tier && this.own(tier), ...higher.map((one) => this.offered(one))].filter(Boolean);
+    return [...this.view.each(tier ? [tier] : [], (one) => this.own(one)), ...this.view.each(higher, (one) => this.offered(one))];
   }
 
   own({ name, icon, perks, next, keeps }) {
@@ -35,7 +35,7 @@ export class Standing {
   /** What a tier gives: its multiplier ("1.5x points") in the shopper's words, the rest as the merchant wrote it. */
   perks(perks) {
     const { widget } = this.view;
-    return (perks || []).map((perk) => {
+    return (Array.isArray(perks) ? perks : []).map((perk) => {
       const [, times] = /^(\d+(?:\.\d+)?)x points$/.exec(perk) || [];
       return times ? widget.t("campaignTimes", { times: widget.number.format(Number(times)) }) : perk;
     });

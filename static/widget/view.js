@@ -132,13 +132,13 @@ export class View {
     const total = h("p", { class: "total" }, h("strong", {}, widget.number.format(available)), " ", widget.count("unit", available));
     const side = [["pending", pending], ["held", held]].filter(([, figure]) => figure > 0);
     const lines = side.map(([key, figure]) => h("p", { class: "side" }, widget.t(key, { points: widget.points(figure) })));
-    return [total, lines, debt > 0 && h("p", { class: "debt" }, widget.count("debt", debt)), this.next(available)];
+    return [total, lines, debt > 0 && h("p", { class: "debt" }, widget.count("debt", debt)), this.safely(() => this.next(available))];
   }
 
   /** How far it is to the next reward. */
   next(available) {
     const { widget, offers } = this;
-    const rewards = widget.me.rewards.map((one) => ({ cost: offers.least(one), name: apart(title(widget, one)) })).sort((one, other) => one.cost - other.cost);
+    const rewards = widget.me.rewards.map((one) => ({ cost: offers.least(one), name: apart(title(widget, one)) })).filter(({ cost }) => cost > 0).sort((one, other) => one.cost - other.cost);
     const goal = rewards.find((one) => one.cost > available);
     if (!goal && !rewards.length) return null;
     const text = goal ? widget.t("next", { points: widget.points(goal.cost - available), reward: goal.name }) : widget.t("enough", { reward: rewards.at(-1).name });
@@ -175,11 +175,11 @@ export class View {
     const away = h("p", {}, widget.t("notShown")); // of a part that is away; the others stand
     const rewards = section(key, this.safely(() => offers.rewards(isKnown)), null, ...(unknown.includes("rewards") ? [away] : []));
     return h("div", { class: "body", tabindex: "0", role: "group", "aria-labelledby": "title" },
-      isKnown && section("codes", this.safely(() => account.codes().map((one) => offers.code(one))), null, ...account.codesEnd()),
+      isKnown && section("codes", this.each(account.codes(), (one) => offers.code(one)), null, ...account.codesEnd()),
       section("campaigns", this.safely(() => earning.campaigns())), rewards || h("p", {}, widget.t("noRewards")),
       section("tier", this.safely(() => standing.draw()), "tiers"), section("earnList", this.safely(() => earning.ways())),
       section("referral", this.safely(() => sharing.draw())), isKnown && section("dates", this.safely(() => account.dates()), "dates"),
-      isKnown && section("history", account.movements(), "past", ...account.historyEnd()));
+      isKnown && section("history", this.safely(() => account.movements()), "past", ...account.historyEnd()));
   }
 
   /** What a part draws; one that cannot be drawn is left out, and told. */
@@ -190,6 +190,11 @@ export class View {
       setTimeout(() => { throw error; });
       return [];
     }
+  }
+
+  /** The same of each of a list: one that cannot be drawn takes none of the others with it. */
+  each(list, draw) {
+    return list.flatMap((one, at) => this.safely(() => draw(one, at)) || []);
   }
 
   /** Where one signs in. */

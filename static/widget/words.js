@@ -141,6 +141,7 @@ export const ENGLISH = {
   "referralOffer": "Share your link",
   "referralFriend": "Your friend gets: {offer}",
   "referralYou": "You get: {offer}",
+  "referralYouSecond": "You get after their second order: {offer}",
   "offerFriend": "{off} off the first order",
   "offerFriendFrom": "{off} off the first order of {least} or more",
   "referralSignIn": "Sign in to get your link.",

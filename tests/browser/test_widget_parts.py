@@ -84,3 +84,67 @@ async def test_a_part_that_is_away_is_marked_where_it_stands(shop: FakeShop) -> 
     await expect(panel).to_contain_text("This cannot be shown at the moment.")
     await expect(panel).to_contain_text("240 points")
     await expect(panel).to_contain_text("Silver")
+
+
+HALF: list[dict[str, object]] = [
+    {"rewards": [None, 7, "x", {}]},
+    {"rewards": [{"id": "1", "title": None, "cost": None}]},
+    {"rewards": [{"id": "1", "title": "R", "cost": 100, "choose": {}}]},
+    {"rewards": [{"id": "1", "title": "R", "cost": 100, "conditions": []}]},
+    {"codes": [None, {}, {"id": "9", "code": 7}]},
+    {"redemptions": [None], "codes": None},
+    {"coming": [None, {}], "ending": [None, {"on": "no day", "points": "x"}]},
+    {"tiers": [None, {}], "tier": {"id": "x"}},
+    {"tier": {"id": "x", "name": "X", "next": {}, "keeps": {"until": "never"}, "perks": "text"}},
+    {"campaigns": [None, {}, {"name": "N", "ends_at": "no moment"}]},
+    {
+        "ways_to_earn": [
+            None,
+            {},
+            {"kind": "order"},
+            {"kind": "follow", "url": "javascript:alert(1)"},
+        ]
+    },
+    {"birthday": {"month_day": "99-99", "can_edit": True}},
+    {"birthday": {"month_day": 7, "can_edit": False, "editable_from": "soon"}},
+    {"referral": {"url": "javascript:alert(1)", "status": 3, "offer": [], "counts": "many"}},
+    {"referral": {"url": None, "status": "ready", "offer": {"friend": 7, "advocate": {}}}},
+    {"notices": [None, {}, 7]},
+    {
+        "points": {
+            "available": "many",
+            "pending": None,
+            "held": -3,
+            "debt": "x",
+            "as_of": "never",
+            "source": "live",
+        }
+    },
+    {"appearance": {"colours": "red", "hidden": 7, "icon": {}}, "texts": {"launcher": {}}},
+    {"texts": {"balance": "{nobody} <b>" + "\u202e" * 3 + "x" * 3_000}},
+    {"rewards": [{"id": "1", "title": "<img src=x onerror=alert(1)>" + "😀" * 4_000, "cost": 1}]},
+]
+
+
+async def test_a_half_answer_takes_nothing_else_with_it(shop: FakeShop) -> None:
+    everything(shop)
+    whole = dict(shop.mine)
+    page, panel = await shop.open()
+    for half in HALF:
+        shop.me = (200, {**whole, **half})
+        await page.evaluate("document.querySelector('holdfast-widget').view.refresh()")
+        others = {
+            "Redeem your points": "rewards",
+            "Invite friends": "referral",
+            "Right now": "campaigns",
+        }
+        for heading, part in others.items():
+            if part not in half and "texts" not in half:
+                await expect(panel, str(half)[:200]).to_contain_text(heading, timeout=3_000)
+        assert await panel.locator("a[href^='javascript']").count() == 0, half
+        assert await panel.locator(".body").count() == 1, half
+    shop.me = (200, whole)
+    await page.evaluate("document.querySelector('holdfast-widget').view.refresh()")
+    await expect(panel).to_contain_text("Your level", timeout=3_000)
+    assert shop.page_errors, "what could not be drawn is told"
+    shop.page_errors.clear()

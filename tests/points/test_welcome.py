@@ -222,3 +222,33 @@ async def test_one_whose_points_are_on_hold_keeps_no_other_welcome_from_being_to
     await welcome.go_on(at + timedelta(days=1))
     assert await figures("7001") == {"reversed": 100}, "taken back after the repair"
     await sound()
+
+
+async def test_killed_between_the_points_taken_back_and_the_end_of_the_welcome_they_go_once(
+    stores, monkeypatch
+) -> None:
+    await program()
+    await way("account", 100)
+    await handle(created())
+
+    def broken(*_: object) -> None:
+        raise ValueError("this one is broken")
+
+    monkeypatch.setattr(welcome, "_welcomed", broken)
+    await one("UPDATE saga_steps SET tries = 4 WHERE state = 'waiting' RETURNING id")
+    real, at = welcome.compensate, now() + LATER
+
+    async def dies_after(*args: object) -> None:
+        await real(*args)
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(welcome, "compensate", dies_after)
+        with pytest.raises(KilledError):
+            await welcome.go_on(at)
+    assert await figures() == {"reversed": 100}
+    await welcome.go_on(at)
+    assert await figures() == {"reversed": 100}
+    assert len(await told("points.reversed")) == 1
+    assert (await trace())["Welcome told"] == "failed"
+    await sound()

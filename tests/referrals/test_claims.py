@@ -210,3 +210,37 @@ async def test_who_is_signed_in_as_a_customer_with_orders_is_looked_at_whatever_
     made = await claim(stores, code, "a-new-one@example.com", signed_in_as="7300")
     assert made.is_held
     assert "signed_in_known" in (await referral())["reasons"]
+
+
+async def test_a_link_of_another_shop_is_none_here(stores: Stores) -> None:
+    from app.referrals.claims import actions
+    from app.referrals.claims.actions import Typed
+
+    await offer()
+    code = await link_of(stores)
+    with pytest.raises(NotFoundError, match="does not exist any more"):
+        await actions.claim(stores, "charlie.myshopify.com", code, Typed("frida@example.com"))
+    assert await one("SELECT count(*) FROM referrals") == 0
+
+
+@pytest.mark.parametrize(
+    ("email", "verdict"),
+    [
+        ("someone@mailinator.com", "hold"),
+        ("someone@eu.mailinator.com", "hold"),
+        ("b\u043eb@ex\u0430mple.com", "block"),
+        ("bob1@example.com", "allow"),
+        ("bobmarsh@example.org", "allow"),
+    ],
+)
+async def test_disposable_and_look_alike_addresses_are_held_or_blocked(
+    stores: Stores, email: str, verdict: str
+) -> None:
+    from contextlib import suppress
+
+    await offer()
+    await handle(stores, person(BOB, "bob@example.com"))
+    code = await link_of(stores)
+    with suppress(RefusedError):
+        await claim(stores, code, email)
+    assert (await referral())["verdict"] == verdict

@@ -23,9 +23,9 @@ def test_most_of_the_dishonest_are_stopped_and_few_of_the_honest_are_held_up() -
     found = corpus.figures(judged)
     assert found.recall >= 0.87
     assert found.recall_catchable >= 0.92
-    assert found.false_holds <= 0.12
+    assert found.false_holds <= 0.10
     assert found.false_blocks <= 0.015
-    assert found.precision >= 0.85
+    assert found.precision >= 0.88
 
 
 @pytest.mark.parametrize(

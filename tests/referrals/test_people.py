@@ -157,3 +157,36 @@ async def test_a_link_of_who_is_gone_ends_and_nobody_is_rewarded_in_their_place(
     assert await state() == ("ordered", "block")
     with pytest.raises(NotFoundError):
         await claim(stores, code, "gerd@example.com")
+
+
+async def test_what_forgets_by_time_leaves_no_digest_and_no_address_of_who_is_no_customer(
+    stores: Stores,
+) -> None:
+    import asyncio
+
+    from app.errors import RefusedError
+    from tests.referrals.world import person
+    from workers.referrals import forgetting
+
+    await offer(code_days=10)
+    await handle(stores, person(BOB, "bob@example.com"))
+    code = await link_of(stores)
+    await claim(stores, code)
+    await handle(stores, order("1", address="1 Elm Street, 40202"))
+    await claim(stores, code, "gerd@example.com")
+    for refused in ("Bob@example.com", "frida@example.com"):
+        try:
+            await claim(stores, code, refused, signed_in_as=BOB)
+        except RefusedError:
+            continue
+    await pass_days(20)
+    await one(
+        "WITH a AS (UPDATE referral_marks SET seen_at = seen_at - interval '91 days'), "
+        "b AS (UPDATE referral_orders SET seen_at = seen_at - interval '91 days'), "
+        "c AS (UPDATE referrals SET updated_at = updated_at - interval '111 days') SELECT 1"
+    )
+    await forgetting(asyncio.Event())()
+    assert await one("SELECT count(*) FROM referral_marks") == 0
+    assert await one("SELECT count(*) FROM referral_orders WHERE told->>'address' <> ''") == 0
+    left = "SELECT array_agg(friend_email) FROM referrals WHERE friend_email || friend_key <> ''"
+    assert await one(left) == ["frida@example.com"], "a customer by now"

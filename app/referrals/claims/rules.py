@@ -129,7 +129,8 @@ def _how_many(claim: Claim) -> list[Reason]:
         number = claim.agent_claims_week
         add("many_of_agent", 40, f"{number} claims of one connection and browser in a week.")
     if claim.ip_claims_week >= IP_WEEK_MAX:
-        add("many_of_ip", 50, f"{claim.ip_claims_week} claims of one connection in a week.")
+        # a carrier, an office or a campus is one connection for thousands: no reason by itself
+        add("many_of_ip", 30, f"{claim.ip_claims_week} claims of one connection in a week.")
     if claim.link_claims_hour >= LINK_HOUR_MAX:
         add("many_of_link", 50, f"{claim.link_claims_hour} friends claimed this link in an hour.")
     elif claim.link_claims_day >= LINK_DAY_MAX:

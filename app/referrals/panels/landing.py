@@ -98,7 +98,7 @@ async def claim(request: Request, caller: Caller) -> tuple[int, str]:
         typed = Typed(
             email, where_from(request, fields.get("device", "")[:64]), caller.customer_id or ""
         )
-        code = str(request.path_params["code"])
+        code = str(request.path_params["code"]).lower()
         made = await guard(
             CLAIMS, lambda: claims.claim(stores, caller.shop, code, typed), subject=email
         )

@@ -198,6 +198,7 @@ def _offer(told: Told) -> dict[str, Any]:
         "currency": told.currency,
         "advocate_points": settings.advocate_points if settings.advocate_kind == "points" else None,
         "advocate_reward": settings.advocate_text,
+        "order_number": settings.order_number,
     }
 
 

@@ -78,11 +78,15 @@ FORGET_ADDRESS = """
 UPDATE referral_orders SET told = told || '{"email_key": "", "address": ""}'
  WHERE shop = $1 AND (told->>'customer_id' = $2 OR (told->>'email_key' = $3 AND $3 <> ''))
 """
-# whoever never ordered is nobody's customer: their address goes, its digest stays
+# whoever never ordered, or was refused, is nobody's customer
 FORGET_LAPSED = """
-UPDATE referrals SET friend_email = '' WHERE id IN (
-    SELECT id FROM referrals WHERE state = 'lapsed' AND friend_email <> '' AND updated_at < $1
-     ORDER BY updated_at LIMIT $2)
+UPDATE referrals SET friend_email = '', friend_key = '' WHERE id IN (
+    (SELECT id FROM referrals WHERE state = 'lapsed' AND friend_email <> '' AND updated_at < $1
+      ORDER BY updated_at LIMIT $2)
+    UNION
+    (SELECT id FROM referrals
+      WHERE verdict = 'block' AND state = 'claimed' AND friend_email <> '' AND updated_at < $1
+      ORDER BY updated_at LIMIT $2))
 """
 ASK_SHOP = "UPDATE referral_keys SET redact_at = $2 WHERE shop = $1 AND redact_at IS NULL"
 NEXT_SHOP = """
@@ -191,7 +195,9 @@ async def merge(conn: Connection, shop: str, merged: CustomerMerged, now: dateti
 
 
 async def forget_lapsed(at: datetime) -> int:
-    """Forget the addresses of a batch of friends who let the offer pass ninety days ago."""
+    """Forget the addresses of a batch of friends who let the offer pass, or were refused it, ninety
+    days ago, and their digests.
+    """
     async with db.connection() as conn:
         done: str = await conn.execute(FORGET_LAPSED, at - marks.KEPT, FORGET_BATCH)
     return int(done.rpartition(" ")[2])

@@ -39,7 +39,9 @@ export class Account {
   }
 
   async load() {
-    const answer = await this.ask(`/me?lang=${this.language.spoken}`);
+    // that a checkout was opened is told once, and of who agreed to it alone
+    const isAgreed = !this.me && this.shopify.customerPrivacy?.value?.allowedProcessing?.analytics;
+    const answer = await this.ask(`/me?lang=${this.language.spoken}${isAgreed ? "&consent=1" : ""}`);
     if (answer?.status === 200 && Array.isArray(answer.body.rewards)) {
       this.me = { ...answer.body, ways_to_earn: answer.body.ways_to_earn || [] };
       this.language.me = this.me;

@@ -46,7 +46,6 @@ class Terms(NamedTuple):
     order_terms: str = ""  # JSON of OrderTerms, empty for those of a shop that chose none
     newest_copy: int = 0  # of the shop's campaigns, and when we learned of it
     copied_at: datetime | None = None
-    has_tiers: bool = False
 
 
 class Bonus(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -67,6 +67,7 @@ class Batch:
         self.lots: dict[int, list[Lot]] = {}  # by member id: those loaded, and new ones
         self.facts: list[Event] = []  # to be told with the commit
         self.moved: dict[int, Account] = {}
+        self.made: set[int] = set()  # of those who are locked, members who were not there before
         self.besides: list[Callable[[Writes], None]] = []  # what is written with it
         self._inserted: dict[str, tuple[Kinds, list[tuple[Any, ...]]]] = {}  # by table
         self._rows: list[tuple[Any, ...]] = []
@@ -93,6 +94,7 @@ class Batch:
             return
         made = await accounts.insert(conn, missing)
         self._hold(made)
+        self.made.update(account.id for account in made)
         self._joined.update(account.shop for account in made)
         if raced := [key for key in missing if key not in self.by_customer]:
             await self.lock(conn, raced)

@@ -1,6 +1,7 @@
 """All that counts of members whom orders move, as one figure where days make no difference."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,9 +10,10 @@ from app import calendar
 from app.db import Connection, Row
 from app.points.ledger.posting import Batch
 from app.points.tiers import placing, rules, schemes
-from app.points.tiers.placing import Case, Placing
+from app.points.tiers.placing import Case
 from app.points.tiers.rules import Counted, Scheme
 from app.points.tiers.schemes import Of
+from app.writes import Writes
 
 # After the members were locked: what a shop decides meanwhile counts for who is posted after it.
 SELECT_SHOPS = """
@@ -37,6 +39,14 @@ SELECT member.id AS member_id, standing.tier_id, standing.version, standing.chan
                   AND (member.since IS NULL OR at >= member.since)
                   AND shop || '/' || source <> ALL($5::text[])) AS one) AS counted
 """
+# whom an order leaves where they are, by these tiers: no more than the figures changes
+STAY = """
+UPDATE tier_standings SET have = fresh.total, peak = fresh.total, total = fresh.total,
+                          last_at = fresh.last_at
+  FROM {fresh}
+ WHERE tier_standings.shop = fresh.shop AND tier_standings.member_id = fresh.member_id
+"""
+STAYING = {"shop": "text", "member_id": "bigint", "total": "bigint", "last_at": "timestamptz"}
 DAY = timedelta(days=1)
 News = dict[int, list[tuple[datetime, int]]]  # by member: moments, and so much of the measure
 
@@ -113,40 +123,53 @@ def known(
     return found
 
 
-def stay(
-    members: Mapping[int, Member],
-    kept: Mapping[int, Stood],
-    news: News,
-    batch: Batch,
-    result: Placing,
-) -> set[int]:
-    """Place those members who stay in their tier: most. Who they are."""
-    placed = set[int]()
+@dataclass(slots=True)
+class Staying:
+    """Those whom orders leave in their tier: most."""
+
+    ids: set[int] = field(default_factory=set)
+    firsts: list[tuple[Any, ...]] = field(default_factory=list)  # of those who had no standing
+    sums: list[tuple[Any, ...]] = field(default_factory=list)  # of the others
+
+    def gather(self, writes: Writes) -> None:
+        writes.insert("tier_standings", placing.STANDING, self.firsts)
+        if self.sums:
+            writes.add(STAY.format(fresh=writes.rows("fresh", STAYING, self.sums)))
+
+
+def staying(
+    members: Mapping[int, Member], kept: Mapping[int, Stood], news: News, batch: Batch
+) -> Staying:
+    """Which of these members stay, by what is `kept` of them and by the news."""
+    found = Staying()
     for member_id, stands in kept.items():
         one, shop, _ = members[member_id]
         if batch.accounts[member_id].is_frozen:
             continue
-        record = _staying(one, (shop, member_id), stands, news[member_id], batch.now)
-        if record is not None:
-            (result.firsts if stands.tier_id is None else result.standings).append(record)
-            placed.add(member_id)
-    return placed
+        if (sums := _sums_of_today(one, stands, news[member_id])) is None:
+            continue
+        found.ids.add(member_id)
+        total, first, last = sums
+        if stands.tier_id is not None:
+            found.sums.append((shop, member_id, total, last))
+            continue
+        scheme = one.of.scheme
+        by = (scheme.period, scheme.policy, scheme.days, scheme.grace_days)
+        due_at = _due_at(*by, first, one.timezone) if scheme.is_on else None
+        stands_at = (one.of.lowest, one.of.version, total, total, batch.now, due_at)
+        found.firsts.append((shop, member_id, *stands_at, total, first, last))
+    return found
 
 
-def _staying(
-    one: OfShop,
-    member: tuple[str, int],
-    stood: Stood,
-    news: Sequence[tuple[datetime, int]],
-    now: datetime,
-) -> tuple[Any, ...] | None:
-    """What is kept of a member (shop, id) whom orders of today leave in their tier, as the columns
-    of `placing.STANDING`; None where there is more to look at. It comes to what `placing` would
-    make of it: of most orders it is all there is to do.
+def _sums_of_today(
+    one: OfShop, stood: Stood, news: Sequence[tuple[datetime, int]]
+) -> tuple[int, date, datetime] | None:
+    """All that counts of a member whom orders of today leave in their tier, its first day and its
+    last moment; None where there is more to look at. It comes to what `placing` would make of it:
+    of most orders it is all there is to do.
     """
-    of = one.of
-    total, last = stood.total or 0, stood.last_at
-    if rules.is_one_by_one(of.scheme) or (last is not None and last >= one.ends):
+    scheme, total, last = one.of.scheme, stood.total or 0, stood.last_at
+    if rules.is_one_by_one(scheme) or (last is not None and last >= one.ends):
         return None
     for at, amount in news:
         if not one.begins <= at < one.ends:
@@ -155,15 +178,10 @@ def _staying(
         if last is None or at > last:
             last = at
     first = stood.first_on or (one.today if total else None)
-    if first is None or not of.scheme.is_whole(first, one.today):
+    if first is None or last is None or not scheme.is_whole(first, one.today):
         return None
-    tier_id = of.lowest if stood.tier_id is None else stood.tier_id
-    if of.at(of.scheme.worth(total)) != tier_id:
-        return None
-    scheme, changed_at = of.scheme, stood.changed_at or now
-    kept = (scheme.period, scheme.policy, scheme.days, scheme.grace_days)
-    due_at = _due_at(*kept, first, one.timezone) if scheme.is_on else None
-    return (*member, tier_id, of.version, total, total, changed_at, due_at, total, first, last)
+    tier_id = one.of.lowest if stood.tier_id is None else stood.tier_id
+    return (total, first, last) if one.of.at(scheme.worth(total)) == tier_id else None
 
 
 @lru_cache(maxsize=4096)

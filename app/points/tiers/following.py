@@ -81,7 +81,8 @@ def of_grant(grant: Grant, member_id: int) -> Entry | None:
         return None
     spend = 0
     if not (known.ended or frozen.outside):
-        whole, of = worth.standing_goods(known, frozen)
+        is_found = grant.base is not None and not known.refunds
+        whole, of = (is_found and grant.base) or worth.standing_goods(known, frozen)
         spend = max(0, whole // of)
     return Entry(
         grant.shop, member_id, grant.source, at, max(0, grant.net), spend, 1 if spend else 0
@@ -189,8 +190,8 @@ async def _follow(
     told = [f"{one.shop}/{one.source}" for one in again]
     result = Placing(batch.now)
     known = counting.known(members, stood, {one.member_id for one in again}, batch)
-    placed = counting.stay(members, known, counted, batch, result)
-    rest = [one for member_id, one in members.items() if member_id not in placed]
+    staying = counting.staying(members, known, counted, batch)
+    rest = [one for member_id, one in members.items() if member_id not in staying.ids]
     for case in await counting.load(conn, rest, counted, batch.now, told, known) if rest else ():
         if batch.accounts[case.member_id].is_frozen:
             result.wait(case)
@@ -206,6 +207,7 @@ async def _follow(
         keep(writes, [one for one in news.again if one.member_id in members])
         if left:
             writes.add(DELETE.format(gone=writes.rows("gone", GONE, left)))
+        staying.gather(writes)
         result.gather(writes)
 
     batch.besides.append(gather)

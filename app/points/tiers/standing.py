@@ -7,6 +7,7 @@ from typing import NamedTuple
 from app.db import Connection
 from app.points.tiers import schemes
 from app.points.tiers.counting import OfShop, Stood
+from app.writes import numbers
 
 # Strictly before: an order that brings one into a tier was placed by somebody who was not in it.
 SELECT = """
@@ -45,7 +46,7 @@ SELECT_STOOD = """
 SELECT wanted.number, entered.tier_id AS entered_id, entered.version AS entered_version,
        standing.tier_id, standing.version, standing.changed_at, standing.due_at, standing.total,
        standing.first_on, standing.last_at
-  FROM unnest($1::text[], $2::bigint[], $3::timestamptz[])
+  FROM unnest($1::text[], $2::text::bigint[], $3::timestamptz[])
        WITH ORDINALITY AS wanted (shop, member_id, at, number)
   LEFT JOIN tier_standings AS standing
          ON standing.shop = wanted.shop AND standing.member_id = wanted.member_id
@@ -97,7 +98,8 @@ async def of_members(
     stood: dict[int, Stood] = {}
     told, early = [], []
     named: dict[tuple[int, str], Standing] = {}
-    for row in await conn.fetch(SELECT_STOOD, *([*column] for column in zip(*wanted, strict=True))):
+    shop_names, ids, moments = zip(*wanted, strict=True)
+    for row in await conn.fetch(SELECT_STOOD, [*shop_names], numbers(ids), [*moments]):
         ordinal, entered_id, entered_version, *stands = row.values()
         shop, member_id, moment = wanted[ordinal - 1]
         stood[member_id] = Stood(*stands)

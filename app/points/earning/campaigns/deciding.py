@@ -4,6 +4,7 @@ where some campaign asks for it, and each order's decision.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -42,6 +43,7 @@ class Case:
     grant: Grant
     member_id: int
     customer_id: str
+    placed_at: datetime
     plan: Plan
     found: Circumstances = field(default_factory=Circumstances)
 
@@ -76,13 +78,14 @@ class Decisions:
             if grant.frozen is None or grant.frozen.outside:
                 continue
             of_shop = known.get(grant.shop, NO_COPIES)
-            placed = judging.moment(grant.stages[-1].known)
+            placed_at = judging.placed_at(grant.stages[-1].known)
+            placed = placed_at.timestamp()
             if grant.is_asked_again:
                 plan = plans.made(of_shop, placed, grant.frozen.until)
             else:
                 plan = plans.at(of_shop, placed)
             if not plan.is_empty or grant.shop in tiers:
-                self._cases[id(grant)] = Case(grant, member_id, customer_id, plan)
+                self._cases[id(grant)] = Case(grant, member_id, customer_id, placed_at, plan)
         if self._cases:
             await self._load_tiers(conn, tiers)
             await self._load_circumstances(conn)
@@ -98,7 +101,7 @@ class Decisions:
                 tiered.append(one)
         if not tiered:
             return
-        asked = [(one.grant.shop, one.member_id, judging.placed_at(one.known)) for one in tiered]
+        asked = [(one.grant.shop, one.member_id, one.placed_at) for one in tiered]
         standings, self.stood = await standing.of_members(conn, asked, tiers)
         known = {one: Tier(*one) for one in set(standings) if one is not None}
         for one, found in zip(tiered, standings, strict=True):
@@ -107,9 +110,7 @@ class Decisions:
     async def _load_circumstances(self, conn: Connection) -> None:
         cases = list(self._cases.values())
         if grouped := [one for one in cases if one.plan.groups]:
-            wanted = [
-                (one.grant.shop, one.customer_id, judging.placed_at(one.known)) for one in grouped
-            ]
+            wanted = [(one.grant.shop, one.customer_id, one.placed_at) for one in grouped]
             kinds = frozenset[str]().union(*{one.plan.groups for one in grouped})
             found = await memberships.at(conn, wanted, kinds)
             for one, names in zip(grouped, found, strict=True):

@@ -1,6 +1,7 @@
 """A grant in memory: the rule it froze, what it gave, and what it is to have given."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
@@ -50,6 +51,7 @@ class Grant(msgspec.Struct):
     decisions: Decisions | None = None  # where bonuses may count
     reasons: list[tuple[int, str]] = []  # copies of campaigns that do not count, and why
     not_counted: dict[str, Any] | None = None  # the same as it is told, where many orders share it
+    heard_at: datetime | None = None  # of campaigns, where they are away: when they told last
     text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored
 
     @property

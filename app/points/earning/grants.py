@@ -155,6 +155,8 @@ def _give(hand: Hand, reached: Worth, changes: dict[int, int], why: dict[str, An
         reasons |= whys.bonuses(grant, changes, is_first=is_first)
     if not is_first:
         reasons |= why
+    elif grant.heard_at is not None:
+        reasons["campaigns_as_of"] = grant.heard_at.isoformat()
     reasons |= whys.corrected(stage.cause)
     batch.move(account, source, "earn", "issued", bucket, points, reasons, effective_at)
     batch.add(lot)

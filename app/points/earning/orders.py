@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app import text
 from app.db import Connection
 from app.points.earning import grants, order_terms, stored, terms
-from app.points.earning.campaigns import collections
+from app.points.earning.campaigns import collections, hearing
 from app.points.earning.campaigns.copies import Newest
 from app.points.earning.campaigns.deciding import Decisions
 from app.points.earning.grant import Grant
@@ -72,7 +72,7 @@ class OrderBatch(Batch):
         customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
         if customers or ids:
             await self.lock(conn, customers, ids)
-        await self.make(conn, profiles.wanted(self.incoming, earning))
+        await self.number(conn, profiles.wanted(self.incoming, earning))
         await self.follow_merged(conn)
         if late:
             await self._load_left(conn, late)
@@ -85,6 +85,9 @@ class OrderBatch(Batch):
         if moving:
             shops = {grant.shop for grant in moving}
             self.tiers = await counting.of_shops(conn, shops, self.now)
+        if hearing.is_away():
+            for grant in moving:
+                grant.heard_at = self.newest.get(grant.shop, (0, None))[1]
         fresh, given = [], []
         for grant in moving:
             former = None if grant.member_id is None else self.account(grant.member_id)

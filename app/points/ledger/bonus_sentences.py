@@ -1,6 +1,7 @@
 """Which campaigns counted for an order and which did not, in sentences made from a row's why."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 FACTOR_UNITS = 10_000
@@ -68,13 +69,21 @@ def _by_reason(why: Mapping[str, Any]) -> dict[str, list[int]]:
 
 
 def reasons(why: Mapping[str, Any]) -> str:
-    """Campaigns that did not count, each with the reason."""
+    """Campaigns that did not count, each with the reason; and of when they were known, where their
+    part was away.
+    """
     text = "".join(
         f" “{name}” does not count: {REASONS.get(key, key)}."
         for name, key in why.get("not_counted", ())
     )
     if more := why.get("not_counted_more"):
         text += f" Nor do {more:,} more."
+    if "campaigns_as_of" in why:
+        at = datetime.fromisoformat(why["campaigns_as_of"]).astimezone(UTC)
+        text += (
+            " The campaigns part was away: what it had told last, on "
+            f"{at.day} {at:%B %Y at %H:%M} UTC, counted."
+        )
     return text
 
 

@@ -7,6 +7,7 @@ reward from its hold to its code. It stands where its first movement does.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -63,6 +64,8 @@ SELECT {_COLUMNS} FROM unnest($2::text[]) AS wanted (source)
   JOIN ledger AS row ON row.shop = $1 AND row.source = wanted.source
  WHERE row.member_id = $3 ORDER BY row.sequence
 """
+# what a row names by its number alone, such as the order of a member's friend
+SELECT_NAMES = "SELECT source, name FROM grants WHERE shop = $1 AND source = ANY($2::text[])"
 
 
 class Asked(NamedTuple):
@@ -101,7 +104,15 @@ async def events(
     keys = [f"{paging.key(one['effective_at'])}.{one['sequence']}" for one in first]
     links = paging.links(keys[0], keys[-1], has_previous, has_next)
     campaigns = await _campaigns(conn, shop, rows.values())
-    return [_event(rows[one["source"]], campaigns) for one in first], links
+    made = [_event(rows[one["source"]], campaigns) for one in first]
+    nameless = [f"order:{one.order_id}" for one in made if one.order_id and not one.order_name]
+    if nameless:
+        found = await conn.fetch(SELECT_NAMES, shop, nameless)
+        names = {row["source"].partition(":")[2]: row["name"] for row in found}
+        made = [
+            replace(one, order_name=one.order_name or names.get(one.order_id, "")) for one in made
+        ]
+    return made, links
 
 
 async def _campaigns(conn: Any, shop: str, events_: Iterable[Sequence[Any]]) -> dict[int, str]:
@@ -117,11 +128,10 @@ def _event(rows: Sequence[Any], campaigns: Mapping[int, str]) -> HistoryEvent:
     why = msgspec.json.decode(first["why"])
     kind, _, name = str(why.get("lot", "")).partition(":")
     lot_of = name.partition(":")[0] if kind == "order" else ""  # what follows tells lots apart
-    order_id = str(why.get("order_id") or lot_of)
     return HistoryEvent(
         _KIND_OF.get(first["effect"].split(".", 1)[0], OTHER),
-        order_id,
-        str(why.get("order_name") or order_id),
+        str(why.get("order_id") or lot_of),
+        str(why.get("order_name") or ""),
         sum(view.change for view in views),
         first["effective_at"],
         views,

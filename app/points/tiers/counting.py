@@ -117,7 +117,7 @@ def known(
         stands = stood.get(member_id)
         if stands is None or member_id in again or not one.is_settled:
             continue
-        is_made = stands.tier_id is None and member_id in batch.made
+        is_made = stands.tier_id is None and batch.accounts[member_id].joined_at is not None
         if is_made or (stands.total is not None and stands.version == one.of.version):
             found[member_id] = stands
     return found
@@ -156,7 +156,7 @@ def staying(
         scheme = one.of.scheme
         by = (scheme.period, scheme.policy, scheme.days, scheme.grace_days)
         due_at = _due_at(*by, first, one.timezone) if scheme.is_on else None
-        stands_at = (one.of.lowest, one.of.version, total, total, batch.now, due_at)
+        stands_at = (one.of.lowest, one.of.version, total, total, placing.SINCE_EVER, due_at)
         found.firsts.append((shop, member_id, *stands_at, total, first, last))
     return found
 

@@ -4,7 +4,7 @@ within the posting, by time, by new settings, by a merge.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from app import calendar
@@ -73,6 +73,8 @@ CHANGE = {
     "why": "text",
     "recorded_at": "timestamptz",
 }
+
+SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)  # since when who never moved is where they are
 
 
 class Cause(NamedTuple):
@@ -149,9 +151,7 @@ class Placing:
         counted = case.counted()
         placed = rules.place(scheme, counted, today)
         moved = None
-        before_id = case.tier_id
-        if before_id is None:
-            before_id = case.of.at(scheme.worth(0))
+        before_id = case.of.lowest if case.tier_id is None else case.tier_id
         if case.tier_id is None and not counted.days:
             return None  # they are where everybody is who has nothing
         tier_id, changed_at = case.of.at(placed.level), case.changed_at
@@ -174,7 +174,7 @@ class Placing:
                 case.of.version,
                 placed.have,
                 placed.peak,
-                changed_at or self.now,
+                changed_at or SINCE_EVER,
                 due_at,
                 *case.sums(),
             )
@@ -183,9 +183,10 @@ class Placing:
 
     def wait(self, case: Case) -> None:
         """Somebody whose points are on hold stays where they are, and is looked at afterwards."""
-        tier_id = case.tier_id if case.tier_id is not None else case.of.at(case.of.scheme.worth(0))
-        ids = case.shop, case.member_id, tier_id, case.of.version
-        self.standings.append((*ids, 0, 0, case.changed_at or self.now, self.now, *NO_SUMS))
+        tier_id = case.of.lowest if case.tier_id is None else case.tier_id
+        since = case.changed_at or SINCE_EVER
+        of = (tier_id, case.of.version, 0, 0, since, self.now, *NO_SUMS)
+        self.standings.append((case.shop, case.member_id, *of))
 
     def _cause(self, case: Case, cause: Cause, *, is_up: bool) -> Cause:
         """What is told late of an order can bring one up or down; and any order may find what time

@@ -23,7 +23,7 @@ TRIGGERS = frozenset({"order", "first_order", "nth_order", "goal_order", "goal_t
 NAME_MAX, IDS_MAX = 120, 250
 FACTOR_MAX = Decimal(100)
 SHOPS_MAX = 2_000  # whose copies a process remembers
-COPIES_MAX = 1_000  # of a shop, the newest: what is older has ended for long
+COPIES_MAX = 2_000  # of a shop: the newest of each campaign, then the newest of those they replaced
 KEPT_DAYS = 60  # so long after its end a copy still counts for what is told late
 NEVER = float("inf")
 # copies of a shop get their numbers one transaction after the other: whoever has seen a number has
@@ -38,14 +38,21 @@ ON CONFLICT (shop, campaign_id, version) DO NOTHING
 SELECT_NEWEST = """
 SELECT id, learned_at FROM campaign_copies WHERE shop = $1 ORDER BY id DESC LIMIT 1
 """
+# a campaign is over when its newest version says so, whatever the ones before it said; of what was
+# replaced only what counted lately can still count
 SELECT = """
 SELECT wanted.shop, copy.*
   FROM unnest($1::text[]) AS wanted (shop)
  CROSS JOIN LATERAL (
-       SELECT id, campaign_id, version, told, at FROM campaign_copies
-        WHERE campaign_copies.shop = wanted.shop
-          AND (ends_at IS NULL OR ends_at > now() - make_interval(days => $2))
-        ORDER BY id DESC LIMIT $3) AS copy
+       SELECT id, campaign_id, version, told, at
+         FROM (SELECT id, campaign_id, version, told, at, lead(at) OVER each AS replaced_at,
+                      first_value(ends_at) OVER (PARTITION BY campaign_id ORDER BY version DESC)
+                      AS over_at
+                 FROM campaign_copies WHERE campaign_copies.shop = wanted.shop
+               WINDOW each AS (PARTITION BY campaign_id ORDER BY version)) AS known
+        WHERE (over_at IS NULL OR over_at > now() - make_interval(days => $2))
+          AND (replaced_at IS NULL OR replaced_at > now() - make_interval(days => $2))
+        ORDER BY replaced_at IS NULL DESC, id DESC LIMIT $3) AS copy
 """
 
 

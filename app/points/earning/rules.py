@@ -64,7 +64,7 @@ class Bonus(msgspec.Struct, frozen=True, omit_defaults=True):
     most: int | None = None  # of this order, where a cap or a budget left no more
 
 
-class Tier(msgspec.Struct, frozen=True, omit_defaults=True):
+class Tier(msgspec.Struct, frozen=True, omit_defaults=True, cache_hash=True):
     """The tier of an order's customer at its time, and what it multiplies by."""
 
     tier_id: str

@@ -33,7 +33,7 @@ SELECT max({key})::text FROM (
 UNPROVEN_GRANTS = """
 SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
        page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at,
-       of_shop.version
+       (SELECT version FROM tier_shops WHERE tier_shops.shop = page.shop) AS version
   FROM grants AS page
  CROSS JOIN LATERAL (
        SELECT CASE WHEN strpos(page.known, '\\u0000') = 0 THEN page.known::jsonb END AS known,

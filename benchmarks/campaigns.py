@@ -4,8 +4,6 @@
     python -m benchmarks.campaigns
 """
 
-import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,8 +18,8 @@ from app.flow.event import Event
 from app.own_facts import Audience, Campaign, CampaignUpdated, SegmentUpdated
 from app.points import handlers
 from app.points.earning.whatif import actions, reads
-from app.telemetry import logs
 from benchmarks import posting
+from benchmarks.posting import Cost, Rows
 
 BATCHES = (1_000, 40)
 ROUNDS = 3
@@ -32,51 +30,50 @@ NOW = datetime.now(UTC)
 BEFORE = NOW - timedelta(days=1)
 
 
-def main() -> None:
-    with posting.database() as environment:
-        os.environ.update(environment)
-        config = settings.load(os.environ)
-        logs.setup("campaigns", config)
-        envelope.use_secrets(config.event_secrets)
-        asyncio.run(measure(config))
+def campaigns(_count: int, _rounds: int) -> Rows:
+    """CPU of an order under campaigns and beside those of other shops, and a what-if."""
+    return posting.alone("campaigns", measure)
 
 
-async def measure(config: settings.Config) -> None:
+async def measure(config: settings.Config) -> Rows:
     admin = await asyncpg.connect(config.database_url)
     await admin.execute("ALTER DATABASE postgres SET enable_seqscan = off")
     async with db.open_stores(config):
-        print("| orders posted under | batch | Python µs | Postgres µs | to none |")
-        print("|---|---|---|---|---|")
-        plain = await side(admin, "none", nothing)
-        await side(admin, f"{RUNNING} campaigns, {SEGMENTS} segments", running, plain)
+        plain, under = await sides(admin, {"none": nothing, "running": running})
+        found = [
+            row(f"Posting an order under {RUNNING} campaigns and {SEGMENTS} segments", one)
+            for one in zip(BATCHES, plain, under, strict=True)
+        ]
         await tell([one for shop in range(OTHERS) for one in copies(f"o{shop}.myshopify.com")])
-        await side(admin, f"{OTHERS * COPIES_EACH:,} copies of other shops", nothing, plain)
-        await replay(admin)
+        (beside,) = await sides(admin, {"beside": nothing})
+        what = f"The same beside {OTHERS * COPIES_EACH:,} campaigns of {OTHERS:,} other shops"
+        found += [row(what, one) for one in zip(BATCHES, plain, beside, strict=True)]
+        found.append(await replay(admin))
     await admin.close()
-
-
-async def side(
-    admin: asyncpg.Connection,
-    name: str,
-    prepare: Callable[[str], list[Event]],
-    plain: dict[int, float] | None = None,
-) -> dict[int, float]:
-    """The cheapest of the rounds, an event, by batch; against those of `plain`."""
-    found = {}
-    for batch in BATCHES:
-        costs = []
-        for number in range(ROUNDS):
-            shops = [f"{name[:2]}{number}b{batch}s{one}.myshopify.com" for one in range(200)]
-            await admin.execute(posting.INSERT_PROGRAM, shops)
-            await tell([one for shop in shops for one in prepare(shop)])
-            await admin.execute("VACUUM ANALYZE")
-            orders = posting.orders(shops)[: batch * posting.TURNS_MAX]
-            costs.append(await posting.post(orders, batch))
-        python, postgres = (min(one[place] for one in costs) for place in (0, 1))
-        found[batch] = python + postgres
-        ratio = f"{found[batch] / plain[batch]:.2f}x" if plain else ""
-        print(f"| {name} | {batch:,} | {python:.1f} | {postgres:.1f} | {ratio} |", flush=True)
     return found
+
+
+def row(what: str, costs: tuple[int, Cost, Cost]) -> tuple[str, str, str]:
+    batch, plain, cost = costs
+    ratio = f"{cost.micros / plain.micros:.2f}x none of them ({plain.text})"
+    return f"{what}, by {batch:,} (Python + PostgreSQL)", cost.text, ratio
+
+
+async def sides(
+    admin: asyncpg.Connection, made: dict[str, Callable[[str], list[Event]]]
+) -> list[list[Cost]]:
+    """The cheapest of the rounds, an event, by batch, of each side; the sides in turn."""
+    costs: dict[tuple[str, int], list[Cost]] = {}
+    for number in range(ROUNDS):
+        for batch in BATCHES:
+            for name, prepare in made.items():
+                shops = [f"{name}{number}b{batch}s{one}.myshopify.com" for one in range(200)]
+                await admin.execute(posting.INSERT_PROGRAM, shops)
+                await tell([one for shop in shops for one in prepare(shop)])
+                await admin.execute("VACUUM ANALYZE")
+                orders = posting.orders(shops)[: batch * posting.TURNS_MAX]
+                costs.setdefault((name, batch), []).append(await posting.post(orders, batch))
+    return [[posting.cheapest(costs[name, batch]) for batch in BATCHES] for name in made]
 
 
 def nothing(_shop: str) -> list[Event]:
@@ -124,7 +121,7 @@ async def tell(events: Sequence[Event], at_once: int = 2_000) -> None:
             await handlers.handle(conn, list(events[start : start + at_once]))
 
 
-async def replay(admin: asyncpg.Connection) -> None:
+async def replay(admin: asyncpg.Connection) -> tuple[str, str, str]:
     shop = "replay.myshopify.com"
     await admin.execute(posting.INSERT_PROGRAM, [shop])
     orders = [one for _ in range(REPLAYED // posting.EVENTS) for one in posting.orders([shop])]
@@ -143,14 +140,17 @@ async def replay(admin: asyncpg.Connection) -> None:
     await tell(numbered, 1_000)
     await admin.execute("VACUUM ANALYZE")
     asked = await actions.start(shop, campaign(2))
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     await actions.go_on()
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     found = await reads.read(shop, asked)
-    print(
-        f"\nReplayed {found.done:,} orders in {time.perf_counter() - began:.1f} s: "
-        f"{found.points:,} points for {found.customers:,} customers."
+    return (
+        f"What-if over {found.done:,} orders",
+        f"{seconds:.1f} s, of which Python {cpu_seconds:.1f}",
+        f"{found.points:,} points for {found.customers:,} customers",
     )
 
 
 if __name__ == "__main__":
-    main()
+    for one in campaigns(0, ROUNDS):
+        print("  ".join(one))

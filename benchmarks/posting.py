@@ -12,14 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
 import psutil
+import uvloop
 
 from app import config as settings
 from app import db
@@ -42,12 +45,27 @@ SELECT shop, 1, 1, 'down', 0, NULL, 'within_balance', 'UTC', 'USD', 'live', 'ben
 """
 
 
+Rows = list[tuple[str, str, str]]  # what was measured, the figure, and against what
+
+
 class Cost(NamedTuple):
     """Of one event: µs of CPU in Python and in the Postgres backend, bytes of WAL."""
 
     python_micros: float
     postgres_micros: float
     wal_bytes: float
+
+    @property
+    def micros(self) -> float:
+        return self.python_micros + self.postgres_micros
+
+    @property
+    def text(self) -> str:
+        return f"{self.python_micros:.0f} + {self.postgres_micros:.0f} µs"
+
+
+def cheapest(rounds: Sequence[Cost]) -> Cost:
+    return Cost(*(min(column) for column in zip(*rounds, strict=True)))
 
 
 def main() -> None:
@@ -66,6 +84,25 @@ def main() -> None:
         )
 
 
+def alone(
+    name: str, measure: Callable[[settings.Config], Coroutine[Any, Any, Rows]]
+) -> list[tuple[str, str, str]]:
+    """What `measure` finds on a fresh database, in a process of its own: its environment and its
+    clock are nobody else's.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_alone, name, measure).result()
+
+
+def _alone(name: str, measure: Callable[[settings.Config], Coroutine[Any, Any, Rows]]) -> Rows:
+    with database() as environment:
+        os.environ.update(environment)
+        config = settings.load(os.environ)
+        logs.setup(name, config)
+        envelope.use_secrets(config.event_secrets)
+        return uvloop.run(measure(config))
+
+
 async def measure(config: settings.Config) -> dict[int, Cost]:
     costs: dict[int, list[Cost]] = {batch: [] for batch in BATCHES}
     admin = await asyncpg.connect(config.database_url)
@@ -79,10 +116,7 @@ async def measure(config: settings.Config) -> dict[int, Cost]:
                 await admin.execute("VACUUM ANALYZE")
                 costs[batch].append(await post(orders(shops)[: batch * TURNS_MAX], batch))
     await admin.close()
-    return {
-        batch: Cost(*(min(column) for column in zip(*rounds, strict=True)))
-        for batch, rounds in costs.items()
-    }
+    return {batch: cheapest(rounds) for batch, rounds in costs.items()}
 
 
 async def post(events: Sequence[Event], batch: int) -> Cost:

@@ -4,20 +4,15 @@ tiers together, against none of them, the two in turn.
     python -m benchmarks.programme
 """
 
-import os
-
 import asyncpg
-import uvloop
 
 from app import config as settings
 from app import db
-from app.flow import event as envelope
 from app.points.tiers import actions, recounting
 from app.points.tiers.rules import Scheme, Tier
-from app.telemetry import logs
 from benchmarks import posting
 from benchmarks.campaigns import RUNNING, SEGMENTS, running, tell
-from benchmarks.posting import Cost
+from benchmarks.posting import Cost, Rows
 
 BATCHES = (1_000, 200)
 ROUNDS = 3
@@ -31,33 +26,26 @@ FIVE = Scheme(
 )
 
 
-def main() -> None:
-    with posting.database() as environment:
-        os.environ.update(environment)
-        config = settings.load(os.environ)
-        logs.setup("programme", config)
-        envelope.use_secrets(config.event_secrets)
-        uvloop.run(measure(config))
+def programme(_count: int, _rounds: int) -> Rows:
+    """CPU of an order in Python and in PostgreSQL, under all of it and under none."""
+    return posting.alone("programme", measure)
 
 
-async def measure(config: settings.Config) -> None:
+async def measure(config: settings.Config) -> Rows:
     admin = await asyncpg.connect(config.database_url)
     await admin.execute("ALTER DATABASE postgres SET enable_seqscan = off")
-    print(
-        f"{posting.EVENTS:,} order.paid of {posting.SHOPS} shops, the cheapest of {ROUNDS} rounds, "
-        f"an event; all: {RUNNING} campaigns, {SEGMENTS} segments, {len(FIVE.tiers)} tiers\n"
-        "| batch | has | Python µs | Postgres µs | WAL bytes | to none |\n|---|---|---|---|---|---|"
-    )
+    found: Rows = []
     async with db.open_stores(config):
         for batch in BATCHES:
-            found: dict[bool, list[Cost]] = {False: [], True: []}
+            costs: dict[bool, list[Cost]] = {False: [], True: []}
             for number in range(ROUNDS):
                 for has_all in (False, True):
                     shops = await _shops(admin, f"b{batch}-r{number}", has_all=has_all)
                     events = posting.orders(shops)[: batch * posting.TURNS_MAX]
-                    found[has_all].append(await posting.post(events, batch))
-            _say(batch, found)
+                    costs[has_all].append(await posting.post(events, batch))
+            found.append(_row(batch, *(posting.cheapest(costs[one]) for one in (False, True))))
     await admin.close()
+    return found
 
 
 async def _shops(admin: asyncpg.Connection, name: str, *, has_all: bool) -> list[str]:
@@ -73,18 +61,16 @@ async def _shops(admin: asyncpg.Connection, name: str, *, has_all: bool) -> list
     return shops
 
 
-def _say(batch: int, found: dict[bool, list[Cost]]) -> None:
-    whole = {}
-    for has_all, rounds in found.items():
-        cost = Cost(*(min(column) for column in zip(*rounds, strict=True)))
-        whole[has_all] = cost.python_micros + cost.postgres_micros
-        ratio = f"{whole[True] / whole[False]:.2f}x" if has_all else ""
-        print(
-            f"| {batch:,} | {'all' if has_all else 'none'} | {cost.python_micros:.1f} | "
-            f"{cost.postgres_micros:.1f} | {cost.wal_bytes:,.0f} | {ratio} |",
-            flush=True,
-        )
+def _row(batch: int, none: Cost, all_: Cost) -> tuple[str, str, str]:
+    has = f"{RUNNING} campaigns, {SEGMENTS} segments and {len(FIVE.tiers)} tiers"
+    ratio, log = all_.micros / none.micros, none.wal_bytes / 1000
+    return (
+        f"Posting an order under {has}, by {batch:,} (Python + PostgreSQL)",
+        f"{all_.text}, {all_.wal_bytes / 1000:.1f} kB of log",
+        f"{ratio:.2f}x none of them ({none.text}, {log:.1f} kB)",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    for one in programme(0, ROUNDS):
+        print("  ".join(one))

@@ -3,7 +3,7 @@
 import argparse
 import statistics
 
-from benchmarks import cost, kafka, latency, sides, signals
+from benchmarks import campaigns, cost, kafka, latency, programme, sides, signals
 
 CONNECTIONS = 128
 
@@ -131,6 +131,8 @@ MEASUREMENTS = {
     "latency": latency.webhook_to_balance,
     "fairness": latency.fairness,
     "me": latency.me_warm,
+    "programme": programme.programme,
+    "campaigns": campaigns.campaigns,
 }
 LONG = ("cost10m",)  # when asked for by its name: filling the database takes minutes
 

@@ -136,7 +136,9 @@ async def crowd(
     async def seated(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         for _ in range(ASKED_AGAIN_MAX):
             async with seats:
-                with suppress(BusyMemberError, asyncpg.LockNotAvailableError):
+                with suppress(
+                    BusyMemberError, asyncpg.LockNotAvailableError, asyncpg.SerializationError
+                ):
                     return await call()
         return await call()
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace as _with
 from app.points.earning import rules, worth
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.known import NOTHING, Stage
-from app.points.earning.rules import Back, Frozen, Given, Known, Terms
+from app.points.earning.rules import Amount, Back, Frozen, Given, Known, Terms
 from app.points.earning.worth import Worth
 
 
@@ -45,6 +45,7 @@ class Grant(msgspec.Struct):
     is_new: bool = True
     stages: list[Stage] = []
     terms: Terms | None = None
+    base: Amount | None = None  # what stands, as the last stage has found it
     given: Given = msgspec.field(default_factory=Given)
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
     has_more_lines: bool = False  # than when they were
@@ -107,7 +108,7 @@ class Grant(msgspec.Struct):
     def note(self, reached: Worth, member_id: int) -> dict[int, int]:
         """Note what bonuses make of it now for a member; by how much each has changed."""
         assert self.frozen is not None
-        before = self.given
+        before, self.base = self.given, reached.base
         if not (reached.shares or before.shares or self.frozen.goals):
             return {}
         shares = {copy: share for copy, share in reached.shares if share}

@@ -47,7 +47,7 @@ def follow(
     """
     own: list[Lot] | None = [] if former is None else None
     for stage in grant.stages:
-        before, grant.known = grant.known, stage.known
+        before, grant.known, grant.base = grant.known, stage.known, None
         if account is None or not stage.known.counts:
             continue
         if former is not None and former.id != account.id:

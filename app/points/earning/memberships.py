@@ -2,7 +2,7 @@
 what is asked later about a moment has one answer whatever order it was told in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,17 +25,19 @@ DO UPDATE SET is_in = TRUE WHERE EXCLUDED.is_in AND NOT old.is_in
 """
 # the newest word before the moment; who was first heard of as leaving had been in it until then
 SELECT = """
-SELECT wanted.number, member.kind || ':' || member.name AS name
-  FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-       WITH ORDINALITY AS wanted (shop, customer_id, moment, number)
- CROSS JOIN LATERAL (
-       SELECT DISTINCT ON (kind, name) kind, name, (at <= wanted.moment) = is_in AS is_in
-         FROM memberships
-        WHERE memberships.shop = wanted.shop AND memberships.customer_id = wanted.customer_id
-        ORDER BY kind, name, at <= wanted.moment DESC,
-                 CASE WHEN at <= wanted.moment THEN -extract(epoch FROM at)
-                      ELSE extract(epoch FROM at) END) AS member
- WHERE member.is_in
+SELECT number, name FROM (
+       SELECT DISTINCT ON (wanted.number, member.kind, member.name) wanted.number,
+              member.kind || ':' || member.name AS name,
+              (member.at <= wanted.moment) = member.is_in AS is_in
+         FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+              WITH ORDINALITY AS wanted (shop, customer_id, moment, number)
+         JOIN memberships AS member
+           ON member.shop = wanted.shop AND member.customer_id = wanted.customer_id
+          AND member.kind = ANY($4::text[])
+        ORDER BY wanted.number, member.kind, member.name, member.at <= wanted.moment DESC,
+                 CASE WHEN member.at <= wanted.moment THEN wanted.moment - member.at
+                      ELSE member.at - wanted.moment END) AS newest
+ WHERE is_in
 """
 # who goes takes their names along; who is merged brings theirs
 FORGET = """
@@ -90,16 +92,21 @@ async def keep(conn: Connection, changes: Sequence[Change]) -> None:
         await conn.execute(KEEP, *map(list, zip(*changes, strict=True)))
 
 
-async def at(conn: Connection, wanted: Sequence[tuple[str, str, datetime]]) -> list[frozenset[str]]:
-    """What each customer (shop, customer id) was in at a moment: `segment:<name>`, and `tag:<name>`
-    in small letters.
+async def at(
+    conn: Connection,
+    wanted: Sequence[tuple[str, str, datetime]],
+    kinds: Collection[str] = ("segment", "tag"),
+) -> list[frozenset[str]]:
+    """What each customer (shop, customer id) was in at a moment, of these kinds: `segment:<name>`,
+    and `tag:<name>` in small letters.
     """
     if not wanted:
         return []
-    found: list[set[str]] = [set() for _ in wanted]
-    for row in await conn.fetch(SELECT, *map(list, zip(*wanted, strict=True))):
-        found[row["number"] - 1].add(row["name"])
-    return [frozenset(names) for names in found]
+    found = [NOBODY] * len(wanted)
+    columns = map(list, zip(*wanted, strict=True))
+    for number, name in (row.values() for row in await conn.fetch(SELECT, *columns, [*kinds])):
+        found[number - 1] |= {name}
+    return found
 
 
 async def forget(conn: Connection, gone: Sequence[Key]) -> None:

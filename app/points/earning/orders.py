@@ -20,7 +20,8 @@ from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.members import profiles
-from app.points.tiers import following
+from app.points.tiers import counting, following
+from app.points.tiers.counting import OfShop
 from app.points.tiers.following import Owners
 from app.writes import Writes
 
@@ -53,7 +54,7 @@ class OrderBatch(Batch):
         self.incoming = incoming
         self.policies: dict[str, str] = {}  # by shop
         self.newest: dict[str, Newest] = {}  # by shop, the newest copy of its campaigns
-        self.with_tiers: set[str] = set()
+        self.tiers: dict[str, OfShop] = {}  # by shop, of those that have or had some
         self.decisions: Decisions | None = None  # where bonuses may count
         self.grants: dict[Key, Grant] = {}  # those that news changes, by shop and order id
         self.former: Owners = {}  # whose orders these were before
@@ -80,7 +81,10 @@ class OrderBatch(Batch):
         await self._load_bonuses(conn, moving)
 
     async def _load_bonuses(self, conn: Connection, moving: Sequence[Grant]) -> None:
-        """Where no campaign of their shops can count, nothing is asked."""
+        """Where no campaign of their shops can count, and no tier, little is asked."""
+        if moving:
+            shops = {grant.shop for grant in moving}
+            self.tiers = await counting.of_shops(conn, shops, self.now)
         if hearing.is_away():
             for grant in moving:
                 grant.heard_at = self.newest.get(grant.shop, (0, None))[1]
@@ -90,7 +94,7 @@ class OrderBatch(Batch):
             frozen = grant.frozen
             if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
-            has_bonuses = grant.shop in self.newest or grant.shop in self.with_tiers
+            has_bonuses = grant.shop in self.newest or grant.shop in self.tiers
             if not has_bonuses or not grant.is_counting():
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
@@ -102,7 +106,7 @@ class OrderBatch(Batch):
                 fresh.append((grant, account.id, account.customer_id))
         if fresh or given:
             self.decisions = Decisions()
-            await self.decisions.load(conn, fresh, given, self.newest, self.with_tiers)
+            await self.decisions.load(conn, fresh, given, self.newest, self.tiers)
             for grant in moving:
                 grant.decisions = self.decisions
 
@@ -138,7 +142,9 @@ class OrderBatch(Batch):
 
     async def write(self, conn: Connection) -> None:
         """The same as of any batch, with whom it brings into another tier."""
-        await following.orders(conn, self, self.grants.values(), self.former)
+        if self.tiers:
+            stood = self.decisions.stood if self.decisions else {}
+            await following.orders(conn, self, self.grants.values(), self.former, self.tiers, stood)
         await super().write(conn)
 
     def gather(self, writes: Writes) -> None:
@@ -187,7 +193,6 @@ class OrderBatch(Batch):
         self.newest = {
             shop: (one.newest_copy, one.copied_at) for shop, one in today.items() if one.newest_copy
         }
-        self.with_tiers = {shop for shop, one in today.items() if one.has_tiers}
         with_terms = []
         for key in wanted:
             grant, of_order = self.grants[key], earlier.get(key) or today[key[0]]

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
 from app import calendar
 from app.errors import BadInputError
+from app.once import once
 from app.points.earning import multiplying
 from app.points.earning.multiplying import TIER, Multiplier, Steps
 
@@ -46,7 +46,6 @@ class Terms(NamedTuple):
     order_terms: str = ""  # JSON of OrderTerms, empty for those of a shop that chose none
     newest_copy: int = 0  # of the shop's campaigns, and when we learned of it
     copied_at: datetime | None = None
-    has_tiers: bool = False
 
 
 class Bonus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -65,7 +64,7 @@ class Bonus(msgspec.Struct, frozen=True, omit_defaults=True):
     most: int | None = None  # of this order, where a cap or a budget left no more
 
 
-class Tier(msgspec.Struct, frozen=True, omit_defaults=True):
+class Tier(msgspec.Struct, frozen=True, omit_defaults=True, cache_hash=True):
     """The tier of an order's customer at its time, and what it multiplies by."""
 
     tier_id: str
@@ -95,12 +94,12 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     policy: str = "best_of"  # how what multiplies goes together
     most_units: int = 0  # all of it together at most; 0: no limit
 
-    @cached_property
+    @once
     def is_plain(self) -> bool:
         """Whether every line counts alike, and nothing is added."""
         return not (self.bonuses or self.tier or self.outside) and self.is_uniform
 
-    @cached_property
+    @once
     def is_uniform(self) -> bool:
         """Whether every line counts alike, for bonuses too."""
         return not (
@@ -111,12 +110,12 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
             or any(one.lines is not None for one in self.bonuses)
         )
 
-    @cached_property
+    @once
     def is_limited(self) -> bool:
         """Whether a cap or a budget counts what it gives."""
         return any(not one.cap is one.budget is None for one in self.bonuses)
 
-    @cached_property
+    @once
     def multipliers(self) -> list[Multiplier]:
         """The most first: each adds what comes on top of those before it."""
         found = [
@@ -128,7 +127,7 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
             found.append(Multiplier(TIER, self.tier.units))
         return sorted(found, key=lambda one: (-one.units, one.copy))
 
-    @cached_property
+    @once
     def steps(self) -> Steps | None:
         """What they multiply by one after the other; None where it depends on the order."""
         if not self.is_uniform or any(one.most is not None for one in self.multipliers):

@@ -16,8 +16,7 @@ timezone, returns, created_at AS since, state, order_terms
 """
 # the newest version of `wanted.shop`; columns without values for a shop that never had any
 SELECT_TERMS = f"""
-SELECT wanted.shop, terms.*, COALESCE(copy.id, 0) AS newest_copy, copy.learned_at AS copied_at,
-       EXISTS (SELECT FROM tier_shops WHERE tier_shops.shop = wanted.shop) AS has_tiers
+SELECT wanted.shop, terms.*, COALESCE(copy.id, 0) AS newest_copy, copy.learned_at AS copied_at
   FROM unnest($1::text[]) AS wanted (shop)
   LEFT JOIN LATERAL (SELECT id, learned_at FROM campaign_copies
                       WHERE campaign_copies.shop = wanted.shop
@@ -29,7 +28,7 @@ SELECT wanted.shop, terms.*, COALESCE(copy.id, 0) AS newest_copy, copy.learned_a
 # the version in force at a moment; the first one also was before there was any
 SELECT_EARLIER = f"""
 SELECT wanted.shop, wanted.number, terms.*, 0::bigint AS newest_copy,
-       NULL::timestamptz AS copied_at, FALSE AS has_tiers
+       NULL::timestamptz AS copied_at
   FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted (shop, at, number)
  CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM program_versions
                       WHERE program_versions.shop = wanted.shop
@@ -77,7 +76,7 @@ def from_row(row: Row) -> Terms:
     version 0.
     """
     if row["version"] is None:
-        names = ("newest_copy", "copied_at", "has_tiers")
+        names = ("newest_copy", "copied_at")
         return DEFAULT._replace(**{name: row[name] for name in names})
     return Terms(*(row[name] for name in Terms._fields))
 

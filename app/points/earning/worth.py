@@ -56,30 +56,35 @@ def _uniform(
     gone: Mapping[str, int],
 ) -> Worth:
     """Where every line counts alike all of it is multiplied at once."""
-    base = numerator, denominator = amount(known, refunds, frozen.returns, gone)
+    base = amount(known, refunds, frozen.returns, gone)
     points = rules.points_for(base, rate_units, frozen.rounding)
-
-    def reached(sources: Sequence[Multiplier]) -> int:
-        factors = [one.units for one in sources]
-        times = combined(frozen.policy, frozen.most_units, factors)
-        multiplied = (numerator * times, denominator * FACTOR_UNITS)
-        return rules.points_for(multiplied, rate_units, frozen.rounding)
-
-    if frozen.steps is None:
-        shares = _of_multipliers(frozen, points, reached)
-    else:
-        shares, total = [], points
-        for copy, times in frozen.steps:
-            share = 0
-            if times:
-                multiplied = numerator * times, denominator * FACTOR_UNITS
-                share = max(0, rules.points_for(multiplied, rate_units, frozen.rounding) - total)
-                total += share
-            shares.append((copy, share))
+    shares = _in_steps(frozen, rate_units, base, points)
     for bonus in frozen.bonuses:
         if bonus.effect == "add":
             shares.append((bonus.copy, _added(bonus, base)))
     return Worth(points + sum(share for _, share in shares), base, points, (*shares,))
+
+
+def _in_steps(frozen: Frozen, rate_units: int, base: Amount, points: int) -> list[tuple[int, int]]:
+    numerator, denominator = base
+
+    def times(factor: int) -> int:
+        multiplied = (numerator * factor, denominator * FACTOR_UNITS)
+        return rules.points_for(multiplied, rate_units, frozen.rounding)
+
+    if frozen.steps is None:
+
+        def reached(sources: Sequence[Multiplier]) -> int:
+            factors = [one.units for one in sources]
+            return times(combined(frozen.policy, frozen.most_units, factors))
+
+        return _of_multipliers(frozen, points, reached)
+    shares, total = [], points
+    for copy, factor in frozen.steps:
+        share = max(0, times(factor) - total) if factor else 0
+        total += share
+        shares.append((copy, share))
+    return shares
 
 
 def _added(bonus: Bonus, stands: Amount) -> int:

@@ -114,7 +114,8 @@ class WhatIf(Model):
     until = fields.BigIntField(default=0)  # where it ends there
     total = fields.IntField(default=0)  # orders to look at, as far as known
     done = fields.IntField(default=0)
-    found = fields.TextField(default="")  # JSON: what was found so far
+    found = fields.TextField(default="")  # JSON: what was found so far, as pages show it
+    working = fields.TextField(db_default="")  # JSON: what the rest depends on; empty at the end
     problem = fields.TextField(default="")
     seen_at = fields.DatetimeField()  # when somebody worked at it last
     created_at = fields.DatetimeField(auto_now_add=True)

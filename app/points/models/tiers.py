@@ -77,6 +77,11 @@ class TierStanding(Model):
     peak = fields.BigIntField()  # of the measure, what decides: old but kept by the policy
     changed_at = fields.DatetimeField()  # in this tier since; when they were first placed
     due_at = fields.DatetimeField(null=True)  # when time alone changes something
+    # all that counts of the measure, the first day it did and the moment of the last; null where
+    # it is to be added up: of rows of earlier releases, and of who could not be placed
+    total = fields.BigIntField(null=True)
+    first_on = fields.DateField(null=True)
+    last_at = fields.DatetimeField(null=True)
 
     class Meta:
         # and a partial index, made by the migration: due_at

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from app import calendar
 from app.db import Connection, Row
 from app.points.tiers import following, placing, rules, schemes
+from app.points.tiers.placing import Case
 
 _OF_SHOPS = "is_on AND stage = 'done'"
 NEXT_SHOP = f"""
@@ -87,7 +88,8 @@ SELECT found.shop, found.member_id, found.source, found.at, found.points, found.
 # Who has only what is in the period stands where its sum does: since $5 it is, and $6 and $7 are
 # thresholds and tiers, that of none first. Whom somebody is about to look at is left to them.
 UNPROVEN_STANDINGS = """
-SELECT standing.shop, standing.member_id, standing.tier_id, standing.peak, standing.due_at
+SELECT standing.shop, standing.member_id, standing.tier_id, standing.peak, standing.due_at,
+       standing.version, standing.total, standing.first_on, standing.last_at
   FROM tier_standings AS standing
  CROSS JOIN LATERAL (
        SELECT COALESCE(sum(amount) FILTER (WHERE counts), 0)::bigint AS have,
@@ -106,6 +108,8 @@ SELECT standing.shop, standing.member_id, standing.tier_id, standing.peak, stand
    AND NOT (counted.is_theirs
             AND ((standing.due_at IS NOT NULL AND standing.due_at <= $8)
                  OR counted.is_whole AND standing.peak = counted.have
+                    AND (standing.version <> $10 OR standing.total IS NULL
+                         OR standing.total = counted.have)
                     AND standing.tier_id = ($7::text[])[
                         1 + width_bucket(counted.have, $6::bigint[])]))
  ORDER BY standing.member_id
@@ -195,6 +199,7 @@ async def check(stage: str, _shop: str | None, page: Page, connection: Connectio
         tiers,
         now,
         scheme.measure,
+        row["version"],
     )
     return await _judge_standings(connection, standings, now) if standings else []
 
@@ -254,7 +259,21 @@ async def _judge_standings(conn: Connection, rows: Sequence[Row], now: datetime)
         if (row["tier_id"], row["peak"]) != (case.of.at(placed.level), placed.peak):
             name = f"{row['shop']} member {row['member_id']}"
             problems.append(f"{name}: the tier is not the one that what counts makes it")
+        elif not _adds_up(row, case, today):
+            name = f"{row['shop']} member {row['member_id']}"
+            problems.append(f"{name}: what is kept to count on from is not all that counts")
     return problems
+
+
+def _adds_up(row: Row, case: Case, today: date) -> bool:
+    """Whether what an order would add to is right, as far as one would: by these tiers, and while
+    nothing of it has left the period.
+    """
+    if row["total"] is None or row["version"] != case.of.version:
+        return True
+    if row["first_on"] is not None and not case.of.scheme.is_whole(row["first_on"], today):
+        return True
+    return (row["total"], row["first_on"], row["last_at"]) == case.sums()
 
 
 async def _strays(conn: Connection, rows: Sequence[Row]) -> list[str]:

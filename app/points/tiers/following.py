@@ -14,7 +14,7 @@ from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.rewards import giving
 from app.points.tiers import counting, placing
-from app.points.tiers.counting import OfShop
+from app.points.tiers.counting import OfShop, Stood
 from app.points.tiers.placing import Cause, Moved, Placing
 from app.telemetry import logs
 from app.telemetry.carriers import request_id_of
@@ -81,7 +81,8 @@ def of_grant(grant: Grant, member_id: int) -> Entry | None:
         return None
     spend = 0
     if not (known.ended or frozen.outside):
-        whole, of = worth.standing_goods(known, frozen)
+        is_found = grant.base is not None and not known.refunds
+        whole, of = (is_found and grant.base) or worth.standing_goods(known, frozen)
         spend = max(0, whole // of)
     return Entry(
         grant.shop, member_id, grant.source, at, max(0, grant.net), spend, 1 if spend else 0
@@ -116,23 +117,33 @@ def owners(changed: Iterable[Grant]) -> Owners:
     }
 
 
-async def orders(conn: Connection, batch: Batch, changed: Iterable[Grant], former: Owners) -> None:
+async def orders(
+    conn: Connection,
+    batch: Batch,
+    changed: Iterable[Grant],
+    former: Owners,
+    tiers: Mapping[str, OfShop],
+    stood: Mapping[int, Stood],
+) -> None:
     """Count what orders of a batch that is decided are worth, and place whose they are and, by
-    `former`, whose they were. The batch is to be written after it.
+    `former`, whose they were. The batch is to be written after it. `tiers` and `stood`, as far as
+    members were asked for, were read when they were locked.
     """
-    moving = [grant for grant in changed if grant.stages and grant.member_id is not None]
+    of_shops = {shop: one for shop, one in tiers.items() if one.is_counting}
+    moving = [
+        grant
+        for grant in changed
+        if grant.shop in of_shops and grant.stages and grant.member_id is not None
+    ]
     if not moving:
-        return
-    of_shops = await counting.of_shops(conn, {grant.shop for grant in moving})
-    if not of_shops:
         return
     news = News()
     for grant in moving:
-        account = batch.account(grant.member_id or 0) if grant.shop in of_shops else None
+        account = batch.account(grant.member_id or 0)
         if account is not None:
             was = former.get((grant.shop, grant.source))
             news.add(grant, account, batch.account(was) if was is not None else None)
-    await _follow(conn, batch, news, of_shops)
+    await _follow(conn, batch, news, of_shops, stood)
 
 
 class News:
@@ -155,7 +166,11 @@ class News:
 
 
 async def _follow(
-    conn: Connection, batch: Batch, news: News, of_shops: Mapping[str, OfShop]
+    conn: Connection,
+    batch: Batch,
+    news: News,
+    of_shops: Mapping[str, OfShop],
+    stood: Mapping[int, Stood],
 ) -> None:
     entries = [*news.fresh, *news.again]
     wanted = {one.member_id for one in entries} | {one.member_id for one in news.gone}
@@ -171,10 +186,13 @@ async def _follow(
         if entry.member_id in members:
             amount = entry.amount(of_shops[entry.shop].of.scheme.measure)
             counted.setdefault(entry.member_id, []).append((min(entry.at, batch.now), amount))
-    told = [f"{one.shop}/{one.source}" for one in news.again]
-    told += [f"{one.shop}/{one.source}" for one in news.gone]
+    again: list[Entry | Gone] = [*news.again, *news.gone]
+    told = [f"{one.shop}/{one.source}" for one in again]
     result = Placing(batch.now)
-    for case in await counting.load(conn, [*members.values()], counted, batch.now, told):
+    known = counting.known(members, stood, {one.member_id for one in again}, batch)
+    staying = counting.staying(members, known, counted, batch)
+    rest = [one for member_id, one in members.items() if member_id not in staying.ids]
+    for case in await counting.load(conn, rest, counted, batch.now, told, known) if rest else ():
         if batch.accounts[case.member_id].is_frozen:
             result.wait(case)
         else:
@@ -189,6 +207,7 @@ async def _follow(
         keep(writes, [one for one in news.again if one.member_id in members])
         if left:
             writes.add(DELETE.format(gone=writes.rows("gone", GONE, left)))
+        staying.gather(writes)
         result.gather(writes)
 
     batch.besides.append(gather)

@@ -51,13 +51,16 @@ STANDING = {
     "peak": "bigint",
     "changed_at": "timestamptz",
     "due_at": "timestamptz",
+    "total": "bigint",
+    "first_on": "date",
+    "last_at": "timestamptz",
 }
-UPSERT = """
-INSERT INTO tier_standings ({names}) SELECT {names} FROM {fresh}
-ON CONFLICT (shop, member_id) DO UPDATE
-   SET tier_id = excluded.tier_id, version = excluded.version, have = excluded.have,
-       peak = excluded.peak, changed_at = excluded.changed_at, due_at = excluded.due_at
+_SET = ", ".join(f"{one} = excluded.{one}" for one in STANDING if one not in {"shop", "member_id"})
+UPSERT = f"""
+INSERT INTO tier_standings ({", ".join(STANDING)}) SELECT {", ".join(STANDING)} FROM {{fresh}}
+ON CONFLICT (shop, member_id) DO UPDATE SET {_SET}
 """
+NO_SUMS = (None, None, None)  # what counts is to be added up
 CHANGE = {
     "shop": "text",
     "member_id": "bigint",
@@ -101,6 +104,12 @@ class Case:
         self.amounts[day] = self.amounts.get(day, 0) + amount
         self.lasts[day] = max(self.lasts.get(day, at), at)
 
+    def sums(self) -> tuple[int, date | None, datetime | None]:
+        """All that counts, the first day it did and the moment of the last."""
+        days = (day for day, amount in self.amounts.items() if amount)
+        last = max(self.lasts.values(), default=None)
+        return sum(self.amounts.values()), min(days, default=None), last
+
     def counted(self) -> Counted:
         days = sorted(day for day, amount in self.amounts.items() if amount)
         return Counted(days, [self.amounts[day] for day in days])
@@ -131,7 +140,7 @@ class Placing:
     def gather(self, writes: Writes) -> None:
         if self.standings:
             fresh = writes.rows("fresh", STANDING, self.standings)
-            writes.add(UPSERT.format(names=", ".join(STANDING), fresh=fresh))
+            writes.add(UPSERT.format(fresh=fresh))
         writes.insert("tier_standings", STANDING, self.firsts)
         writes.insert("tier_changes", CHANGE, self.changes)
 
@@ -142,9 +151,7 @@ class Placing:
         counted = case.counted()
         placed = rules.place(scheme, counted, today)
         moved = None
-        before_id = case.tier_id
-        if before_id is None:
-            before_id = case.of.at(scheme.worth(0))
+        before_id = case.of.lowest if case.tier_id is None else case.tier_id
         if case.tier_id is None and not counted.days:
             return None  # they are where everybody is who has nothing
         tier_id, changed_at = case.of.at(placed.level), case.changed_at
@@ -169,18 +176,17 @@ class Placing:
                 placed.peak,
                 changed_at or SINCE_EVER,
                 due_at,
+                *case.sums(),
             )
         )
         return moved
 
     def wait(self, case: Case) -> None:
         """Somebody whose points are on hold stays where they are, and is looked at afterwards."""
-        tier_id = case.tier_id if case.tier_id is not None else case.of.at(case.of.scheme.worth(0))
-        changed_at = case.changed_at or SINCE_EVER
-        version = case.of.version
-        self.standings.append(
-            (case.shop, case.member_id, tier_id, version, 0, 0, changed_at, self.now)
-        )
+        tier_id = case.of.lowest if case.tier_id is None else case.tier_id
+        since = case.changed_at or SINCE_EVER
+        of = (tier_id, case.of.version, 0, 0, since, self.now, *NO_SUMS)
+        self.standings.append((case.shop, case.member_id, *of))
 
     def _cause(self, case: Case, cause: Cause, *, is_up: bool) -> Cause:
         """What is told late of an order can bring one up or down; and any order may find what time

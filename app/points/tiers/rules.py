@@ -57,7 +57,13 @@ class Scheme(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def worth(self, measure: int) -> int:
         """The level of the highest tier that so much reaches."""
-        return bisect_right([one.threshold for one in self.tiers], measure) - 1
+        return bisect_right(self.tiers, measure, key=lambda one: one.threshold) - 1
+
+    def is_whole(self, first: date, day: date) -> bool:
+        """Whether nothing has left the period yet: all since `first` counts on that day."""
+        if self.period == "year":
+            return first.year == day.year
+        return self.period == "forever" or (day - first).days < self.days
 
 
 class Counted(NamedTuple):
@@ -100,14 +106,6 @@ class Curve:
     @cached_property
     def _highest(self) -> list[int]:
         return list(accumulate(self._measures, max))
-
-    def is_whole(self, day: date) -> bool:
-        """Whether nothing has left the period yet: all there ever was counts on that day."""
-        if not self.days or self.scheme.period == "forever":
-            return True
-        if self.scheme.period == "year":
-            return self.days[0].year == day.year
-        return (day - self.days[0]).days < self.scheme.days
 
     def measure(self, day: date) -> int:
         """What counts on that day: all of its period up to it."""
@@ -174,7 +172,8 @@ def place(scheme: Scheme, counted: Counted, today: date) -> Placed:
     """Where a member stands today who has `counted`, nothing of it after today."""
     curve = Curve(scheme, counted)
     have = curve.measure(today)
-    peak = have if curve.is_whole(today) else curve.peak(today)
+    is_whole = not curve.days or scheme.is_whole(curve.days[0], today)
+    peak = have if is_whole else curve.peak(today)
     falls = curve.falls()
     at = bisect_right(falls, today)
     look_on = falls[at] if at < len(falls) else None

@@ -4,6 +4,7 @@ for ever, for a shop that was redacted and comes back begins with its first one 
 
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from app.points.tiers.rules import Scheme, Tier
 from app.resilience.memory import Memory
 
 SELECT = """
-SELECT found.shop, found.version, found.scheme
+SELECT found.shop, found.version, found.scheme, found.created_at
   FROM unnest($1::text[], $2::int[]) AS wanted (shop, version)
   JOIN tier_versions AS found ON found.shop = wanted.shop AND found.version = wanted.version
 """
@@ -27,6 +28,8 @@ class Of(NamedTuple):
 
     version: int
     scheme: Scheme
+    since: datetime  # in force from then on
+    lowest: str  # the id of the tier of who has nothing, empty for none
 
     def tier(self, tier_id: str) -> Tier | None:
         at = self.scheme.level_of(tier_id)
@@ -56,7 +59,10 @@ async def of_versions(conn: Connection, wanted: Iterable[Key]) -> dict[Key, Of]:
         shops, versions = zip(*missing, strict=True)
         for row in await conn.fetch(SELECT, list(shops), list(versions)):
             key = row["shop"], row["version"]
-            found[key] = Of(row["version"], decoded(row["scheme"]))
+            scheme = decoded(row["scheme"])
+            level = scheme.worth(0)
+            lowest = scheme.tiers[level].tier_id if level >= 0 else ""
+            found[key] = Of(row["version"], scheme, row["created_at"], lowest)
             _remembered.put(key, (now, found[key]))
     return found
 

@@ -1,11 +1,13 @@
 """What a member's tier was at a moment, for whoever decides by it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from app.db import Connection
 from app.points.tiers import schemes
+from app.points.tiers.counting import OfShop, Stood
+from app.writes import numbers
 
 # Strictly before: an order that brings one into a tier was placed by somebody who was not in it.
 SELECT = """
@@ -32,13 +34,6 @@ SELECT kept.number, kept.shop, version.version, entered.tier_id, entered.version
                       ORDER BY change.at DESC, change.id DESC LIMIT 1) AS entered ON TRUE
  WHERE kept.merged_into IS NULL
 """
-SELECT_NEWEST = """
-SELECT wanted.shop, newest.version, newest.created_at
-  FROM unnest($1::text[]) AS wanted (shop)
- CROSS JOIN LATERAL (SELECT version, created_at FROM tier_versions
-                      WHERE tier_versions.shop = wanted.shop
-                      ORDER BY version DESC LIMIT 1) AS newest
-"""
 SELECT_EARLIER = """
 SELECT wanted.number, earlier.version
   FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted (shop, at, number)
@@ -46,12 +41,18 @@ SELECT wanted.number, earlier.version
                       WHERE tier_versions.shop = wanted.shop AND created_at <= wanted.at
                       ORDER BY version DESC LIMIT 1) AS earlier
 """
-SELECT_ENTERED = """
-SELECT wanted.number, entered.tier_id, entered.version
-  FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS wanted (member_id, at, number)
- CROSS JOIN LATERAL (SELECT tier_id, version FROM tier_changes AS change
+# where locked members stand, and what they had entered before a moment
+SELECT_STOOD = """
+SELECT wanted.number, entered.tier_id AS entered_id, entered.version AS entered_version,
+       standing.tier_id, standing.version, standing.changed_at, standing.due_at, standing.total,
+       standing.first_on, standing.last_at
+  FROM unnest($1::text[], $2::text::bigint[], $3::timestamptz[])
+       WITH ORDINALITY AS wanted (shop, member_id, at, number)
+  LEFT JOIN tier_standings AS standing
+         ON standing.shop = wanted.shop AND standing.member_id = wanted.member_id
+  LEFT JOIN LATERAL (SELECT tier_id, version FROM tier_changes AS change
                       WHERE change.member_id = wanted.member_id AND change.at < wanted.at
-                      ORDER BY change.at DESC, change.id DESC LIMIT 1) AS entered
+                      ORDER BY change.at DESC, change.id DESC LIMIT 1) AS entered ON TRUE
 """
 
 
@@ -88,38 +89,39 @@ async def at(
 
 
 async def of_members(
-    conn: Connection, wanted: Sequence[tuple[str, int, datetime]]
-) -> list[Standing | None]:
-    """The same of members (shop, id, moment) who were not merged into others: nearly always by the
-    newest version of their shop's tiers.
+    conn: Connection, wanted: Sequence[tuple[str, int, datetime]], shops: Mapping[str, OfShop]
+) -> tuple[list[Standing | None], dict[int, Stood]]:
+    """The same of locked members (shop, id, moment) who were not merged into others, nearly always
+    by the newest version of their shop's tiers; and where each stands now.
     """
     found: list[Standing | None] = [None] * len(wanted)
-    shops, ids, moments = ([*column] for column in zip(*wanted, strict=True))
-    rows = await conn.fetch(SELECT_NEWEST, [*set(shops)])
-    newest = {row["shop"]: (row["version"], row["created_at"]) for row in rows}
-    entered = {
-        row["number"] - 1: (row["tier_id"], row["version"])
-        for row in await conn.fetch(SELECT_ENTERED, ids, moments)
-    }
-    early = [
-        number
-        for number, (shop, _, moment) in enumerate(wanted)
-        if shop in newest and newest[shop][1] > moment
-    ]
-    before: dict[int, int] = {}
+    stood: dict[int, Stood] = {}
+    told, early = [], []
+    named: dict[tuple[int, str], Standing] = {}
+    shop_names, ids, moments = zip(*wanted, strict=True)
+    for row in await conn.fetch(SELECT_STOOD, [*shop_names], numbers(ids), [*moments]):
+        ordinal, entered_id, entered_version, *stands = row.values()
+        shop, member_id, moment = wanted[ordinal - 1]
+        stood[member_id] = Stood(*stands)
+        of = shops[shop].of
+        tier_id = of.lowest if entered_id is None else entered_id
+        one = named.get((id(of), tier_id))
+        if one is None and (tier := of.tier(tier_id)) is not None:
+            one = Standing(tier.tier_id, tier.name, of.version, tier.factor_units)
+            named[id(of), tier_id] = one
+        if of.since > moment:
+            early.append(_Told(ordinal - 1, shop, 0, entered_id, entered_version))
+        elif one is None:
+            told.append(_Told(ordinal - 1, shop, of.version, entered_id, entered_version))
+        else:
+            found[ordinal - 1] = one
     if early:
-        columns = [shops[number] for number in early], [moments[number] for number in early]
-        for row in await conn.fetch(SELECT_EARLIER, *columns):
-            before[early[row["number"] - 1]] = row["version"]
-    told = []
-    for number, (shop, _, moment) in enumerate(wanted):
-        version, since = newest.get(shop, (None, moment))
-        if since > moment:
-            version = before.get(number)
-        if version is not None:
-            told.append(_Told(number, shop, version, *entered.get(number, (None, None))))
-    await _name(conn, told, found)
-    return found
+        columns = [one.shop for one in early], [wanted[one.number][2] for one in early]
+        rows = await conn.fetch(SELECT_EARLIER, *columns)
+        told += (early[row["number"] - 1]._replace(version=row["version"]) for row in rows)
+    if told:
+        await _name(conn, told, found)
+    return found, stood
 
 
 class _Told(NamedTuple):

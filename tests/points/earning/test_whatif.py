@@ -98,6 +98,16 @@ async def test_another_process_goes_on_where_one_stopped(monkeypatch) -> None:
     assert (found.state, found.done, found.points) == ("done", 3, 25 + 25)
 
 
+async def test_what_is_kept_of_an_answer_does_not_grow_with_the_shop() -> None:
+    asked = await whatif.start(ALICE, campaign("Triple", value="3"))
+    found = await answered(asked)
+    assert await world.one("SELECT working FROM what_ifs") == ""
+    told = '{"orders": 3, "hits": 3, "points": 150, "customers": {"7001": 100, "7002": 50}}'
+    await world.one("UPDATE what_ifs SET found = $1 RETURNING 1", told)
+    before = await reads.read(ALICE, asked)
+    assert (before.customers, before.top) == (found.customers, found.top)
+
+
 async def test_what_cannot_be_replayed_is_refused_and_what_is_not_there_not_found() -> None:
     with pytest.raises(BadInputError):
         await whatif.start(ALICE, campaign(trigger="birthday"))

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from app import paging
@@ -17,6 +18,7 @@ from app.points.members import lists, reads
 from app.points.rewards import actions as rewards
 from app.points.rewards import settling
 from app.points.views import MemberList, MemberRow
+from tests.points.earning.campaigns.told import campaign, told
 from tests.points.world import (
     ALICE,
     BOB,
@@ -59,6 +61,18 @@ async def test_every_row_says_why() -> None:
         ),
         "30 points went to what was owed after an earlier refund; 30 are still owed.",
     ]
+
+
+async def test_campaigns_that_did_not_count_are_named_also_where_a_row_has_their_names() -> None:
+    await program()
+    over = campaign("Over", starts_at=days_ago(3), ends_at=days_ago(2))
+    await handle(*told(campaign("Double"), over), paid("1", line("10.00")))
+    (text,) = await sentences()
+    expected = "“Over” does not count: it was over when the order was placed."
+    assert text.endswith(expected)
+    base = {"order_id": "1", "order_name": "#1", "base": "10.00", "currency": "USD"}
+    why = base | {"rate": "1", "rounding": "down", "rule": 1, "not_counted": [["Over", "late"]]}
+    assert sentence("earn", 10, msgspec.json.encode(why).decode()).endswith(expected)
 
 
 async def test_hold_back_and_expiry_and_rewards_say_why(stores: Any) -> None:

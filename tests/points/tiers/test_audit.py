@@ -33,6 +33,9 @@ WRONG = {
     "UPDATE tier_standings SET peak = peak - 1": (
         "the tier is not the one that what counts makes it"
     ),
+    "UPDATE tier_standings SET total = total + 1": (
+        "what is kept to count on from is not all that counts"
+    ),
     "DELETE FROM tier_standings": "order 1: it counts towards a tier, and nobody was placed by it",
     "INSERT INTO qualifying (shop, member_id, source, at, points, spend, orders) "
     "SELECT shop, member_id, 'order:77', at, 0, 0, 0 FROM qualifying LIMIT 1": (
@@ -80,6 +83,21 @@ async def test_plain_orders_and_their_tiers_are_proven_where_they_are_kept(
     monkeypatch.setattr(audit, "_judge_standings", judged)
     report = await verify(ALICE)
     assert report.problems == []
+
+
+async def test_who_stood_somewhere_before_sums_were_kept_gets_theirs_with_the_next_order() -> None:
+    await program()
+    await tiers(period="rolling")
+    await handle(order("1", "20.00", now()))
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE tier_standings SET total = NULL, first_on = NULL, last_at = NULL"
+        )
+        assert (await verify(ALICE)).problems == []
+        for number, total in ((2, 30), (3, 40)):
+            await handle(order(str(number), "10.00", now()))
+            assert await conn.fetchval("SELECT total FROM tier_standings") == total
+    assert (await verify(ALICE)).problems == []
 
 
 async def test_what_counted_in_another_period_is_computed_again() -> None:

@@ -2,8 +2,9 @@
 where some campaign asks for it, and each order's decision.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
 from app.points.earning.rules import Known, Tier
 from app.points.tiers import standing
+from app.points.tiers.counting import OfShop, Stood
 
 NO_COPIES = Copies()  # of shops that have tiers, and never had a campaign
 # how many orders of a member earned before this one did, or until now
@@ -41,6 +43,7 @@ class Case:
     grant: Grant
     member_id: int
     customer_id: str
+    placed_at: datetime
     plan: Plan
     found: Circumstances = field(default_factory=Circumstances)
     judged: frozenset[str] = frozenset()  # lines that were known when it was decided before
@@ -55,6 +58,7 @@ class Decisions:
 
     def __init__(self) -> None:
         self.purse = Purse()
+        self.stood: dict[int, Stood] = {}  # where members stand whose tier was asked for
         self._cases: dict[int, Case] = {}  # by id() of the grant
         self._earned: dict[int, int] = {}  # orders decided in this batch, by member
 
@@ -64,7 +68,7 @@ class Decisions:
         fresh: Sequence[tuple[Grant, int, str]],
         moving: Sequence[tuple[Grant, int]],
         newest: Mapping[str, Newest],
-        with_tiers: Collection[str],
+        tiers: Mapping[str, OfShop],
     ) -> None:
         """For orders that earn for the first time, or for somebody else than before (`fresh`, with
         member and customer), and for those that have bonuses already, with whose they were.
@@ -76,44 +80,48 @@ class Decisions:
             if grant.frozen is None or grant.frozen.outside:
                 continue
             of_shop = known.get(grant.shop, NO_COPIES)
-            placed = judging.moment(grant.stages[-1].known)
+            placed_at = judging.placed_at(grant.stages[-1].known)
+            placed = placed_at.timestamp()
             if grant.has_more_lines:
                 plan = plans.scoped(of_shop, placed)
             elif grant.is_asked_again:
                 plan = plans.made(of_shop, placed, grant.frozen.until)
             else:
                 plan = plans.at(of_shop, placed)
-            if not plan.is_empty or (grant.shop in with_tiers and not is_earlier):
+            if not plan.is_empty or (grant.shop in tiers and not is_earlier):
                 judged = frozenset(line.line_id for line in grant.known.lines)
-                self._cases[id(grant)] = Case(grant, member_id, customer_id, plan, judged=judged)
+                self._cases[id(grant)] = Case(
+                    grant, member_id, customer_id, placed_at, plan, judged=judged
+                )
         if self._cases:
-            await self._load_tiers(conn, with_tiers)
+            await self._load_tiers(conn, tiers)
             await self._load_circumstances(conn)
         await self._load_purse(conn, moving)
 
-    async def _load_tiers(self, conn: Connection, with_tiers: Collection[str]) -> None:
+    async def _load_tiers(self, conn: Connection, tiers: Mapping[str, OfShop]) -> None:
         """An order keeps the tier its bonuses were decided with."""
         tiered = []
         for one in self._cases.values():
             is_earlier = one.grant.is_asked_again or one.grant.has_more_lines
             if is_earlier and one.grant.frozen is not None:
                 one.found.tier = one.grant.frozen.tier
-            elif one.grant.shop in with_tiers:
+            elif one.grant.shop in tiers:
                 tiered.append(one)
         if not tiered:
             return
-        asked = [(one.grant.shop, one.member_id, judging.placed_at(one.known)) for one in tiered]
-        for one, found in zip(tiered, await standing.of_members(conn, asked), strict=True):
-            if found is not None:
-                one.found.tier = Tier(*found)
+        asked = [(one.grant.shop, one.member_id, one.placed_at) for one in tiered]
+        standings, self.stood = await standing.of_members(conn, asked, tiers)
+        known = {one: Tier(*one) for one in set(standings) if one is not None}
+        for one, found in zip(tiered, standings, strict=True):
+            one.found.tier = None if found is None else known[found]
 
     async def _load_circumstances(self, conn: Connection) -> None:
         cases = list(self._cases.values())
-        if grouped := [one for one in cases if one.plan.asks_groups]:
-            wanted = [
-                (one.grant.shop, one.customer_id, judging.placed_at(one.known)) for one in grouped
-            ]
-            for one, names in zip(grouped, await memberships.at(conn, wanted), strict=True):
+        if grouped := [one for one in cases if one.plan.groups]:
+            wanted = [(one.grant.shop, one.customer_id, one.placed_at) for one in grouped]
+            kinds = frozenset[str]().union(*{one.plan.groups for one in grouped})
+            found = await memberships.at(conn, wanted, kinds)
+            for one, names in zip(grouped, found, strict=True):
                 one.found.names = names
         if counted := [one for one in cases if one.plan.asks_ordinal]:
             asked = [(one.grant.shop, one.member_id, one.grant.source) for one in counted]

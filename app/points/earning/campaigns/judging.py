@@ -34,11 +34,6 @@ def placed_at(known: Known) -> datetime:
     return known.placed_at or known.paid_at or known.at or EPOCH
 
 
-def moment(known: Known) -> float:
-    """The same as seconds since 1970."""
-    return placed_at(known).timestamp()
-
-
 def by_moment(one: Copy, placed: float) -> str:
     """Why a campaign does not count for what was placed then, whatever it is; or FIRES."""
     if placed < one.starts:

@@ -20,7 +20,7 @@ NEAR_SECONDS = 3 * 86_400.0  # a campaign that ended or begins so near is told o
 DECIDED_MAX = 1_000  # remembered of a plan
 PLANS_MAX = 64  # of a shop
 ORDINALS = frozenset({"first_order", "nth_order"})
-GROUPS = frozenset({"segments", "tags"})
+GROUPS = {"segments": "segment", "tags": "tag"}  # audiences, and kinds of memberships
 
 
 class Decided(NamedTuple):
@@ -43,7 +43,7 @@ class Plan:
     stacking: Stacking = field(default_factory=Stacking)
     newest: int = 0
     names: frozenset[str] = frozenset()  # of groups and tiers that the steady ones are for
-    asks_groups: bool = False
+    groups: frozenset[str] = frozenset()  # kinds of memberships they ask for
     asks_ordinal: bool = False
     collections: list[str] = field(default_factory=list)
     limited: list[Copy] = field(default_factory=list)  # with a cap, a budget, or a goal in all
@@ -101,7 +101,8 @@ def made(copies: Copies, placed: float, after: int = 0) -> Plan:
             plan.others.append(one)
     plan.names = frozenset[str]().union(*(one.names for one in plan.steady))
     running = [*plan.steady, *plan.others]
-    plan.asks_groups = any(one.campaign.audience.kind in GROUPS for one in running)
+    audiences = {one.campaign.audience.kind for one in running}
+    plan.groups = frozenset(kind for name, kind in GROUPS.items() if name in audiences)
     plan.asks_ordinal = any(one.campaign.trigger in ORDINALS for one in running)
     plan.collections = sorted(
         name for one in running if one.campaign.scope == "collections" for name in one.ids

@@ -15,7 +15,7 @@ from app.errors import BadInputError, RefusedError
 from app.own_facts import Campaign, Stacking
 from app.points.earning import stored, terms
 from app.points.earning.campaigns import collections, copies
-from app.points.earning.whatif.replay import DAYS, Asked, Found, Replay, found_of
+from app.points.earning.whatif.replay import DAYS, Asked, Found, Replay, Shown, found_of
 from app.telemetry import logs
 
 PAGE = 500  # orders at once
@@ -38,7 +38,7 @@ UPDATE what_ifs SET seen_at = now(), state = 'running'
  WHERE id = (SELECT id FROM what_ifs
               WHERE ended_at IS NULL AND seen_at < now() - make_interval(secs => $1)
               ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, shop, asked, since, place, until, total, done, found
+RETURNING id, shop, asked, since, place, until, total, done, found, working
 """
 BEFORE = """
 SELECT id FROM ledger WHERE shop = $1 AND recorded_at < $2 ORDER BY id DESC LIMIT 1
@@ -57,9 +57,13 @@ SELECT earned.id AS place, found.shop, found.source, found.name, found.member_id
  ORDER BY earned.id
 """
 SPANNED = "UPDATE what_ifs SET place = $2, until = $3, total = $4, seen_at = now() WHERE id = $1"
-SAVE = "UPDATE what_ifs SET place = $2, done = $3, found = $4, seen_at = now() WHERE id = $1"
+SAVE = """
+UPDATE what_ifs SET place = $2, done = $3, found = $4, working = $5, seen_at = now() WHERE id = $1
+"""
 END = """
-UPDATE what_ifs SET state = $2, problem = $3, done = $4, found = $5, ended_at = now() WHERE id = $1
+UPDATE what_ifs
+   SET state = $2, problem = $3, done = $4, found = $5, working = '', ended_at = now()
+ WHERE id = $1
 """
 log = logs.logger()
 
@@ -117,7 +121,7 @@ async def _answer(row: Any, stop: asyncio.Event | None) -> None:
             until, total = span["until"] or 0, span["total"]
             await conn.execute(SPANNED, row["id"], place, until, total)
         zone = (await terms.of_shops(conn, [row["shop"]]))[row["shop"]].timezone
-    replay = Replay(row["shop"], asked, row["since"], zone, found_of(row["found"]))
+    replay = Replay(row["shop"], asked, row["since"], zone, found_of(row["working"]))
     saved_at = time.monotonic()
     while place < until:
         async with db.connection() as conn:
@@ -128,13 +132,15 @@ async def _answer(row: Any, stop: asyncio.Event | None) -> None:
             place, done = rows[-1]["place"], done + len(rows)
             if time.monotonic() - saved_at > SAVE_SECONDS or (stop and stop.is_set()):
                 saved_at = time.monotonic()
-                await conn.execute(SAVE, row["id"], place, done, _encode(replay.found))
+                shown, working = _encode(replay.found.shown()), _encode(replay.found)
+                await conn.execute(SAVE, row["id"], place, done, shown, working)
         if stop and stop.is_set():
             return
         await asyncio.sleep(0)  # orders of now have their turn
     async with db.connection() as conn:
-        await conn.execute(END, row["id"], "done", "", done, _encode(replay.found))
+        shown = _encode(replay.found.shown())
+        await conn.execute(END, row["id"], "done", "", done, shown)
 
 
-def _encode(found: Found) -> str:
+def _encode(found: Found | Shown) -> str:
     return msgspec.json.encode(found).decode()

@@ -9,9 +9,8 @@ import msgspec
 from app import db
 from app.errors import NotFoundError
 from app.own_facts import Campaign, Stacking
-from app.points.earning.whatif.replay import DAYS, SIZES, Asked, found_of
+from app.points.earning.whatif.replay import DAYS, SIZES, Asked, Shown, top
 
-TOP = 10
 READ = """
 SELECT id, asked, state, since, total, done, found, problem, created_at, ended_at FROM what_ifs
  WHERE shop = $1 AND id = $2
@@ -77,10 +76,11 @@ async def newest(shop: str, campaign_id: str) -> WhatIf | None:
 
 def _view(row: Any) -> WhatIf:
     asked = msgspec.json.decode(row["asked"], type=Asked)
-    found = found_of(row["found"])
+    found = msgspec.json.decode(row["found"], type=Shown) if row["found"] else Shown()
     first, last = row["since"].date(), (row["ended_at"] or datetime.now(UTC)).date()
     days = {str(first + timedelta(days=one)): 0 for one in range((last - first).days + 1)}
-    top = sorted(found.customers.items(), key=lambda one: (-one[1], one[0]))[:TOP]
+    gained = found.customers
+    customers, most = (gained, found.top) if isinstance(gained, int) else (len(gained), top(gained))
     return WhatIf(
         str(row["id"]),
         asked.campaign,
@@ -92,11 +92,11 @@ def _view(row: Any) -> WhatIf:
         row["problem"],
         found.orders,
         found.hits,
-        len(found.customers),
+        customers,
         found.points,
         sorted((days | found.days).items()),
         list(zip((1, *SIZES), found.sizes, strict=True)),
-        top,
+        most,
         row["created_at"],
         row["ended_at"],
     )

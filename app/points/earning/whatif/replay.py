@@ -1,7 +1,8 @@
 """Orders of the past under a campaign they were not placed under: what it would have added."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from heapq import nsmallest
 
 import msgspec
 from msgspec.structs import replace
@@ -12,12 +13,13 @@ from app.own_facts import Campaign, Stacking
 from app.points.earning import memberships, worth
 from app.points.earning.campaigns import collections, copies, deciding, judging
 from app.points.earning.campaigns.copies import Copy
-from app.points.earning.campaigns.judging import Circumstances
+from app.points.earning.campaigns.judging import Circumstances, Reason
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
 from app.points.earning.rules import Frozen
 
 DAYS = 30
+TOP = 10
 RULES_MAX = 1_000  # remembered of those that orders froze
 SIZES = (10, 25, 50, 100, 250, 500, 1_000)  # where a bonus is counted among the next larger ones
 
@@ -27,8 +29,21 @@ class Asked(msgspec.Struct, frozen=True):
     stacking: Stacking
 
 
+class Shown(msgspec.Struct):
+    """What pages show of it: of a size that does not grow with the shop."""
+
+    orders: int = 0
+    hits: int = 0
+    points: int = 0
+    days: dict[str, int] = {}
+    sizes: list[int] = msgspec.field(default_factory=lambda: [0] * (len(SIZES) + 1))
+    # how many; rows of earlier releases have the points of each
+    customers: int | dict[str, int] = 0
+    top: list[tuple[str, int]] = []  # customers who would have gained the most
+
+
 class Found(msgspec.Struct):
-    """What was found so far; also what the rest depends on."""
+    """What was found so far, and what the rest depends on: kept only until that is done."""
 
     orders: int = 0
     hits: int = 0  # of them, those that get a bonus
@@ -39,6 +54,22 @@ class Found(msgspec.Struct):
     ordinals: dict[int, int] = {}  # orders that earned, by member, where a campaign counts them
     spent: dict[int, int] = {}  # for a goal
     got: dict[int, int] = {}  # by member, where there is a cap
+
+    def shown(self) -> Shown:
+        return Shown(
+            self.orders,
+            self.hits,
+            self.points,
+            self.days,
+            self.sizes,
+            len(self.customers),
+            top(self.customers),
+        )
+
+
+def top(customers: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Those with the most points."""
+    return nsmallest(TOP, customers.items(), key=lambda one: (-one[1], one[0]))
 
 
 def found_of(told: str) -> Found:
@@ -56,6 +87,7 @@ class Replay:
         self.zone = calendar.zone(zone)
         self.purse = Purse()
         self._befores: dict[int, tuple[Frozen, Frozen]] = {}
+        self._afters: dict[int, tuple[Frozen, Frozen]] = {}
         key = (shop, campaign.campaign_id)
         self.purse.totals[key] = found.points
         for member_id in {*found.got, *found.spent}:
@@ -119,6 +151,22 @@ class Replay:
             self._befores[id(frozen)] = known
         return known[1]
 
+    def _after(
+        self, before: Frozen, grant: Grant, around: Circumstances
+    ) -> tuple[Frozen, list[Reason]]:
+        """What the campaign makes of a rule: for who is in its audience mostly the same."""
+        if not judging.is_steady(self.copy) or not judging.is_for(self.copy, around):
+            return judging.added(before, grant.known, [self.copy], around, {})
+        known = self._afters.get(id(before))
+        if known is None or known[0] is not before:
+            after, reasons = judging.added(before, grant.known, [self.copy], around, {})
+            if reasons:
+                return after, reasons
+            if len(self._afters) >= RULES_MAX:
+                self._afters.clear()
+            known = self._afters[id(before)] = (before, after)
+        return known[1], []
+
     def _order(self, grant: Grant, around: Circumstances) -> None:
         frozen, member_id = grant.frozen, grant.member_id or 0
         campaign, found = self.copy.campaign, self.found
@@ -127,7 +175,7 @@ class Replay:
         key = (self.shop, campaign.campaign_id, member_id)
         around.spent = {campaign.campaign_id: self.purse.spent(*key)}
         before = self._before(frozen)
-        after, reasons = judging.added(before, grant.known, [self.copy], around, {})
+        after, reasons = self._after(before, grant, around)
         if campaign.trigger == "goal_total":
             spends = judging.spending(grant.known, frozen)
             self.purse.note_spent(*key, spends)

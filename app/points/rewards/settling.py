@@ -21,20 +21,29 @@ CAPTURE = """
 UPDATE redemptions SET state = 'captured', discount_gid = $2, next_attempt_at = $4, attempts = 0,
                        updated_at = $3 WHERE id = $1
 """
-SELECT_OWNERS = """
-SELECT DISTINCT member_id
-  FROM unnest($1::text[], $2::text[], $3::text[]) AS given (shop, customer_id, code)
-  JOIN redemptions ON redemptions.shop = given.shop AND redemptions.customer_id = given.customer_id
+# whoever bought, or whom they were merged into since: the code is theirs now
+_GIVEN = """
+WITH RECURSIVE given AS (
+     SELECT one.code, one.order_id, member.id, member.merged_into
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+         AS one (shop, customer_id, code, order_id)
+       JOIN members AS member ON member.shop = one.shop AND member.customer_id = one.customer_id
+     UNION ALL
+     SELECT given.code, given.order_id, member.id, member.merged_into
+       FROM given JOIN members AS member ON member.id = given.merged_into)
+"""
+SELECT_OWNERS = f"""{_GIVEN}
+SELECT DISTINCT redemptions.member_id
+  FROM given JOIN redemptions ON redemptions.member_id = given.id
    AND redemptions.code = upper(given.code) AND state = 'captured'
 """
 # Codes are not case sensitive, are used once, and only by their own customer.
-USE = """
+USE = f"""{_GIVEN}
 UPDATE redemptions SET state = 'used', order_id = given.order_id, next_attempt_at = NULL,
                        updated_at = $5
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-       AS given (shop, customer_id, code, order_id)
- WHERE redemptions.shop = given.shop AND redemptions.customer_id = given.customer_id
-   AND redemptions.code = upper(given.code) AND state = 'captured'
+  FROM given
+ WHERE redemptions.member_id = given.id AND redemptions.code = upper(given.code)
+   AND state = 'captured'
 RETURNING redemptions.shop, redemptions.order_id
 """
 CODE_PREFIX = "HF-"  # of our discount codes: others are not looked for
@@ -82,10 +91,10 @@ async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: date
     }
     if not given:
         return []
-    shops, customers, codes, order_ids = map(list, zip(*sorted(given), strict=True))
-    ids = [row["member_id"] for row in await conn.fetch(SELECT_OWNERS, shops, customers, codes)]
+    columns = [*map(list, zip(*sorted(given), strict=True))]
+    ids = [row["member_id"] for row in await conn.fetch(SELECT_OWNERS, *columns)]
     await Batch(now).lock(conn, ids=ids)  # before the redemption itself, as whoever settles it does
-    rows = await conn.fetch(USE, shops, customers, codes, order_ids, now)
+    rows = await conn.fetch(USE, *columns, now)
     return [(row["shop"], row["order_id"]) for row in rows]
 
 

@@ -87,7 +87,8 @@ class OrderBatch(Batch):
             if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
             has_bonuses = grant.shop in self.newest or grant.shop in self.with_tiers
-            if not has_bonuses or not grant.is_counting():
+            is_live = grant.terms is not None and grant.terms.state == "live"
+            if not (has_bonuses and is_live and grant.is_counting()):
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if account is not None and (

@@ -1,6 +1,7 @@
 """What the service has of some shops, and what their models have."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from app import db
@@ -154,7 +155,7 @@ def _model(run: Run) -> dict[str, Any]:
         },
         "lots": sorted(
             (
-                (name, lot.source, lot.remaining, lot.is_pending, lot.expires_at)
+                (name, lot.source, lot.remaining, lot.is_pending, _utc(lot.expires_at))
                 for name, one in people.items()
                 for lot in one.lots
                 if lot.remaining
@@ -184,3 +185,7 @@ def _model(run: Run) -> dict[str, Any]:
         },
         "birthdays": {name: (one.month_day, one.given_on) for name, one in model.birthdays.items()},
     }
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC) if at else None

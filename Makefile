@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check browser lint bench reset verify faults histories chaos operate observe kafka restore-drill ready lock migration format
+.PHONY: help run test check browser lint bench reset verify faults histories chaos operate observe kafka restore-drill ready extensions lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -23,6 +23,7 @@ help:
 	@echo "make kafka  the same as run, with a real Kafka broker as the bus (Java and Maven)"
 	@echo "make observe  Prometheus and Alertmanager beside make run, where they are installed"
 	@echo "make restore-drill  a backup restored, verified and compared with the original"
+	@echo "make extensions  the widget into the theme extension, before shopify app deploy"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -70,6 +71,10 @@ format: .venv/dev
 
 bench: .venv/dev
 	$(RUN) benchmarks.run
+
+# the checkout's extension is built by Shopify's own tool
+extensions: .venv/run
+	@$(RUN) ops.extensions
 
 # SEEDS="1 2 3" make chaos: a story for each, some two minutes; BUS=kafka: with Kafka as the bus
 chaos: .venv/dev

@@ -60,7 +60,7 @@ def _make(directory: Path, environment: dict[str, str]) -> None:
             env={**environment, "DATABASE_URL": servers.postgres_url(directory, port)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
     finally:

@@ -11,7 +11,7 @@ from app.points.tiers import standing
 from app.points.tiers.rules import Tier
 from tests.points.earning.campaigns.told import campaign, told
 from tests.points.tiers.world import order, tiers
-from tests.points.ways.world import completed, deleted, merged, taken_back
+from tests.points.ways.world import completed, created, deleted, merged, taken_back
 from tests.points.world import (
     ALICE,
     BOB,
@@ -127,6 +127,15 @@ async def test_an_order_that_only_counts_otherwise_is_no_problem_of_tiers(stores
     await program(rate=0)
     await tiers(measure="points")
     await handle(order("1", "10.00", days_ago(1)))
+    await sound()
+
+
+async def test_an_account_that_is_told_of_somebody_who_is_a_member_already(stores) -> None:
+    await program()
+    await handle(paid("1", line("10.00")))
+    await handle(created(), paid("2", line("5.00")))
+    await handle(created())
+    assert await figures() == {"available": 15}
     await sound()
 
 

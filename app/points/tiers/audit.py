@@ -31,8 +31,7 @@ SELECT max({key})::text FROM (
 # NUL, and would raise.
 UNPROVEN_GRANTS = """
 SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at,
-       of_shop.version
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at
   FROM grants AS page
  CROSS JOIN LATERAL (
        SELECT CASE WHEN strpos(page.known, '\\u0000') = 0 THEN page.known::jsonb END AS known,
@@ -174,11 +173,11 @@ async def check(stage: str, _shop: str | None, page: Page, connection: Connectio
     now = datetime.now(UTC)
     days = row["counts_from_days"]
     since = NEVER if days is None else now - timedelta(days=days)
-    if stage == "qualifying":
-        grants = await connection.fetch(UNPROVEN_GRANTS, *page, since)
-        return await _judge_grants(connection, grants, now) if grants else []
     key = page.shop, row["version"]
     scheme = (await schemes.of_versions(connection, [key]))[key].scheme
+    if stage == "qualifying":
+        grants = await connection.fetch(UNPROVEN_GRANTS, *page, since)
+        return await _judge_grants(connection, grants, scheme.measure, now) if grants else []
     thresholds = [one.threshold for one in scheme.tiers]
     tiers = ["", *(one.tier_id for one in scheme.tiers)]
     whole = _whole_since(scheme, now, row["timezone"])
@@ -210,7 +209,9 @@ def _whole_since(scheme: rules.Scheme, now: datetime, timezone: str) -> datetime
     return calendar.start_of_day(first, timezone)
 
 
-async def _judge_grants(conn: Connection, rows: Sequence[Row], now: datetime) -> list[str]:
+async def _judge_grants(
+    conn: Connection, rows: Sequence[Row], measure: str, now: datetime
+) -> list[str]:
     """Whether what these grants count for is what is kept."""
     owners = await _owners(conn, [row["member_id"] for row in rows])
     entries = []
@@ -227,17 +228,13 @@ async def _judge_grants(conn: Connection, rows: Sequence[Row], now: datetime) ->
         now,
     )
     found = {(row["shop"], row["source"]): row for row in kept}
-    newest = {row["shop"]: row["version"] for row in rows}
-    of_shops = await schemes.of_versions(conn, newest.items())
     problems = []
     for entry in entries:
         counted = found.get((entry.shop, entry.source))
         name = f"{entry.shop} {entry.source.replace(':', ' ')}"
         if counted is None or any(counted[key] != getattr(entry, key) for key in entry._fields):
             problems.append(f"{name}: what counts towards a tier is not what the grant says")
-            continue
-        measure = of_shops[entry.shop, newest[entry.shop]].scheme.measure
-        if not counted["is_placed"] and entry.amount(measure):
+        elif not counted["is_placed"] and entry.amount(measure):
             problems.append(f"{name}: it counts towards a tier, and nobody was placed by it")
     return problems
 

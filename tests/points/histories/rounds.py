@@ -95,8 +95,10 @@ async def _pass(time: timedelta, clock: Clock, runs: Sequence[Run]) -> None:
         time -= part
         await clock.advance(part)
         for run in runs:
-            run.model.now = clock.at
+            run.model.now = run.model.shop.now = clock.at
         if part >= LONG:
+            schemes.forget()  # as processes do that begin anew
+            copies._remembered.clear()
             await _sweep(clock, runs)
             await _timed(clock)
             for run in runs:

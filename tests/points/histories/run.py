@@ -67,14 +67,14 @@ class Run(Facts, Settings):
         self.model.rewards = list(self.history.rewards)
 
     async def step(self, step: Step) -> list[Told]:
-        self.model.now = self.clock.at
+        self.model.now = self.model.shop.now = self.clock.at
         kind, *arguments = step
         found: list[Told] | None = await getattr(self, kind)(*arguments)
         return found or []
 
     def last(self) -> list[Told]:
         """What was not told yet is, in the end."""
-        self.model.now = self.clock.at
+        self.model.now = self.model.shop.now = self.clock.at
         told, self.untold = [self.known[place] for place in self.untold], []
         return told
 

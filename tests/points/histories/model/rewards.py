@@ -200,8 +200,7 @@ class Rewards(Earning):
         restored = []
         for lot, part in sorted(parts, key=lambda pair: pair[0].number):
             if until is not None and lot.expires_at is not None and lot.expires_at < until:
-                of = lot.grant.source if lot.grant else ":".join(lot.source.split(":")[:2])
-                place = self.lot(person, f"{of}:back", part, self.now, until, lot.grant)
+                place = self.lot(person, lot.source, part, self.now, until, lot.grant)
             else:
                 place = lot
                 lot.remaining += part

@@ -69,10 +69,11 @@ class OrderBatch(Batch):
         earning = [(grant.shop, _customer(grant)) for grant in moving if grant.is_counting()]
         late = [grant for grant in moving if grant.member_id is not None]
         ids = [grant.member_id for grant in late if grant.member_id is not None]
-        customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
+        wanted = profiles.wanted(self.incoming, earning)
+        customers = dict.fromkeys([*wanted, *profiles.leaving(self.incoming)])
         if customers or ids:
             await self.lock(conn, customers, ids)
-        await self.number(conn, profiles.wanted(self.incoming, earning))
+        await self.number(conn, wanted)
         await self.follow_merged(conn)
         if late:
             await self._load_left(conn, late)
@@ -95,7 +96,8 @@ class OrderBatch(Batch):
             if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
             has_bonuses = grant.shop in self.newest or grant.shop in self.tiers
-            if not has_bonuses or not grant.is_counting():
+            is_live = grant.terms is not None and grant.terms.state == "live"
+            if not (has_bonuses and is_live and grant.is_counting()):
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if account is None:

@@ -139,14 +139,14 @@ def take(
 
 def is_of(lot: Lot, grant: str) -> bool:
     """Whether a grant made the lot: `order:1` makes order:1, order:1:1, order:1:2 ..."""
-    return lot.source == grant or (lot.source.startswith(grant) and lot.source[len(grant)] == ":")
+    return grant in {lot.source, grant_of(lot)}
 
 
 def grant_of(lot: Lot) -> str:
     """The source of the grant that made the lot."""
     kind, _, name = lot.source.partition(":")
-    if kind == "way":  # one gift, one lot
-        return lot.source
+    if kind == "way":  # one gift, one lot, and what a reward gave back of it
+        return lot.source.removesuffix(":back")
     return f"{kind}:{name.partition(':')[0]}"
 
 

@@ -173,7 +173,7 @@ async def take_back(conn: Connection, batch: Batch, account: Account, row: Row, 
     account.check_not_frozen()
     absorbed = min(asked, row["lapsed"])
     held = batch.lots.get(account.id, [])
-    mine = [lot for lot in held if lot.source == row["source"] or lots.is_of(lot, row["source"])]
+    mine = [lot for lot in held if lots.is_of(lot, row["source"])]
     pending = sum(lot.remaining for lot in mine if lot.is_pending)
     parts = rules.clawback(asked - absorbed, pending, account.available, how.policy)
     reasons = {

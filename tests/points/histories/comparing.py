@@ -1,6 +1,7 @@
 """What the service has of some shops, and what their models have."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from app import db
@@ -101,7 +102,7 @@ async def _service(shops: list[str]) -> Found:
             "grants": {row[0]: row[1:] for row in grants[shop]},
             "redemption ids": redemptions[shop],
             "redemptions": {row[0]: row[1:] for row in redemptions[shop]},
-            "lots": sorted(lots[shop], key=str),
+            "lots": sorted(((who, _of(one), *rest) for who, one, *rest in lots[shop]), key=str),
             "changes": {
                 who: [one[1:] for one in changes[shop] if one[0] == who]
                 for who in {one[0] for one in changes[shop]}
@@ -154,7 +155,7 @@ def _model(run: Run) -> dict[str, Any]:
         },
         "lots": sorted(
             (
-                (name, lot.source, lot.remaining, lot.is_pending, lot.expires_at)
+                (name, _of(lot.source), lot.remaining, lot.is_pending, _utc(lot.expires_at))
                 for name, one in people.items()
                 for lot in one.lots
                 if lot.remaining
@@ -184,3 +185,14 @@ def _model(run: Run) -> dict[str, Any]:
         },
         "birthdays": {name: (one.month_day, one.given_on) for name, one in model.birthdays.items()},
     }
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC) if at else None
+
+
+def _of(source: str) -> str:
+    """Which movement of an order made a lot is only a name; a way's gifts have each their own."""
+    if source.startswith("way:"):
+        return source.removesuffix(":back")
+    return ":".join(source.split(":")[:2])

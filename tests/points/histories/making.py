@@ -48,7 +48,7 @@ def make(number: int) -> History:
     if chance.random() < 0.7:
         found.steps.append(("tiers", _scheme(chance)))
     for what in ("account", "newsletter", "birthday"):
-        if chance.random() < 0.5:
+        if chance.random() < 0.4:
             found.steps.append(("way", what, _way(chance, what)))
     for _ in range(chance.randint(*STEPS)):
         found.steps += chance.choices(MAKERS, WEIGHTS)[0](chance)
@@ -60,7 +60,7 @@ def times(number: int) -> list[timedelta]:
     chance = Random(f"times {number}")
     some = [SHORT] * 9 + [LONG, timedelta(hours=5)] + [timedelta(days=d) for d in (1, 1, 3, 8)]
     rare = [*some, timedelta(days=40), timedelta(days=150)]
-    return [chance.choice(rare if chance.random() < 0.3 else some) for _ in range(400)]
+    return [chance.choice(rare if chance.random() < 0.12 else some) for _ in range(400)]
 
 
 def _rules(chance: Random) -> Rules:

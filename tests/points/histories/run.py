@@ -27,10 +27,14 @@ from tests.points.told import webhook
 from tests.points.webhooks import events
 
 Result = TypeVar("Result")
-INSERT_REWARD = """
+INSERT_REWARDS = """
 INSERT INTO rewards (shop, title, cost, amount_off, is_active, kind, details, version, updated_at)
-VALUES ($1, $2, $3, $4, TRUE, $5, $6, 1, now()) RETURNING id
+SELECT $1, (place - 1)::text, cost, amount_off, TRUE, kind, details, 1, now()
+  FROM unnest($2::bigint[], $3::numeric[], $4::text[], $5::text[])
+       WITH ORDINALITY AS reward (cost, amount_off, kind, details, place)
+ ORDER BY place RETURNING id
 """
+AMOUNTS = {"percent_off": 0, "free_shipping": 0, "store_credit": 7}  # of others 5
 UPDATE_REWARD = """
 UPDATE rewards SET cost = $3, details = $4, is_active = $5, version = version + 1
  WHERE shop = $1 AND id = $2
@@ -56,25 +60,26 @@ class Run(Facts, Settings):
 
     async def start(self) -> None:
         await self.rules(self.history.rules)
+        columns = [
+            [one.cost for one in self.history.rewards],
+            [AMOUNTS.get(one.kind, 5) for one in self.history.rewards],
+            [one.kind for one in self.history.rewards],
+            [_details(one) for one in self.history.rewards],
+        ]
         async with db.connection() as conn:
-            for place, reward in enumerate(self.history.rewards):
-                details = _details(reward)
-                amount = 5 if reward.kind in {"amount_off", "free_product", "gift_card"} else 0
-                amount = 7 if reward.kind == "store_credit" else amount
-                title = f"{place}"
-                fields = (self.shop, title, reward.cost, amount, reward.kind, details)
-                self.reward_ids.append(await conn.fetchval(INSERT_REWARD, *fields))
+            rows = await conn.fetch(INSERT_REWARDS, self.shop, *columns)
+        self.reward_ids = [row["id"] for row in rows]
         self.model.rewards = list(self.history.rewards)
 
     async def step(self, step: Step) -> list[Told]:
-        self.model.now = self.clock.at
+        self.model.now = self.model.shop.now = self.clock.at
         kind, *arguments = step
         found: list[Told] | None = await getattr(self, kind)(*arguments)
         return found or []
 
     def last(self) -> list[Told]:
         """What was not told yet is, in the end."""
-        self.model.now = self.clock.at
+        self.model.now = self.model.shop.now = self.clock.at
         told, self.untold = [self.known[place] for place in self.untold], []
         return told
 

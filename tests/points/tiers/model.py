@@ -35,10 +35,14 @@ def _counts(settings: Settings, on: date, day: date) -> bool:
 
 def tiers(settings: Settings, bought: dict[date, int], first: date, last: date) -> dict[date, int]:
     """The tier on each day, from the first to the last one."""
-    reached = {}
-    day = first
+    reached, amount, day = {}, 0, first
     while day <= last:
-        reached[day] = worth(settings.thresholds, measure(settings, bought, day))
+        if settings.period == "year" and (day.month, day.day) == (1, 1):
+            amount = 0
+        amount += bought.get(day, 0)
+        if settings.period == "rolling":
+            amount -= bought.get(day - settings.days * DAY, 0)
+        reached[day] = worth(settings.thresholds, amount)
         day += DAY
     if settings.policy == "never":
         return _kept(reached, 10**6)

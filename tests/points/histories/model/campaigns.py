@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import floor
+from typing import TypeVar
 
 from tests.points.histories.model.people import Person
 
+T = TypeVar("T")
+KEPT = timedelta(days=60)
 TIER = 0  # stands among bonuses for the tier
 Cents = Callable[[Callable[[str], Fraction]], Fraction]  # with each line so many times
 Points = Callable[[Callable[[str], Fraction]], int]
@@ -52,9 +55,15 @@ class Campaign:
     versions: list[Version] = field(default_factory=list)
     got: dict[Person, int] = field(default_factory=dict)
 
-    def at(self, moment: float) -> Version | None:
-        known = [one for one in self.versions if floor(one.at.timestamp()) <= moment]
-        return max(known, key=lambda one: one.version, default=None)
+    def at(self, moment: float, now: datetime) -> Version | None:
+        """As it was then. What is over, or was replaced, for more than two months is forgotten."""
+        ordered = sorted(self.versions, key=lambda one: one.version)
+        ends = ordered[-1].ends if ordered else None
+        if ends is not None and ends <= now - KEPT:
+            return None
+        kept = kept_of([(one.at, one) for one in ordered], now)
+        known = [one for at, one in kept if floor(at.timestamp()) <= moment]
+        return known[-1] if known else None
 
     def left(self, version: Version, person: Person) -> int | None:
         left = []
@@ -66,6 +75,16 @@ class Campaign:
 
     def count(self, person: Person, points: int) -> None:
         self.got[person] = self.got.get(person, 0) + points
+
+
+def kept_of(versions: list[tuple[datetime, T]], now: datetime) -> list[tuple[datetime, T]]:
+    """Those that were not replaced two months ago."""
+    after = [at for at, _ in versions[1:]]
+    return [
+        one
+        for place, one in enumerate(versions)
+        if place == len(after) or after[place] > now - KEPT
+    ]
 
 
 @dataclass(eq=False)
@@ -91,6 +110,7 @@ class Campaigns:
         self.campaigns: dict[str, Campaign] = {}
         self.stackings: dict[int, tuple[datetime, str, Fraction | None]] = {}
         self.newest = 0
+        self.now = datetime.max.replace(tzinfo=UTC)
 
     def learn(self, name: str, version: Version) -> None:
         known = self.campaigns.setdefault(name, Campaign(name))
@@ -105,9 +125,10 @@ class Campaigns:
 
     def stacking(self, moment: float) -> Stacking:
         """The newest before that moment; the first way also counted before."""
+        by_version = [(self.stackings[one][0], one) for one in sorted(self.stackings)]
         ordered = sorted(
-            (floor(at.timestamp()), version, policy, most)
-            for version, (at, policy, most) in self.stackings.items()
+            (floor(at.timestamp()), version, *self.stackings[version][1:])
+            for at, version in kept_of(by_version, self.now)
         )
         known = [one for one in ordered if one[0] <= moment]
         found = (known or ordered[:1])[-1:]
@@ -116,7 +137,7 @@ class Campaigns:
     def running(self, at: datetime, trigger: str) -> list[tuple[Campaign, Version]]:
         found = []
         for one in self.campaigns.values():
-            version = one.at(at.timestamp())
+            version = one.at(at.timestamp(), self.now)
             if version is not None and version.trigger == trigger and version.runs(at):
                 found.append((one, version))
         return found

@@ -95,9 +95,7 @@ class OrderBatch(Batch):
             frozen = grant.frozen
             if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
-            has_bonuses = grant.shop in self.newest or grant.shop in self.tiers
-            is_live = grant.terms is not None and grant.terms.state == "live"
-            if not (has_bonuses and is_live and grant.is_counting()):
+            if not self._may_have_bonuses(grant):
                 continue
             account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
             if account is None:
@@ -111,6 +109,11 @@ class OrderBatch(Batch):
             await self.decisions.load(conn, fresh, given, self.newest, self.tiers)
             for grant in moving:
                 grant.decisions = self.decisions
+
+    def _may_have_bonuses(self, grant: Grant) -> bool:
+        is_live = grant.terms is not None and grant.terms.state == "live"
+        has_any = grant.shop in self.newest or grant.shop in self.tiers
+        return has_any and is_live and grant.is_counting()
 
     def decide(self) -> None:
         """Give first, then take back, so that a batch never makes a debt it also repays."""

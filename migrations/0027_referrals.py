@@ -22,7 +22,7 @@ DROP INDEX referrals_state, referrals_blocked, referrals_order_name, referral_pe
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0024_j_owed_and_chosen")]
+    dependencies = [("app", "0026_owed_and_chosen")]
 
     initial = False
 

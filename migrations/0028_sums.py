@@ -12,7 +12,7 @@ UNFINISHED = "UPDATE what_ifs SET working = found WHERE ended_at IS NULL"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0024_p_referrals")]
+    dependencies = [("app", "0027_referrals")]
 
     initial = False
 

@@ -12,7 +12,7 @@ CREATE INDEX members_merged ON members (merged_into) WHERE merged_into IS NOT NU
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0024_g_taken_back")]
+    dependencies = [("app", "0024_taken_back")]
 
     initial = False
 

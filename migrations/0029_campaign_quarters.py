@@ -14,7 +14,7 @@ SELECT shop, campaign_id, date_bin('15 minutes', at, '2000-01-01Z'),
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0024_p_referrals")]
+    dependencies = [("app", "0028_sums")]
 
     initial = False
 

@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("app", "0024_h_merged")]
+    dependencies = [("app", "0025_merged")]
 
     initial = False
 

@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check browser lint bench reset verify faults histories chaos operate observe kafka restore-drill ready lock migration format
+.PHONY: help run test check browser lint bench reset verify faults histories chaos operate observe kafka restore-drill ready extensions lock migration format
 
 help:
 	@echo "make run    start everything, with embedded Postgres and Redis and a stand-in store"
@@ -23,6 +23,7 @@ help:
 	@echo "make kafka  the same as run, with a real Kafka broker as the bus (Java and Maven)"
 	@echo "make observe  Prometheus and Alertmanager beside make run, where they are installed"
 	@echo "make restore-drill  a backup restored, verified and compared with the original"
+	@echo "make extensions  the widget into the theme extension, before shopify app deploy"
 	@echo "make verify recompute every balance  make reset  forget all local data"
 
 .venv/pip:
@@ -71,6 +72,10 @@ format: .venv/dev
 bench: .venv/dev
 	$(RUN) benchmarks.run
 
+# the checkout's extension is built by Shopify's own tool
+extensions: .venv/run
+	@$(RUN) ops.extensions
+
 # SEEDS="1 2 3" make chaos: a story for each, some two minutes; BUS=kafka: with Kafka as the bus
 chaos: .venv/dev
 	$(RUN) pytest -o addopts="-p no:valkey" -q -s tests/proofs
@@ -79,9 +84,9 @@ chaos: .venv/dev
 faults: .venv/dev
 	$(RUN) pytest -o addopts="-p no:valkey" -q -s -m long --ignore=tests/proofs
 
-# random histories against the model: 10,000 of orders, codes and campaigns, and those of tiers
+# 10,000 random histories of all that happens to points against the model; SINCE=10000 for others
 histories: .venv/dev
-	$(RUN) pytest -o addopts="-p no:valkey" -q -n 2 -m long -k histories tests/points
+	$(RUN) pytest -o addopts="-p no:valkey" -q -n 2 -m long tests/points/test_histories.py
 
 # with real parts that pip does not bring, each skipped with its reason where it is not found; the
 # longer ones are part of make faults

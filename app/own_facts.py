@@ -123,6 +123,7 @@ class ReferralCompleted(msgspec.Struct):
     points: int = 0
     reward_id: str = ""
     at: Moment | None = None
+    order_name: str = ""  # what people call that order
 
 
 class ReferralReversed(msgspec.Struct):

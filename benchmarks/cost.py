@@ -157,7 +157,7 @@ def measure(
     """Microseconds of CPU a webhook by process, its bytes of WAL, and the rate."""
     url = stack.environment["DATABASE_URL"]
     known = asyncio.run(_value(url, "SELECT count(*) FROM grants"))
-    before, wal_before = _cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
+    before, wal_before = cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
     share = count // len(webs)
     loads = [
         sides.start_load(
@@ -175,12 +175,12 @@ def measure(
     done = share * len(webs)
     rate = done / (sides.wait_for_rows(url, "grants", known + done) - started_at)
     time.sleep(0.5)  # what follows the last commit belongs to it, too
-    after, wal_after = _cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
+    after, wal_after = cpu_seconds(stack), asyncio.run(_value(url, WRITTEN))
     spent = {name: (after[name] - before[name]) / done * 1e6 for name in before}
     return {**spent, "WAL bytes": (wal_after - wal_before) / done, "per second": rate}
 
 
-def _cpu_seconds(stack: Stack) -> dict[str, float]:
+def cpu_seconds(stack: Stack) -> dict[str, float]:
     """User and system time of every process so far, PostgreSQL with its backends."""
     found: dict[str, float] = {}
     for name, process in stack.running.items():

@@ -54,10 +54,11 @@ SELECT shop, id AS member_id, number AS sequence, 'order:' || id || '-' || numbe
        available / sequence AS points,
        '{{"base":"49.90","currency":"USD","order_name":"#1","rate":"1","rounding":"down",
          "rule":1}}' AS why,
-       now() - random() * interval '1 year' AS effective_at, now() AS recorded_at
-  FROM members, generate_series(1, sequence) AS number)
+       at AS effective_at, at AS recorded_at
+  FROM (SELECT shop, id, sequence, available, number, now() - random() * interval '1 year' AS at
+          FROM members, generate_series(1, sequence) AS number) AS moved)
 SELECT *, pg_temp.chain({audit.CANONICAL}) OVER (PARTITION BY member_id ORDER BY sequence)
-  FROM row ORDER BY random()
+  FROM row ORDER BY recorded_at
 """,
     """
 UPDATE members SET last_hash = ledger.hash FROM ledger
@@ -66,8 +67,13 @@ UPDATE members SET last_hash = ledger.hash FROM ledger
     """
 INSERT INTO grants (shop, kind, source, name, member_id, outcome, rule_version, frozen, known,
                     points, reversed_points, forgiven, unmet, lapsed, revision, created_at)
-SELECT shop, 'order', source, '#1', member_id, 'earned', 1, '{}', '{}', points, 0, 0, 0, 0, 0, now()
-  FROM ledger
+SELECT ledger.shop, 'order', source, '#1', member_id, 'earned', 1,
+       '{"rule":1,"rate":"1","rounding":"down"}',
+       format('{"at":%1$s,"placed_at":%1$s,"paid_at":%1$s,"customer_id":"%2$s","customer_at":%1$s,'
+              '"lines":[["%3$s1",1,1,%4$s,0,"632910392"]],"currency":"USD"}',
+              to_json(effective_at), customer_id, ledger.id, points * 1000000),
+       points, 0, 0, 0, 0, 0, recorded_at
+  FROM ledger JOIN members ON members.id = member_id
 """,
     """
 INSERT INTO lots (shop, member_id, source, granted, remaining, available_at, is_pending, expires_at,

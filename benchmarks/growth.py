@@ -1,43 +1,53 @@
-"""What growth does to the pages: shops of 10^3 to 10^6 members in one database, every admin page
-timed in the server, as a table.
+"""What growth does to pages, home, the widget and verification: shops of 10^3 to 10^6 members in
+one database, each with a whole programme.
 
-`python -m benchmarks.growth [--largest 1000000] [--rows 5]`, in a database of its own under a
-temporary folder.
+    python -m benchmarks.growth [PART ...] [--data FOLDER] [--largest 1000000] [--rows 5]
+
+Parts are queries, pages, home, me, verify and beside (how fast orders earn beside verification);
+without any all but the last. With `--data` the database stays there and is used again: making one
+takes a quarter of an hour, each part at most four minutes.
 """
 
 import argparse
 import asyncio
 import functools
+import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
-import jwt
+import asyncpg
 
 from app import config as settings
 from app import db
 from app.core import reads as core_reads
+from app.flow import event as envelope
 from app.paging import Cursor
 from app.points.members import lists, reads
-from benchmarks import filling, orders, sides
+from app.points.tiers import figures as tier_figures
+from app.referrals import reads as referral_reads
+from app.telemetry import logs
+from benchmarks import configuring, filling, latency, orders, sides, verifying, whole_pages
+from benchmarks.whole_pages import NOT_COUNTED, TIMES, Row
+from local import servers
 from tests.stack import Stack
 
-TIMES = 12  # of every page: after five uses Postgres may choose another plan for a statement
-GOAL_MILLISECONDS = 150
-Row = tuple[str, list[list[float]]]  # what, and by size of shop how long each time took
+PARTS = ("queries", "pages", "home", "me", "verify", "beside")
+LONG = ("beside",)  # when asked for by its name
+WORKERS = ("web", "ingest", "core", "points", "campaigns", "referrals")
+ROAD = ("web", "ingest", "points")
+ORDERS_BESIDE = 20_000
+COMPUTED = "SELECT computed_at FROM figures WHERE shop = $1"
 
 
 def queries(shop: str) -> dict[str, Callable[[], Awaitable[Any]]]:
-    """What the pages of a shop ask of core and points."""
+    """What the pages of a shop ask of core, points and referrals."""
     then = datetime.now(UTC) - timedelta(days=365)
     middle = Cursor((int(then.timestamp() * 1e6), 1))
     busy = functools.partial(reads.member, shop, "7000000001")
@@ -55,29 +65,23 @@ def queries(shop: str) -> dict[str, Callable[[], Awaitable[Any]]]:
         "a customer of 2,005 rows": busy,
         "their rows from the middle": lambda: busy(middle),
         "a balance as of a day": lambda: reads.balance_as_of(shop, "7000000001", then),
+        "referrals, figures": lambda: referral_reads.overview(shop),
+        "referrals, held": lambda: referral_reads.held(shop),
+        "referrals, newest": lambda: referral_reads.listed(shop),
+        "referrals, blocked": lambda: referral_reads.listed(shop, "blocked"),
+        "referrals of a customer": lambda: referral_reads.of_customer(shop, "7000000099"),
+        "members by tier": lambda: tier_figures.of_shop(shop),
     }
 
 
-PAGES = {
-    "/": "/",
-    "/customers, newest": "/customers",
-    "/customers, most points": "/customers?sort=points",
-    "/customers, by name": "/customers?sort=name",
-    "/customers, 'smith'": "/customers?q=smith",
-    "/customers, 'a'": "/customers?q=a",
-    "/customers/…": "/customers/7000000005",
-    "/customers/…, 2,005 rows": "/customers/7000000001",
-    "/program": "/program",
-    "/health": "/health",
-}
-
-
-async def time_queries(config: settings.Config, sizes: dict[str, int]) -> list[Row]:
+async def time_queries(config: settings.Config, shops: list[str]) -> list[Row]:
     found: dict[str, list[list[float]]] = {}
     async with db.open_stores(config):
         while await lists.refresh_tops():
             pass
-        for shop in sizes:
+        while await tier_figures.refresh():
+            pass
+        for shop in shops:
             for name, query in queries(shop).items():
                 found.setdefault(name, []).append(await _times(query))
     return list(found.items())
@@ -89,57 +93,7 @@ async def _times(query: Callable[[], Awaitable[Any]]) -> list[float]:
         started = time.perf_counter()
         await query()
         taken.append((time.perf_counter() - started) * 1_000)
-    return taken[2:]
-
-
-def time_pages(stack: Stack, sizes: dict[str, int]) -> list[Row]:
-    """Whole requests through the web process, each twelve times, the median of the last ten."""
-    found: dict[str, list[list[float]]] = {}
-    with httpx.Client(base_url=stack.app_url, timeout=30) as client:
-        for shop in sizes:
-            for name, path in PAGES.items():
-                taken = []
-                for _ in range(TIMES):
-                    headers = {"Authorization": f"Bearer {_token(shop)}"}
-                    started = time.perf_counter()
-                    answer = client.get(path, headers=headers)
-                    taken.append((time.perf_counter() - started) * 1_000)
-                    answer.raise_for_status()
-                    if "cannot be" in answer.text or "Figures as of" in answer.text:
-                        taken[-1] = float("inf")  # it was not shown live
-                found.setdefault(name, []).append(taken[2:])
-    return list(found.items())
-
-
-def time_verification(stack: Stack) -> str:
-    """The verify command over everything: what it said, how long it took, its peak of memory."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "workers.verify"], env=stack.environment, cwd=stack.root
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    took = time.perf_counter() - began
-    return (
-        f"verify: {took:.1f} s, {used.ru_maxrss / 1024:.0f} MB at its peak, "
-        f"exit code {process.returncode}"
-    )
-
-
-def _token(shop: str) -> str:
-    now = int(time.time())
-    claims = {
-        "iss": f"https://{shop}/admin",
-        "dest": f"https://{shop}",
-        "aud": "dev-key",
-        "sub": "42",
-        "exp": now + 60,
-        "nbf": now - 1,
-        "iat": now,
-        "jti": str(uuid.uuid4()),
-        "sid": "session",
-    }
-    return jwt.encode(claims, orders.SECRET, "HS256")
+    return taken[NOT_COUNTED:]
 
 
 def table(title: str, sizes: dict[str, int], rows: list[Row]) -> None:
@@ -153,12 +107,102 @@ def _figure(taken: list[float]) -> str:
     return f"{statistics.median(taken):.1f} ({min(taken):.1f})"
 
 
+@contextmanager
+def database(folder: str | None, sizes: dict[str, int], rows: int) -> Iterator[Stack]:
+    """The servers with their data in `folder`, filled; without one in a folder that goes again."""
+    with tempfile.TemporaryDirectory(prefix="growth-", ignore_cleanup_errors=True) as temporary:
+        place = Path(folder or temporary).resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o755)
+        stack = Stack(place, SHOPIFY_API_SECRET=orders.SECRET, LOG_LEVEL="WARNING", **sides.LIFTED)
+        stack.environment |= {
+            "DATABASE_URL": servers.postgres_url(place / "postgres", stack.ports["postgres"]),
+            "REDIS_URL": servers.redis_url(place / "redis", stack.ports["redis"]),
+        }
+        url = stack.environment["DATABASE_URL"]
+        try:
+            stack.start("postgres", "redis")
+            stack._release()  # noqa: SLF001
+            os.environ.update(stack.environment)
+            once(place / "filled.json", sizes, rows, filling.fill(url, sizes, rows))
+            once(place / "programme.json", sizes, rows, _configure(url, sizes))
+            yield stack
+        finally:
+            stack.stop_everything()
+
+
+def once(note: Path, sizes: dict[str, int], rows: int, made: Coroutine[Any, Any, None]) -> None:
+    """Make what is not there yet, by the note of it."""
+    what = {"sizes": sizes, "rows": rows}
+    if note.exists():
+        made.close()
+        if json.loads(note.read_text()) != what:
+            raise SystemExit(f"{note.parent} has something else; give another folder.")
+        return
+    asyncio.run(made)
+    note.write_text(json.dumps(what))
+
+
+async def _configure(url: str, sizes: dict[str, int]) -> None:
+    config = settings.load()
+    logs.setup("growth", config)
+    envelope.use_secrets(config.event_secrets)
+    async with db.open_stores(config):
+        await configuring.configure(url, sizes)
+
+
+def time_me(stack: Stack, shops: list[str]) -> str:
+    """`/storefront/me` at 500 a second, of members of all these shops."""
+    members = [(shop, 7_000_000_001 + number) for shop in shops for number in range(200)]
+    p50, p99 = latency.time_me(stack.ports["web"], members, rounds=3)
+    return f"/storefront/me, warm, 500/s, a whole programme: p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+
+
+def time_verification(stack: Stack) -> None:
+    """All of it as if no shop had tiers, then with them."""
+    url = stack.environment["DATABASE_URL"]
+    asyncio.run(_execute(url, "UPDATE tier_shops SET is_on = FALSE"))
+    try:
+        verifying.say("no tiers", verifying.verify(stack))
+    finally:
+        asyncio.run(_execute(url, "UPDATE tier_shops SET is_on = TRUE"))
+    verifying.say("with tiers", verifying.verify(stack))
+
+
+def wait_for_figures(stack: Stack, shop: str, seconds: float = 900) -> None:
+    """Until what home shows of the shop's programme was added up: somebody has to look."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        whole_pages.look(stack, shop)
+        if asyncio.run(_value(stack.environment["DATABASE_URL"], COMPUTED, shop)):
+            return
+        time.sleep(2)
+    raise SystemExit(f"The figures were not added up within {seconds:.0f} s.")
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def _value(url: str, query: str, *given: object) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query, *given)
+    finally:
+        await connection.close()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART")
+    parser.add_argument("--data", metavar="FOLDER", help="keep the database here, or use it")
     parser.add_argument(
         "--largest", type=int, default=1_000_000, help="members of the largest shop"
     )
-
     parser.add_argument("--rows", type=int, default=5, help="rows of the ledger a member")
     arguments = parser.parse_args()
     sizes = {
@@ -166,32 +210,37 @@ def main() -> None:
         for power in range(3, 8)
         if 10**power <= arguments.largest
     }
-    with tempfile.TemporaryDirectory(prefix="growth-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        stack = Stack(Path(folder), SHOPIFY_API_SECRET=orders.SECRET, LOG_LEVEL="WARNING")
-        try:
-            stack.start("postgres", "redis")
-            stack._release()  # noqa: SLF001
-            asyncio.run(filling.fill(stack.environment["DATABASE_URL"], sizes, arguments.rows))
-            os.environ.update(stack.environment)
-            config = settings.load()
-            queried = asyncio.run(time_queries(config, sizes))
-            stack.start("web")
-            time.sleep(1)
-            pages = time_pages(stack, sizes)
-            stack.stop("web")
-            verified = time_verification(stack)
-        finally:
-            stack.stop_everything()
-    print(
-        f"\n{sides.machine()}, {arguments.rows} rows of the ledger a member; "
-        "median (least) of ten, by members"
-    )
-    table("Query", sizes, queried)
-    table("Whole page", sizes, pages)
-    slow = [name for name, taken in pages if max(map(statistics.median, taken)) > GOAL_MILLISECONDS]
-    print(f"\n{verified}")
-    print(f"\nOver {GOAL_MILLISECONDS} ms: {', '.join(slow) or 'none'}")
+    parts = arguments.parts or [one for one in PARTS if one not in LONG]
+    with database(arguments.data, sizes, arguments.rows) as stack:
+        print(
+            f"\n{sides.machine()}, {arguments.rows} rows of the ledger a member; "
+            "median (least) of ten, by members"
+        )
+        measure(stack, sizes, parts)
+
+
+def measure(stack: Stack, sizes: dict[str, int], parts: list[str]) -> None:
+    shops = list(sizes)
+    if "queries" in parts:
+        table("Query", sizes, asyncio.run(time_queries(settings.load(), shops)))
+    if {"pages", "home", "me"} & set(parts):
+        stack.start(*WORKERS)
+        if {"pages", "home"} & set(parts):
+            wait_for_figures(stack, shops[-1])
+        if "pages" in parts:
+            pages = whole_pages.time_pages(stack, shops)
+            table("Whole page", sizes, pages)
+            whole_pages.say_pages(pages)
+        if "home" in parts:
+            whole_pages.say_home(whole_pages.time_home(stack, shops[-1]))
+        if "me" in parts:
+            print(f"\n{time_me(stack, shops)}")
+        stack.stop(*WORKERS)
+    if "verify" in parts:
+        time_verification(stack)
+    if "beside" in parts:
+        stack.start(*ROAD)
+        verifying.earning_beside(stack, ORDERS_BESIDE)
 
 
 if __name__ == "__main__":

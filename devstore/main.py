@@ -23,7 +23,7 @@ from devstore.control import faults, shops, webhooks
 from devstore.control import orders as order_control
 from devstore.demo import history
 from devstore.errors import RefusedError
-from devstore.pages import admin, breakit, deliveries, proxy, storefront
+from devstore.pages import admin, breakit, checkout_block, deliveries, proxy, storefront
 from devstore.pages import orders as order_pages
 from devstore.pages.shared import HERE, render
 from devstore.settings import Settings
@@ -127,6 +127,7 @@ def make_app(settings: Settings) -> Starlette:
         routes=[
             Route("/", index),
             Route("/app-bridge.js", app_bridge),
+            *checkout_block.routes,
             Mount("/static", StaticFiles(directory=HERE / "static")),
             *admin.routes,
             *deliveries.routes,

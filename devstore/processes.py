@@ -13,7 +13,6 @@ from devstore.errors import RefusedError
 from local import supervisor
 
 OURSELVES = "devstore"
-SERVERS = ("postgres", "redis")
 ACTIONS = ("start", "stop", "kill", "pause", "resume")
 RPC_SECONDS = 12.0
 
@@ -53,7 +52,6 @@ def _list(path: Path) -> list[dict[str, Any]]:
             "name": one["name"],
             "state": _state(one["pid"], one["statename"]),
             "pid": one["pid"],
-            "can_pause": one["name"] in SERVERS,
         }
         for one in found
         if one["name"] != OURSELVES
@@ -114,7 +112,5 @@ async def act(path: Path | None, name: str, action: str) -> None:
     known = {one["name"]: one for one in await list_all(path)}
     if name not in known or action not in ACTIONS:
         raise ProcessError("There is no such process or action.")
-    if action in {"pause", "resume"} and not known[name]["can_pause"]:
-        raise ProcessError("Only Redis and Postgres can be paused.")
     assert path is not None
     await asyncio.to_thread(_act, path, name, action)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from devstore.errors import RefusedError
 
-Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late", "lost", "refuse"]
+Mode = Literal["normal", "slow", "throttle", "fail", "gone", "late", "lost", "refuse", "deny"]
 MODES: tuple[str, ...] = get_args(Mode)
 SECONDS_LIMIT = 120.0
 EXPLANATIONS = {
@@ -20,6 +20,7 @@ EXPLANATIONS = {
     "late": "Does the work, but the answer comes after the caller has given up.",
     "lost": "Does the work, and its answer never arrives.",
     "refuse": "Says no to every new discount, gift card and store credit.",
+    "deny": "Says that the app may read, and change nothing.",
 }
 
 

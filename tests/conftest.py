@@ -131,6 +131,8 @@ class Together(LoadFileScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
+        if "ten_thousand_random_histories" in nodeid:
+            return nodeid  # every part for itself
         return _scope(super()._split_scope(nodeid))
 
 

@@ -83,7 +83,7 @@ def test_every_module_opens_with_one_sentence() -> None:
 def test_every_script_and_stylesheet_says_what_it_is() -> None:
     wrong = [
         path
-        for path in ours("static", "devstore", "benchmarks", kinds={".js", ".css"})
+        for path in ours("static", "devstore", "benchmarks", "extensions", kinds={".js", ".css"})
         if not path.read_text(encoding="utf-8").startswith(("//", "/*"))
     ]
     assert names(wrong) == []

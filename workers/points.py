@@ -8,7 +8,7 @@ from app import db
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.points import handlers, welcome
-from app.points.earning.campaigns import collections, late
+from app.points.earning.campaigns import collections, hearing, late
 from app.points.earning.whatif import actions as whatif
 from app.points.figures import actions as figures
 from app.points.ledger import bulk, expiry, freezing, totals
@@ -73,6 +73,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
                 progress.made,
             ),
             service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
+            hearing.watch(stores, stop),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),

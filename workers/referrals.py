@@ -12,6 +12,7 @@ from app.referrals.claims import codes, marks
 from app.referrals.links import actions as links
 from app.referrals.orders import kept, rewarding
 from app.referrals.people import leaving
+from app.resilience import apart
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
@@ -65,16 +66,22 @@ def forgetting(stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
 
     async def forget() -> None:
         now = datetime.now(UTC)
-        for what, batch in (
+
+        async def of_kind(one: tuple[Callable[[datetime], Awaitable[int]], int]) -> int:
+            what, batch = one
+            for _ in range(ROUNDS_MAX):
+                if await what(now) < batch or stop.is_set():
+                    break
+            return 0
+
+        kinds = (
             (marks.forget_old, marks.FORGET_BATCH),
             (kept.forget_addresses, kept.FORGET_BATCH),
             (leaving.forget_lapsed, leaving.FORGET_BATCH),
             (kept.forget_loose, kept.FORGET_BATCH),
             (leaving.forget_shops, 1),
-        ):
-            for _ in range(ROUNDS_MAX):
-                if await what(now) < batch or stop.is_set():
-                    break
+        )
+        await apart.each("forgetting", kinds, of_kind)
 
     return forget
 

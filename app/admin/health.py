@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from app.admin import letters
+from app.admin import analytics, letters
 from app.flow import set_aside, verified
 from app.flow.lanes import backlog, durability, epoch, nodes
 from app.points.members import reads as points_reads
@@ -17,6 +17,7 @@ from app.resilience import health, reach
 from app.resilience.guard import Resource
 from app.services import PROCESSES
 from app.shopify import reach as shopify_reach
+from app.telemetry import choices
 from app.web import pages, wording
 from app.web.banners import Banner
 from app.web.pages import Page, Visit, admin_page
@@ -60,6 +61,7 @@ async def page(visit: Visit) -> Response:
 async def show(visit: Visit, *, toast: str = "", status: int = 200) -> Response:
     """The page, also as the answer to what was done on it."""
     state = visit.request.state
+    choice = asyncio.ensure_future(pages.attempt(lambda: choices.is_off(visit.shop)))
     aside, waiting, stuck, checked, lost, is_shopify_reached = await asyncio.gather(
         pages.attempt(lambda: set_aside.of_shop(visit.shop)),
         pages.attempt(lambda: _waiting(visit), LANES),
@@ -88,6 +90,7 @@ async def show(visit: Visit, *, toast: str = "", status: int = 200) -> Response:
         aside=aside,
         about=letters.subjects,
         stuck=stuck,
+        is_told_off=await choice,
     )
 
 
@@ -242,4 +245,5 @@ routes: list[BaseRoute] = [
     Page("/health", page, "Health"),
     Route("/status", page),  # what it was called before; pages open in a tab still ask for it
     *letters.routes(show),
+    *analytics.routes(show),
 ]

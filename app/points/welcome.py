@@ -17,6 +17,7 @@ from app.own_facts import MemberWelcomed, ReferralCreated
 from app.points import steps
 from app.points.earning import terms
 from app.points.ledger import balances
+from app.points.ledger.accounts import FrozenError
 from app.points.ledger.posting import Batch
 from app.points.steps import Step
 from app.points.ways import awards
@@ -94,8 +95,7 @@ async def attach(conn: Connection, claims: Sequence[tuple[str, ReferralCreated, 
         [
             Step(
                 *(shop, SAGA, told.friend_id, told.friend_id, "claim", "done"),
-                f"Came through the link of customer {told.advocate_id} "
-                f"(referral {told.referral_id}).",
+                f"Came through a member's link (referral {told.referral_id}).",
                 at,
             )
             for shop, told, at in claims
@@ -168,12 +168,16 @@ async def _put_off(now: datetime, stores: Stores | None) -> None:
         return
     is_over = row["tries"] + 1 >= TRIES_MAX
     if is_over:
-        await compensate(row["shop"], row["customer_id"], LOST, now, stores)
+        try:
+            await compensate(row["shop"], row["customer_id"], LOST, now, stores)
+        except FrozenError:
+            is_over = False  # nothing moves until they are repaired: taken back after that
     async with db.connection() as conn:
         if is_over:
             await conn.execute(ENDED, [row["id"]], ["failed"], [LOST], now)
         else:
-            await conn.execute(LATER, row["id"], now + AGAIN_AFTER * 2 ** row["tries"])
+            pause = AGAIN_AFTER * 2 ** min(row["tries"], TRIES_MAX)
+            await conn.execute(LATER, row["id"], now + pause)
 
 
 async def compensate(

@@ -18,6 +18,7 @@ class ReferralSettings(Model):
     friend_minimum = fields.DecimalField(max_digits=12, decimal_places=2)  # of goods, to use it
     code_days = fields.IntField()
     order_minimum = fields.DecimalField(max_digits=12, decimal_places=2)  # net, to count
+    order_number = fields.IntField(db_default=1)  # 2: the friend's second order is what is rewarded
     advocate_kind = fields.CharField(max_length=8)  # points | reward
     advocate_points = fields.IntField()
     advocate_reward_id = fields.CharField(max_length=32)
@@ -76,6 +77,7 @@ class ReferralVisit(Model):
     visits = fields.IntField()
 
     class Meta:
+        # and an index by day, made by a migration
         table = "referral_visits"
         unique_together = (("shop", "link_id", "day"),)
 
@@ -120,8 +122,8 @@ class Referral(Model):
     updated_at = fields.DatetimeField()
 
     class Meta:
-        # and partial unique indexes, made by the migration: one living claim a friend, one referral
-        # an order and a code
+        # and indexes made by migrations: partial unique ones, for one living claim a friend, one
+        # referral an order and a code; and those of lists and searches
         table = "referrals"
         indexes = (
             ("shop", "claimed_at"),

@@ -72,10 +72,25 @@ EVENTS = """
 SELECT kind, by, words, at FROM referral_events WHERE shop = $1 AND referral_id = $2
  ORDER BY at DESC, id DESC LIMIT $3
 """
-OF_CUSTOMER = f"""
-SELECT {COLUMNS} FROM referrals WHERE shop = $1 AND (advocate_id = $2 OR friend_id = $2)
+# each side by its own index: of both at once every referral of the shop would be looked at
+_ON_A_SIDE = f"""
+SELECT {COLUMNS} FROM referrals WHERE shop = $1 AND {{side}}
  ORDER BY claimed_at DESC, id DESC LIMIT $3
 """
+OF_CUSTOMER = f"""
+({_ON_A_SIDE.format(side="advocate_id = $2")})
+ UNION ({_ON_A_SIDE.format(side="friend_id = $2 AND friend_id <> ''")})
+ ORDER BY claimed_at DESC, id DESC LIMIT $3
+"""
+# what a search may mean, each by its own index
+MEANINGS = (
+    "advocate_id = ANY({ids}::text[])",
+    "friend_id = ANY({ids}::text[]) AND friend_id <> ''",
+    "order_id = {typed} AND order_id <> ''",
+    "ltrim(order_name, '#') = {typed} AND order_name <> ''",
+    "friend_key = {email_key} AND friend_key <> ''",
+    "upper(code) = {code} AND code IS NOT NULL",
+)
 SHARED_WORDS = {
     "device": "the same device",
     "agent": "the same connection and kind of browser",
@@ -170,7 +185,7 @@ async def detail(shop: str, referral_id: int) -> Detail:
         row["code_state"],
         row["code_reason"],
         row["order_net"],
-        settings_reads.for_advocate(offer),
+        settings_reads.promised(offer),
         row["is_link_closed"],
     )
 
@@ -187,11 +202,12 @@ async def _search(shop: str, search: str, token_keys: Sequence[str], values: lis
         email_key = secret.digest("email", emails.mailbox(typed))
     values += [ids, typed.removeprefix("#"), email_key or "-", typed.upper()]
     at = len(values)
-    return (
-        f"(advocate_id = ANY(${at - 3}::text[]) OR friend_id = ANY(${at - 3}::text[])"
-        f" OR order_id = ${at - 2} OR ltrim(order_name, '#') = ${at - 2}"
-        f" OR friend_key = ${at - 1} OR upper(code) = ${at})"
+    names = {"ids": f"${at - 3}", "typed": f"${at - 2}", "email_key": f"${at - 1}"}
+    each = (one.format(**names, code=f"${at}") for one in MEANINGS)
+    found = " UNION ALL ".join(
+        f"SELECT id FROM referrals WHERE shop = $1 AND {one}" for one in each
     )
+    return f"id IN ({found})"
 
 
 def _row(row: Row) -> ReferralRow:

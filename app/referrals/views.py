@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True):
     friend_minimum: Decimal = Decimal(0)
     code_days: int = 30
     order_minimum: Decimal = Decimal(0)
+    order_number: int = 1  # which order of a friend is rewarded: the first, or the second
     advocate_kind: Literal["points", "reward"] = "points"
     advocate_points: int = 100
     advocate_reward_id: str = ""

@@ -64,13 +64,18 @@ async def me(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     body |= {"campaigns": [], **looks.NOTHING}
     stores = request.state.stores
     if request.url.path.startswith("/checkout/"):
-        opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)
-        product.track(opened, caller.shop, stores.config)
+        if request.query_params.get("consent") == "1":  # as Shopify's privacy API says
+            _tell_opened(request, caller)
     else:
         await looks.seen(caller.shop)
     language = request.query_params.get("lang", "en")
     body |= await looks.told(stores, caller.shop, language)
     return 200, await shopper.fill(body, PARTS, stores, caller)
+
+
+def _tell_opened(request: Request, caller: Caller) -> None:
+    opened = product.CheckoutOpened(is_signed_in=caller.customer_id is not None)
+    product.track(opened, caller.shop, request.state.stores.config)
 
 
 async def browser_error(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:

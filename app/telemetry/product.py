@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from app.config import Config
-from app.telemetry import reports
+from app.telemetry import choices, reports
 
 PSEUDONYM_LENGTH = 32  # hexadecimal digits
 
@@ -51,7 +51,9 @@ class CampaignLaunched(ProductEvent, frozen=True):
 
 
 class CheckoutOpened(ProductEvent, frozen=True):
-    """A checkout or account page with our extension asked what its shopper has."""
+    """A checkout or account page with our extension asked what its shopper has, who agreed that
+    this is told.
+    """
 
     event = "checkout_opened"
     is_signed_in: bool
@@ -86,12 +88,13 @@ EVENTS: tuple[type[ProductEvent], ...] = (
 
 
 def track(told: ProductEvent, shop: str, config: Config) -> None:
-    """Tell PostHog, when its key is set and the shop has not opted out; never waits, never
-    raises, and what cannot be sent is counted.
+    """Tell PostHog, when its key is set and neither whoever runs the app nor the merchant has opted
+    out; never waits, never raises, and what cannot be sent is counted.
     """
     if config.posthog_api_key and not {shop, "all"} & config.posthog_opt_out:
         properties = msgspec.structs.asdict(told)
-        reports.capture(told.event, pseudonym(shop, config), properties)
+        who = pseudonym(shop, config)
+        choices.unless_off(shop, lambda: reports.capture(told.event, who, properties))
 
 
 def pseudonym(shop: str, config: Config) -> str:

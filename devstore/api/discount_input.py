@@ -9,6 +9,7 @@ from devstore.shop import money, things
 from devstore.shop.state import State
 
 BASIC, SHIPPING = "basicCodeDiscount", "freeShippingCodeDiscount"
+BXGY = "bxgyCodeDiscount"
 TEXT_LIMIT = 255
 ITEMS_LIMIT = 250
 
@@ -47,8 +48,14 @@ def read(
     amount_cents, percent, on_each_item = None, 100.0, False
     product_ids: list[int] = []
     collection_ids: list[int] = []
+    bought_ids: list[int] = []
+    bought_cents = None
     combines = given.get("combinesWith") or {}
-    if root == BASIC:
+    if root == BXGY:
+        amount_cents, percent = None, 100.0
+        product_ids, _ = _items(state, shop, given, errors)
+        bought_ids, bought_cents = _buys(state, shop, given, errors)
+    elif root == BASIC:
         amount_cents, percent, on_each_item = _value(shop, given, errors)
         product_ids, collection_ids = _items(state, shop, given, errors)
     elif combines.get("shippingDiscounts"):
@@ -81,6 +88,8 @@ def read(
         is_shipping=root == SHIPPING,
         product_ids=product_ids,
         collection_ids=collection_ids,
+        bought_ids=bought_ids,
+        bought_cents=bought_cents,
         customer_ids=customer_ids,
         usage_limit=usage_limit,
         once_per_customer=bool(given.get("appliesOncePerCustomer")),
@@ -139,6 +148,9 @@ def _value(
     shop: things.Shop, given: dict[str, Any], errors: _Errors
 ) -> tuple[int | None, float, bool]:
     value = (given.get("customerGets") or {}).get("value") or {}
+    if value.get("discountOnQuantity"):
+        field = "customerGets.value.discountOnQuantity"
+        errors.note(field, "INVALID", "discountOnQuantity is for buy X get Y discounts")
     if "percentage" in value and value["percentage"] is not None:
         if not 0 < value["percentage"] <= 1:
             errors.note(
@@ -161,6 +173,43 @@ def _value(
     return amount_cents, 0.0, bool(amount.get("appliesOnEachItem"))
 
 
+def _buys(
+    state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors
+) -> tuple[list[int], int | None]:
+    """Of what something is bought for one piece that is free, and for how much at least: the only
+    ones that are known here.
+    """
+    got = ((given.get("customerGets") or {}).get("value") or {}).get("discountOnQuantity") or {}
+    is_free = (got.get("effect") or {}).get("percentage") == 1
+    if str(got.get("quantity")) != "1" or not is_free or given.get("usesPerOrderLimit") != 1:
+        errors.note("customerGets.value", "INVALID", "The stand-in store gives one piece free")
+    buys = given.get("customerBuys") or {}
+    items, value = buys.get("items") or {}, buys.get("value") or {}
+    ids = [
+        int(str(one).rpartition("/")[2] or 0)
+        for one in (items.get("collections") or {}).get("add") or []
+    ]
+    if not ids:
+        errors.note("customerBuys.items", "BLANK", "Items in 'customer buys' must be defined")
+    _check_collections(state, shop, ids, "customerBuys.items.collections.add", errors)
+    if value.get("amount") is None:
+        if str(value.get("quantity")) != "1":
+            errors.note("customerBuys.value", "INVALID", "The stand-in store asks for one piece")
+        return ids, None
+    try:
+        return ids, money.cents(value["amount"], shop.currency)
+    except AmountError:
+        errors.note("customerBuys.value.amount", "INVALID", "Amount is invalid")
+        return ids, None
+
+
+def _check_collections(
+    state: State, shop: things.Shop, ids: list[int], field: str, errors: _Errors
+) -> None:
+    if any(state.find("collection", shop.domain, one) is None for one in ids):
+        errors.note(field, "INVALID", "Collection is invalid")
+
+
 def _items(
     state: State, shop: things.Shop, given: dict[str, Any], errors: _Errors
 ) -> tuple[list[int], list[int]]:
@@ -178,12 +227,10 @@ def _items(
     product_ids, collection_ids = (
         [int(str(one).rpartition("/")[2] or 0) for one in ids] for ids in (products, collections)
     )
-    there = {one.id: one.collection_ids for one in state.of_shop("product", shop.domain)}
-    if any(one not in there for one in product_ids):
+    if any(state.find("product", shop.domain, one) is None for one in product_ids):
         errors.note("customerGets.items.products.productsToAdd", "INVALID", "Product is invalid")
-    known = {one for ids in there.values() for one in ids}
-    if any(one not in known for one in collection_ids):
-        errors.note("customerGets.items.collections.add", "INVALID", "Collection is invalid")
+    field = "customerGets.items.collections.add"
+    _check_collections(state, shop, collection_ids, field, errors)
     return product_ids, collection_ids
 
 

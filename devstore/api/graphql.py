@@ -144,6 +144,11 @@ def _execute(
     )
     for field in selection.fields(selection.operation.selection_set, None):
         key = field.alias.value if field.alias else field.name.value
+        if selection.is_mutation and world.trouble.of(shop.domain) == "deny":
+            data[key] = None
+            denied = GraphQLError(f"Access denied for {field.name.value} field.", field)
+            errors.append({**_error(denied, "ACCESS_DENIED"), "path": [key]})
+            continue
         try:
             data[key] = selection.project(root.resolve(field, selection.arguments(field)), field)
         except GraphQLError as error:

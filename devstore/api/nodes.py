@@ -200,7 +200,8 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
         "code": it.code,
         "asyncUsageCount": it.uses,
     }
-    kind = "DiscountCodeFreeShipping" if it.is_shipping else "DiscountCodeBasic"
+    kind = "DiscountCodeBxgy" if it.bought_ids else "DiscountCodeBasic"
+    kind = "DiscountCodeFreeShipping" if it.is_shipping else kind
     basic = {
         "__typename": kind,
         "title": it.title,

@@ -153,6 +153,9 @@ class Mutations(Root):
         payload = "DiscountCodeFreeShippingCreatePayload"
         return self._create(arguments, discount_input.SHIPPING, payload)
 
+    def field_discount_code_bxgy_create(self, arguments: dict[str, Any]) -> Any:
+        return self._create(arguments, discount_input.BXGY, "DiscountCodeBxgyCreatePayload")
+
     def _create(self, arguments: dict[str, Any], root: str, payload: str) -> Any:
         made, errors = discount_input.read(self.state, self.shop, arguments[root], root)
         if self.is_refusing:

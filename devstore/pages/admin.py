@@ -46,8 +46,8 @@ async def resources(request: Request) -> Response:
     products = list(world.state.of_shop("product", shop.domain))
     found = [(f"gid://shopify/Product/{one.id}", one.title) for one in products]
     if request.path_params["kind"] == "collection":
-        ids = sorted({each for one in products for each in one.collection_ids})
-        found = [(f"gid://shopify/Collection/{one}", f"Collection {one}") for one in ids]
+        collections = world.state.of_shop("collection", shop.domain)
+        found = [(f"gid://shopify/Collection/{one.id}", one.title) for one in collections]
     return JSONResponse([{"id": gid, "title": title} for gid, title in found])
 
 

@@ -1,6 +1,6 @@
 """Discount codes: who may use one, and how much it takes off each line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from devstore.errors import CodeRefusedError
@@ -49,6 +49,8 @@ def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> 
         goods = [item for item in goods if item.product_id in products]
         if not goods:
             raise CodeRefusedError(f"{discount.code} is for other products than those in the cart.")
+    if discount.bought_ids:
+        _check_bought(state, shop, discount, basket, goods)
     if sum(item.price_cents * item.quantity for item in goods) < (
         discount.minimum_subtotal_cents or 0
     ):
@@ -61,6 +63,25 @@ def check(state: State, shop: things.Shop, code: str, basket: things.Basket) -> 
             f"{discount.code} needs {discount.minimum_quantity} items in the cart."
         )
     return discount
+
+
+def _check_bought(
+    state: State,
+    shop: things.Shop,
+    discount: things.Discount,
+    basket: things.Basket,
+    goods: Sequence[things.Item],
+) -> None:
+    """Something is bought beside the piece that is free, which is the cheapest of them."""
+    counting = in_collections(state, shop, discount.bought_ids)
+    free = min(goods, key=lambda item: item.price_cents)
+    pieces = cents = 0
+    for item in basket.items:
+        if item.product_id in counting:
+            bought = item.quantity - (1 if item is free else 0)
+            pieces, cents = pieces + bought, cents + bought * item.price_cents
+    if not pieces or cents < (discount.bought_cents or 0):
+        raise CodeRefusedError(f"{discount.code} needs something else to be bought with it.")
 
 
 def kind(discount: things.Discount) -> str:
@@ -82,12 +103,17 @@ def products_of(state: State, shop: things.Shop, discount: things.Discount) -> s
     """The products it is for, by id; None: all."""
     if not discount.product_ids and not discount.collection_ids:
         return None
-    inside = {
-        one.id
-        for one in state.of_shop("product", shop.domain)
-        if set(one.collection_ids) & set(discount.collection_ids)
+    return {*discount.product_ids, *in_collections(state, shop, discount.collection_ids)}
+
+
+def in_collections(state: State, shop: things.Shop, ids: Collection[int]) -> set[int]:
+    """The products in any of these collections."""
+    return {
+        product_id
+        for one in state.of_shop("collection", shop.domain)
+        if one.id in ids
+        for product_id in one.product_ids
     }
-    return {*discount.product_ids, *inside}
 
 
 def _check_use(discount: things.Discount, basket: things.Basket) -> None:
@@ -137,7 +163,18 @@ def apply(
         for line in lines
     ]
     each = discount.amount_cents
-    if each is None:
+    if discount.bought_ids:
+        prices = [line.price_cents for line, weight in zip(lines, weights, strict=True) if weight]
+        free = next(
+            place
+            for place, (line, weight) in enumerate(zip(lines, weights, strict=True))
+            if weight and line.price_cents == min(prices)
+        )
+        shares = [
+            min(weights[free], lines[free].price_cents) if place == free else 0
+            for place in range(len(lines))
+        ]
+    elif each is None:
         shares = money.spread(money.percentage(sum(weights), discount.percent), weights)
     elif discount.on_each_item:
         shares = [

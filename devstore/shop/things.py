@@ -60,7 +60,6 @@ class Product(Struct):
     picture: str
     description: str = ""
     is_gift_card: bool = False
-    collection_ids: list[int] = field(default_factory=list)
 
     def item(self, quantity: int) -> "Item":
         return Item(
@@ -139,6 +138,8 @@ class Discount(Struct):
     is_shipping: bool = False  # shipping is free
     product_ids: list[int] = field(default_factory=list)  # it is for these alone
     collection_ids: list[int] = field(default_factory=list)  # or for what is in these
+    bought_ids: list[int] = field(default_factory=list)  # one is free with something of these
+    bought_cents: int | None = None  # as much of them at least; None: one piece
     on_each_item: bool = False
     customer_ids: list[int] | None = None  # None: everybody
     usage_limit: int | None = None

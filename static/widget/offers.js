@@ -18,11 +18,12 @@ export class Offers {
   conditions({ conditions, currency }, isCode = false) {
     const { widget } = this;
     if (!conditions) return [];
-    const { minimum_subtotal: least, is_limited_to_products: isLimited, code_days: days, per_customer: most, left, combines_with: beside, tiers, ends_at: end } = conditions;
+    const { minimum_subtotal: least, is_limited_to_products: isLimited, needs_purchase: isWith, code_days: days, per_customer: most, left, combines_with: beside, tiers, ends_at: end } = conditions;
     const kinds = Array.isArray(beside) && beside.map((kind) => widget.t(`beside.${kind}`));
     return [
       Number(least) > 0 && widget.t("minimum", { money: money(widget, least, currency || this.view.currency, { trailingZeroDisplay: "stripIfInteger" }) }),
       isLimited && widget.t("limited"),
+      isWith && widget.t("withPurchase"),
       kinds && kinds.length > 0 && widget.t("combines", { kinds: list(widget, kinds) }),
       !isCode && days > 0 && widget.count("codeDays", days),
       !isCode && most > 0 && widget.count("perCustomer", most),

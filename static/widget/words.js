@@ -92,6 +92,7 @@ export const ENGLISH = {
   "kind.gift_card": "{money} gift card",
   "minimum": "For orders of {money} or more",
   "limited": "For certain products",
+  "withPurchase": "With something else you buy",
   "combines": "Goes together with other discounts on: {kinds}",
   "beside.order": "the order",
   "beside.product": "products",

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from app import development
 from app.flow import event as envelope
 from app.flow.bus import log as fact_log
+from app.own_facts import Campaign, CampaignUpdated
 from tests.admin.staff import SHOWN
 from tests.faults.beside import Beside
 from tests.faults.shoppers import bob_with, gauge
@@ -33,6 +36,7 @@ COMMIT
 GO_ON = """
 BEGIN; DROP VIEW campaigns; ALTER TABLE campaigns_stalled RENAME TO campaigns; COMMIT
 """
+AS_OF = "Points go by your campaigns as of"
 LAG = 'holdfast_consumer_lag_events{service="campaigns"}'
 
 
@@ -72,6 +76,18 @@ def running(stack: Stack) -> tuple[str, str]:
     assert found
     post(stack, f"/campaigns/{found[1]}/state", state="live")
     return name, found[1]
+
+
+def for_orders(stack: Stack, name: str) -> str:
+    """A campaign that adds 25 points to orders, live: its id."""
+    start = f"{TODAY - timedelta(days=1)}"
+    fields = {"trigger": "order", "effect": "add", "value": "25", "starts_day": start}
+    page = post(stack, "/campaigns", key=uuid.uuid4().hex, name=name, **fields)
+    found = re.search(r"/campaigns/([0-9a-f-]{36})/state", page)
+    assert found
+    post(stack, f"/campaigns/{found[1]}/state", state="live")
+    time.sleep(2)  # Shopify tells whole seconds
+    return found[1]
 
 
 def tell_points(beside: Beside, campaign_id: str, points: int) -> None:
@@ -149,6 +165,69 @@ def test_with_campaigns_tables_stalled_people_see_the_last_ones_and_wait_for_not
     finally:
         beside.execute(GO_ON)
     wait_for("all is live again", lambda: "Campaigns as of" not in text(stack, "/"), 40)
+
+
+def test_with_campaigns_hanging_points_goes_on_by_what_it_heard_and_says_as_of_when(
+    whole_stack: Stack,
+) -> None:
+    stack = whole_stack
+    one = for_orders(stack, f"Thanks {uuid.uuid4().hex[:6]}")
+    try:
+        bob = stack.customer()
+        stack.order(bob, "10.00")
+        stack.wait_for_points(bob, 35)
+        own = f"/customers/{bob}"
+        for path in ("/", "/program", own):
+            assert AS_OF not in text(stack, path), path
+        stack.pause("campaigns")
+        try:
+            for path in ("/", "/program", own):
+                wait_for(f"{path} says so", lambda path=path: AS_OF in text(stack, path), 15)
+            assert "Campaigns as of" in text(stack, "/")
+            stack.order(bob, "10.00")
+            stack.wait_for_points(bob, 70)
+            assert text(stack, own).count("The campaigns part was away") == 1
+        finally:
+            stack.resume("campaigns")
+        for path in ("/", "/program", own):
+            wait_for(f"{path} is well", lambda path=path: AS_OF not in text(stack, path), 20)
+        stack.order(bob, "10.00")
+        stack.wait_for_points(bob, 105)
+        assert text(stack, own).count("The campaigns part was away") == 1
+    finally:
+        post(stack, f"/campaigns/{one}/state", state="ended")
+    stack.verify()
+
+
+def test_an_order_gets_its_base_points_now_and_the_bonus_once_its_campaign_is_told(
+    whole_stack: Stack, beside: Beside
+) -> None:
+    stack = whole_stack
+    bob = stack.customer()
+    stack.kill("campaigns")
+    stack.order(bob, "10.00")
+    stack.wait_for_points(bob, 10)
+    began = datetime.now(UTC) - timedelta(minutes=5)
+    late = Campaign(str(uuid.uuid4()), 1, "Told late", "live", began, effect="add", value="25")
+    over = replace(late, version=2, state="ended")
+    try:
+        tell(beside, late, began)
+        stack.wait_for_points(bob, 35, 20)
+        assert "only told after its points" in text(stack, f"/customers/{bob}")
+        tell(beside, late, began)
+    finally:
+        tell(beside, over, datetime.now(UTC))
+        stack.start("campaigns")
+    stack.order(bob, "10.00")
+    stack.wait_for_points(bob, 45)
+    stack.verify()
+
+
+def tell(beside: Beside, one: Campaign, at: datetime) -> None:
+    """What campaigns say of one that counts from then on."""
+    data = msgspec.to_builtins(CampaignUpdated(one, at=at))
+    fact = envelope.new("campaign.updated", SHOP, SHOP, data, trace="t")
+    beside.run(fact_log.append(beside.connection, [fact]))
 
 
 def test_with_campaigns_stopped_points_goes_on_by_its_copy_and_ends_with_it(

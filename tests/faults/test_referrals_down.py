@@ -119,21 +119,29 @@ def test_a_friend_goes_the_whole_way_and_the_advocate_is_told_of(stack_here: Sta
     )
 
 
-def test_with_the_part_stopped_the_panel_says_so_the_rest_is_intact_and_nothing_is_lost(
-    stack_here: Stack,
+@pytest.mark.parametrize("way", ["stopped", "hanging"])
+def test_with_the_part_away_the_panel_says_so_the_rest_is_intact_and_nothing_is_lost(
+    stack_here: Stack, way: str
 ) -> None:
     stack = stack_here
     bob = new_member(stack)
     link = link_of(stack, bob)
     url = stack.me(bob)["referral"]["url"]
-    stack.stop_long_ago("referrals")
+    if way == "stopped":
+        stack.stop_long_ago("referrals")
+    else:
+        stack.pause("referrals")
     wait_for("home says so", lambda: AWAY in stack.open_admin("/").text, 20)
     home = stack.open_admin("/")
     assert home.status_code == 200
     assert "Your program" in home.text or "Your first points" in home.text
+    assert home.text.count(AWAY) == 1, "one panel says so"
+    assert "updates are on their way" not in home.text, "the rest of home is live"
     page = stack.open_admin("/referrals")
     assert page.status_code == 200
     assert AWAY in page.text
+    for one in (home, page):
+        assert one.elapsed.total_seconds() < 3
     assert stack.me(bob)["referral"]["url"] == url, "the shopper keeps the link"
     stack.control("POST", "shopify", {"mode": "gone"})
     email = f"{uuid.uuid4().hex[:8]}@example.org"
@@ -144,7 +152,10 @@ def test_with_the_part_stopped_the_panel_says_so_the_rest_is_intact_and_nothing_
     late = new_member(stack)
     assert ask(stack, late)["message"] == "Your link is on its way."
     let_hours_pass(stack)
-    stack.start("referrals")
+    if way == "stopped":
+        stack.start("referrals")
+    else:
+        stack.resume("referrals")
     link_of(stack, late)
     wait_for("the code is there", lambda: code_in(claim(stack, link, email)) != "", 60)
     wait_for("the panel is back", lambda: AWAY not in stack.open_admin("/").text, 20)

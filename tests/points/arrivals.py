@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from app import db
+from app.points.earning.campaigns import copies
 from app.points.ledger.audit import verify
 from app.points.ledger.sentences import sentence
 from tests.points.webhooks import Shop, Webhook, tell
@@ -37,4 +38,5 @@ async def sentences(shop: str = ALICE) -> str:
         rows = await conn.fetch(
             "SELECT effect, points, why FROM ledger WHERE shop = $1 ORDER BY id", shop
         )
-    return "\n".join(sentence(*row) for row in rows)
+        named = await copies.names(conn, shop, range(1_000))
+    return "\n".join(sentence(*row, named) for row in rows)

@@ -17,6 +17,8 @@ from app.errors import HoldfastError
 from app.flow.event import Event
 from app.points import handlers
 from app.points.earning import actions as earning
+from app.points.earning.orders import OrderBatch
+from app.points.facts import read
 from app.points.ledger import actions as ledger
 from app.points.ledger import expiry
 from app.points.ledger.audit import verify
@@ -75,6 +77,26 @@ async def test_two_workers_with_the_same_facts_in_any_order_post_each_once() -> 
     assert await one("SELECT sum(reversed) FROM members") == 12 * 12 + 4 * (40 - 4)
     report = await verify()
     assert report.is_sound, report.problems
+
+
+async def test_who_is_made_a_member_twice_at_once_is_one_and_has_all_their_points() -> None:
+    async def slow() -> None:
+        batch = OrderBatch(read([paid("1", line("10.00"))], now()), now())
+        async with db.transaction() as conn:
+            await batch.load(conn)
+            # a task inherits the open transaction, which another worker would not
+            quick = handle(paid("2", line("5.00")))
+            await asyncio.create_task(quick, context=contextvars.Context())
+            batch.decide()
+            await batch.write(conn)
+
+    with pytest.raises(asyncpg.SerializationError) as found:
+        await slow()
+    assert failures.is_conflict(found.value)
+    assert await figures() == {"available": 5}
+    await handle(paid("1", line("10.00")))
+    assert await figures() == {"available": 15}
+    assert (await verify()).is_sound
 
 
 async def test_shoppers_staff_time_and_orders_meet_on_one_member() -> None:

@@ -14,7 +14,7 @@ from app.points.rewards import actions as rewards
 from app.points.rewards import settling
 from app.points.ways import telling
 from tests.points.ways.world import created, merged, sound, told, way
-from tests.points.world import ALICE, BOB, bob_has, fact, figures, handle, now, program
+from tests.points.world import ALICE, BOB, bob_has, fact, figures, handle, now, one, program
 
 LATER = timedelta(seconds=10)
 
@@ -193,3 +193,32 @@ async def test_a_reward_has_its_steps_beside_the_welcome(stores) -> None:
         ("Points given back", "done"),
     ]
     assert "Shopify refused." in [step.words for step in newest.steps]
+
+
+async def test_one_whose_points_are_on_hold_keeps_no_other_welcome_from_being_told(
+    stores, monkeypatch
+) -> None:
+    await program()
+    await way("account", 100)
+    await handle(created("7001"), created("7002"), created("7003"))
+    tell = welcome._welcomed
+
+    def broken(step, points, at):
+        if step["customer_id"] == "7001":
+            raise ValueError("this one is broken")
+        return tell(step, points, at)
+
+    monkeypatch.setattr(welcome, "_welcomed", broken)
+    await one("UPDATE members SET frozen_at = now() WHERE customer_id = '7001' RETURNING id")
+    await one("UPDATE saga_steps SET tries = 4, at = at WHERE subject = '7001' RETURNING id")
+    await one(
+        "UPDATE saga_steps SET due_at = due_at - interval '1 hour' "
+        "WHERE subject = '7001' AND state = 'waiting' RETURNING id"
+    )
+    at = now() + LATER
+    await welcome.go_on(at)
+    assert {one["customer_id"] for one in await told("member.welcomed")} == {"7002", "7003"}
+    await one("UPDATE members SET frozen_at = NULL WHERE customer_id = '7001' RETURNING id")
+    await welcome.go_on(at + timedelta(days=1))
+    assert await figures("7001") == {"reversed": 100}, "taken back after the repair"
+    await sound()

@@ -110,11 +110,18 @@ async def reward_of_100() -> str:
 
 
 async def handle(*events: Event) -> None:
-    """Both services that read facts about orders and customers, each in its own transaction."""
-    async with db.transaction() as conn:
-        await handlers.handle(conn, list(events))
-    async with db.transaction() as conn:
-        await core.handle(conn, list(events))
+    """Both services that read facts about orders and customers, each in its own transaction, and
+    again where two got in each other's way, as the road does.
+    """
+    for of_service in (handlers.handle, core.handle):
+        for tries_left in reversed(range(ASKED_AGAIN_MAX)):
+            try:
+                async with db.transaction() as conn:
+                    await of_service(conn, list(events))
+                break
+            except asyncpg.TransactionRollbackError:
+                if not tries_left:
+                    raise
 
 
 async def crowd(

@@ -180,3 +180,33 @@ async def test_a_friend_who_becomes_a_customer_is_told_with_the_claim_once_more(
     await handle(stores, person("7200", "gerd@example.com"))
     await claim(stores, code, "gerd@example.com")
     assert (await told("referral.created"))[-1]["friend_id"] == "7200", "who was one already"
+
+
+async def test_an_advocate_is_known_by_their_address_also_while_core_cannot_be_asked(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.errors import UnavailableError
+    from app.referrals.claims import actions
+
+    await offer()
+    await handle(stores, person(BOB, "bob@example.com"))
+    code = await link_of(stores)
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("Customers cannot be read just now.")
+
+    monkeypatch.setattr(actions.core_reads, "customers", away)
+    with pytest.raises(RefusedError):
+        await claim(stores, code, "Bob+new@example.com")
+    assert (await referral())["verdict"] == "block"
+
+
+async def test_who_is_signed_in_as_a_customer_with_orders_is_looked_at_whatever_they_type(
+    stores: Stores,
+) -> None:
+    await offer()
+    await handle(stores, order("1", "7300", "dora@example.com"))
+    code = await link_of(stores)
+    made = await claim(stores, code, "a-new-one@example.com", signed_in_as="7300")
+    assert made.is_held
+    assert "signed_in_known" in (await referral())["reasons"]

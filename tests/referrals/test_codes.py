@@ -194,3 +194,40 @@ async def test_a_customer_of_before_the_app_is_found_at_shopify_and_gets_no_code
     await deciding.decide(ALICE, row["id"], "allow", "She returned it all", "Alice")
     await sweep(stores, 1)
     assert (await referral())["code_state"] == "made"
+
+
+async def test_allowed_again_before_the_old_code_is_off_there_is_never_a_second_one_that_works(
+    stores: Stores, shopify: Shop
+) -> None:
+    await offer()
+    made = await claim(stores, await link_of(stores))
+    await sweep(stores)
+    first = (await referral())["code"]
+    await deciding.decide(ALICE, made.id, "block", "A coupon site", "Alice")
+    await deciding.decide(ALICE, made.id, "allow", "A mistake of mine", "Alice")
+    await sweep(stores, 1)
+    await sweep(stores, 2)
+    row = await referral()
+    works = [
+        code
+        for code, one in shopify.discounts.items()
+        if one["codeDiscount"].get("status", "ACTIVE") != "EXPIRED"
+    ]
+    assert (row["code_state"], works) == ("made", [row["code"]])
+    assert row["code"] != first
+
+
+async def test_a_code_shopify_refused_is_made_when_staff_allow_it_a_second_time(
+    stores: Stores, shopify: Shop
+) -> None:
+    await offer()
+    code = await link_of(stores)
+    held = await claim(stores, code, "someone@mailinator.com")
+    await deciding.decide(ALICE, held.id, "allow", "I know her", "Alice")
+    shopify.errors = [{"message": "Value is too big", "code": "INVALID"}]
+    await sweep(stores, 1)
+    assert (await referral())["code_state"] == "refused"
+    shopify.errors = []
+    await deciding.decide(ALICE, held.id, "allow", "The shop's setting is mended", "Alice")
+    await sweep(stores, 2)
+    assert (await referral())["code_state"] == "made"

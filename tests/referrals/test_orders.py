@@ -227,3 +227,46 @@ async def test_a_claim_nobody_orders_with_is_let_go_and_the_friend_may_be_anothe
     await pass_days(14)
     assert (await state())[0] == "lapsed"
     assert not (await claim(stores, await link_of(stores, CAROL))).is_held
+
+
+async def test_what_came_back_inside_the_window_counts_whatever_came_back_after_it(
+    stores: Stores,
+) -> None:
+    import msgspec
+
+    from app import db
+    from app.referrals.handlers import handle as read
+    from tests.points.world import fact
+
+    await offer(window_days=30, order_minimum=20)
+    await claim(stores, await link_of(stores), at=hours_ago(24 * 61))
+    placed = hours_ago(24 * 60)
+    await handle(stores, order("1", at=placed))
+    await pass_days(0)
+    assert (await state())[0] == "completed"
+    back = {"order_id": "1", "lines": [], "adjustment": "-40.00"}
+    inside = fact("order.refunded", {**back, "refund_id": "r1"}, at=hours_ago(24 * 50))
+    after = {**back, "refund_id": "r2", "adjustment": "-1.00"}
+    late = fact("order.refunded", after, at=hours_ago(24))
+    assert msgspec.json.decode(late.data)["refund_id"] == "r2"
+    async with db.transaction() as conn:  # both at once, as after a day without webhooks
+        await read(conn, [late, inside], stores)
+    assert (await state())[0] == "reversed"
+
+
+async def test_an_own_order_is_found_also_when_another_one_of_before_counts_again(
+    stores: Stores,
+) -> None:
+    await offer()
+    await handle(stores, person(BOB, "bob@example.com"))
+    await claim(stores, await link_of(stores))
+    code = (await referral())["code"]
+    await handle(stores, order("1"))
+    # bought as a guest with the advocate's own address; it counts only once the first came back
+    await handle(stores, order("2", None, "b.o.b@example.com"))
+    guest = order("3", None, "Bob+gift@example.com", discount_codes=[code])
+    await handle(stores, guest)
+    await handle(stores, refunded("1", "r1", {"l1": 1}))
+    row = await referral()
+    assert (row["order_id"], row["verdict"]) == ("3", "block")
+    assert "own_order" in row["reasons"]

@@ -101,3 +101,59 @@ async def test_where_orders_went_to_and_who_never_ordered_is_forgotten_after_nin
     assert await one("SELECT told->>'address' FROM referral_orders") == ""
     assert (await referral(2))["friend_email"] == ""
     assert (await referral(1))["friend_email"] == "frida@example.com", "a customer"
+
+
+async def test_of_two_merges_the_later_one_may_be_told_first(stores: Stores) -> None:
+    await offer()
+    code = await link_of(stores)
+    dora = "7003"
+    await handle(stores, fact("customer.merged", {"customer_id": CAROL, "kept_id": dora}))
+    await handle(stores, fact("customer.merged", {"customer_id": BOB, "kept_id": CAROL}))
+    assert (await links.ask(stores, ALICE, dora)).code == code
+
+
+async def test_of_a_guest_who_asks_to_be_forgotten_no_digest_is_left(stores: Stores) -> None:
+    await offer()
+    await claim(stores, await link_of(stores))
+    await handle(stores, order("1", None, address="1 Elm Street, 40202"))
+    request = {
+        "topic": "customers/redact",
+        "payload": {"customer": {"id": 9, "email": "Frida@example.com"}},
+    }
+    await handle(stores, fact("compliance.requested", request))
+    assert await one("SELECT count(*) FROM referral_people WHERE person LIKE 'guest:%'") == 0
+    assert await one("SELECT told->>'email_key' FROM referral_orders") == ""
+    assert await one("SELECT told->>'address' FROM referral_orders") == ""
+
+
+async def test_a_deleted_customer_without_an_address_in_the_request_is_forgotten_too(
+    stores: Stores,
+) -> None:
+    from tests.referrals.world import person
+
+    await offer()
+    await claim(stores, await link_of(stores))
+    await one("UPDATE referrals SET friend_id = '', verdict = 'hold' RETURNING id")
+    await handle(stores, person(FRIDA, "frida@example.com"))
+    await handle(stores, fact("customer.deleted", {"customer_id": FRIDA}))
+    row = await referral()
+    assert (row["friend_email"], row["friend_key"]) == ("", "")
+
+
+async def test_a_link_of_who_is_gone_ends_and_nobody_is_rewarded_in_their_place(
+    stores: Stores,
+) -> None:
+    import pytest
+
+    from app.errors import NotFoundError
+
+    await offer()
+    code = await link_of(stores)
+    await claim(stores, code)
+    await handle(stores, order("1"))
+    await handle(stores, fact("customer.deleted", {"customer_id": BOB}))
+    await pass_days(0)
+    assert await told("referral.completed") == []
+    assert await state() == ("ordered", "block")
+    with pytest.raises(NotFoundError):
+        await claim(stores, code, "gerd@example.com")

@@ -59,6 +59,7 @@ async def test_balance_rewards_and_ways_to_earn_are_those_of_the_shop(http, rewa
         "conditions": {
             "minimum_subtotal": None,
             "is_limited_to_products": False,
+            "needs_purchase": False,
             "combines_with": [],
             "code_days": None,
             "per_customer": None,

@@ -24,7 +24,8 @@ BEHIND = Banner(
     "warning",
     "What campaigns gave is being counted",
     "The figures below are as of a little while ago; updates are on their way. Campaigns begin and "
-    "end on time meanwhile.",
+    "end on time meanwhile: orders earn by what points was told of them last, and a bonus that "
+    "turns out to be due comes later.",
 )
 TONES = {
     "running": "success",

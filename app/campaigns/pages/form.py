@@ -58,8 +58,8 @@ YEARS = range(2_000, 2_101)
 _TIME = re.compile(r"([01]?[0-9]|2[0-3])[:.]([0-5][0-9])", re.ASCII)
 _IN_ADDRESS = re.compile(r"(?:products|collections|Product|Collection)/([0-9]+)", re.ASCII)
 NO_SEGMENTS = (
-    "Which segments there are cannot be said at this moment. While nobody is in one of this name, "
-    "it gives nothing."
+    "This shop has no segments yet, so nobody is in one: the campaign gives nothing until they are "
+    "there. Tags of customers can be used now."
 )
 NO_TIERS = "Tiers cannot be read at this moment. Please try again in a minute."
 EMPTY = {

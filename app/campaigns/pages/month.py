@@ -1,4 +1,4 @@
-"""The calendar of campaigns: a month, day by day, in the merchant's time zone."""
+"""The calendar of campaigns: a month, week by week, in the merchant's time zone."""
 
 import calendar as months
 import re
@@ -15,18 +15,39 @@ from app.web import pages
 from app.web.pages import Visit
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-A_DAY_MAX = 3  # more are counted
+A_WEEK_MAX = 6  # bars of one; more are counted
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the month, or of the weeks it stands in; `more` campaigns have no room."""
+    """A day of the month, or of the weeks it stands in."""
 
     day: date
     is_inside: bool
     is_today: bool
-    campaigns: list[CampaignView]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A campaign over its days of a week: from a column (1 to 7), so many of them."""
+
+    it: CampaignView
+    tone: str
+    first: int
+    number: int
+    is_from_before: bool
+    goes_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """A week with the campaigns that begin, end or run in a part of the shown weeks; `more` of them
+    have no room.
+    """
+
+    days: list[Day]
+    bars: list[Bar]
     more: int = 0
 
 
@@ -59,6 +80,8 @@ async def calendar(visit: Visit) -> Response:
     rows = found.value or []
     next_month = (first + timedelta(days=31)).replace(day=1)
     inside = _within(rows, first, next_month, visit.timezone)
+    through = [one for one in rows if _is_through(one, since, until)]
+    drawn = [one for one in rows if one not in through]
     return pages.render(
         visit,
         "campaigns/calendar.html",
@@ -66,13 +89,12 @@ async def calendar(visit: Visit) -> Response:
         readings=[found],
         notes=asking.notes(visit),
         found=found.value,
-        weeks=[[_day(one, first, today, rows, visit.timezone) for one in week] for week in weeks],
+        weeks=[_week(week, first, today, drawn, visit.timezone, now) for week in weeks],
+        through=through,
         weekdays=WEEKDAYS,
         lines=[_line(visit, one, now) for one in inside],
         previous=f"{first - timedelta(days=1):%Y-%m}",
         following=f"{next_month:%Y-%m}",
-        tones=asking.TONES,
-        shown_state=lambda view: rules.shown_state(view.campaign, now),
     )
 
 
@@ -82,11 +104,39 @@ def _first(typed: str, today: date) -> date:
     return date(int(found[1]), int(found[2]), 1) if found else today.replace(day=1)
 
 
-def _day(day: date, first: date, today: date, rows: list[CampaignView], timezone: str) -> Day:
-    there = _within(rows, day, day + timedelta(days=1), timezone)
-    shown = there[:A_DAY_MAX]
-    is_inside = day.month == first.month
-    return Day(day, is_inside, day == today, shown, len(there) - len(shown))
+def _is_through(one: CampaignView, since: datetime, until: datetime) -> bool:
+    """Whether it runs all the time: said once above the weeks, not drawn in each of them."""
+    ends_at = one.campaign.ends_at
+    return one.campaign.starts_at <= since and (ends_at is None or ends_at >= until)
+
+
+def _week(
+    week: list[date],
+    first: date,
+    today: date,
+    rows: list[CampaignView],
+    timezone: str,
+    now: datetime,
+) -> Week:
+    after = week[-1] + timedelta(days=1)
+    there = _within(rows, week[0], after, timezone)
+    bars = []
+    for one in there[:A_WEEK_MAX]:
+        on = [day for day in week if _within([one], day, day + timedelta(days=1), timezone)]
+        since, until = (days.start_of_day(day, timezone) for day in (week[0], after))
+        ends_at = one.campaign.ends_at
+        bars.append(
+            Bar(
+                one,
+                asking.TONES[rules.shown_state(one.campaign, now)],
+                week.index(on[0]) + 1,
+                len(on),
+                one.campaign.starts_at < since,
+                ends_at is None or ends_at > until,
+            )
+        )
+    shown = [Day(day, day.month == first.month, day == today) for day in week]
+    return Week(shown, bars, len(there) - len(bars))
 
 
 def _within(

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from app.config import Config
 from app.flow.lanes import scripts
@@ -255,9 +255,8 @@ async def lengths(redis: Redis, shops: Sequence[str]) -> list[int]:
 
 
 async def _heads(redis: Redis, shops: Sequence[str], counts: Sequence[int]) -> list[list[bytes]]:
-    """The first `counts` items of the lanes of `shops`, in one go on one connection.
-
-    As a pipeline of redis-py it would cost twice what reading them within Lua does.
+    """The first `counts` items of the lanes of `shops`, in one go on one connection, and with one
+    deadline: as a pipeline of redis-py it would cost twice what reading them within Lua does.
     """
     if not shops:
         return []
@@ -265,16 +264,19 @@ async def _heads(redis: Redis, shops: Sequence[str], counts: Sequence[int]) -> l
     connection = await pool.get_connection()
     try:
         commands = [
-            ("LRANGE", f"lane:{shop}", 0, count - 1)
+            connection.pack_command("LRANGE", f"lane:{shop}", 0, count - 1)[0]
             for shop, count in zip(shops, counts, strict=True)
         ]
-        await connection.send_packed_command(connection.pack_commands(commands))
-        found = [await connection.read_response(disable_decoding=True) for _ in commands]
+        await connection.send_packed_command([b"".join(commands)])
+        async with asyncio.timeout(connection.socket_timeout):
+            found = [await connection._parser.read_response(True) for _ in commands]  # noqa: SLF001
     except BaseException:
         await connection.disconnect(nowait=True)  # answers may be left in it
         raise
     finally:
         await pool.release(connection)
+    if damaged := next((one for one in found if isinstance(one, ResponseError)), None):
+        raise damaged
     return found
 
 

@@ -3,9 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
+import asyncpg
 from redis.asyncio import Redis
 
 from app import db
@@ -23,33 +24,50 @@ SERVICE = "ingest"
 log = logs.logger()
 _ingest_seconds = metrics.ROAD_SECONDS.labels("ingest")
 
-# A repeat changes nothing, except that a webhook that was dead may become facts. Its day is that of
-# the webhook it repeats, and one that Shopify delivers again after midnight is looked for there.
-RECEIPTS = """
-INSERT INTO receipts (shop, webhook_id, day, topic, outcome, request_id, received_at, recorded_at)
-SELECT shop, webhook_id, (received_at AT TIME ZONE 'UTC')::date, topic, outcome, request_id,
-       received_at, now()
-  FROM (SELECT shop, webhook_id, topic, outcome, request_id,
-               to_timestamp(received_ms / 1000.0) AS received_at
-          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-               AS given (shop, webhook_id, topic, outcome, request_id, received_ms)) AS fresh
- WHERE NOT $7 OR NOT EXISTS (
-       SELECT FROM receipts AS earlier
-        WHERE earlier.shop = fresh.shop AND earlier.webhook_id = fresh.webhook_id
-          AND earlier.day = (fresh.received_at AT TIME ZONE 'UTC')::date - 1)
+COLUMNS = {
+    "shop": "text",
+    "webhook_id": "text",
+    "day": "date",
+    "topic": "text",
+    "outcome": "text",
+    "request_id": "text",
+    "received_at": "timestamptz",
+    "recorded_at": "timestamptz",
+}
+# A repeat changes nothing, except that a webhook that was dead may become facts.
+INSERT = f"""
+INSERT INTO receipts ({", ".join(COLUMNS)}) SELECT {", ".join(COLUMNS)} FROM {{fresh}}
 ON CONFLICT (shop, webhook_id, day) DO UPDATE SET outcome = excluded.outcome
    WHERE receipts.outcome = 'dead' AND excluded.outcome <> 'dead'
 RETURNING shop, webhook_id
 """
+# The day of a receipt is that of its webhook's arrival, so one that Shopify delivers again after
+# midnight is looked for under the day before.
+OF_THE_DAY_BEFORE = """
+SELECT shop, webhook_id FROM receipts
+  JOIN unnest($1::text[], $2::text[], $3::date[]) AS given (shop, webhook_id, before)
+ USING (shop, webhook_id)
+ WHERE receipts.day = given.before
+"""
 REPEATED_WITHIN_MS = 6 * 3600 * 1000  # Shopify repeats a delivery for four hours
 DAY_MS = 24 * 3600 * 1000
+FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
 async def write(translations: Sequence[Translation], redis: Redis) -> None:
+    """All of it in one transaction of its own, and what follows its commit.
+
+    They are taken to be new at first, for repeats are rare here: new rows can be copied and go with
+    everything else. A repeat ends that, and then each is looked at.
+    """
     traces.gather(one.item.request_id for one in translations)
     with fact_log.noting() as written, traces.span("transaction"):
-        async with db.transaction() as connection:
-            fresh = await write_on(connection, translations)
+        try:
+            async with db.transaction() as connection:
+                fresh = await write_on(connection, translations, are_new=True)
+        except asyncpg.UniqueViolationError:
+            async with db.transaction() as connection:
+                fresh = await write_on(connection, translations)
     if written:
         await wakes.tell(redis, written)
     outcomes = Counter(translation.outcome for translation in fresh)
@@ -68,34 +86,32 @@ async def write(translations: Sequence[Translation], redis: Redis) -> None:
         _ingest_seconds.observe(max(0.0, now - translation.item.received_ms / 1000))
 
 
-async def write_on(connection: Any, translations: Sequence[Translation]) -> list[Translation]:
+async def write_on(
+    connection: Any, translations: Sequence[Translation], *, are_new: bool = False
+) -> list[Translation]:
     """Receipts, and the facts and dead letters of those that are new, on an open transaction;
-    returns the new ones.
+    returns the new ones. With `are_new` a repeat raises asyncpg.UniqueViolationError.
     """
     unique = {
         (translation.item.shop, translation.item.webhook_id): translation
         for translation in reversed(translations)
     }
-    rows = sorted(
-        unique.items()
-    )  # one order for everybody: two drains of the same lane cannot deadlock
-    items = [translation.item for _, translation in rows]
-    returned = await connection.fetch(
-        RECEIPTS,
-        [item.shop for item in items],
-        [item.webhook_id for item in items],
-        [item.topic for item in items],
-        [translation.outcome for _, translation in rows],
-        [carriers.request_id_of(item.request_id) for item in items],
-        [item.received_ms for item in items],
-        any(item.received_ms % DAY_MS < REPEATED_WITHIN_MS for item in items),
-    )
-    new = {(row["shop"], row["webhook_id"]) for row in returned}
-    fresh = [
-        found for key, found in reversed(unique.items()) if key in new
-    ]  # in the order of their lanes
-    told = [[event_of(one.item, fact) for fact in one.facts] for one in fresh]
+    for key in await _of_the_day_before(connection, [one.item for one in unique.values()]):
+        unique.pop(key)
+    recorded_at = datetime.now(UTC)
+    # one order for everybody: two drains of the same lane cannot deadlock
+    rows = [_receipt(unique[key], recorded_at) for key in sorted(unique)]
     writes = Writes()
+    if are_new:
+        writes.insert("receipts", COLUMNS, rows)
+    else:
+        given = Writes()
+        query = INSERT.format(fresh=given.rows("fresh", COLUMNS, rows))
+        returned = await connection.fetch(query, *given.values) if rows else []
+        new = {(row["shop"], row["webhook_id"]) for row in returned}
+        unique = {key: found for key, found in unique.items() if key in new}
+    fresh = list(reversed(unique.values()))  # in the order of their lanes
+    told = [[event_of(one.item, fact) for fact in one.facts] for one in fresh]
     fact_log.add(writes, [event for events in told for event in events])
     bodies.add(writes, _kept(fresh, told))
     await writes.send(connection)
@@ -114,6 +130,41 @@ async def write_on(connection: Any, translations: Sequence[Translation]) -> list
                 payload=translation.encoded,
             )
     return fresh
+
+
+async def _of_the_day_before(connection: Any, items: Sequence[LaneItem]) -> list[tuple[str, str]]:
+    """Those that came the day before already, as shop and webhook id; asked for only when Shopify
+    may repeat what it delivered then.
+    """
+    early = [item for item in items if item.received_ms % DAY_MS < REPEATED_WITHIN_MS]
+    if not early:
+        return []
+    rows = await connection.fetch(
+        OF_THE_DAY_BEFORE,
+        [item.shop for item in early],
+        [item.webhook_id for item in early],
+        [_day(item.received_ms - DAY_MS) for item in early],
+    )
+    return [(row["shop"], row["webhook_id"]) for row in rows]
+
+
+def _receipt(one: Translation, recorded_at: datetime) -> tuple[Any, ...]:
+    """As COLUMNS."""
+    item = one.item
+    return (
+        item.shop,
+        item.webhook_id,
+        _day(item.received_ms),
+        item.topic,
+        one.outcome,
+        carriers.request_id_of(item.request_id),
+        datetime.fromtimestamp(item.received_ms / 1000, UTC),
+        recorded_at,
+    )
+
+
+def _day(received_ms: int) -> date:
+    return date.fromordinal(FIRST_DAY + received_ms // DAY_MS)
 
 
 def _kept(fresh: Sequence[Translation], told: Sequence[Sequence[event.Event]]) -> list[Kept]:

@@ -1,9 +1,10 @@
 """A grant in memory: the rule it froze, what it gave, and what it is to have given."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace as _with
@@ -20,7 +21,7 @@ class Decisions(Protocol):
 
     purse: Purse
 
-    def decide(self, grant: "Grant", known: Known) -> list[tuple[str, str]]: ...
+    def decide(self, grant: "Grant", known: Known) -> None: ...
 
 
 class Grant(msgspec.Struct):
@@ -47,7 +48,9 @@ class Grant(msgspec.Struct):
     given: Given = msgspec.field(default_factory=Given)
     is_asked_again: bool = False  # a campaign came to be known after its bonuses were decided
     decisions: Decisions | None = None  # where bonuses may count
-    reasons: list[tuple[str, str]] = []  # campaigns that do not count, and why
+    reasons: list[tuple[int, str]] = []  # copies of campaigns that do not count, and why
+    not_counted: dict[str, Any] | None = None  # the same as it is told, where many orders share it
+    heard_at: datetime | None = None  # of campaigns, where they are away: when they told last
     text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored
 
     @property
@@ -76,7 +79,7 @@ class Grant(msgspec.Struct):
         """What the order is to have given; of a campaign no more than its cap and budget leave."""
         assert self.frozen is not None, "a rule is taken before anything is computed"
         found = worth.of(known, self.frozen, self.rate_units, refunds, gone)
-        if self.decisions is None or not found.shares or not self._limit(found):
+        if not self.frozen.is_limited or self.decisions is None or not self._limit(found):
             return found
         return worth.of(known, self.frozen, self.rate_units, refunds, gone)
 

@@ -60,7 +60,7 @@ def follow(
             before = NOTHING
         grant.member_id = account.id
         if grant.decisions is not None and (is_first or grant.is_asked_again):
-            grant.reasons = grant.decisions.decide(grant, stage.known)
+            grant.decisions.decide(grant, stage.known)
             grant.is_asked_again = False
         _step(Hand(batch, grant, account, policy, stage, own, not before.outstanding), before)
     for lot in own or ():
@@ -155,6 +155,8 @@ def _give(hand: Hand, reached: Worth, changes: dict[int, int], why: dict[str, An
         reasons |= whys.bonuses(grant, changes, is_first=is_first)
     if not is_first:
         reasons |= why
+    elif grant.heard_at is not None:
+        reasons["campaigns_as_of"] = grant.heard_at.isoformat()
     reasons |= whys.corrected(stage.cause)
     batch.move(account, source, "earn", "issued", bucket, points, reasons, effective_at)
     batch.add(lot)

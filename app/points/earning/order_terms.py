@@ -12,17 +12,32 @@ from msgspec.structs import replace
 from app.errors import BadInputError
 from app.facts import OrderTold
 from app.points.earning import rules
-from app.points.earning.rules import Frozen, Line, OrderTerms
+from app.points.earning.rules import Frozen, Line
 
 IDS_MAX, TAGS_MAX = 100, 50
 TAG_LENGTH_MAX = 255
 ID_LENGTH_MAX = 20
 RATE_MAX = 10_000
 CHANNELS = {"online": "Online store", "pos": "Point of sale", "draft": "Draft orders"}
-PLAIN = OrderTerms()
 # by Shopify's names; whatever else an order comes from is a shop on the web
 _SOURCES = {"pos": "pos", "shopify_draft_order": "draft", "draft_order": "draft"}
 SUBSCRIBED = "subscription_contract"  # how the sources of orders that renew one begin
+
+
+class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of orders earns, as a merchant sets it: what is named earns nothing."""
+
+    products: list[str] = []  # ids, as those of collections
+    collections: list[str] = []
+    tags: list[str] = []  # of orders
+    channels: list[str] = []  # online | pos | draft
+    is_b2b_out: bool = False
+    subscription_rate: str = ""  # of subscription lines; empty: as others
+    with_shipping: bool = False
+    with_taxes: bool = False
+
+
+PLAIN = OrderTerms()
 
 
 @lru_cache(maxsize=1024)

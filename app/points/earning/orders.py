@@ -9,12 +9,13 @@ from typing import NamedTuple
 from app import text
 from app.db import Connection
 from app.points.earning import grants, order_terms, stored, terms
-from app.points.earning.campaigns import collections
+from app.points.earning.campaigns import collections, hearing
 from app.points.earning.campaigns.copies import Newest
 from app.points.earning.campaigns.deciding import Decisions
 from app.points.earning.grant import Grant
 from app.points.earning.known import stages
-from app.points.earning.rules import Line, OrderTerms
+from app.points.earning.order_terms import OrderTerms
+from app.points.earning.rules import Line
 from app.points.facts import ORDER_NAME_LENGTH, Incoming
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
@@ -70,7 +71,7 @@ class OrderBatch(Batch):
         customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
         if customers or ids:
             await self.lock(conn, customers, ids)
-        await self.make(conn, profiles.wanted(self.incoming, earning))
+        await self.number(conn, profiles.wanted(self.incoming, earning))
         await self.follow_merged(conn)
         if late:
             await self._load_left(conn, late)
@@ -80,6 +81,9 @@ class OrderBatch(Batch):
 
     async def _load_bonuses(self, conn: Connection, moving: Sequence[Grant]) -> None:
         """Where no campaign of their shops can count, nothing is asked."""
+        if hearing.is_away():
+            for grant in moving:
+                grant.heard_at = self.newest.get(grant.shop, (0, None))[1]
         fresh, given = [], []
         for grant in moving:
             former = None if grant.member_id is None else self.account(grant.member_id)

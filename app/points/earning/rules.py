@@ -4,12 +4,15 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
 from app import calendar
 from app.errors import BadInputError
+from app.points.earning import multiplying
+from app.points.earning.multiplying import TIER, Multiplier, Steps
 
 # money is an integer of millionths while we compute: exact, and faster than Decimal
 MICROS = 1_000_000
@@ -46,19 +49,6 @@ class Terms(NamedTuple):
     has_tiers: bool = False
 
 
-class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What of orders earns, as a merchant sets it: what is named earns nothing."""
-
-    products: list[str] = []  # ids, as those of collections
-    collections: list[str] = []
-    tags: list[str] = []  # of orders
-    channels: list[str] = []  # online | pos | draft
-    is_b2b_out: bool = False
-    subscription_rate: str = ""  # of subscription lines; empty: as others
-    with_shipping: bool = False
-    with_taxes: bool = False
-
-
 class Bonus(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a version of a campaign does for an order, frozen with its award."""
 
@@ -84,8 +74,10 @@ class Tier(msgspec.Struct, frozen=True, omit_defaults=True):
     units: int  # ten-thousandths
 
 
-class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The rule a grant is computed by, whatever becomes of its order: that of the order's time."""
+class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
+    """The rule a grant is computed by, whatever becomes of its order: that of the order's time.
+    Many orders share one, so that what follows from it is found once.
+    """
 
     rule: int
     rate: str
@@ -103,12 +95,12 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: str = "best_of"  # how what multiplies goes together
     most_units: int = 0  # all of it together at most; 0: no limit
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether every line counts alike, and nothing is added."""
         return not (self.bonuses or self.tier or self.outside) and self.is_uniform
 
-    @property
+    @cached_property
     def is_uniform(self) -> bool:
         """Whether every line counts alike, for bonuses too."""
         return not (
@@ -118,6 +110,30 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
             or self.with_taxes
             or any(one.lines is not None for one in self.bonuses)
         )
+
+    @cached_property
+    def is_limited(self) -> bool:
+        """Whether a cap or a budget counts what it gives."""
+        return any(not one.cap is one.budget is None for one in self.bonuses)
+
+    @cached_property
+    def multipliers(self) -> list[Multiplier]:
+        """The most first: each adds what comes on top of those before it."""
+        found = [
+            Multiplier(one.copy, one.units, one.lines, one.most)
+            for one in self.bonuses
+            if one.effect == "multiply"
+        ]
+        if self.tier is not None:
+            found.append(Multiplier(TIER, self.tier.units))
+        return sorted(found, key=lambda one: (-one.units, one.copy))
+
+    @cached_property
+    def steps(self) -> Steps | None:
+        """What they multiply by one after the other; None where it depends on the order."""
+        if not self.is_uniform or any(one.most is not None for one in self.multipliers):
+            return None
+        return multiplying.steps(self.policy, self.most_units, self.multipliers)
 
 
 class Given(msgspec.Struct, omit_defaults=True):

@@ -1,18 +1,22 @@
 """What a movement of a grant records of its reason: figures and names, for a sentence later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from app import money
 from app.points.earning import rules, standing
 from app.points.earning.known import Stage
+from app.points.earning.multiplying import TIER
 from app.points.earning.rules import Amount, Back, Frozen, Known
-from app.points.earning.worth import TIER, Worth
+from app.points.earning.worth import Worth
 from app.points.facts import Cause
 
 NAMED_MAX = 5  # lines of an order in one sentence
 REASONS_MAX = 20  # campaigns that do not count; of more their number
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Granted(Protocol):
@@ -25,7 +29,8 @@ class Granted(Protocol):
     reversed_points: int
     known: Known
     frozen: Frozen | None
-    reasons: list[tuple[str, str]]
+    reasons: list[tuple[int, str]]
+    not_counted: dict[str, Any] | None
 
 
 def earned(grant: Granted, reached: Worth, pending_until: datetime | None) -> dict[str, Any]:
@@ -75,23 +80,38 @@ def bonuses(
     frozen, why = grant.frozen, dict[str, Any]()
     assert frozen is not None
     if changes:
-        named = {one.copy: [one.name, one.effect, one.units] for one in frozen.bonuses}
-        if frozen.tier is not None:
-            named[TIER] = [frozen.tier.name, "tier", frozen.tier.units]
-        why["bonuses"] = [
-            [*named[copy], points] for copy, points in sorted(changes.items()) if copy in named
+        named = [
+            (one.copy, [one.name, one.effect, one.units, changes[one.copy]])
+            for one in frozen.bonuses
+            if one.copy in changes
         ]
+        if frozen.tier is not None and TIER in changes:
+            named.append((TIER, [frozen.tier.name, "tier", frozen.tier.units, changes[TIER]]))
+        why["bonuses"] = [one for _, one in sorted(named)]
     if not is_first:
         return why
-    reasons = grant.reasons + [
-        (one.name, "beaten")
+    beaten = [
+        (one.copy, "beaten")
         for one in frozen.bonuses
         if one.effect == "multiply" and not changes.get(one.copy)
     ]
-    if reasons:
-        why["not_counted"] = reasons[:REASONS_MAX]
-        if (more := len(reasons) - REASONS_MAX) > 0:
-            why["not_counted_more"] = more
+    if beaten or grant.not_counted is None:
+        return why | not_counted([*grant.reasons, *beaten])
+    return why | grant.not_counted
+
+
+def not_counted(reasons: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """Campaigns that do not count, by the reason: the numbers of our copies, whose names a page
+    asks for. Every row has them: with the names they would be most of a ledger.
+    """
+    if not reasons:
+        return {}
+    by_reason: dict[str, list[int]] = {}
+    for copy, reason in reasons[:REASONS_MAX]:
+        by_reason.setdefault(reason, []).append(copy)
+    why: dict[str, Any] = {"not_counted": msgspec.Raw(_encode(by_reason))}
+    if (more := len(reasons) - REASONS_MAX) > 0:
+        why["not_counted_more"] = more
     return why
 
 

@@ -6,11 +6,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.points.earning import rules
+from app.points.earning.multiplying import FACTOR_UNITS, Multiplier, combined
 from app.points.earning.rules import NONE, Amount, Back, Bonus, Frozen, Known, Line
 from app.points.earning.standing import amount, summed
-
-FACTOR_UNITS = 10_000  # of a factor: four decimals
-TIER = 0  # stands for the tier where copies of campaigns are named
 
 
 class Worth(NamedTuple):
@@ -67,7 +65,17 @@ def _uniform(
         multiplied = (numerator * times, denominator * FACTOR_UNITS)
         return rules.points_for(multiplied, rate_units, frozen.rounding)
 
-    shares = _of_multipliers(frozen, points, reached)
+    if frozen.steps is None:
+        shares = _of_multipliers(frozen, points, reached)
+    else:
+        shares, total = [], points
+        for copy, times in frozen.steps:
+            share = 0
+            if times:
+                multiplied = numerator * times, denominator * FACTOR_UNITS
+                share = max(0, rules.points_for(multiplied, rate_units, frozen.rounding) - total)
+                total += share
+            shares.append((copy, share))
     for bonus in frozen.bonuses:
         if bonus.effect == "add":
             shares.append((bonus.copy, _added(bonus, base)))
@@ -119,27 +127,6 @@ def _special(
     return Worth(points + sum(share for _, share in shares), base, points, (*shares,))
 
 
-class Multiplier(NamedTuple):
-    """What multiplies: a copy or the tier, by how much, which lines, and the most it gives."""
-
-    copy: int
-    units: int
-    lines: tuple[str, ...] | None
-    most: int | None
-
-
-def _multipliers(frozen: Frozen) -> list[Multiplier]:
-    """The most first: each adds what comes on top of those before it."""
-    found = [
-        Multiplier(one.copy, one.units, one.lines, one.most)
-        for one in frozen.bonuses
-        if one.effect == "multiply"
-    ]
-    if frozen.tier is not None:
-        found.append(Multiplier(TIER, frozen.tier.units, None, None))
-    return sorted(found, key=lambda one: (-one.units, one.copy))
-
-
 def _of_multipliers(
     frozen: Frozen, points: int, reached: Callable[[Sequence[Multiplier]], int]
 ) -> list[tuple[int, int]]:
@@ -149,7 +136,7 @@ def _of_multipliers(
     shares, counting = [], []
     total, covered = points, FACTOR_UNITS
     is_best = frozen.policy == "best_of"
-    for one in _multipliers(frozen):
+    for one in frozen.multipliers:
         if is_best and one.units <= covered:
             shares.append((one.copy, 0))
             continue
@@ -165,19 +152,6 @@ def _of_multipliers(
             covered = one.units
         shares.append((one.copy, share))
     return shares
-
-
-def combined(policy: str, most_units: int, factors: Sequence[int]) -> int:
-    """Factors as one, in ten-thousandths; a product is rounded down to four decimals."""
-    together = FACTOR_UNITS
-    if factors and policy == "best_of":
-        together = max(FACTOR_UNITS, *factors)
-    elif policy == "add":
-        together += sum(factor - FACTOR_UNITS for factor in factors)
-    else:
-        for factor in factors:
-            together = together * factor // FACTOR_UNITS
-    return min(together, most_units) if most_units else together
 
 
 def _times(

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from app.db import Connection, Row
 from app.errors import HoldfastError, RefusedError
+from app.writes import Writes
 
 Key = tuple[str, str]  # shop and the id of a customer or an order in it
 BUCKETS = ("pending", "available", "held", "spent", "expired", "reversed", "debt", "issued")
@@ -40,13 +42,37 @@ SELECT shop, customer_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), now(), ''
 ON CONFLICT (shop, customer_id) DO NOTHING
 RETURNING {_COLUMNS}
 """
-# who never had points leaves nothing behind; whoever has a ledger stays, as a number
+NUMBER = "SELECT nextval('members_id_seq') AS id, now() AS joined_at FROM generate_series(1, $1)"
+TABLE = "members"
+WRITTEN = {
+    "id": "bigint",
+    "shop": "text",
+    "customer_id": "text",
+    **dict.fromkeys(BUCKETS, "bigint"),
+    "sequence": "bigint",
+    "last_hash": "bytea",
+    "joined_at": "timestamptz",
+    "updated_at": "timestamptz",
+    "frozen_reason": "text",
+}
+# who never had points leaves nothing behind; whoever has a ledger, a reward that was given for
+# nothing, or somebody who was merged into them, stays, as a number
 DELETE = """
 DELETE FROM members USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
  WHERE members.shop = gone.shop AND members.customer_id = gone.customer_id AND members.sequence = 0
    AND members.merged_into IS NULL
+   AND NOT EXISTS (SELECT FROM members AS other WHERE other.merged_into = members.id)
+   AND NOT EXISTS (SELECT FROM redemptions WHERE redemptions.member_id = members.id)
 RETURNING members.shop
 """
+
+
+_NOBODY = dict.fromkeys(BUCKETS, 0) | {
+    "merged_into": None,
+    "frozen_at": None,
+    "sequence": 0,
+    "last_hash": None,
+}
 
 
 class FrozenError(RefusedError):
@@ -84,6 +110,7 @@ class Account:
         "customer_id",
         "id",
         "is_frozen",
+        "joined_at",
         "last_hash",
         "merged_into",
         "points",
@@ -92,6 +119,7 @@ class Account:
     )
 
     def __init__(self, row: Row) -> None:
+        self.joined_at: datetime | None = None  # of one who is still to be written
         self.id: int = row["id"]
         self.shop: str = row["shop"]
         self.customer_id: str = row["customer_id"]
@@ -102,6 +130,14 @@ class Account:
         self.points: dict[str, int] = {bucket: row[bucket] for bucket in _POSITIVE}
         self.points["debt"] = -row["debt"]
         self.points["issued"] = -row["issued"]
+
+    @classmethod
+    def numbered(cls, row: Row, key: Key) -> "Account":
+        """One without points, who is still to be written."""
+        shop, customer_id = key
+        account = cls({**_NOBODY, "id": row["id"], "shop": shop, "customer_id": customer_id})
+        account.joined_at = row["joined_at"]
+        return account
 
     @property
     def key(self) -> Key:
@@ -123,6 +159,11 @@ class Account:
     def debt(self) -> int:
         """What is owed, as a positive number."""
         return -self.points["debt"]
+
+    def shown(self, bucket: str) -> int:
+        """A bucket as its column has it."""
+        points = self.points[bucket]
+        return -points if bucket in NEGATIVE else points
 
     def check_not_frozen(self) -> None:
         """Raises FrozenError."""
@@ -154,7 +195,32 @@ async def insert(conn: Connection, customers: Sequence[Key]) -> list[Account]:
     return [Account(row) for row in await conn.fetch(INSERT, *columns)]
 
 
+async def number(conn: Connection, customers: Sequence[Key]) -> list[Account]:
+    """Members of (shop, customer id) with their ids, to be written before the transaction ends."""
+    rows = await conn.fetch(NUMBER, len(customers))
+    return [Account.numbered(row, key) for row, key in zip(rows, customers, strict=True)]
+
+
+def write(writes: Writes, numbered: Sequence[Account], now: datetime) -> None:
+    """Write those who were numbered, in one order for everybody."""
+    rows = [
+        (
+            one.id,
+            one.shop,
+            one.customer_id,
+            *map(one.shown, BUCKETS),
+            one.sequence,
+            one.last_hash if one.sequence else None,
+            one.joined_at,
+            now,
+            "",
+        )
+        for one in sorted(numbered, key=lambda one: one.key)
+    ]
+    writes.insert(TABLE, WRITTEN, rows)
+
+
 async def delete(conn: Connection, customers: Sequence[Key]) -> Counter[str]:
-    """Remove those of the members who have no row in the ledger; how many of each shop."""
+    """Remove those of the members of whom nothing is left; how many of each shop."""
     columns = [shop for shop, _ in customers], [customer for _, customer in customers]
     return Counter(row["shop"] for row in await conn.fetch(DELETE, *columns))

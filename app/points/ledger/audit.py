@@ -117,7 +117,7 @@ SELECT least((SELECT min(id) FROM members WHERE id > $1),
 ABOUT = "SELECT greatest(0, reltuples)::bigint FROM pg_class WHERE oid = 'members'::regclass"
 
 MEMBERS_STAGE = "members"
-STAGES = (MEMBERS_STAGE, *beside.TABLES, *tiers.CHECKS)
+STAGES = (MEMBERS_STAGE, *beside.TABLES, *tiers.KEYS)
 
 
 class Place(NamedTuple):
@@ -163,37 +163,14 @@ async def walk(
             yield place
     for stage in STAGES[max(1, STAGES.index(since.stage)) :]:
         at = since.at if stage == since.stage else ""
-        if stage in tiers.CHECKS:
-            async for place in _walk_tiers(report, stage, shop, at, pace):
-                yield place
-            continue
-        while pages := await pace.step(
-            partial(beside.pages, stage, shop, at, pace.size, pace.at_once)
-        ):
-            checks = [partial(beside.check, stage, shop, page) for page in pages]
+        of: Any = tiers if stage in tiers.KEYS else beside
+        while pages := await pace.step(partial(of.pages, stage, shop, at, pace.size, pace.at_once)):
+            checks = [partial(of.check, stage, shop, page) for page in pages]
             for problems in await pace.together(checks):
                 for problem in problems:
                     report.add(problem)
             at = pages[-1].place
             yield Place(stage, at)
-
-
-async def _walk_tiers(
-    report: Report, stage: str, shop: str | None, since: str, pace: Pace
-) -> AsyncIterator[Place]:
-    at: str | None = since
-    while at is not None:
-        problems, at = await pace.step(partial(_check_tiers, stage, shop, at, pace.size))
-        for problem in problems:
-            report.add(problem)
-        if at is not None:
-            yield Place(stage, at)
-
-
-async def _check_tiers(
-    stage: str, shop: str | None, after: str, size: int, connection: Connection
-) -> tuple[list[str], str | None]:
-    return await tiers.CHECKS[stage](connection, shop, after, size)
 
 
 async def _walk_members(

@@ -1,6 +1,7 @@
 """Which campaigns counted for an order and which did not, in sentences made from a row's why."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 FACTOR_UNITS = 10_000
@@ -20,6 +21,7 @@ REASONS = {
     "used_up": "its budget, or what one customer gets from it, was used up",
     "beaten": "another one gives as much or more, and the best one counts",
 }
+UNKNOWN = "A campaign"
 OUTSIDE = {
     "tag": "Orders with one of its tags earn nothing.",
     "channel": "Orders of its sales channel earn nothing.",
@@ -48,14 +50,40 @@ def counted(why: Mapping[str, Any]) -> str:
     return text
 
 
+def copies(why: Mapping[str, Any]) -> list[int]:
+    """Of campaigns that did not count, by number; rows of earlier releases name them."""
+    return [copy for of_reason in _by_reason(why).values() for copy in of_reason]
+
+
+def named(why: dict[str, Any], campaigns: Mapping[int, str]) -> dict[str, Any]:
+    """`why` with the names of these copies."""
+    found = _by_reason(why)
+    by_copy = sorted((copy, key) for key, of_reason in found.items() for copy in of_reason)
+    names = [(campaigns.get(copy, UNKNOWN), key) for copy, key in by_copy]
+    return why | {"not_counted": names} if names else why
+
+
+def _by_reason(why: Mapping[str, Any]) -> dict[str, list[int]]:
+    found = why.get("not_counted")
+    return found if isinstance(found, dict) else {}
+
+
 def reasons(why: Mapping[str, Any]) -> str:
-    """Campaigns that did not count, each with the reason."""
+    """Campaigns that did not count, each with the reason; and of when they were known, where their
+    part was away.
+    """
     text = "".join(
         f" “{name}” does not count: {REASONS.get(key, key)}."
         for name, key in why.get("not_counted", ())
     )
     if more := why.get("not_counted_more"):
         text += f" Nor do {more:,} more."
+    if "campaigns_as_of" in why:
+        at = datetime.fromisoformat(why["campaigns_as_of"]).astimezone(UTC)
+        text += (
+            " The campaigns part was away: what it had told last, on "
+            f"{at.day} {at:%B %Y at %H:%M} UTC, counted."
+        )
     return text
 
 

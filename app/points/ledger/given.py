@@ -10,7 +10,7 @@ _FOR = {
     "birthday": "for the birthday in {period}",
     "follow": "for “{title}”, as the customer says",
     "action": "for “{title}”",
-    "referral": "for a friend whose order counts (referral {referral})",
+    "referral": "for a friend whose order {order} counts",
 }
 _SAID = {
     "account": "Points for an account",
@@ -37,7 +37,9 @@ def earned(points: str, why: dict[str, Any]) -> str:
     version recorded.
     """
     kind = why["way"]
-    text = f"{points} {_FOR[kind].format(**why)}" if kind in _FOR else f"{points}: {why['reason']}"
+    named = {**why, "order": why.get("order_name") or why.get("order_id", "")}
+    is_known = kind in _FOR
+    text = f"{points} {_FOR[kind].format(**named)}" if is_known else f"{points}: {why['reason']}"
     if why.get("told_by") in _TOLD_BY:
         text += f", {_TOLD_BY[why['told_by']]}"
     for name, part in why.get("bonuses") or ():

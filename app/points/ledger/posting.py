@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from app.db import Connection
@@ -73,6 +74,7 @@ class Batch:
         self._effects: dict[str, int] = {}
         self._buckets: set[str] = set()  # whose figures changed
         self._joined: Counter[str] = Counter()  # members made, by shop
+        self._numbered: list[Account] = []  # of those, the ones still to be written
 
     async def lock(
         self, conn: Connection, customers: Iterable[Key] = (), ids: Iterable[int] = ()
@@ -88,7 +90,7 @@ class Batch:
         """Make those of these members who were not found by `lock`, and hold them like the
         others.
         """
-        missing = [key for key in dict.fromkeys(customers) if key not in self.by_customer]
+        missing = self._missing(customers)
         if not missing:
             return
         made = await accounts.insert(conn, missing)
@@ -96,6 +98,16 @@ class Batch:
         self._joined.update(account.shop for account in made)
         if raced := [key for key in missing if key not in self.by_customer]:
             await self.lock(conn, raced)
+
+    async def number(self, conn: Connection, customers: Iterable[Key]) -> None:
+        """The same, but their rows are written with the batch: once, with what it gives them. When
+        somebody else makes one of them meanwhile, `write` says that it is to be tried again.
+        """
+        if missing := self._missing(customers):
+            numbered = await accounts.number(conn, missing)
+            self._hold(numbered)
+            self._joined.update(account.shop for account in numbered)
+            self._numbered += numbered
 
     async def follow_merged(self, conn: Connection) -> None:
         """Lock those whom members held here were merged into, too."""
@@ -190,16 +202,23 @@ class Batch:
         """Lots, ledger rows, totals, balances and facts, sent together.
 
         A natural key that is there already (shop, source, effect) raises
-        asyncpg.UniqueViolationError.
+        asyncpg.UniqueViolationError; a member whom somebody else has made since they were
+        numbered, asyncpg.SerializationError.
         """
         writes = Writes()
         self.gather(writes)
-        await writes.send(conn)
+        try:
+            await writes.send(conn)
+        except asyncpg.UniqueViolationError as error:
+            if vars(error).get("table_name") == accounts.TABLE:
+                raise asyncpg.SerializationError("a member was made twice") from error
+            raise
         for effect, count in self._effects.items():
             metrics.POSTINGS.labels(effect).inc(count)
 
     def gather(self, writes: Writes) -> None:
         """What is to be written, for who writes more with it."""
+        accounts.write(writes, self._numbered, self.now)
         touched = (lot for of_member in self.lots.values() for lot in of_member)
         lots.write(writes, touched, self.now)
         writes.insert("ledger", COLUMNS, self._rows)
@@ -214,7 +233,8 @@ class Batch:
 
     def _update_members(self, writes: Writes) -> None:
         """Only the figures that changed travel: a batch of orders changes two or three of eight."""
-        if not self.moved:
+        moved = [one for one in self.moved.values() if one.joined_at is None]
+        if not moved:
             return
         buckets = sorted(self._buckets)
         kinds = MOVED | dict.fromkeys(buckets, "bigint")
@@ -223,12 +243,9 @@ class Batch:
                 one.id,
                 one.sequence,
                 one.last_hash,
-                *(
-                    -one.points[bucket] if bucket in NEGATIVE else one.points[bucket]
-                    for bucket in buckets
-                ),
+                *map(one.shown, buckets),
             )
-            for one in self.moved.values()
+            for one in moved
         ]
         figures = ", ".join(f"{bucket} = fresh.{bucket}" for bucket in buckets)
         writes.add(
@@ -236,6 +253,9 @@ class Batch:
             f" last_hash = fresh.last_hash, updated_at = {writes.value(self.now, 'timestamptz')}"
             f" FROM {writes.rows('fresh', kinds, records)} WHERE members.id = fresh.id"
         )
+
+    def _missing(self, customers: Iterable[Key]) -> list[Key]:
+        return [key for key in dict.fromkeys(customers) if key not in self.by_customer]
 
     def _hold(self, found: Iterable[Account]) -> None:
         for account in found:

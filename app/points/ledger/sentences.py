@@ -2,7 +2,7 @@
 itself recorded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,19 +14,29 @@ from app.points.ledger import bonus_sentences, given
 
 _ROUNDED = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}
 _MADE = {"gift_card": "gift card", "store_credit": "store credit"}
+_LONG = ("not_counted", "campaigns_as_of")  # what a brief one leaves out
 _POLICY = {
     "pending_only": "the programme takes back only points on hold-back",
     "within_balance": "the programme takes back no more than is there",
 }
 
 
-def sentence(effect: str, points: int, why: str, *, is_brief: bool = False) -> str:
+def sentence(
+    effect: str,
+    points: int,
+    why: str,
+    campaigns: Mapping[int, str] | None = None,
+    *,
+    is_brief: bool = False,
+) -> str:
     """A sentence for people, in English; `why` is the row's JSON. Text of merchants in it is
-    not escaped. A brief one says nothing of campaigns that did not count.
+    not escaped. A brief one says nothing of campaigns that did not count or were away; `campaigns`
+    has the names of those, by the copies of ours that `bonus_sentences.copies` finds.
     """
     reasons: dict[str, Any] = msgspec.json.decode(why)
+    reasons = bonus_sentences.named(reasons, campaigns or {})
     if is_brief:
-        reasons = {key: one for key, one in reasons.items() if not key.startswith("not_counted")}
+        reasons = {key: one for key, one in reasons.items() if not key.startswith(_LONG)}
     writer = _WRITERS.get(effect.split(".", 1)[0])
     try:
         text = writer(effect, points, reasons) if writer else effect

@@ -6,7 +6,8 @@ reward from its hold to its code. It stands where its first movement does.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ import msgspec
 
 from app import paging
 from app.paging import Cursor, Links
-from app.points.ledger import sentences
+from app.points.earning.campaigns import copies
+from app.points.ledger import bonus_sentences, sentences
 from app.points.members import detail
 from app.points.views import HistoryEvent, LedgerView
 
@@ -62,6 +64,8 @@ SELECT {_COLUMNS} FROM unnest($2::text[]) AS wanted (source)
   JOIN ledger AS row ON row.shop = $1 AND row.source = wanted.source
  WHERE row.member_id = $3 ORDER BY row.sequence
 """
+# what a row names by its number alone, such as the order of a member's friend
+SELECT_NAMES = "SELECT source, name FROM grants WHERE shop = $1 AND source = ANY($2::text[])"
 
 
 class Asked(NamedTuple):
@@ -99,27 +103,42 @@ async def events(
         rows[row["source"]].append(row)
     keys = [f"{paging.key(one['effective_at'])}.{one['sequence']}" for one in first]
     links = paging.links(keys[0], keys[-1], has_previous, has_next)
-    return [_event(rows[one["source"]]) for one in first], links
+    campaigns = await _campaigns(conn, shop, rows.values())
+    made = [_event(rows[one["source"]], campaigns) for one in first]
+    nameless = [f"order:{one.order_id}" for one in made if one.order_id and not one.order_name]
+    if nameless:
+        found = await conn.fetch(SELECT_NAMES, shop, nameless)
+        names = {row["source"].partition(":")[2]: row["name"] for row in found}
+        made = [
+            replace(one, order_name=one.order_name or names.get(one.order_id, "")) for one in made
+        ]
+    return made, links
 
 
-def _event(rows: Sequence[Any]) -> HistoryEvent:
-    views = [_view(row) for row in rows]
+async def _campaigns(conn: Any, shop: str, events_: Iterable[Sequence[Any]]) -> dict[int, str]:
+    """The names of campaigns that did not count, by the copies that rows name."""
+    whys = (msgspec.json.decode(row["why"]) for rows in events_ for row in rows)
+    wanted = {copy for why in whys for copy in bonus_sentences.copies(why)}
+    return await copies.names(conn, shop, wanted) if wanted else {}
+
+
+def _event(rows: Sequence[Any], campaigns: Mapping[int, str]) -> HistoryEvent:
+    views = [_view(row, campaigns) for row in rows]
     first = rows[0]
     why = msgspec.json.decode(first["why"])
     kind, _, name = str(why.get("lot", "")).partition(":")
     lot_of = name.partition(":")[0] if kind == "order" else ""  # what follows tells lots apart
-    order_id = str(why.get("order_id") or lot_of)
     return HistoryEvent(
         _KIND_OF.get(first["effect"].split(".", 1)[0], OTHER),
-        order_id,
-        str(why.get("order_name") or order_id),
+        str(why.get("order_id") or lot_of),
+        str(why.get("order_name") or ""),
         sum(view.change for view in views),
         first["effective_at"],
         views,
     )
 
 
-def _view(row: Any) -> LedgerView:
+def _view(row: Any, campaigns: Mapping[int, str]) -> LedgerView:
     points = row["points"]
     return LedgerView(
         row["sequence"],
@@ -129,7 +148,7 @@ def _view(row: Any) -> LedgerView:
         row["to_bucket"],
         points,
         detail.change(row),
-        sentences.sentence(row["effect"], points, row["why"]),
+        sentences.sentence(row["effect"], points, row["why"], campaigns),
         str(msgspec.json.decode(row["why"]).get("by", "")),
         row["effective_at"],
         row["recorded_at"],

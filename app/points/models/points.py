@@ -1,6 +1,4 @@
-"""The tables of the points service; the ledger is append-only, everything else can be
-recomputed from it.
-"""
+"""The tables of points; the ledger is append-only, all else can be computed from it again."""
 
 from typing import Any
 
@@ -282,9 +280,9 @@ class Redemption(Model):
     reason = fields.TextField(default="")  # a plain sentence when released or returned
     order_id = fields.CharField(max_length=32, db_default="")  # that used it
     taking_back_at = fields.DatetimeField(null=True)  # first asked to take it back
-    allocations = (
-        fields.TextField()
-    )  # JSON: [[lot id, points]] taken at the hold, put back at a release
+    taking_back_after = fields.CharField(max_length=128, db_default="")  # what was there then
+    taken_gid = fields.CharField(max_length=128, db_default="")  # the debit that took it back
+    allocations = fields.TextField()  # JSON: [[lot id, points]] of the hold, put back at a release
     attempts = fields.IntField(default=0)
     tries_sent = fields.IntField(default=0)  # creates that may have reached Shopify
     next_attempt_at = fields.DatetimeField(null=True)  # null when nothing is left to do
@@ -294,7 +292,7 @@ class Redemption(Model):
     updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
-        # and a partial index, made by the migration: shop and order_id
+        # and partial indexes, made by the migrations: shop and order_id; shop and taken_gid
         table = "redemptions"
         unique_together = (("shop", "customer_id", "idempotency_key"),)
         indexes = (("state", "next_attempt_at"), ("member_id", "created_at"))

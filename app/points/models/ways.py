@@ -79,10 +79,12 @@ class Birthday(Model):
     customer_id = fields.CharField(max_length=32)
     month_day = fields.CharField(max_length=5)  # 02-29
     given_on = fields.DateField(null=True)  # the last day it gave points
+    owed_on = fields.DateField(null=True)  # the day nothing could be given on: points on hold
     edited_at = fields.DatetimeField(null=True)  # when it was changed; null: never
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
+        # and a partial index, made by the migration: those that are owed
         table = "birthdays"
         unique_together = (("shop", "customer_id"),)
         indexes = (("shop", "month_day", "customer_id"),)

@@ -17,7 +17,7 @@ from app.points.ledger import balances, freezing
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
 from app.points.rewards.actions import BusyMemberError
-from app.points.ways import actions, giving
+from app.points.ways import actions, birthdays, giving
 from app.points.ways.giving import Given
 from app.resilience.guard import Resource
 
@@ -67,14 +67,8 @@ async def act(
     Raises BadInputError, NotFoundError, RefusedError (`program_not_live`), ConflictError (key used
     otherwise), FrozenError, BusyMemberError.
     """
-    found = _CUSTOMER.fullmatch(str(customer).strip())
-    if found is None:
-        raise BadInputError("Please name the customer by number, such as 7001.")
-    customer_id, key = found[1], f"{told_by}:{checked_key(key)}"
+    customer_id, key = await _who(shop, customer), f"{told_by}:{checked_key(key)}"
     request = fingerprint(handle, customer_id)
-    info = (await core_reads.customers(shop, [customer_id])).get(customer_id)
-    if info is not None and info.is_deleted:
-        raise NotFoundError(NOBODY, code="unknown_customer")
     batch = Batch(datetime.now(UTC))
     try:
         async with freezing.whoever_is_broken(), db.transaction() as conn:
@@ -102,6 +96,37 @@ async def act(
     if stores is not None and batch.moved:
         await balances.publish(stores, batch.moved.values(), batch.now)
     return answer
+
+
+async def born(
+    shop: str, customer: str | int, day: str, stores: Stores | None = None
+) -> dict[str, Any]:
+    """Note a birthday that the shop itself knows, under the same rules as the customer's own word:
+    `{"customer_id", "month_day", "can_edit", "editable_from"}`. The same day again changes nothing.
+
+    Raises BadInputError, NotFoundError, RefusedError (`birthday_edited`), FrozenError.
+    """
+    customer_id = await _who(shop, customer)
+    said = await birthdays.say(shop, customer_id, day, stores)
+    return {
+        "customer_id": customer_id,
+        "month_day": said.month_day,
+        "can_edit": said.can_edit,
+        "editable_from": said.editable_from.isoformat() if said.editable_from else None,
+    }
+
+
+async def _who(shop: str, customer: str | int) -> str:
+    """The number of a customer named by number or gid. Raises BadInputError, NotFoundError for one
+    who is deleted.
+    """
+    found = _CUSTOMER.fullmatch(str(customer).strip())
+    if found is None:
+        raise BadInputError("Please name the customer by number, such as 7001.")
+    info = (await core_reads.customers(shop, [found[1]])).get(found[1])
+    if info is not None and info.is_deleted:
+        raise NotFoundError(NOBODY, code="unknown_customer")
+    return found[1]
 
 
 USED = "This idempotency key was used for something else already."

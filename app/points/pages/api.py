@@ -1,5 +1,6 @@
-"""What a shop's own server and Shopify Flow call: `POST /api/v1/actions`, proven by the shop's key,
-and `POST /api/v1/flow/actions`, proven by Shopify's signature over the body.
+"""What a shop's own server and Shopify Flow call: `POST /api/v1/actions` and `/api/v1/birthdays`,
+proven by the shop's key, and `POST /api/v1/flow/actions`, proven by Shopify's signature over the
+body.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ T = TypeVar("T")
 AWAY = "This cannot be done at this moment. Please try again in a few minutes, with the same key."
 # of one shop: a check-in of many customers at once, and no flood
 SHOP_PER_SECOND, SHOP_BURST = 20.0, 100
+ADDRESS_LENGTH_MAX = 64
 Customer = Annotated[str, msgspec.Meta(max_length=64)] | int
 
 
@@ -32,6 +34,13 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
 
     action: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
     customer_id: Customer
+
+
+class Born(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a server's word about a birthday, with or without its year."""
+
+    customer_id: Customer
+    birthday: Annotated[str, msgspec.Meta(min_length=5, max_length=10)]
 
 
 class Properties(msgspec.Struct):
@@ -73,10 +82,18 @@ async def by_key(request: Request) -> Server:
         raise UnauthorizedError("Please send the shop's key: Authorization: Bearer hfk_….")
     claimed = keys.claimed(key.strip())
     cells.refuse_others(claimed.shop, request.state.stores.config, "api")
-    await _take(request, claimed.shop)  # also of who only tries keys
+    # who only tries keys takes nothing of what the shop's own server may ask
+    await _take(request, claimed.shop, "actions_tries", f"{claimed.shop}:{_from(request)}")
     with on_behalf_of(claimed.shop):
         await _guarded(lambda: keys.check(claimed))
+    await _take(request, claimed.shop)
     return Server(claimed.shop)
+
+
+def _from(request: Request) -> str:
+    """Where a request came from, as whoever stands before us says; that one's word is the last."""
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return (forwarded or (request.client.host if request.client else ""))[:ADDRESS_LENGTH_MAX]
 
 
 async def by_signature(request: Request) -> Flow:
@@ -109,6 +126,17 @@ async def act(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     )
 
 
+async def birthday(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
+    """Note a customer's birthday that the shop knows: 200 with `{"customer_id", "month_day",
+    "can_edit", "editable_from"}`, the same again for the same day.
+    """
+    told = _decoded(await read_body(request), Born)
+    stores = request.state.stores
+    return 200, await _guarded(
+        lambda: calls.born(caller.shop, told.customer_id, told.birthday, stores)
+    )
+
+
 async def flow(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     """The same for Shopify Flow, which tries again after 429 and 503 and gives up after 4xx."""
     assert isinstance(caller, Flow)
@@ -120,12 +148,12 @@ async def flow(request: Request, caller: Caller) -> tuple[int, dict[str, Any]]:
     return 200, {"return_value": answer}
 
 
-async def _take(request: Request, shop: str) -> None:
+async def _take(request: Request, shop: str, name: str = "actions_shop", subject: str = "") -> None:
     """Raises TooOftenError."""
     allowance = await limits.take(
         request.state.stores.cache,
-        "actions_shop",
-        f"{{{shop}}}",
+        name,
+        f"{{{subject or shop}}}",
         rate_per_second=SHOP_PER_SECOND,
         burst=SHOP_BURST,
     )
@@ -153,5 +181,6 @@ def _decoded(body: bytes, kind: Any) -> Any:
 
 routes: list[BaseRoute] = [
     Route("/api/v1/actions", Door(by_key, {"POST": act}), name="api_actions"),
+    Route("/api/v1/birthdays", Door(by_key, {"POST": birthday}), name="api_birthdays"),
     Route("/api/v1/flow/actions", Door(by_signature, {"POST": flow}), name="api_flow_actions"),
 ]

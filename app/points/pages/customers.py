@@ -1,5 +1,6 @@
 """The merchant's page about one customer: what happened to their points, adjusting them, notes."""
 
+import asyncio
 import re
 import uuid
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from app.points.pages import (
     conflicts,
     corrections,
     filtering,
+    heard,
     listing,
     redemptions,
     spreadsheet,
@@ -75,9 +77,12 @@ async def _customer(
     toast: str = "",
 ) -> Response:
     chosen = filtering.events(visit.request.query_params, visit.timezone)
-    found = await _shown(visit, customer_id, chosen)
-    day, then = await _then(visit, customer_id)
-    beside = await panels.draw(visit, panels.beside_customer)
+    found, (day, then), beside, notes = await asyncio.gather(
+        _shown(visit, customer_id, chosen),
+        _then(visit, customer_id),
+        panels.draw(visit, panels.beside_customer),
+        heard.notes(visit),
+    )
     if form is None:
         seen = found.value.detail.member.sequence if found.value and found.value.detail else ""
         form = Form("adjust-", {"key": str(uuid.uuid4()), "version": str(seen)})
@@ -87,6 +92,7 @@ async def _customer(
         "points/customer.html",
         heading=(info.name if info else "") or f"Customer {customer_id}",
         readings=[found],
+        notes=notes,
         status=status,
         toast=toast,
         customer_id=customer_id,

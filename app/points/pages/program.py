@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.points.earning import actions as earning
 from app.points.members import reads
-from app.points.pages import conflicts, order_terms, rule_form, state
+from app.points.pages import conflicts, heard, order_terms, rule_form, state
 from app.points.views import Program
 from app.resilience import reading
 from app.resilience.reading import Reading
@@ -70,6 +70,7 @@ async def _program(
         "points/program.html",
         heading="Program",
         readings=[rules_now, history],
+        notes=await heard.notes(visit),
         status=status,
         toast=toast,
         program=current,

@@ -59,6 +59,7 @@ LABELS = {
     "minimum": "Smallest order",
     "products": "Products",
     "collections": "Collections",
+    "bought": "Bought with it",
     "code_days": "Can be used for",
     "per_customer": "How often a customer can have it",
     "combines_with": "Together with",
@@ -99,6 +100,7 @@ def shown(reward: RewardView, timezone: str, tiers: Mapping[str, str]) -> dict[s
         "minimum": details.minimum,
         "products": ", ".join(details.products),
         "collections": ", ".join(details.collections),
+        "bought": ", ".join(details.bought),
         "code_days": _whole(details.code_days),
         "per_customer": _whole(details.per_customer),
         "combines_with": ",".join(sorted(details.combines_with)),
@@ -149,6 +151,7 @@ def read(
         minimum=reading.decimal("minimum") if is_code else "",
         products=reading.ids("products") if is_code else [],
         collections=reading.ids("collections") if is_code else [],
+        bought=reading.ids("bought") if kind == "free_product" else [],
         code_days=reading.whole("code_days", DAYS_MAX),
         per_customer=reading.whole("per_customer", PER_CUSTOMER_MAX),
         tiers=above if chosen_tier else [],
@@ -165,7 +168,7 @@ def read(
         grace_days=reading.whole("grace_days", DAYS_MAX) or 0,
     )
     cost = forms.whole(values.get("cost", ""), COST_MAX)
-    worth = amount if has_amount else Decimal(0)
+    worth = amount if has_amount and not details.bought else Decimal(0)
     return Wanted(values.get("title", ""), kind, cost, worth, details), reading.problems
 
 

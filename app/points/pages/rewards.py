@@ -97,10 +97,16 @@ def _listed(one: RewardView, currency: str, now: datetime) -> Listed:
         gives = {
             "percent_off": f"{details.percent} % off",
             "free_shipping": "Free shipping",
-            "free_product": f"One of {len(details.products):,} products, worth up to "
-            + wording.money(one.amount_off, currency),
+            "free_product": _free(one, currency),
         }.get(one.kind, wording.money(one.amount_off, currency))
     return Listed(one, title, gives, costs, state)
+
+
+def _free(one: RewardView, currency: str) -> str:
+    said = f"One of {len(one.details.products):,} products"
+    if one.details.bought:
+        return f"{said}, with a purchase"
+    return f"{said}, worth up to {wording.money(one.amount_off, currency)}"
 
 
 def _money(amount: str, currency: str) -> str:

@@ -24,8 +24,8 @@ ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Rou
 # explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
 # refunded
 RETURNS = {
-    "goods": "The goods: they are back, whatever was paid for them",
-    "money": "The money: what you keep, such as a restocking fee, still earns",
+    "goods": "The goods, whatever was paid back",
+    "money": "The money: a fee you keep still earns",
 }
 CLAWBACKS = {
     "pending_only": (

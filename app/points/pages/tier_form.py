@@ -19,7 +19,7 @@ NEW = "new"  # the row of a tier that is being added
 MEASURES = {"points": "Points earned", "spend": "Money spent", "orders": "Orders placed"}
 PERIODS = {
     "year": "In a calendar year",
-    "rolling": "In the last days, counted from today",
+    "rolling": "A rolling period",
     "forever": "In all, for ever",
 }
 POLICIES = {

@@ -9,7 +9,7 @@ from app.core import reads as core_reads
 from app.core.looks import reads as looks
 from app.core.looks.views import Setup
 from app.points.members import reads
-from app.points.pages import chart, program, rule_form
+from app.points.pages import chart, heard, program, rule_form
 from app.points.pages.chart import Chart
 from app.points.panels import figures
 from app.points.views import Overview, Program, RewardView
@@ -180,8 +180,10 @@ def _each(reward: RewardView) -> Decimal:
 
 
 async def attention(visit: Visit) -> list[Attention]:
-    """A programme that is not live, and rewards that wait for their code."""
-    found = []
+    """A programme that is not live, campaigns it hears nothing of, and rewards that wait for their
+    code.
+    """
+    found = await heard.attention(visit)
     state = (await reads.program(visit.shop)).state
     if state in NOT_LIVE:
         found.append(Attention("warning", *NOT_LIVE[state], "Program", path="/program"))

@@ -49,6 +49,7 @@ def conditions(details: Details) -> dict[str, Any]:
     return {
         "minimum_subtotal": details.minimum or None,
         "is_limited_to_products": bool(details.products or details.collections),
+        "needs_purchase": bool(details.bought),
         "combines_with": details.combines_with,
     }
 

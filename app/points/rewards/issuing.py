@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
 
@@ -14,10 +15,11 @@ from app.points.rewards import kinds
 from app.points.rewards.kinds.parts import Ask, Found, Lease
 from app.points.rewards.rules import Details
 from app.resilience.guard import BusyError, RefusedByCircuitError
-from app.shopify.graphql import ThrottledError
+from app.shopify.graphql import ShopifyRefusedError, ThrottledError
+from app.shopify.tokens import GrantLostError
 
 TRANSIENT_CODES = frozenset({"INTERNAL_ERROR"})
-NEVER_SENT = (RefusedByCircuitError, BusyError, ThrottledError)
+NEVER_SENT = (RefusedByCircuitError, BusyError, ThrottledError, GrantLostError)
 # what Shopify says by a code alone, in words a shopper understands
 SENTENCES = {
     "CREDIT_LIMIT_EXCEEDED": "This store credit would be more than Shopify lets one customer have.",
@@ -25,12 +27,22 @@ SENTENCES = {
     "OWNER_NOT_FOUND": "Shopify does not know this customer any more.",
     "ACCOUNT_NOT_FOUND": "Shopify does not know this customer any more.",
 }
-COLUMNS = (
-    "id, shop, customer_id, title, kind, amount_off, details, ends_at, code, state, attempts, "
-    "tries_sent, give_up_at, created_at, request_id, taking_back_at"
-)
+COLUMNS = """
+id, shop, customer_id, title, kind, amount_off, details, ends_at, code, state, attempts, tries_sent,
+give_up_at, created_at, request_id, taking_back_at, taking_back_after, taken_gid,
+ARRAY(SELECT other.taken_gid FROM redemptions AS other
+       WHERE other.shop = redemptions.shop AND other.customer_id = redemptions.customer_id
+         AND other.taken_gid <> '' AND other.id <> redemptions.id) AS taken_by_others
+"""
 # written before each try: from then on it may be gone, whatever we hear
-TAKING_BACK = "UPDATE redemptions SET taking_back_at = $2 WHERE id = $1"
+TAKING_BACK = """
+UPDATE redemptions
+   SET taking_back_at = $2,
+       taking_back_after = CASE WHEN taking_back_after = '' THEN $3 ELSE taking_back_after END
+ WHERE id = $1
+"""
+# what has taken back one redemption is not there for another one
+TAKEN = "UPDATE redemptions SET taken_gid = $2 WHERE id = $1 AND taken_gid = ''"
 ASKED_JUST_NOW = "Shopify was asked for this a moment ago. Please try again in a few minutes."
 _details = msgspec.json.Decoder(Details)
 
@@ -65,6 +77,10 @@ async def create(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Fou
         data = await ask(wish.document, wish.variables)
     except NEVER_SENT as error:
         raise NotSentError(error.message) from error
+    except ShopifyRefusedError as error:
+        if lease.tries_sent > 1:  # this one did nothing; one before it may have
+            raise
+        return Refusal(f"Shopify refused it: {error.message}")
     answer = data[wish.answer]
     errors = answer.get("userErrors") or []
     if not errors:
@@ -85,20 +101,35 @@ async def create(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Fou
 
 async def find(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Found | None:
     """What Shopify has of this redemption; None: nothing, or somebody else's."""
-    return await kinds.BY_NAME[lease.kind].find(_asking(stores, client, lease), lease)
+    found = await kinds.BY_NAME[lease.kind].find(_asking(stores, client, lease), lease)
+    if found is not None and found.taken_gid and not lease.taken_gid:
+        await _note_taken(lease, found.taken_gid)
+    return found
 
 
-async def take_back(stores: Stores, client: httpx.AsyncClient, lease: Lease, found: Found) -> None:
-    """Make what was found worthless. Raises SpentError when it was used, and UnavailableError while
-    an earlier call that nobody has heard of may still do it.
+async def take_back(stores: Stores, client: httpx.AsyncClient, lease: Lease, found: Found) -> Lease:
+    """Make what was found worthless; the lease with what is known since. Raises SpentError when it
+    was used, and UnavailableError while an earlier call that nobody has heard of may still do it.
     """
     now = datetime.now(UTC)
     settles = timedelta(seconds=kinds.WITHOUT_KEY.get(lease.kind, 0.0))
     if lease.taking_back_at is not None and now - lease.taking_back_at < settles:
         raise UnavailableError(ASKED_JUST_NOW)
     async with db.connection() as conn:
-        await conn.execute(TAKING_BACK, lease.id, now)
-    await kinds.BY_NAME[lease.kind].take_back(_asking(stores, client, lease), lease, found)
+        await conn.execute(TAKING_BACK, lease.id, now, found.newest)
+    kind = kinds.BY_NAME[lease.kind]
+    gid = await kind.take_back(_asking(stores, client, lease), lease, found)
+    if gid:
+        await _note_taken(lease, gid)
+    return lease._replace(taking_back_at=now, taken_gid=gid)
+
+
+async def _note_taken(lease: Lease, gid: str) -> None:
+    try:
+        async with db.connection() as conn:
+            await conn.execute(TAKEN, lease.id, gid)
+    except asyncpg.UniqueViolationError:  # another redemption's at this very moment: look again
+        raise UnavailableError(ASKED_JUST_NOW) from None
 
 
 def _sentence(errors: list[dict[str, Any]]) -> str:

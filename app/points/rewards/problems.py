@@ -49,7 +49,12 @@ def _costing(wanted: Wanted, offered: Offered) -> dict[str, str]:
     found = {}
     if wanted.cost is None or not 1 <= wanted.cost <= COST_MAX:
         found["cost"] = f"Please give a whole number of points, at least 1 and up to {COST_MAX:,}."
-    if wanted.kind in MONEY_KINDS and (problem := _amount(wanted.kind, wanted.amount_off, offered)):
+    is_whole = wanted.kind == "free_product" and wanted.details.bought  # free whatever it costs
+    if (
+        not is_whole
+        and wanted.kind in MONEY_KINDS
+        and (problem := _amount(wanted.kind, wanted.amount_off, offered))
+    ):
         found["amount_off"] = problem
     if wanted.kind == "percent_off" and not _is_percent(wanted.details.percent):
         found["percent"] = (
@@ -143,13 +148,19 @@ def _conditions(wanted: Wanted) -> dict[str, str]:
 
 def _goods(kind: str, details: Details) -> dict[str, str]:
     found = {}
-    for name, ids in (("products", details.products), ("collections", details.collections)):
+    for name, what, ids in (
+        ("products", "products", details.products),
+        ("collections", "collections", details.collections),
+        ("bought", "collections", details.bought),
+    ):
         if len(ids) > IDS_MAX or any(not ID.fullmatch(one) for one in ids):
-            found[name] = f"Please give numbers of {name}, at most {IDS_MAX} of them."
+            found[name] = f"Please give numbers of {what}, at most {IDS_MAX} of them."
     if details.products and details.collections:
         found["collections"] = "Please choose either products or collections."
     if kind == "free_shipping" and (details.products or details.collections):
         found["products"] = "Free shipping is for the whole order, not for some products."
+    if kind != "free_product" and details.bought:
+        found["bought"] = "Only a free product can ask that something is bought with it."
     if kind == "free_product" and not details.products:
         found["products"] = "Please choose the products of which one is free."
     return found

@@ -39,6 +39,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     minimum: str = ""  # of the goods it is used for
     products: list[str] = []  # it counts for these alone: numbers, as text
     collections: list[str] = []
+    bought: list[str] = []  # collections of which something is bought with a free product
     code_days: int | None = None  # how long a code can be used
     per_customer: int | None = None
     tiers: list[str] = []  # who may: by id; in one of them

@@ -85,8 +85,7 @@ async def cancel(
         lease = issuing.lease(row)
         found = await issuing.find(stores, client, lease)
         if found and found.is_ours and found.is_active:
-            await issuing.take_back(stores, client, lease, found)
-            lease = lease._replace(taking_back_at=lease.taking_back_at or datetime.now(UTC))
+            lease = await issuing.take_back(stores, client, lease, found)
             found = await issuing.find(stores, client, lease)  # what was used until then
         if found and found.is_ours and found.uses:
             raise SpentError

@@ -1,27 +1,69 @@
 """Recomputes tiers: what counts towards them from the grants, and where everybody stands from what
 counts; only of shops in which nobody is being placed anew.
+
+Postgres proves the plain ones, which nearly all are. What it does not prove is computed again by
+the rules themselves before anything is said about it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from app import calendar
 from app.db import Connection, Row
-from app.points.tiers import following, placing, rules
+from app.points.tiers import following, placing, rules, schemes
 
-SIZE_MAX = 1_000  # rows of one step: Python reads what is known of each order
-Check = Callable[[Connection, str | None, str, int], Awaitable[tuple[list[str], str | None]]]
-_OF_SHOPS = """
-  JOIN tier_shops AS of_shop ON of_shop.shop = page.shop
-   AND of_shop.is_on AND of_shop.stage = 'done'
- WHERE (page.shop, page.{key}) > ($1::text, $2::{kind}) AND ($3::text IS NULL OR page.shop = $3)
- ORDER BY page.shop, page.{key} LIMIT $4
+_OF_SHOPS = "is_on AND stage = 'done'"
+NEXT_SHOP = f"""
+SELECT min(shop) AS shop FROM tier_shops
+ WHERE {_OF_SHOPS} AND shop > $1 AND ($2::text IS NULL OR shop = $2)
 """
-SELECT_GRANTS = """
+OF_SHOP = f"""
+SELECT version, timezone, counts_from_days FROM tier_shops WHERE shop = $1 AND {_OF_SHOPS}
+"""
+# the last of the next rows
+LAST = """
+SELECT max({key})::text FROM (
+       SELECT {key} FROM {table} WHERE shop = $1 AND {key} > $2 ORDER BY {key} LIMIT $3) AS page
+"""
+# An order that nothing came back of counts for its lines; $4 is since when grants count at all.
+# Each subquery is a look by an index, whatever is believed of the size of the page; jsonb has no
+# NUL, and would raise.
+UNPROVEN_GRANTS = """
 SELECT page.shop, page.kind, page.source, page.name, page.member_id, page.outcome, page.points,
-       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at
+       page.reversed_points, page.revision, page.frozen, page.known, page.bonuses, page.created_at,
+       of_shop.version
   FROM grants AS page
-""" + _OF_SHOPS.format(key="source", kind="text")
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN strpos(page.known, '\\u0000') = 0 THEN page.known::jsonb END AS known,
+              CASE WHEN strpos(page.frozen, '\\u0000') = 0 THEN NULLIF(page.frozen, '')::jsonb END
+              AS frozen OFFSET 0) AS told
+ CROSS JOIN LATERAL (
+       SELECT greatest(0, page.points - page.reversed_points) AS points,
+              greatest(0, sum((line ->> 3)::bigint)) AS spend,
+              bool_and(line -> 1 = line -> 2) AS is_whole
+         FROM jsonb_array_elements(told.known -> 'lines') AS line) AS goods
+ WHERE page.shop = $1 AND page.source > $2 AND page.source <= $3 AND page.member_id IS NOT NULL
+   AND NOT COALESCE(
+       page.kind = 'order' AND page.outcome IN ('earned', 'zero') AND goods.is_whole
+       AND NOT told.known ?| ARRAY['outstanding', 'is_test', 'refunds', 'edits', 'ended']
+       AND NOT told.frozen ?| ARRAY['outside', 'out', 'subscription_rate', 'with_shipping',
+                                    'with_taxes']
+       AND strpos(page.frozen, '"lines":') = 0
+       AND (SELECT merged_into IS NULL FROM members WHERE members.id = page.member_id)
+       AND (SELECT kept.at = COALESCE(told.known ->> 'placed_at', told.known ->> 'paid_at',
+                                      told.known ->> 'at')::timestamptz
+                   AND kept.points = goods.points AND kept.spend = goods.spend
+                   AND kept.orders = (goods.spend > 0)::int
+                   AND (kept.at < $4 OR kept.points = 0 AND kept.spend = 0
+                        OR EXISTS (SELECT FROM tier_standings AS standing
+                                    WHERE standing.shop = page.shop
+                                      AND standing.member_id = page.member_id))
+              FROM qualifying AS kept
+             WHERE kept.shop = page.shop AND kept.member_id = page.member_id
+               AND kept.source = page.source), FALSE)
+ ORDER BY page.source
+"""
 # whose the points of these members are now
 SELECT_KEPT = """
 WITH RECURSIVE kept AS (
@@ -42,9 +84,32 @@ SELECT found.shop, found.member_id, found.source, found.at, found.points, found.
    AND found.source = wanted.source
   JOIN tier_shops AS of_shop ON of_shop.shop = found.shop
 """
-SELECT_STANDINGS = """
-SELECT page.shop, page.member_id, page.tier_id, page.peak, page.due_at FROM tier_standings AS page
-""" + _OF_SHOPS.format(key="member_id", kind="bigint")
+# Who has only what is in the period stands where its sum does: since $5 it is, and $6 and $7 are
+# thresholds and tiers, that of none first. Whom somebody is about to look at is left to them.
+UNPROVEN_STANDINGS = """
+SELECT standing.shop, standing.member_id, standing.tier_id, standing.peak, standing.due_at
+  FROM tier_standings AS standing
+ CROSS JOIN LATERAL (
+       SELECT COALESCE(sum(amount) FILTER (WHERE counts), 0)::bigint AS have,
+              COALESCE(bool_and((at >= $5 OR amount = 0 OR NOT counts) AND at <= $8), TRUE)
+              AS is_whole,
+              COALESCE(bool_and(owner_id = member_id), TRUE) AS is_theirs
+         FROM (SELECT kept.at, kept.member_id, kept.at >= $4 AS counts,
+                      CASE $9::text WHEN 'points' THEN points WHEN 'spend' THEN spend
+                                    ELSE orders END AS amount,
+                      (SELECT "grant".member_id FROM grants AS "grant"
+                        WHERE "grant".shop = kept.shop AND "grant".source = kept.source) AS owner_id
+                 FROM qualifying AS kept
+                WHERE kept.shop = standing.shop AND kept.member_id = standing.member_id
+              ) AS one) AS counted
+ WHERE standing.shop = $1 AND standing.member_id > $2 AND standing.member_id <= $3
+   AND NOT (counted.is_theirs
+            AND ((standing.due_at IS NOT NULL AND standing.due_at <= $8)
+                 OR counted.is_whole AND standing.peak = counted.have
+                    AND standing.tier_id = ($7::text[])[
+                        1 + width_bucket(counted.have, $6::bigint[])]))
+ ORDER BY standing.member_id
+"""
 # what is counted for a member beyond what the grants say of them
 SELECT_SOURCES = """
 SELECT qualifying.member_id, qualifying.source, "grant".member_id AS owner_id
@@ -55,16 +120,99 @@ SELECT qualifying.member_id, qualifying.source, "grant".member_id AS owner_id
 """
 
 
-async def check_counted(
-    conn: Connection, shop: str | None, after: str, size: int
-) -> tuple[list[str], str | None]:
-    """The next grants: whether what they count for is what is kept; problems, and how far it came,
-    None at the end.
+KEYS = {"qualifying": ("grants", "source", str), "tiers": ("tier_standings", "member_id", int)}
+FIRST = {"qualifying": "", "tiers": "-1"}
+# what is not proven is asked for by arrays, which are as long as they look
+BY_INDEX = "SET LOCAL enable_nestloop = on"
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class Page(NamedTuple):
+    """A range of grants or standings of a shop: after one, up to and with another."""
+
+    shop: str
+    after: str
+    until: str
+
+    @property
+    def place(self) -> str:
+        """What to go on from."""
+        return f"{self.shop}/{self.until}"
+
+
+async def pages(
+    stage: str, shop: str | None, after: str, size: int, most: int, connection: Connection
+) -> list[Page]:
+    """The next `most` pages, or fewer, of `size` rows each, of one of KEYS, of all shops or of one;
+    none at the end. `after` is the place of the last one before, "" at the beginning.
     """
-    rows = await conn.fetch(SELECT_GRANTS, *_after(shop, after, ""), shop, min(size, SIZE_MAX))
-    if not rows:
-        return [], None
-    owners = await _owners(conn, [row["member_id"] for row in rows if row["member_id"]])
+    table, key, kind = KEYS[stage]
+    at_shop, _, at = after.partition("/")
+    found: list[Page] = []
+    while len(found) < most:
+        last = None
+        if at_shop:
+            last = await connection.fetchval(
+                LAST.format(table=table, key=key), at_shop, kind(at), size
+            )
+        if last is not None:
+            found.append(Page(at_shop, at, last))
+            at = last
+            continue
+        at_shop, at = await connection.fetchval(NEXT_SHOP, at_shop, shop), FIRST[stage]
+        if at_shop is None:
+            break
+    return found
+
+
+async def check(stage: str, _shop: str | None, page: Page, connection: Connection) -> list[str]:
+    """What is wrong in a page of one of KEYS."""
+    await connection.execute(BY_INDEX)
+    row = await connection.fetchrow(OF_SHOP, page.shop)
+    if row is None:
+        return []  # they are being placed anew since
+    now = datetime.now(UTC)
+    days = row["counts_from_days"]
+    since = NEVER if days is None else now - timedelta(days=days)
+    if stage == "qualifying":
+        grants = await connection.fetch(UNPROVEN_GRANTS, *page, since)
+        return await _judge_grants(connection, grants, now) if grants else []
+    key = page.shop, row["version"]
+    scheme = (await schemes.of_versions(connection, [key]))[key].scheme
+    thresholds = [one.threshold for one in scheme.tiers]
+    tiers = ["", *(one.tier_id for one in scheme.tiers)]
+    whole = _whole_since(scheme, now, row["timezone"])
+    if rules.is_one_by_one(scheme):
+        whole = now + timedelta(days=1)  # nobody's
+    standings = await connection.fetch(
+        UNPROVEN_STANDINGS,
+        page.shop,
+        int(page.after),
+        int(page.until),
+        since,
+        whole,
+        thresholds,
+        tiers,
+        now,
+        scheme.measure,
+    )
+    return await _judge_standings(connection, standings, now) if standings else []
+
+
+def _whole_since(scheme: rules.Scheme, now: datetime, timezone: str) -> datetime:
+    """Since when all that was bought is in the period that is."""
+    today = now.astimezone(calendar.zone(timezone)).date()
+    if scheme.period == "forever":
+        return NEVER
+    first = date(today.year, 1, 1)
+    if scheme.period == "rolling":
+        first = today - timedelta(days=scheme.days - 1)
+    return calendar.start_of_day(first, timezone)
+
+
+async def _judge_grants(conn: Connection, rows: Sequence[Row], now: datetime) -> list[str]:
+    """Whether what these grants count for is what is kept."""
+    owners = await _owners(conn, [row["member_id"] for row in rows])
     entries = []
     for row in rows:
         owner = owners.get(row["member_id"])
@@ -76,33 +224,27 @@ async def check_counted(
         [one.shop for one in entries],
         [one.member_id for one in entries],
         [one.source for one in entries],
-        datetime.now(UTC),
+        now,
     )
     found = {(row["shop"], row["source"]): row for row in kept}
+    newest = {row["shop"]: row["version"] for row in rows}
+    of_shops = await schemes.of_versions(conn, newest.items())
     problems = []
     for entry in entries:
         counted = found.get((entry.shop, entry.source))
         name = f"{entry.shop} {entry.source.replace(':', ' ')}"
         if counted is None or any(counted[key] != getattr(entry, key) for key in entry._fields):
             problems.append(f"{name}: what counts towards a tier is not what the grant says")
-        elif not counted["is_placed"] and (entry.points or entry.spend or entry.orders):
+            continue
+        measure = of_shops[entry.shop, newest[entry.shop]].scheme.measure
+        if not counted["is_placed"] and entry.amount(measure):
             problems.append(f"{name}: it counts towards a tier, and nobody was placed by it")
-    return problems, f"{rows[-1]['shop']}/{rows[-1]['source']}"
+    return problems
 
 
-async def check_placed(
-    conn: Connection, shop: str | None, after: str, size: int
-) -> tuple[list[str], str | None]:
-    """The next standings: whether they are what all that counts makes them. Otherwise as
-    `check_counted`.
-    """
-    since_shop, since = _after(shop, after, "-1")
-    size = min(size, SIZE_MAX)
-    rows = await conn.fetch(SELECT_STANDINGS, since_shop, int(since), shop, size)
-    if not rows:
-        return [], None
+async def _judge_standings(conn: Connection, rows: Sequence[Row], now: datetime) -> list[str]:
+    """Whether these standings are what all that counts makes them."""
     problems = await _strays(conn, rows)
-    now = datetime.now(UTC)
     cases = await placing.load(conn, [(row["shop"], row["member_id"]) for row in rows], now)
     by_member = {case.member_id: case for case in cases}
     for row in rows:
@@ -114,10 +256,7 @@ async def check_placed(
         if (row["tier_id"], row["peak"]) != (case.of.at(placed.level), placed.peak):
             name = f"{row['shop']} member {row['member_id']}"
             problems.append(f"{name}: the tier is not the one that what counts makes it")
-    return problems, f"{rows[-1]['shop']}/{rows[-1]['member_id']}"
-
-
-CHECKS: dict[str, Check] = {"qualifying": check_counted, "tiers": check_placed}
+    return problems
 
 
 async def _strays(conn: Connection, rows: Sequence[Row]) -> list[str]:
@@ -137,11 +276,3 @@ async def _strays(conn: Connection, rows: Sequence[Row]) -> list[str]:
 async def _owners(conn: Connection, member_ids: Sequence[int]) -> dict[int, int]:
     rows = await conn.fetch(SELECT_KEPT, list(set(member_ids)))
     return {row["was"]: row["id"] for row in rows}
-
-
-def _after(shop: str | None, after: str, first: str) -> tuple[str, str]:
-    """Behind which shop and key the next rows are."""
-    if not after:
-        return (shop or "", first)
-    since_shop, _, since = after.partition("/")
-    return since_shop, since

@@ -4,7 +4,7 @@ within the posting, by time, by new settings, by a merge.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from app import calendar
@@ -70,6 +70,8 @@ CHANGE = {
     "why": "text",
     "recorded_at": "timestamptz",
 }
+
+SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)  # since when who never moved is where they are
 
 
 class Cause(NamedTuple):
@@ -165,7 +167,7 @@ class Placing:
                 case.of.version,
                 placed.have,
                 placed.peak,
-                changed_at or self.now,
+                changed_at or SINCE_EVER,
                 due_at,
             )
         )
@@ -174,7 +176,7 @@ class Placing:
     def wait(self, case: Case) -> None:
         """Somebody whose points are on hold stays where they are, and is looked at afterwards."""
         tier_id = case.tier_id if case.tier_id is not None else case.of.at(case.of.scheme.worth(0))
-        changed_at = case.changed_at or self.now
+        changed_at = case.changed_at or SINCE_EVER
         version = case.of.version
         self.standings.append(
             (case.shop, case.member_id, tier_id, version, 0, 0, changed_at, self.now)

@@ -23,7 +23,9 @@ SELECT version, scheme, edited_by, created_at FROM tier_versions
  WHERE shop = $1 ORDER BY version DESC LIMIT $2
 """
 SELECT_MEMBER = """
-SELECT member.id, standing.changed_at FROM members AS member
+SELECT member.id, CASE WHEN standing.changed_at > to_timestamp(0) THEN standing.changed_at
+                       WHEN standing.tier_id IS NOT NULL THEN member.joined_at END AS changed_at
+  FROM members AS member
   LEFT JOIN tier_standings AS standing
          ON standing.shop = member.shop AND standing.member_id = member.id
  WHERE member.shop = $1 AND member.customer_id = $2

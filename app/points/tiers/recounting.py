@@ -14,6 +14,7 @@ from app.points.ledger import totals
 from app.points.ledger.posting import Batch
 from app.points.tiers import following, placing
 from app.points.tiers.placing import Cause, Placing
+from app.resilience import apart
 from app.writes import Writes
 
 CLEARED, COUNTED, PLACED = 5_000, 300, 300  # rows, grants and members of one step
@@ -39,6 +40,7 @@ SELECT shop, stage, place, done, total, asked_at FROM tier_shops
 """
 GO_ON = "UPDATE tier_shops SET stage = $2, place = $3, done = $4, total = $5 WHERE shop = $1"
 DONE = "UPDATE tier_shops SET stage = 'done', place = '', ended_at = $2, done = $3 WHERE shop = $1"
+PUT_OFF = "UPDATE tier_shops SET asked_at = now() WHERE shop = $1"
 CLEAR = """
 DELETE FROM qualifying
  WHERE ctid = ANY (ARRAY(SELECT ctid FROM qualifying WHERE shop = $1 LIMIT $2))
@@ -65,10 +67,13 @@ async def go_on() -> int:
     async with db.connection() as conn:
         await conn.execute(SINCE)
         shops = [row["shop"] for row in await conn.fetch(UNFINISHED, SHOPS_MAX)]
-    further = 0
-    for shop in shops:
-        further += await _step(shop)
-    return further
+    return await apart.each("tiers", shops, _step, _put_off)
+
+
+async def _put_off(shop: str) -> None:
+    """Behind all the others."""
+    async with db.connection() as conn:
+        await conn.execute(PUT_OFF, shop)
 
 
 async def _step(shop: str) -> bool:

@@ -292,9 +292,9 @@ def _cycle_after(scheme: Scheme, day: date) -> date:
 
 
 def counts_from_days(scheme: Scheme) -> int | None:
-    """How old what counts may be to matter still; None for any age."""
+    """How old what counts may be to matter, also to timed work a month late; None for any age."""
     if scheme.policy in {"never", "one"} or scheme.period == "forever":
         return None
     if scheme.period == "year":
         return 3 * 366 + scheme.grace_days
-    return 2 * (scheme.days + scheme.grace_days) + 2
+    return 2 * (scheme.days + scheme.grace_days) + 33

@@ -2,40 +2,61 @@
 merchant's time zone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-
-import msgspec
-from asyncpg.exceptions import LockNotAvailableError
 
 from app import calendar, db
 from app.db import Connection, Row, Stores
 from app.errors import RefusedError
-from app.flow.event import Event
 from app.points.earning import terms
 from app.points.earning.rules import Terms
 from app.points.ledger import balances, freezing
-from app.points.ledger.accounts import FrozenError, Key
+from app.points.ledger.accounts import FrozenError
 from app.points.ledger.posting import Batch
 from app.points.ways import awards, giving, rules
-from app.telemetry import logs
+from app.resilience import apart
 
 MEMBERS_MAX = 200  # of one transaction
-SHOPS_MAX = 50
+SHOPS_MAX = OWED_MAX = 50
+AGAIN_AFTER = timedelta(minutes=10)  # a shop with which something is wrong
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('birthday/' || $1 || '/' || $2, 0))"
 SELECT = """
-SELECT month_day, given_on, edited_at FROM birthdays WHERE shop = $1 AND customer_id = $2
+SELECT month_day, given_on, edited_at, owed_on FROM birthdays WHERE shop = $1 AND customer_id = $2
 """
 INSERT = """
 INSERT INTO birthdays (shop, customer_id, month_day, edited_at, given_on, created_at)
 VALUES ($1, $2, $3, $4, $5, now())
 ON CONFLICT (shop, customer_id) DO UPDATE
-   SET month_day = excluded.month_day, edited_at = excluded.edited_at, given_on = excluded.given_on
+   SET month_day = excluded.month_day, edited_at = excluded.edited_at,
+       given_on = excluded.given_on,
+       owed_on = CASE WHEN birthdays.given_on = excluded.given_on
+                        OR excluded.given_on IS NULL THEN birthdays.owed_on END
 """
 GIVEN = """
-UPDATE birthdays SET given_on = $3 WHERE shop = $1 AND customer_id = ANY($2::text[])
+UPDATE birthdays SET given_on = $3, owed_on = NULL
+ WHERE shop = $1 AND customer_id = ANY($2::text[])
 """
+# of who is frozen: until their points are mended
+OWE = """
+UPDATE birthdays SET owed_on = $3
+ WHERE shop = $1 AND customer_id = ANY($2::text[])
+   AND EXISTS (SELECT FROM members
+                WHERE members.shop = $1 AND members.customer_id = birthdays.customer_id
+                  AND members.frozen_at IS NOT NULL)
+"""
+OWED = """
+SELECT owed.shop, owed.customer_id, owed.owed_on FROM birthdays AS owed
+  LEFT JOIN members AS member
+    ON member.shop = owed.shop AND member.customer_id = owed.customer_id
+ WHERE owed.owed_on IS NOT NULL AND member.frozen_at IS NULL
+ ORDER BY owed.owed_on LIMIT $1
+"""
+NOT_OWED = """
+UPDATE birthdays SET owed_on = NULL WHERE shop = $1 AND customer_id = $2 AND owed_on = $3
+"""
+PUT_OFF = "UPDATE ways SET walk_at = $2 WHERE id = $1"
 DUE = """
 SELECT id, shop FROM ways WHERE kind = 'birthday' AND is_active AND walk_at <= $1
  ORDER BY walk_at LIMIT $2
@@ -53,13 +74,6 @@ SELECT customer_id FROM birthdays
  ORDER BY customer_id LIMIT $5
 """
 WALKED = "UPDATE ways SET walked_on = $2, walked_id = $3, walk_at = $4 WHERE id = $1"
-FORGET = """
-DELETE FROM birthdays USING unnest($1::text[], $2::text[]) AS gone (shop, customer_id)
- WHERE birthdays.shop = gone.shop AND birthdays.customer_id = gone.customer_id
-"""
-FORGET_SHOP = "DELETE FROM birthdays WHERE shop = $1"
-FORGET_KEY = "DELETE FROM api_keys WHERE shop = $1"
-log = logs.logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +83,6 @@ class BirthdayView:
     month_day: str
     can_edit: bool
     editable_from: date | None  # in the shop's time zone
-
-
-class Payload(msgspec.Struct):
-    """Whom a request about personal data names; only this is signed."""
-
-    shop_domain: str = ""
-
-    customer: dict[str, int | str | None] | None = None
-
-
-class Request(msgspec.Struct):
-    """A request about personal data."""
-
-    topic: str
-    payload: Payload
 
 
 async def say(
@@ -106,13 +105,12 @@ async def say(
         if row is not None and row["month_day"] != month_day:
             _check_editable(edited_at, rule.timezone, batch.now)
             edited_at = batch.now
-        if (
-            rules.is_celebrated(month_day, today)
-            and _is_due(given_on, today)
-            and await _give(conn, batch, shop, [customer_id], today, rule)
-        ):
+        is_today = rules.is_celebrated(month_day, today) and _is_due(given_on, today)
+        if is_today and await _give(conn, batch, shop, [customer_id], today, rule):
             given_on = today
         await conn.execute(INSERT, shop, customer_id, month_day, edited_at, given_on)
+        if is_today and given_on != today:
+            await conn.execute(OWE, shop, [customer_id], today)
     if stores is not None and batch.moved:
         await balances.publish(stores, batch.moved.values(), batch.now)
     return view(month_day, edited_at, rule.timezone, batch.now)
@@ -144,17 +142,54 @@ async def of_customer(conn: Connection, shop: str, customer_id: str) -> Row | No
 
 async def give_due(now: datetime, stores: Stores | None = None) -> int:
     """Give the points of the birthdays that are celebrated by `now` in their shops' days, those of
-    a month ago at most; how many steps were made. Call it until it answers 0.
+    a month ago at most, and what is owed to whoever was frozen on theirs; how many steps were made.
+    Call it until it answers 0. A shop with which something is wrong holds up no other.
     """
     async with db.connection() as conn:
         due = await conn.fetch(DUE, now, SHOPS_MAX)
-    done = 0
-    for row in due:
-        try:
-            done += await _walk(row["id"], row["shop"], now, stores)
-        except (FrozenError, LockNotAvailableError) as error:
-            log.warning("birthdays wait", shop=row["shop"], reason=type(error).__name__)
-    return done
+        owed = await conn.fetch(OWED, OWED_MAX)
+
+    async def walk(one: tuple[int, str]) -> int:
+        with suppress(FrozenError):  # who was found broken is frozen now, and passed over next
+            return await _walk(*one, now, stores)
+        return 0
+
+    async def give(one: tuple[str, str, date]) -> int:
+        return await _give_owed(*one, now, stores)
+
+    async def put_off(one: tuple[int, str]) -> None:
+        async with db.connection() as conn:
+            await conn.execute(PUT_OFF, one[0], now + AGAIN_AFTER)
+
+    shops = [(row["id"], row["shop"]) for row in due]
+    people = [(row["shop"], row["customer_id"], row["owed_on"]) for row in owed]
+    done = await apart.each("birthdays", shops, walk, put_off)
+    return done + await apart.each("birthdays that are owed", people, give)
+
+
+async def _give_owed(
+    shop: str, customer_id: str, day: date, now: datetime, stores: Stores | None
+) -> int:
+    """Give what could not be given on the day, until the next one comes: by the settings of that
+    day. 1 when it is settled.
+    """
+    batch = Batch(now)
+    async with freezing.whoever_is_broken(), db.transaction() as conn:
+        await conn.execute(LOCK, shop, customer_id)
+        row = await conn.fetchrow(SELECT, shop, customer_id)
+        if row is None or row["owed_on"] != day:
+            return 0
+        rule = (await terms.of_shops(conn, [shop]))[shop]
+        today = now.astimezone(calendar.zone(rule.timezone)).date()
+        is_in_time = today < day + rules.EDIT_AGAIN
+        if is_in_time and _is_due(row["given_on"], day):
+            given = await _give(conn, batch, shop, [customer_id], day, rule)
+            await conn.execute(GIVEN, shop, given, day)
+        if not any(one.is_frozen for one in batch.accounts.values()):
+            await conn.execute(NOT_OWED, shop, customer_id, day)
+    if stores is not None and batch.moved:
+        await balances.publish(stores, batch.moved.values(), now)
+    return 0 if any(one.is_frozen for one in batch.accounts.values()) else 1
 
 
 async def _walk(way_id: int, shop: str, now: datetime, stores: Stores | None) -> int:
@@ -179,6 +214,8 @@ async def _walk(way_id: int, shop: str, now: datetime, stores: Stores | None) ->
         if people:
             given = await _give(conn, batch, shop, people, day, rule)
             await conn.execute(GIVEN, shop, given, day)
+            if left := sorted(set(people) - set(given)):
+                await conn.execute(OWE, shop, left, day)
         if len(people) == MEMBERS_MAX:
             walked = way["walked_on"], people[-1], now
         else:
@@ -204,7 +241,7 @@ async def _give(
     conn: Connection, batch: Batch, shop: str, people: Sequence[str], day: date, today: Terms
 ) -> list[str]:
     """Give these customers the points of a birthday on `day`, by the settings and programme of
-    that day; who got them. Who is frozen is passed over.
+    that day; who got them. Who is frozen is passed over, and owed it.
     """
     end = calendar.start_of_day(day + timedelta(days=1), today.timezone)
     at = min(batch.now, end - timedelta(microseconds=1))
@@ -234,21 +271,3 @@ async def _give(
     await batch.write(conn)
     await giving.count(conn, [(way.id, points) for points in given.values()])
     return list(given)
-
-
-async def forget(conn: Connection, deleted: Iterable[Key], requests: Iterable[Event]) -> None:
-    """Forget the birthdays of deleted and redacted customers, and of a redacted shop everything
-    that is not its ledger. Raises msgspec.ValidationError.
-    """
-    gone = set(deleted)
-    for event in requests:
-        asked = msgspec.json.decode(event.data, type=Request)
-        if asked.payload.shop_domain != event.shop:
-            continue  # the header that named the shop is nobody's word
-        if asked.topic == "shop/redact":
-            await conn.execute(FORGET_SHOP, event.shop)
-            await conn.execute(FORGET_KEY, event.shop)
-        elif asked.topic == "customers/redact" and asked.payload.customer:
-            gone.add((event.shop, str(asked.payload.customer.get("id") or "")))
-    if gone:
-        await conn.execute(FORGET, *map(list, zip(*sorted(gone), strict=True)))

@@ -24,6 +24,7 @@ from app.points.ways.awards import Taking
 
 ID_LENGTH_MAX = 40
 REASON_LENGTH_MAX = 300
+NAME_LENGTH_MAX = 64
 UPDATE = """
 UPDATE grants SET known = $3, member_id = $4, points = points + $5, revision = $6, outcome = $7,
                   reversed_points = reversed_points - $8, forgiven = forgiven - $8,
@@ -44,6 +45,7 @@ class Known(msgspec.Struct, omit_defaults=True):
     advocate_id: str = ""
     friend_id: str = ""
     order_id: str = ""
+    order_name: str = ""
     points: int = 0
     reward_id: str = ""
     completed_at: datetime | None = None
@@ -65,6 +67,7 @@ class Known(msgspec.Struct, omit_defaults=True):
         if other.completed_at and (not self.completed_at or other.completed_at > self.completed_at):
             found.advocate_id, found.friend_id = other.advocate_id, other.friend_id
             found.order_id, found.completed_at = other.order_id, other.completed_at
+            found.order_name = other.order_name
             if self.completed_at is None:  # what was promised first stays
                 found.points, found.reward_id = other.points, other.reward_id
         if other.reversed_at and (not self.reversed_at or other.reversed_at > self.reversed_at):
@@ -83,7 +86,15 @@ def complete(
     """Add a completion to what a batch says. Raises BadInputError for one that makes no sense."""
     if not 0 <= told.points <= limits.POINTS_MAX:
         raise BadInputError("The points of a referral make no sense.")
-    one = Known(told.advocate_id, told.friend_id, told.order_id, told.points, told.reward_id, at)
+    one = Known(
+        told.advocate_id,
+        told.friend_id,
+        told.order_id,
+        text.clean(told.order_name, NAME_LENGTH_MAX),
+        told.points,
+        told.reward_id,
+        at,
+    )
     _add(found, event.shop, told.referral_id, one)
 
 
@@ -130,8 +141,9 @@ async def follow(
     for key, known in merged.items():
         row = rows.get(key)
         member = row["member_id"] if row else None
-        if member is None and (found := batch.by_customer.get(advocates.get(key, ("", "")))):
-            member = found.id
+        if member not in batch.accounts:  # none yet, or one who left nothing behind
+            found = batch.by_customer.get(advocates.get(key, ("", "")))
+            member = found.id if found else None
         account = batch.account(member) if member else None
         await _bring(conn, batch, key, Change(row, known, account, today[key[0]], then.get(key)))
     await batch.write(conn)
@@ -174,6 +186,7 @@ async def _bring(conn: Connection, batch: Batch, key: Key, change: Change) -> No
         "referral": name,
         "friend_id": known.friend_id,
         "order_id": known.order_id,
+        "order_name": known.order_name,
     }
     revision, points, left, outcome = (row["revision"] if row else 0), 0, 0, "reversed"
     if known.stands:
@@ -217,7 +230,8 @@ async def _reward(
     if known.has_reward:
         return
     known.rewarded, known.has_reward = known.rewarded + 1, True
-    why = f"For a friend, customer {known.friend_id}, whose order {known.order_id} counts."
+    order = known.order_name or known.order_id
+    why = f"For a friend, customer {known.friend_id}, whose order {order} counts."
     key = f"{source}:{known.rewarded}"
     await rewards.give(conn, batch, account, known.reward_id, key, why, "")
 
@@ -225,10 +239,9 @@ async def _reward(
 async def _unreward(
     conn: Connection, batch: Batch, account: Account, source: str, known: Known
 ) -> None:
-    """Take it back, unless its code was used already."""
+    """Take it back; one whose code was used already stays theirs, and is not given once more."""
     key = f"{source}:{known.rewarded}"
-    known.has_reward = False
-    await rewards.take_back(conn, batch, account, key, known.reason)
+    known.has_reward = not await rewards.take_back(conn, batch, account, key, known.reason)
 
 
 def _fresh(

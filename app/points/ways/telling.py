@@ -21,7 +21,7 @@ from app.points.earning import terms
 from app.points.earning.rules import Terms
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
-from app.points.ways import actions, awards, birthdays, giving, referrals, rules
+from app.points.ways import actions, awards, forgetting, giving, referrals, rules
 from app.points.ways.referrals import Referral
 from app.points.ways.rules import Way
 
@@ -87,7 +87,7 @@ async def follow(conn: Connection, events: Sequence[Event], now: datetime) -> di
     if news.referrals:
         moved |= await referrals.follow(conn, news.referrals, now)
     if news.deleted or news.requests:
-        await birthdays.forget(conn, news.deleted, news.requests)
+        await forgetting.forget(conn, news.deleted, news.requests)
     return moved
 
 

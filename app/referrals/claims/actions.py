@@ -109,6 +109,7 @@ async def _claim(stores: Stores, shop: str, code: str, typed: Typed, at: datetim
         left = marks.of_request(secret, typed.where)
         seen = await marks.same(conn, shop, left, at)
         known = await people.who(conn, shop, friend_key)
+        visitor = await people.who(conn, shop, "", typed.signed_in_as)
         counts = await conn.fetchrow(COUNT, shop, link["id"], at)
         assert counts is not None
         reasons = rules.of_claim(
@@ -117,6 +118,9 @@ async def _claim(stores: Stores, shop: str, code: str, typed: Typed, at: datetim
                 advocate,
                 typed.email,
                 typed.signed_in_as,
+                is_advocates_mailbox=friend_key
+                in await people.keys_of(conn, shop, link["advocate_id"]),
+                is_signed_in_known=visitor.first_order_at is not None,
                 has_ordered=known.first_order_at is not None,
                 account_days=(at - known.known_at).days if known.known_at else 0,
                 **_seen(seen, link["advocate_id"], at),

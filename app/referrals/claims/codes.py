@@ -12,7 +12,7 @@ import msgspec
 from app import db
 from app.db import Row, Stores
 from app.errors import HoldfastError
-from app.referrals import events
+from app.referrals import events, keys
 from app.referrals.claims import discounts
 from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.discounts import Refusal, Wanted
@@ -20,6 +20,7 @@ from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
 from app.referrals.people import actions as people
 from app.referrals.views import Settings
+from app.resilience.failures import is_passing, reason
 from app.telemetry import logs, traces
 
 ATTEMPT_SECONDS = 9.0
@@ -57,8 +58,16 @@ UPDATE referrals SET code_state = 'refused', code_reason = $3, next_attempt_at =
        updated_at = $4
  WHERE id = $1 AND code_round = $2 AND code_state = 'making' RETURNING id
 """
+# whoever was allowed meanwhile gets another one: two that work at once would be one too many
 OFF = """
-UPDATE referrals SET code_state = 'off', next_attempt_at = NULL, updated_at = $3
+UPDATE referrals SET updated_at = $3, attempts = 0,
+       code_state = CASE WHEN goes_on THEN 'making' ELSE 'off' END,
+       next_attempt_at = CASE WHEN goes_on THEN $3::timestamptz END,
+       code = CASE WHEN goes_on THEN $4 ELSE code END,
+       code_round = code_round + goes_on::int,
+       discount_gid = CASE WHEN goes_on THEN '' ELSE discount_gid END
+  FROM (SELECT verdict = 'allow' AND state = 'claimed' AS goes_on FROM referrals
+         WHERE id = $1 FOR UPDATE) AS now_is
  WHERE id = $1 AND code_round = $2 AND code_state = 'ending' RETURNING id
 """
 BLOCK = """
@@ -107,7 +116,9 @@ async def go_on(
 
 
 async def sweep(stores: Stores, client: httpx.AsyncClient, at: datetime | None = None) -> int:
-    """Go on with every code that is due, a few at a time; how many were due."""
+    """Go on with every code that is due, a few at a time; with how many. One that cannot be gone
+    on with holds up no other.
+    """
     at = at or datetime.now(UTC)
     async with db.connection() as conn:
         due = await conn.fetch(DUE, at, BATCH)
@@ -117,10 +128,14 @@ async def sweep(stores: Stores, client: httpx.AsyncClient, at: datetime | None =
         async with seats:
             await go_on(stores, client, row["id"], at)
 
-    async with asyncio.TaskGroup() as group:
-        for row in due:
-            group.create_task(seated(row))
-    return len(due)
+    ended = await asyncio.gather(*map(seated, due), return_exceptions=True)
+    for row, error in zip(due, ended, strict=True):
+        if isinstance(error, Exception):
+            log.warning("a code is left for later", referral_id=row["id"], reason=reason(error))
+            if not is_passing(error):
+                async with db.connection() as conn:
+                    await conn.execute(LATER, row["id"], at + timedelta(seconds=PAUSE_SECONDS_MAX))
+    return sum(not isinstance(one, BaseException) for one in ended)
 
 
 async def _switch_off(
@@ -128,7 +143,7 @@ async def _switch_off(
 ) -> None:
     await discounts.switch_off(stores, client, wanted)
     async with db.connection() as conn:
-        await conn.fetchval(OFF, wanted.id, wanted.code_round, at)
+        await conn.fetchval(OFF, wanted.id, wanted.code_round, at, keys.friend_code())
 
 
 async def _is_known(stores: Stores, client: httpx.AsyncClient, row: Row, wanted: Wanted) -> bool:
@@ -144,18 +159,18 @@ async def _is_known(stores: Stores, client: httpx.AsyncClient, row: Row, wanted:
 
 async def _block(wanted: Wanted, at: datetime) -> None:
     words = "Shopify knows orders of the friend from before."
-    reason = Reason("known_customer", claim_rules.BLOCK, words, "later")
-    encoded = msgspec.json.encode([reason]).decode()
+    against = Reason("known_customer", claim_rules.BLOCK, words, "later")
+    encoded = msgspec.json.encode([against]).decode()
     async with db.transaction() as conn:
-        if await conn.fetchval(BLOCK, wanted.id, reason.weight, encoded, at):
+        if await conn.fetchval(BLOCK, wanted.id, against.weight, encoded, at):
             await events.note(conn, [Happened(wanted.shop, wanted.id, "blocked", words, at)])
 
 
 async def _make(stores: Stores, client: httpx.AsyncClient, wanted: Wanted, at: datetime) -> None:
     made = await discounts.make(stores, client, wanted)
     if isinstance(made, Refusal) or not made.is_active:
-        reason = made.reason if isinstance(made, Refusal) else "It was switched off in Shopify."
-        await _refuse(wanted, reason, at)
+        why = made.reason if isinstance(made, Refusal) else "It was switched off in Shopify."
+        await _refuse(wanted, why, at)
         return
     async with db.transaction() as conn:
         if await conn.fetchval(MADE, wanted.id, wanted.code_round, made.gid, at):
@@ -163,10 +178,10 @@ async def _make(stores: Stores, client: httpx.AsyncClient, wanted: Wanted, at: d
             await events.note(conn, [Happened(wanted.shop, wanted.id, "code", said, at)])
 
 
-async def _refuse(wanted: Wanted, reason: str, at: datetime) -> None:
+async def _refuse(wanted: Wanted, why: str, at: datetime) -> None:
     async with db.transaction() as conn:
-        if await conn.fetchval(REFUSED, wanted.id, wanted.code_round, reason, at):
-            await events.note(conn, [Happened(wanted.shop, wanted.id, "refused", reason, at)])
+        if await conn.fetchval(REFUSED, wanted.id, wanted.code_round, why, at):
+            await events.note(conn, [Happened(wanted.shop, wanted.id, "refused", why, at)])
 
 
 async def _later(wanted: Wanted, at: datetime) -> None:

@@ -14,7 +14,7 @@ from app.referrals.claims import actions as claims
 from app.referrals.events import Happened
 from app.referrals.orders import awards, kept
 from app.referrals.orders import rules as order_rules
-from app.referrals.orders.rewarding import LOCK, LOCK_LINK, OWN_ORDER, lapses_at
+from app.referrals.orders.rewarding import LOCK, LOCK_LINK, lapses_at
 from app.referrals.views import Settings
 
 Decision = Literal["allow", "hold", "block"]
@@ -30,7 +30,8 @@ DECIDE = """
 UPDATE referrals SET verdict = $2, decided_by = $3, state = $4, due_at = $5, updated_at = $6
  WHERE id = $1
 """
-# one that is on its way or made is switched off; one that was is followed by another
+# one that is on its way or made is switched off; one that was is followed by another, and one that
+# is being switched off by another once it is
 END_CODE = """
 UPDATE referrals SET code_state = 'ending', next_attempt_at = $2, attempts = 0
  WHERE id = $1 AND code_state = 'made'
@@ -38,7 +39,7 @@ UPDATE referrals SET code_state = 'ending', next_attempt_at = $2, attempts = 0
 NEW_CODE = """
 UPDATE referrals SET code = $2, code_state = 'making', code_round = code_round + 1, attempts = 0,
                      discount_gid = '', code_reason = '', next_attempt_at = $3
- WHERE id = $1 AND code_state IN ('none', 'off', 'ending', 'refused')
+ WHERE id = $1 AND code_state IN ('none', 'off', 'refused')
 """
 
 
@@ -77,7 +78,8 @@ async def decide(
             row = await conn.fetchrow(LOCK, referral_id)
             if row is None:
                 raise NotFoundError(GONE)
-            if row["verdict"] == decision and row["decided_by"]:
+            is_again = row["verdict"] == decision and bool(row["decided_by"])
+            if is_again and not (decision == "allow" and row["code_state"] == "refused"):
                 return
             await _decide(conn, row, decision, reason.strip(), by, at)
     except asyncpg.UniqueViolationError:
@@ -115,12 +117,13 @@ async def _goes_on(
     once more when its order still is good.
     """
     if row["state"] == "reversed" and row["order_id"]:
-        own = await conn.fetchrow(OWN_ORDER, row["shop"], row["order_id"])
-        if own is None or not order_rules.is_enough(kept.order_of(own), offer):
+        orders = (await kept.of_referrals(conn, [row])).get(row["id"], [])
+        if not order_rules.stands(orders, row["order_id"], offer):
             raise ConflictError("Its order came back, so there is nothing to reward.")
         return "ordered", at
     if row["state"] == "lapsed":
         return "claimed", at + timedelta(days=offer.code_days)
     if row["state"] == "claimed":
-        return "claimed", max(lapses_at(row["claimed_at"], offer), at + timedelta(days=7))
+        lapses = lapses_at(row["claimed_at"], offer)
+        return "claimed", max(lapses, row["due_at"] or lapses, at + timedelta(days=7))
     return row["state"], row["due_at"]

@@ -8,7 +8,7 @@ from app import text
 from app.referrals.claims import emails
 
 Verdict = Literal["allow", "hold", "block"]
-Stage = Literal["claim", "order", "later"]
+Stage = Literal["claim", "first", "order", "later"]
 HOLD_AT = 50
 BLOCK = 100  # alone it decides
 ACCOUNT_DAYS = 7  # an account older than that, without an order: somebody who was here before
@@ -33,6 +33,8 @@ class Claim(NamedTuple):
     advocate_email: str
     friend_email: str
     signed_in_as: str = ""  # a customer id
+    is_advocates_mailbox: bool = False  # by the shop's own records, whoever can be asked now
+    is_signed_in_known: bool = False  # whoever is signed in has ordered before
     has_ordered: bool = False
     account_days: float = 0.0  # since when the friend has an account, if they have one
     is_advocates_device: bool = False
@@ -55,6 +57,7 @@ class Bought(NamedTuple):
     buyer_id: str
     buyer_email: str
     buyer_name: str
+    is_advocates_mailbox: bool = False  # by the shop's own records
     has_ordered_before: bool = False  # before the claim
     is_advocates_address: bool = False
     address_referrals: int = 0  # others that were sent to the same address
@@ -82,13 +85,16 @@ def _who(claim: Claim) -> list[Reason]:
     found = []
     if claim.signed_in_as and claim.signed_in_as == claim.advocate_id:
         found.append(Reason("own_account", BLOCK, "The advocate was signed in when claiming."))
-    if _is_one(claim.friend_email, claim.advocate_email):
+    if claim.is_advocates_mailbox or _is_one(claim.friend_email, claim.advocate_email):
         found.append(Reason("own_email", BLOCK, "The friend has the advocate's e-mail address."))
     elif _are_similar(claim.friend_email, claim.advocate_email):
         words = "The friend's e-mail address is nearly the advocate's."
         found.append(Reason("similar_email", 50, words))
     if claim.has_ordered:
         found.append(Reason("known_customer", BLOCK, "The friend had ordered here before."))
+    elif claim.is_signed_in_known:
+        words = "Whoever claimed was signed in as a customer who had ordered here before."
+        found.append(Reason("signed_in_known", 50, words))
     elif claim.account_days > ACCOUNT_DAYS:
         words = f"The friend has had an account for {claim.account_days:.0f} days."
         found.append(Reason("known_account", 15, words))
@@ -136,7 +142,7 @@ def _whose(bought: Bought) -> list[Reason]:
     if bought.buyer_id and bought.buyer_id == bought.advocate_id:
         words = "The advocate ordered with the code themselves."
         found.append(Reason("own_order", BLOCK, words, "order"))
-    elif _is_one(bought.buyer_email, bought.advocate_email):
+    elif bought.is_advocates_mailbox or _is_one(bought.buyer_email, bought.advocate_email):
         words = "The order has the advocate's own e-mail address."
         found.append(Reason("own_order", BLOCK, words, "order"))
     elif _are_similar(bought.buyer_email, bought.advocate_email):

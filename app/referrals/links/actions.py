@@ -17,7 +17,7 @@ from app.referrals.events import Happened
 from app.referrals.links import rules
 from app.referrals.links.reads import COLUMNS, view
 from app.referrals.views import LinkView
-from app.resilience import limits
+from app.resilience import apart, limits
 
 SHOPS_AT_ONCE = 200
 CODES_MAX = 5  # taken ones that are stepped over
@@ -91,13 +91,14 @@ async def make_due(stores: Stores, at: datetime | None = None) -> int:
     at = at or datetime.now(UTC)
     async with db.connection() as conn:
         shops = [row["shop"] for row in await conn.fetch(WAITING_SHOPS, SHOPS_AT_ONCE)]
-    made = 0
-    for shop in shops:
-        for _ in range(rules.BURST):
-            if not await make_next(stores, shop, at):
-                break
+
+    async def of_shop(shop: str) -> int:
+        made = 0
+        while made < rules.BURST and await make_next(stores, shop, at):
             made += 1
-    return made
+        return made
+
+    return await apart.each("links", shops, of_shop)
 
 
 async def make_next(stores: Stores, shop: str, at: datetime) -> bool:

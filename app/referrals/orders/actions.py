@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.core import reads as core_reads
 from app.db import Connection, Row
 from app.referrals import events
 from app.referrals.claims import marks
-from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
-from app.referrals.orders import awards, kept, rules
+from app.referrals.orders import awards, judging, kept, rules
 from app.referrals.orders import incoming as news
 from app.referrals.orders.incoming import Incoming, Key
 from app.referrals.orders.rules import Order
@@ -60,12 +58,6 @@ UPDATE referrals SET state = $2, verdict = $3, score = $4, reasons = $5::jsonb, 
                      order_id = $7, order_name = $8, order_net = $9, ordered_at = $10, due_at = $11,
                      updated_at = $12
  WHERE id = $1
-"""
-SAME_ADDRESS = """
-SELECT count(DISTINCT referrals.id) FROM referral_orders AS seen
-  JOIN referrals ON referrals.id = seen.referral_id
- WHERE seen.shop = $1 AND seen.told->>'address' = $2 AND referrals.id <> $3
-   AND referrals.claimed_at > $4
 """
 
 
@@ -114,19 +106,6 @@ async def settle(conn: Connection, rows: Sequence[Row], told: Incoming, now: dat
         await _settle(conn, row, orders.get(row["id"], []), told, now)
 
 
-async def has_ordered_before(conn: Connection, row: Row, order: Order) -> bool:
-    """Whether the friend, or whoever ordered, had ordered before the claim."""
-    told = order.told
-    asked = [(row["friend_key"], row["friend_id"])]
-    if told is not None:
-        asked.append((told.email_key, told.customer_id))
-    for email_key, customer_id in asked:
-        known = await people.who(conn, row["shop"], email_key, customer_id)
-        if rules.is_before(known.first_order_at, row["claimed_at"]):
-            return True
-    return False
-
-
 async def _settle(
     conn: Connection, row: Row, orders: list[Order], told: Incoming, now: datetime
 ) -> None:
@@ -140,36 +119,27 @@ async def _settle(
     order = now_standing.order
     if order is None:
         if row["order_id"]:
-            await _back_to_claimed(conn, row, offer, now)
+            await _back_to_claimed(conn, row, offer, now_standing, now)
+        elif now_standing.first is not None and row["due_at"] != now_standing.due_at:
+            await _wait_for_second(conn, row, now_standing, told, now)
         return
     assert order.told is not None
     is_same = order.order_id == row["order_id"]
-    reasons = msgspec.json.decode(row["reasons"], type=list[Reason])
-    verdict, score = row["verdict"], row["score"]
+    judged = judging.Judged(row["verdict"], msgspec.json.decode(row["reasons"], type=list[Reason]))
     happened: list[Happened] = []
     if not is_same:
-        key = row["shop"], order.order_id
-        fresh = await _of_order(conn, row, order, told.names.get(key, ""), told.emails.get(key, ""))
-        reasons = [one for one in reasons if one.stage != "order"] + fresh
-        # what staff allowed stays allowed, unless the order itself speaks against it
-        judged = fresh if row["decided_by"] and verdict == "allow" else reasons
-        if not row["decided_by"] or (verdict == "allow" and fresh):
-            verdict, _ = claim_rules.judge(judged)
-        score = sum(one.weight for one in reasons)
         said = f"Order {order.told.name or order.order_id} counts for this referral."
         happened.append(Happened(row["shop"], row["id"], "ordered", said, now))
-        if verdict != row["verdict"]:
-            words = " ".join(one.words for one in fresh)
-            kind = {"hold": "held", "block": "blocked"}.get(verdict, "allowed")
-            happened.append(Happened(row["shop"], row["id"], kind, words, now))
+        judged = await judging.judge(conn, row, order, "order", told)
+        happened += judged.happened(row, now)
     due_at = row["due_at"] if is_same and row["due_at"] else now_standing.due_at
     await conn.execute(
         SETTLE,
         row["id"],
         "ordered",
-        verdict,
-        score,
-        msgspec.json.encode(reasons).decode(),
+        judged.verdict,
+        judged.score if not is_same else row["score"],
+        msgspec.json.encode(judged.reasons).decode(),
         order.told.customer_id or row["friend_id"],
         order.order_id,
         order.told.name[:64],
@@ -181,40 +151,40 @@ async def _settle(
     await events.note(conn, happened)
 
 
-async def _of_order(
-    conn: Connection, row: Row, order: Order, name: str, email: str
-) -> list[Reason]:
-    """What the friend's order says against the referral."""
-    told = order.told
-    assert told is not None
-    shop, advocate_id = row["shop"], row["advocate_id"]
-    advocate = (await core_reads.customers(shop, [advocate_id])).get(advocate_id)
-    is_own_address, others = False, 0
-    if told.address:
-        mark = marks.Mark("address", told.address)
-        same = await marks.same(conn, shop, [mark], told.placed_at)
-        is_own_address = any(one.subject == people.customer(advocate_id) for one in same)
-        since = told.placed_at - marks.KEPT
-        others = await conn.fetchval(SAME_ADDRESS, shop, told.address, row["id"], since)
-    return claim_rules.of_order(
-        claim_rules.Bought(
-            advocate_id,
-            advocate.email if advocate else "",
-            advocate.name if advocate else "",
-            row["friend_email"],
-            told.customer_id,
-            email,
-            name,
-            has_ordered_before=await has_ordered_before(conn, row, order),
-            is_advocates_address=is_own_address,
-            address_referrals=others,
-        )
+async def _wait_for_second(
+    conn: Connection, row: Row, standing: rules.Standing, told: Incoming, now: datetime
+) -> None:
+    """The friend's first order is there, and looked at like the one that is to come."""
+    first = standing.first
+    assert first is not None
+    assert first.told is not None
+    judged = await judging.judge(conn, row, first, "first", told)
+    said = f"Order {first.told.name or first.order_id} is the first; the second one counts."
+    happened = [Happened(row["shop"], row["id"], "first", said, now), *judged.happened(row, now)]
+    await conn.execute(
+        SETTLE,
+        row["id"],
+        "claimed",
+        judged.verdict,
+        judged.score,
+        msgspec.json.encode(judged.reasons).decode(),
+        first.told.customer_id or row["friend_id"],
+        "",
+        "",
+        None,
+        None,
+        standing.due_at,
+        now,
     )
+    await events.note(conn, happened)
 
 
-async def _back_to_claimed(conn: Connection, row: Row, offer: Settings, now: datetime) -> None:
+async def _back_to_claimed(
+    conn: Connection, row: Row, offer: Settings, standing: rules.Standing, now: datetime
+) -> None:
     """The order came back before anything was given: the friend may order again."""
     lapses_at = row["claimed_at"] + timedelta(days=offer.code_days + rules.LATE_DAYS)
+    lapses_at = standing.due_at or lapses_at
     await conn.execute(
         SETTLE,
         row["id"],
@@ -237,13 +207,16 @@ async def _back_to_claimed(conn: Connection, row: Row, offer: Settings, now: dat
 async def _look_at_return(
     conn: Connection, row: Row, orders: list[Order], offer: Settings, now: datetime
 ) -> None:
-    """What was given is taken back when its order comes back inside the window."""
+    """What was given is taken back when its order came back inside the window."""
     own = next((one for one in orders if one.order_id == row["order_id"]), None)
-    if row["state"] != "completed" or own is None or rules.is_enough(own, offer):
+    if row["state"] != "completed" or own is None:
         return
-    if not rules.is_back_in_time(own, row["ordered_at"], offer, now):
+    until = row["ordered_at"] + timedelta(days=offer.window_days)
+    if rules.stands(orders, own.order_id, offer, until):
         return
-    reason = f"Order {row['order_name'] or own.order_id} came back."
+    is_own = not rules.is_enough(own, offer, until)
+    which = row["order_name"] or own.order_id
+    reason = f"Order {which} came back." if is_own else f"The order before {which} came back."
     await awards.take_back(conn, row, reason, now)
 
 

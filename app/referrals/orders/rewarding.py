@@ -15,12 +15,14 @@ from app.referrals import events
 from app.referrals.claims import rules as claim_rules
 from app.referrals.claims.rules import Reason
 from app.referrals.events import Happened
-from app.referrals.orders import actions, awards, kept, rules
+from app.referrals.orders import awards, judging, kept, rules
 from app.referrals.views import Settings
+from app.resilience import apart
 
 BATCH = 50
+AGAIN_AFTER = timedelta(minutes=10)  # something is wrong with it
 DUE = """
-SELECT id, shop, link_id FROM referrals
+SELECT id FROM referrals
  WHERE due_at <= $1 AND verdict = 'allow' AND state IN ('claimed', 'ordered')
  ORDER BY due_at LIMIT $2
 """
@@ -50,6 +52,7 @@ STOP = """
 UPDATE referrals SET verdict = $2, score = score + $3, reasons = $4::jsonb, updated_at = $5
  WHERE id = $1
 """
+PUT_OFF = "UPDATE referrals SET due_at = $2 WHERE id = $1"
 LAPSE = """
 UPDATE referrals SET state = 'lapsed', due_at = NULL, updated_at = $2,
        next_attempt_at = CASE WHEN code_state = 'ending' THEN next_attempt_at END
@@ -64,14 +67,23 @@ class Limit(NamedTuple):
 
 
 async def reward_due(at: datetime | None = None) -> int:
-    """Reward, or let go, a batch of what is due; how many were due."""
+    """Reward, or let go, a batch of what is due; how many. One that cannot be is told of, and
+    holds up no other.
+    """
     at = at or datetime.now(UTC)
     async with db.connection() as conn:
         due = await conn.fetch(DUE, at, BATCH)
-    for row in due:
+
+    async def reward(referral_id: int) -> int:
         async with db.transaction() as conn:
-            await _one(conn, row["id"], at)
-    return len(due)
+            await _one(conn, referral_id, at)
+        return 1
+
+    async def put_off(referral_id: int) -> None:
+        async with db.connection() as conn:
+            await conn.execute(PUT_OFF, referral_id, at + AGAIN_AFTER)
+
+    return await apart.each("rewards of referrals", [row["id"] for row in due], reward, put_off)
 
 
 async def _one(conn: Connection, referral_id: int, at: datetime) -> None:
@@ -85,9 +97,13 @@ async def _one(conn: Connection, referral_id: int, at: datetime) -> None:
     row = await conn.fetchrow(LOCK, referral_id)
     if row is None or row["verdict"] != "allow" or row["due_at"] is None or row["due_at"] > at:
         return
+    if row["advocate_id"] != known["advocate_id"]:
+        return  # merged meanwhile: it waits for the others of who is kept, the next time
     if row["state"] == "claimed":
         await conn.execute(LAPSE, row["id"], at)
-        said = "The friend did not order in time."
+        offer = msgspec.json.decode(row["offer"], type=Settings)
+        often = "a second time " if offer.order_number > 1 else ""
+        said = f"The friend did not order {often}in time."
         await events.note(conn, [Happened(row["shop"], row["id"], "lapsed", said, at)])
     elif row["state"] == "ordered":
         await _complete(conn, row, at)
@@ -98,7 +114,7 @@ async def _complete(conn: Connection, row: Row, at: datetime) -> None:
     own = await conn.fetchrow(OWN_ORDER, row["shop"], row["order_id"])
     assert own is not None
     # facts of the years before may have come since the order was looked at
-    if not row["decided_by"] and await actions.has_ordered_before(conn, row, kept.order_of(own)):
+    if not row["decided_by"] and await judging.has_ordered_before(conn, row, kept.order_of(own)):
         words = "Whoever ordered had ordered before they claimed the offer."
         reason = Reason("known_buyer", claim_rules.BLOCK, words, "later")
         await _stop(conn, row, "block", reason, at)
@@ -118,6 +134,7 @@ async def _complete(conn: Connection, row: Row, at: datetime) -> None:
         offer.advocate_points if is_points else 0,
         "" if is_points else offer.advocate_reward_id,
         at,
+        row["order_name"],
     )
     shop = row["shop"]
     await events.tell(conn, [events.fact("referral.completed", shop, told, row["request_id"])])

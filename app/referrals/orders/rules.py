@@ -13,6 +13,7 @@ from app.referrals.views import Settings
 
 MILLION = 1_000_000
 MONEY_MAX = 10**12
+SECOND_DAYS = 180  # so long after the first order a referral waits for the second
 LATE_DAYS = 3  # so long after its code's last day a claim still waits for an order
 SKEW = timedelta(seconds=60)  # between Shopify's clock and ours
 # what people write in one way or another
@@ -37,6 +38,11 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     quantity: int
     micros: int
     kept: int | None = None
+
+    @property
+    def without_kept(self) -> "Line":
+        """The line before what came back later, which no word tells apart from what came before."""
+        return Line(self.quantity, self.micros)
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -73,30 +79,41 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def net(self) -> int:
         """What it is worth now, in millionths: goods less what came back."""
-        if self.told is None or self.ended:
+        return self.net_at(None)
+
+    def net_at(self, until: datetime | None) -> int:
+        """What it was worth at the end of a window, whatever was known of it then: goods less what
+        had come back by it; None is now.
+        """
+        has_ended = self.ended and (not until or not self.ended_at or self.ended_at <= until)
+        if self.told is None or has_ended:
             return 0
         back: dict[str, int] = {}
-        for one in self.refunds.values():
+        refunds = [
+            one for one in self.refunds.values() if not until or not one.at or one.at <= until
+        ]
+        for one in refunds:
             for line_id, pieces in one.lines.items():
                 back[line_id] = back.get(line_id, 0) + pieces
-        worth = sum(_left(line, back.get(name, 0)) for name, line in self.told.lines.items())
-        beyond = sum(min(0, one.adjustment) for one in self.refunds.values())
+        # what is left of a line is of the newest word, which may be of later
+        is_of_then = until is None or (len(refunds) == len(self.refunds) and self.told.at <= until)
+        worth = sum(
+            _left(line if is_of_then else line.without_kept, back.get(name, 0))
+            for name, line in self.told.lines.items()
+        )
+        beyond = sum(min(0, one.adjustment) for one in refunds)
         return max(0, worth + beyond)
-
-    @property
-    def back_at(self) -> datetime | None:
-        """When it last came back, wholly or in part."""
-        moments = [one.at for one in self.refunds.values() if one.at]
-        moments += [self.ended_at] if self.ended_at else []
-        return max(moments, default=None)
 
 
 class Standing(NamedTuple):
-    """How far a referral came, by its orders; `order` is the one that counts."""
+    """How far a referral came, by its orders: `order` is the one that counts, `first` one that has
+    to be followed by another.
+    """
 
     state: Literal["claimed", "ordered"]
     order: Order | None = None
     due_at: datetime | None = None
+    first: Order | None = None
 
 
 def told(order: OrderTold, at: datetime, email_key: str, address: str) -> Told:
@@ -130,16 +147,41 @@ def back(refund: Refund, at: datetime) -> Back:
 def standing(
     orders: Sequence[Order], claimed_at: datetime, offer: Settings, now: datetime
 ) -> Standing:
-    """The first order that qualifies makes a referral wait for its reward: placed since the claim,
-    paid, no test, and worth the minimum after all that came back.
+    """The first order that qualifies, or the second where the shop wants that, makes a referral
+    wait for its reward: placed since the claim, paid, no test, and worth the minimum after all that
+    came back.
     """
-    good = [one for one in orders if qualifies(one, claimed_at, offer)]
+    good = sorted(
+        (one for one in orders if qualifies(one, claimed_at, offer)),
+        key=lambda one: (_placed(one), one.order_id),
+    )
     if not good:
         return Standing("claimed")
-    first = min(good, key=lambda one: (_placed(one), one.order_id))
+    if len(good) < offer.order_number:
+        waits_until = _placed(good[0]) + timedelta(days=SECOND_DAYS)
+        return Standing("claimed", None, waits_until, good[0])
+    it = good[offer.order_number - 1]
     # told late, it still waits until returns of it would be known
-    due_at = max(now, _placed(first) + timedelta(days=offer.hold_days))
-    return Standing("ordered", first, due_at)
+    due_at = max(now, _placed(it) + timedelta(days=offer.hold_days))
+    return Standing("ordered", it, due_at)
+
+
+def stands(
+    orders: Sequence[Order], order_id: str, offer: Settings, until: datetime | None = None
+) -> bool:
+    """Whether what was rewarded for an order is still due at the end of a window, None for now: it
+    is still worth enough, and so is one before it where it was to be the second.
+    """
+    own = next((one for one in orders if one.order_id == order_id), None)
+    if own is None or own.told is None:
+        return False
+    upto = (_placed(own), own.order_id)
+    good = [
+        one
+        for one in orders
+        if one.told and (_placed(one), one.order_id) <= upto and is_enough(one, offer, until)
+    ]
+    return own in good and len(good) >= offer.order_number
 
 
 def qualifies(order: Order, claimed_at: datetime, offer: Settings) -> bool:
@@ -155,19 +197,21 @@ def is_before(ordered_at: datetime | None, claimed_at: datetime) -> bool:
     return ordered_at is not None and ordered_at < claimed_at - SKEW
 
 
-def is_enough(order: Order, offer: Settings) -> bool:
-    net = order.net
+def is_enough(order: Order, offer: Settings, until: datetime | None = None) -> bool:
+    net = order.net_at(until)
     return net > 0 and net >= int(offer.order_minimum * MILLION)
 
 
-def is_back_in_time(order: Order, ordered_at: datetime, offer: Settings, now: datetime) -> bool:
-    """Whether an order came back inside the window in which its reward is taken back."""
-    return (order.back_at or now) <= ordered_at + timedelta(days=offer.window_days)
-
-
 def merged(known: Mapping[str, Back], new: Mapping[str, Back]) -> dict[str, Back]:
-    """Refunds by their id; one that is told again says the same, and is counted once."""
-    return {**new, **known}
+    """Refunds by their id; one that is told again says the same and is counted once, since the
+    earliest moment anybody told of it.
+    """
+    found = {**new, **known}
+    for refund_id in known.keys() & new.keys():
+        moments = [one[refund_id].at for one in (known, new)]
+        at = min((moment for moment in moments if moment), default=None)
+        found[refund_id] = msgspec.structs.replace(found[refund_id], at=at)
+    return found
 
 
 def newest(one: Told | None, other: Told | None) -> Told | None:

@@ -210,7 +210,7 @@ def _render(
         stages=STAGES,
         tones=TONES,
         for_friend=settings_reads.for_friend,
-        for_advocate=settings_reads.for_advocate,
+        promised=settings_reads.promised,
         **context,
     )
 

@@ -19,12 +19,14 @@ GETS = {
     "points": ("Points", "A number of points, with the hold below."),
     "reward": ("A reward", "One of the rewards of your program, without its cost in points."),
 }
+ORDERS = {"1": "First order", "2": "Second order"}
 LABELS = {
     "friend_kind": "The friend gets",
     "friend_value": "How much",
     "friend_minimum": "From an order of",
     "code_days": "Code lasts",
     "order_minimum": "Counts from",
+    "order_number": "For the friend's",
     "advocate_kind": "The advocate gets",
     "advocate_points": "Points",
     "advocate_reward_id": "Reward",
@@ -37,6 +39,7 @@ LABELS = {
 }
 NUMBERS = ("friend_value", "friend_minimum", "order_minimum")
 WHOLE = (
+    "order_number",
     "code_days",
     "advocate_points",
     "hold_days",
@@ -116,6 +119,7 @@ async def _show(
         settings=found.value,
         kinds=KINDS,
         gets=GETS,
+        orders=ORDERS,
         rewards=offered,
     )
 
@@ -143,7 +147,8 @@ def _wanted(values: Mapping[str, str], locale: str, rewards: Mapping[str, str]) 
         typed = values.get(name, "") or ("" if name == "friend_value" else "0")
         found[name] = forms.decimal(typed, places_max=actions.PLACES_MAX, locale=locale)
     for name in WHOLE:
-        found[name] = forms.whole(values.get(name, ""), NUMBER_MAX)
+        typed = values.get(name, "1" if name == "order_number" else "")
+        found[name] = forms.whole(typed, NUMBER_MAX)
     if found["advocate_kind"] == "reward" and found["advocate_points"] is None:
         found["advocate_points"] = 0
     return found

@@ -30,6 +30,10 @@ SELECT person FROM referral_people
  WHERE shop = $1 AND email_key = $2 AND person LIKE 'customer:%' AND merged_into IS NULL
  ORDER BY known_at DESC, person LIMIT 1
 """
+KEYS_OF = """
+SELECT email_key FROM referral_people
+ WHERE shop = $1 AND (person = $2 OR merged_into = $2) AND email_key <> ''
+"""
 MERGED = """
 SELECT shop, person, merged_into FROM referral_people
  WHERE (shop, person) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND merged_into IS NOT NULL
@@ -78,6 +82,12 @@ async def customer_of(conn: Connection, shop: str, email_key: str) -> str:
     """The customer that has that address; empty while there is none."""
     person = await conn.fetchval(CUSTOMER_OF, shop, email_key) if email_key else None
     return (person or "").removeprefix("customer:")
+
+
+async def keys_of(conn: Connection, shop: str, customer_id: str) -> set[str]:
+    """The digests of a customer's addresses, also of those who were merged into them."""
+    rows = await conn.fetch(KEYS_OF, shop, customer(customer_id))
+    return {row["email_key"] for row in rows}
 
 
 async def kept_ids(conn: Connection, asked: Iterable[tuple[str, str]]) -> dict[Key, str]:

@@ -60,10 +60,23 @@ FORGET_PERSON = """
 UPDATE referral_people SET email_key = ''
  WHERE shop = $1 AND (person = $2 OR (email_key = $3 AND email_key <> ''))
 """
+# the name of a guest is the digest of their address
+FORGET_GUEST = "DELETE FROM referral_people WHERE shop = $1 AND person = $2"
+EMAIL_KEY = "SELECT email_key FROM referral_people WHERE shop = $1 AND person = $2"
+CLOSE_LINKS = """
+UPDATE referral_links SET status = 'closed' WHERE shop = $1 AND advocate_id = $2
+"""
+NOBODY_TO_REWARD = "The advocate's account is gone, so there is nobody to reward."
+END = """
+UPDATE referrals SET verdict = 'block', score = score + $3, reasons = reasons || $4::jsonb,
+                     updated_at = $5
+ WHERE shop = $1 AND advocate_id = $2 AND state IN ('claimed', 'ordered') AND verdict <> 'block'
+RETURNING id
+"""
 FORGET_MARKS = "DELETE FROM referral_marks WHERE shop = $1 AND subject = ANY($2::text[])"
 FORGET_ADDRESS = """
 UPDATE referral_orders SET told = told || '{"email_key": "", "address": ""}'
- WHERE shop = $1 AND told->>'customer_id' = $2
+ WHERE shop = $1 AND (told->>'customer_id' = $2 OR (told->>'email_key' = $3 AND $3 <> ''))
 """
 # whoever never ordered is nobody's customer: their address goes, its digest stays
 FORGET_LAPSED = """
@@ -123,15 +136,31 @@ async def asked(conn: Connection, event: Event, secret: Secret, now: datetime) -
 async def forget(
     conn: Connection, shop: str, customer_id: str, email_key: str, now: datetime
 ) -> None:
-    """Forget who somebody is: what was given and counted stays, under numbers."""
+    """Forget who somebody is: what was given and counted stays, under numbers. Their own link ends,
+    and what nobody can be rewarded for any more.
+    """
+    person = people.customer(customer_id)
+    if customer_id:
+        email_key = email_key or await conn.fetchval(EMAIL_KEY, shop, person) or ""
+        await _end_links(conn, shop, customer_id, now)
     gone = await conn.fetch(FORGET_FRIEND, shop, customer_id or "-", email_key, now)
     subjects = [f"referral:{row['id']}" for row in gone]
     await events.note(conn, [Happened(shop, row["id"], "erased", FORGOTTEN, now) for row in gone])
-    person = people.customer(customer_id)
     await conn.execute(FORGET_PERSON, shop, person, email_key)
     await conn.execute(FORGET_MARKS, shop, [person, *subjects])
-    if customer_id:
-        await conn.execute(FORGET_ADDRESS, shop, customer_id)
+    if email_key:
+        await conn.execute(FORGET_GUEST, shop, people.guest(email_key))
+    await conn.execute(FORGET_ADDRESS, shop, customer_id or "-", email_key)
+
+
+async def _end_links(conn: Connection, shop: str, customer_id: str, now: datetime) -> None:
+    reason = Reason("advocate_gone", claim_rules.BLOCK, NOBODY_TO_REWARD, "later")
+    encoded = msgspec.json.encode([reason]).decode()
+    await conn.execute(CLOSE_LINKS, shop, customer_id)
+    rows = await conn.fetch(END, shop, customer_id, reason.weight, encoded, now)
+    await events.note(
+        conn, [Happened(shop, row["id"], "blocked", NOBODY_TO_REWARD, now) for row in rows]
+    )
 
 
 async def merge(conn: Connection, shop: str, merged: CustomerMerged, now: datetime) -> None:
@@ -139,6 +168,10 @@ async def merge(conn: Connection, shop: str, merged: CustomerMerged, now: dateti
     nothing for it.
     """
     gone, kept = merged.customer_id, merged.kept_id
+    # of two merges the later one may be told first
+    kept = (await people.kept_ids(conn, [(shop, kept)])).get((shop, kept), kept)
+    if kept == gone:
+        return
     gone_person, kept_person = people.customer(gone), people.customer(kept)
     await conn.execute(MERGE_PERSON, shop, gone_person, kept_person, now)
     await conn.execute(FOLLOW, shop, gone_person, kept_person)

@@ -20,7 +20,9 @@ DAYS_MAX = 365
 COUNT_MAX = 100_000
 PLACES_MAX = 2
 TEXT_MAX = 120
+ORDERS_MAX = 2
 WHOLE = {
+    "order_number": (1, ORDERS_MAX),
     "code_days": (1, DAYS_MAX),
     "hold_days": (0, 90),
     "window_days": (0, DAYS_MAX),
@@ -30,7 +32,7 @@ WHOLE = {
 }
 INSERT = f"""
 INSERT INTO referral_settings (shop, {reads.COLUMNS})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """
 
 
@@ -46,7 +48,7 @@ def problems(wanted: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with settings, by field; None is what could not be read as a number."""
     found: dict[str, str] = {}
     for name, (least, most) in WHOLE.items():
-        value = wanted.get(name)
+        value = wanted.get(name, 1) if name == "order_number" else wanted.get(name)
         if value is None or not least <= value <= most:
             found[name] = f"Please give a whole number from {least} to {most:,}."
     _money_problems(wanted, found)

@@ -10,8 +10,8 @@ from app.referrals.views import Settings
 
 COLUMNS = (
     "version, is_on, friend_kind, friend_value, friend_minimum, code_days, order_minimum, "
-    "advocate_kind, advocate_points, advocate_reward_id, advocate_text, hold_days, window_days, "
-    "day_max, month_max, all_max, edited_by, created_at"
+    "order_number, advocate_kind, advocate_points, advocate_reward_id, advocate_text, hold_days, "
+    "window_days, day_max, month_max, all_max, edited_by, created_at"
 )
 SELECT = f"SELECT {COLUMNS} FROM referral_settings WHERE shop = $1 ORDER BY version DESC LIMIT 1"
 
@@ -50,3 +50,9 @@ def for_advocate(settings: Settings) -> str:
         number = settings.advocate_points
         return "1 point" if number == 1 else f"{number:,} points"
     return settings.advocate_text or "a reward"
+
+
+def promised(settings: Settings) -> str:
+    """ "100 points for the friend's second order"."""
+    second = " for the friend's second order" if settings.order_number > 1 else ""
+    return for_advocate(settings) + second

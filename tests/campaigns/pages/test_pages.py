@@ -193,16 +193,31 @@ async def test_long_lists_go_on(alice) -> None:
     assert f"Campaign {reads.PAGE_SIZE + 1} " not in text(second)
 
 
-async def test_the_calendar_shows_each_day_and_the_month_in_sentences(alice) -> None:
-    start = datetime(2027, 3, 5, tzinfo=UTC)
-    one = await launched(starts_at=start, ends_at=start + timedelta(days=3))
+async def test_the_calendar_draws_a_bar_a_week_and_says_the_month_in_sentences(alice) -> None:
+    start = datetime(2027, 3, 5, 12, tzinfo=UTC)  # a Friday
+    one = await launched(starts_at=start, ends_at=start + timedelta(days=4))
     page = await alice.get("/campaigns/calendar", month="2027-03")
     assert "March 2027" in text(page)
-    assert page.text.count(f"/campaigns/{one.campaign_id}") >= 4
+    bars = re.findall(r'<p class="bar ([^"]*)">', page.text)
+    assert bars == ["info from-5 for-3 after-it", "info from-1 for-2 before"]
+    assert page.text.count(f"/campaigns/{one.campaign_id}") == 3, "and a line below"
     assert "Double points weekend" not in text(
         await alice.get("/campaigns/calendar", month="2027-04")
     )
     assert (await alice.get("/campaigns/calendar", month="2027-13")).status_code == 200
+
+
+async def test_what_runs_all_the_time_is_said_once_and_what_has_no_room_is_counted(alice) -> None:
+    start = datetime(2027, 3, 5, 12, tzinfo=UTC)
+    always = await launched(name="Always on", starts_at=start - timedelta(days=90), ends_at=None)
+    for number in range(8):
+        end = start + timedelta(hours=9)
+        await launched(f"key-{number}", name=f"Busy {number}", starts_at=start, ends_at=end)
+    page = await alice.get("/campaigns/calendar", month="2027-03")
+    assert "All through these weeks: Always on" in text(page)
+    assert page.text.count(f"/campaigns/{always.campaign_id}") == 2, "and a line below"
+    assert page.text.count('<p class="bar ') == 6
+    assert "and 2 more in the list below" in text(page)
 
 
 async def test_a_copy_of_an_ended_one_is_a_draft(alice) -> None:

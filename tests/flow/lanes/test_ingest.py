@@ -109,6 +109,22 @@ async def test_a_webhook_that_redis_forgot_and_got_again_has_no_second_effect(st
     assert await fact_ids() == ["w1", "w2"]
 
 
+async def test_a_large_batch_of_new_webhooks_and_repeats_writes_each_once(stores: db.Stores):
+    def of_both(first: int, last: int) -> list[LaneItem]:
+        found = range(first, last)
+        return [item(f"{shop[0]}{one}", shop) for one in found for shop in (ALICE, BOB)]
+
+    await admit(stores, *of_both(0, 40))
+    assert await drain_once(stores) == 80
+    await stores.queue.flushdb()
+    await admit(stores, *of_both(30, 70))
+    assert await drain_once(stores) == 80
+    found = await fact_ids()
+    assert [name for name in found if name[0] == "a"] == [f"a{one}" for one in range(70)]
+    assert await receipts() == {one.webhook_id: "facts" for one in of_both(0, 70)}
+    assert sorted(await receipts()) == sorted(found)
+
+
 async def test_the_same_webhook_twice_in_one_batch_has_one_effect(stores: db.Stores):
     await admit(stores, item("w1"), again=True)
     await admit(stores, item("w1"), item("w2"), again=True)

@@ -50,6 +50,25 @@ async def test_the_first_page_asks_which_kind(alice) -> None:
         assert title in seen
 
 
+async def test_a_free_product_with_a_purchase_needs_no_amount(alice) -> None:
+    typed = {
+        **FIELDS,
+        "kind": "free_product",
+        "products": "11",
+        "bought": "https://x/collections/7",
+    }
+    answer = await alice.post("/rewards", **typed)
+    assert answer.status_code == 422
+    assert "numbers of collections" in text(answer)
+    answer = await alice.post("/rewards", **{**typed, "bought": "7"})
+    assert answer.status_code == 200, text(answer)
+    assert "One of 1 products, with a purchase" in text(answer)
+    (reward,) = await made()
+    assert (reward.details.bought, reward.amount_off) == (["7"], 0)
+    edit = await alice.get(f"/rewards/{reward.id}")
+    assert value(edit, "bought") == "7"
+
+
 async def test_shoppers_may_choose_how_many_points(alice) -> None:
     typed = {
         **FIELDS,

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import pytest
 
+from app.points.pages import api
 from tests.admin.staff import text, value
 from tests.conftest import SECRET
 from tests.points.ways.world import ledger, way
@@ -153,3 +154,59 @@ async def test_flow_is_let_in_by_shopifys_signature_alone(alice) -> None:
     forged = body.replace(b"01H-run-1", b"01H-run-2")
     answer = await alice.http.post("/api/v1/flow/actions", content=forged, headers=headers)
     assert answer.status_code == 401
+
+
+async def test_who_tries_wrong_keys_does_not_keep_the_shops_own_server_from_being_heard(
+    alice, monkeypatch
+) -> None:
+    monkeypatch.setattr(api, "SHOP_BURST", 3)
+    monkeypatch.setattr(api, "SHOP_PER_SECOND", 0.001)
+    await program()
+    await way("action", 30, handle="review", per="once")
+    made = await alice.post("/ways/key")
+    key = next(word for word in text(made).split() if word.startswith("hfk_alice_"))
+    ask = {"action": "review", "customer_id": int(BOB)}
+    wrong = {
+        "Authorization": "Bearer hfk_alice_" + "x" * 32,
+        "Idempotency-Key": "k",
+        "X-Forwarded-For": "203.0.113.66",
+    }
+    tried = [
+        (await alice.http.post("/api/v1/actions", json=ask, headers=wrong)).status_code
+        for _ in range(5)
+    ]
+    assert tried == [401, 401, 401, 429, 429], "who tries is slowed down"
+    right = {"Authorization": f"Bearer {key}", "Idempotency-Key": "1"}
+    right["X-Forwarded-For"] = "198.51.100.9"
+    answer = await alice.http.post("/api/v1/actions", json=ask, headers=right)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_the_shops_own_server_tells_birthdays_it_knows_under_the_same_rules(alice) -> None:
+    await program()
+    await way("birthday", 80)
+    made = await alice.post("/ways/key")
+    key = next(word for word in text(made).split() if word.startswith("hfk_alice_"))
+    headers = {"Authorization": f"Bearer {key}"}
+
+    async def tell(**body: object):
+        return await alice.http.post("/api/v1/birthdays", json=body, headers=headers)
+
+    for _ in range(2):
+        answer = await tell(customer_id=int(BOB), birthday="1988-02-29")
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {
+            "customer_id": BOB,
+            "month_day": "02-29",
+            "can_edit": True,
+            "editable_from": None,
+        }
+    assert await one("SELECT count(*) FROM birthdays") == 1
+    assert (await tell(customer_id=BOB, birthday="2100-01-01")).status_code == 400
+    assert (await tell(customer_id=BOB, birthday="13-01")).status_code == 400
+    assert (await tell(customer_id="Bob", birthday="03-25")).status_code == 400
+    assert (await tell(customer_id=BOB, birthday="03-25")).status_code == 200
+    again = await tell(customer_id=BOB, birthday="03-26")
+    assert (again.status_code, again.json()["error"]["code"]) == (422, "birthday_edited")
+    bare = await alice.http.post("/api/v1/birthdays", json={"customer_id": 1, "birthday": "03-25"})
+    assert bare.status_code == 401

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app.errors import UnavailableError
-from app.shopify.graphql import DOCUMENTS
+from app.shopify.graphql import DOCUMENTS, ShopifyRefusedError
 from devstore.shop import acts, orders, sold, things
 from devstore.shop import credits as credits_
 from devstore.world import World
@@ -24,6 +24,7 @@ class Store:
         self.shop = world.state.shop(ALICE)
         world.state.put("access_token", TOKEN, things.AccessToken(TOKEN, ALICE, None))
         self.calls: list[str] = []
+        self.failing: list[str] = []  # documents that do not arrive, one call each
         fields = {"first_name": "Bob", "last_name": "Buyer", "email": "bob@example.com"}
         self.bob = acts.add_customer(world, self.shop, fields)
         self.mug, self.bag, _ = world.state.of_shop("product", ALICE)
@@ -32,6 +33,9 @@ class Store:
         self, _client: Any, config: Any, shop: str, document: str, variables: dict[str, Any]
     ) -> dict[str, Any]:
         self.calls.append(document)
+        if document in self.failing:
+            self.failing.remove(document)
+            raise UnavailableError("Shopify is not answering at the moment.")
         answer = await self.http.post(
             f"/shops/{shop}/admin/api/{config.api_version}/graphql.json",
             json={"query": DOCUMENTS[document], "variables": variables},
@@ -40,6 +44,8 @@ class Store:
         if answer.status_code >= 500:
             raise UnavailableError("Shopify is not answering at the moment.")
         body = answer.json()
+        if any(one["extensions"]["code"] == "ACCESS_DENIED" for one in body.get("errors", ())):
+            raise ShopifyRefusedError(403)
         assert "errors" not in body, body
         found: dict[str, Any] = body["data"]
         return found
@@ -48,8 +54,16 @@ class Store:
         """From now on Shopify does the work, and no answer arrives."""
         self.world.trouble.change("lost")
 
+    def fail(self, document: str) -> None:
+        """The next call with it does not arrive."""
+        self.failing.append(document)
+
     def answer(self) -> None:
         self.world.trouble.change("normal")
+
+    def deny(self) -> None:
+        """From now on the app lacks the permission."""
+        self.world.trouble.change("deny")
 
     def refuse(self) -> None:
         self.world.trouble.change("refuse")
@@ -69,6 +83,11 @@ class Store:
     @property
     def credit_cents(self) -> int:
         return credits_.balance(self.state, ALICE, self.bob)
+
+    def collection(self, *products: things.Product) -> str:
+        """A collection of these, by its number."""
+        ids = [one.id for one in products]
+        return str(acts.put_collection(self.world, self.shop, "Chosen", ids).id)
 
     def buy(self, *items: things.Item, codes: tuple[str, ...] = (), **how: Any) -> sold.Order:
         """Bob buys these, and pays."""

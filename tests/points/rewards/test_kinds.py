@@ -100,6 +100,30 @@ async def test_what_shopify_refuses_gives_the_points_back(
     assert await bobs(store) == {"available": 250}
 
 
+@pytest.mark.parametrize("kind", ["gift_card", "free_shipping"])
+async def test_without_the_permission_the_points_are_back_at_once(
+    stores: db.Stores, store: Store, kind: str
+) -> None:
+    held = await hold(store, kind)
+    store.deny()
+    done = await redemption.complete(stores, CLIENT, held.id)
+    assert (done.state, "not permitted" in done.message) == ("released", True)
+    assert await bobs(store) == {"available": 250}
+
+
+async def test_without_the_permission_what_may_exist_stays_held(
+    stores: db.Stores, store: Store
+) -> None:
+    held = await hold(store, "gift_card")
+    store.lose()
+    await redemption.complete(stores, CLIENT, held.id)
+    store.deny()
+    await make_due()
+    assert (await redemption.complete(stores, CLIENT, held.id)).state == "held"
+    await make_due(give_up_at="now()")
+    assert (await redemption.complete(stores, CLIENT, held.id)).state == "captured"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_made_too_late_is_taken_back_once_also_when_that_answer_is_lost(
     stores: db.Stores, store: Store, kind: str
@@ -205,6 +229,34 @@ async def test_conditions_hold_at_the_checkout(stores: db.Stores, store: Store) 
         store.buy(store.mug.item(2), codes=(code, free))
 
 
+async def test_one_piece_is_free_whatever_it_costs_when_something_is_bought_with_it(
+    stores: db.Stores, store: Store
+) -> None:
+    """A percentage of 100 would make every mug in the cart free."""
+    held = await hold(store, "free_product", bought=[store.collection(store.bag)])
+    code = (await redemption.complete(stores, CLIENT, held.id)).code
+    assert store.calls == ["discount_bxgy_create"]
+    with pytest.raises(CodeRefusedError, match="needs something else"):
+        store.buy(store.mug.item(3), codes=(code,))
+    order = store.buy(store.mug.item(3), store.bag.item(1), codes=(code,))
+    assert order.codes[0].amount_cents == store.mug.price_cents
+    assert [each.net_cents for each in order.lines] == [
+        2 * store.mug.price_cents,
+        store.bag.price_cents,
+    ]
+
+
+async def test_so_much_is_bought_with_it_as_the_reward_says(
+    stores: db.Stores, store: Store
+) -> None:
+    whole = f"{store.bag.price_cents * 2 / 100:.2f}"
+    held = await hold(store, "free_product", bought=[store.collection(store.bag)], minimum=whole)
+    code = (await redemption.complete(stores, CLIENT, held.id)).code
+    with pytest.raises(CodeRefusedError, match="needs something else"):
+        store.buy(store.mug.item(1), store.bag.item(1), codes=(code,))
+    store.buy(store.mug.item(1), store.bag.item(2), codes=(code,))
+
+
 async def test_a_code_says_until_when_it_can_be_used(stores: db.Stores, store: Store) -> None:
     held = await hold(store, "amount_off")
     done = await redemption.complete(stores, CLIENT, held.id)
@@ -212,29 +264,6 @@ async def test_a_code_says_until_when_it_can_be_used(stores: db.Stores, store: S
     assert done.ends_at is not None
     assert datetime.fromisoformat(str(discount.ends_at)) == done.ends_at
     assert 29 <= (done.ends_at - datetime.now(UTC)).days <= 30
-
-
-async def test_two_credits_of_one_customer_never_end_in_the_same_second(
-    stores: db.Stores, store: Store
-) -> None:
-    first = await hold(store, "store_credit")
-    second = await hold(store, "store_credit", key="k2")
-    for held in (first, second):
-        await redemption.complete(stores, CLIENT, held.id)
-    assert await one("SELECT count(DISTINCT ends_at) FROM redemptions") == 2
-    store.lose()
-    assert store.credit_cents == 1500
-
-
-async def test_a_credit_is_not_asked_for_again_before_a_lost_call_is_over(
-    stores: db.Stores, store: Store
-) -> None:
-    held = await hold(store, "store_credit")
-    store.lose()
-    await redemption.complete(stores, CLIENT, held.id)
-    wait = "SELECT next_attempt_at > now() + interval '100 s' FROM redemptions"
-    assert await one(wait)
-    assert await redemption.sweep(stores, CLIENT) == 0
 
 
 @pytest.mark.parametrize(

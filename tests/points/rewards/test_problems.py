@@ -50,6 +50,7 @@ def test_a_plain_reward_of_each_kind_has_none(kind: str) -> None:
         ("minimum", "at least 5", {"minimum": "4.99"}),
         ("minimum", "no conditions", {"kind": "gift_card", "minimum": "10"}),
         ("products", "of which one is free", {"kind": "free_product"}),
+        ("bought", "Only a free product", {"bought": ["1"]}),
         ("products", "whole order", {"kind": "free_shipping", "products": ["1"]}),
         ("products", "numbers of products", {"products": ["mug"]}),
         ("products", "at most 100", {"products": [str(n) for n in range(101)]}),

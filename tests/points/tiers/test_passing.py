@@ -8,7 +8,7 @@ from app import db
 from app.points.ledger import freezing
 from app.points.tiers import actions, passing, recounting
 from app.points.tiers.rules import Scheme
-from tests.points.tiers.test_histories import Clock
+from tests.points.tiers.clock import Clock
 from tests.points.tiers.world import THREE, changes, order, pass_time, placed, tier_of, tiers
 from tests.points.world import ALICE, BOB, handle, now, one, program
 

@@ -130,3 +130,25 @@ async def test_who_had_read_other_tiers_before_they_were_saved_is_waited_for() -
         assert await recounting.go_on() == 0, "it may yet write what nobody would count"
         await post.rollback()
     assert await recounting.go_on() == 1
+
+
+async def test_a_shop_whose_members_cannot_be_placed_holds_up_no_other(stores, monkeypatch) -> None:
+    charlies = "charlie.myshopify.com"
+    for shop in (ALICE, charlies):
+        await program(shop=shop)
+        await handle(order("1", "150.00", now(), shop=shop))
+    step = recounting._step
+
+    async def broken(shop: str) -> bool:
+        if shop == ALICE:
+            raise ValueError("a grant of this shop makes no sense")
+        return await step(shop)
+
+    monkeypatch.setattr(recounting, "_step", broken)
+    for shop in (ALICE, charlies):
+        await actions.save(shop, Scheme(tiers=THREE), "Alice")
+    for _ in range(20):
+        await recounting.go_on()
+    stage = "SELECT stage FROM tier_shops WHERE shop = $1"
+    assert await one(stage, charlies) == "done"
+    assert await one(stage, ALICE) != "done"

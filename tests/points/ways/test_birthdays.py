@@ -207,3 +207,74 @@ async def test_settings_that_began_later_do_not_reach_back(stores) -> None:
     await set_walk(now().date() - timedelta(days=5))
     await until(now())
     assert await figures() == {}
+
+
+async def test_who_is_frozen_on_the_day_gets_it_once_repaired_within_the_year(stores) -> None:
+    await program()
+    await way("birthday", 80)
+    await handle(fact("customer.created", {"customer_id": BOB}))
+    await born("03-10")
+    await set_walk(date(2027, 3, 9))
+    await one("UPDATE members SET frozen_at = now() RETURNING id")
+    await until(on("2027-03-11"))
+    assert await figures() == {}
+    await until(on("2027-08-01"))
+    assert await figures() == {}
+    await one("UPDATE members SET frozen_at = NULL RETURNING id")
+    for _ in range(2):
+        await until(on("2027-08-02"))
+    assert await figures() == {"available": 80}
+    assert await ledger() == ["80 points for the birthday in 2027 (version 1)."]
+    await until(on("2028-03-10"))
+    assert await figures() == {"available": 160}, "and the next one on its day"
+    await sound()
+
+
+async def test_what_is_owed_is_let_go_after_a_year_and_given_once_with_the_next(stores) -> None:
+    await program()
+    await way("birthday", 80)
+    await handle(fact("customer.created", {"customer_id": BOB}))
+    await born("03-10")
+    await set_walk(date(2027, 3, 9))
+    await one("UPDATE members SET frozen_at = now() RETURNING id")
+    await until(on("2027-03-11"))
+    await one("UPDATE members SET frozen_at = NULL RETURNING id")
+    await until(on("2028-03-10"))
+    assert await figures() == {"available": 80}, "that of this year alone"
+    assert await one("SELECT count(*) FROM birthdays WHERE owed_on IS NOT NULL") == 0
+
+
+async def test_a_frozen_customer_who_says_it_on_the_day_is_owed_it(stores) -> None:
+    await program()
+    await way("birthday", 80)
+    await handle(fact("customer.created", {"customer_id": BOB}))
+    await one("UPDATE members SET frozen_at = now() RETURNING id")
+    await born(f"{now():%m-%d}")
+    assert await figures() == {}
+    await one("UPDATE members SET frozen_at = NULL RETURNING id")
+    await until(now())
+    await born(f"{now():%m-%d}")
+    assert await figures() == {"available": 80}
+
+
+async def test_a_shop_that_cannot_be_gone_on_with_holds_up_no_other(stores, monkeypatch) -> None:
+    other = "bob.myshopify.com"
+    for shop in (ALICE, other):
+        await program(shop=shop)
+        await way("birthday", 80, shop=shop)
+        await birthdays.say(shop, BOB, "03-10")
+    await set_walk(date(2027, 3, 9))
+    await one("UPDATE ways SET walk_at = '2019-01-01' WHERE shop = $1 RETURNING id", ALICE)
+    walk = birthdays._walk
+
+    async def broken(way_id: int, shop: str, *rest: object) -> int:
+        if shop == ALICE:
+            raise ValueError("this shop's row makes no sense")
+        return await walk(way_id, shop, *rest)
+
+    monkeypatch.setattr(birthdays, "_walk", broken)
+    await until(on("2027-03-10"))
+    assert await figures(BOB, other) == {"available": 80}
+    monkeypatch.undo()
+    await until(on("2027-03-10", 13))
+    assert await figures() == {"available": 80}, "later, when it can be"

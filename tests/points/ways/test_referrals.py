@@ -29,7 +29,7 @@ async def test_completed_twice_rewards_once(stores) -> None:
     await handle(completed(), completed())
     await handle(completed(at=days_ago(-0.01)))
     assert await figures() == {"available": 200}
-    assert await ledger() == ["200 points for a friend whose order counts (referral r1)."]
+    assert await ledger() == ["200 points for a friend whose order #1055 counts."]
     await sound()
 
 

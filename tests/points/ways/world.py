@@ -55,6 +55,7 @@ def completed(referral: str = "r1", points: int = 200, at: datetime | None = Non
         "advocate_id": BOB,
         "friend_id": FRIEND,
         "order_id": "55",
+        "order_name": "#1055",
         "points": points,
         "at": (at or now()).isoformat(),
     }

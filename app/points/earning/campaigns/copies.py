@@ -3,7 +3,7 @@ whoever is away.
 """
 
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,14 +16,14 @@ import msgspec
 from app.db import Connection
 from app.errors import BadInputError
 from app.own_facts import Campaign, CampaignUpdated, Stacking
-from app.points.earning import rules, worth
+from app.points.earning import multiplying, rules
 from app.points.earning.campaigns import collections
 
 TRIGGERS = frozenset({"order", "first_order", "nth_order", "goal_order", "goal_total"})
 NAME_MAX, IDS_MAX = 120, 250
 FACTOR_MAX = Decimal(100)
 SHOPS_MAX = 2_000  # whose copies a process remembers
-COPIES_MAX = 1_000  # of a shop, the newest: what is older has ended for long
+COPIES_MAX = 2_000  # of a shop: the newest of each campaign, then the newest of those they replaced
 KEPT_DAYS = 60  # so long after its end a copy still counts for what is told late
 NEVER = float("inf")
 # copies of a shop get their numbers one transaction after the other: whoever has seen a number has
@@ -38,14 +38,27 @@ ON CONFLICT (shop, campaign_id, version) DO NOTHING
 SELECT_NEWEST = """
 SELECT id, learned_at FROM campaign_copies WHERE shop = $1 ORDER BY id DESC LIMIT 1
 """
+# a campaign is over when its newest version says so, whatever the ones before it said; of what was
+# replaced only what counted lately can still count
 SELECT = """
 SELECT wanted.shop, copy.*
   FROM unnest($1::text[]) AS wanted (shop)
  CROSS JOIN LATERAL (
-       SELECT id, campaign_id, version, told, at FROM campaign_copies
-        WHERE campaign_copies.shop = wanted.shop
-          AND (ends_at IS NULL OR ends_at > now() - make_interval(days => $2))
-        ORDER BY id DESC LIMIT $3) AS copy
+       SELECT id, campaign_id, version, told, at
+         FROM (SELECT id, campaign_id, version, told, at, lead(at) OVER each AS replaced_at,
+                      first_value(ends_at) OVER (PARTITION BY campaign_id ORDER BY version DESC)
+                      AS over_at
+                 FROM campaign_copies WHERE campaign_copies.shop = wanted.shop
+               WINDOW each AS (PARTITION BY campaign_id ORDER BY version)) AS known
+        WHERE (over_at IS NULL OR over_at > now() - make_interval(days => $2))
+          AND (replaced_at IS NULL OR replaced_at > now() - make_interval(days => $2))
+        ORDER BY replaced_at IS NULL DESC, id DESC LIMIT $3) AS copy
+"""
+
+
+SELECT_NAMES = """
+SELECT id, told FROM campaign_copies
+ WHERE shop = $1 AND id = ANY($2::bigint[]) AND campaign_id <> ''
 """
 
 
@@ -122,11 +135,11 @@ async def of_shops(conn: Connection, newest: Mapping[str, Newest]) -> dict[str, 
             missing.append(shop)
     if missing:
         rows = await conn.fetch(SELECT, missing, KEPT_DAYS, COPIES_MAX)
+        by_shop = defaultdict[str, list[tuple[int, str, datetime, str]]](list)
+        for row in rows:
+            by_shop[row["shop"]].append((row["id"], row["told"], row["at"], row["campaign_id"]))
         for shop in missing:
-            of_shop = [row for row in rows if row["shop"] == shop]
-            copies = read(
-                (row["id"], row["told"], row["at"], row["campaign_id"]) for row in of_shop
-            )
+            copies = read(by_shop[shop])
             copies.newest, copies.learned_at = newest[shop]
             found[shop] = _remembered[shop] = copies
         while len(_remembered) > SHOPS_MAX:
@@ -140,6 +153,12 @@ async def of_shop(conn: Connection, shop: str) -> Copies:
     if row is None:
         return Copies()
     return (await of_shops(conn, {shop: (row["id"], row["learned_at"])}))[shop]
+
+
+async def names(conn: Any, shop: str, wanted: Iterable[int]) -> dict[int, str]:
+    """What campaigns were called in these copies."""
+    rows = await conn.fetch(SELECT_NAMES, shop, list(wanted))
+    return {row["id"]: _campaign.decode(row["told"]).name for row in rows}
 
 
 def read(rows: Iterable[tuple[int, str, datetime, str]]) -> Copies:
@@ -210,13 +229,13 @@ def _units(campaign: Campaign) -> int:
         return int(value)
     if not 1 <= value <= FACTOR_MAX:
         raise BadInputError(f"A campaign multiplies by 1 to {FACTOR_MAX}.")
-    return int(value * worth.FACTOR_UNITS)
+    return int(value * multiplying.FACTOR_UNITS)
 
 
 def most_units(stacking: Stacking) -> int:
     """The most that all together multiply by, in ten-thousandths; 0 for no limit."""
     try:
-        return max(0, int(Decimal(stacking.cap) * worth.FACTOR_UNITS)) if stacking.cap else 0
+        return max(0, int(Decimal(stacking.cap) * multiplying.FACTOR_UNITS)) if stacking.cap else 0
     except (InvalidOperation, OverflowError, ValueError):
         raise BadInputError("The cap of what multiplies is no number.") from None
 

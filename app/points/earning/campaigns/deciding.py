@@ -137,14 +137,17 @@ class Decisions:
         if totals or uses:
             await self.purse.load(conn, totals, uses)
 
-    def decide(self, grant: Grant, known: Known) -> list[Reason]:
-        """Freeze the bonuses of an order as it is known; which campaigns do not count, and why."""
+    def decide(self, grant: Grant, known: Known) -> None:
+        """Freeze the bonuses of an order as it is known, and note which campaigns do not count, and
+        why.
+        """
         assert grant.frozen is not None
         case = self._cases.get(id(grant))
         if not grant.is_asked_again and grant.frozen.bonuses:  # those of who had it before
             grant.frozen = replace(grant.frozen, bonuses=(), goals=(), tier=None)
+        grant.reasons, grant.not_counted = [], None
         if case is None:
-            return []
+            return
         plan, others = case.plan, case.plan.others
         if grant.is_asked_again:
             already = {one.campaign_id for one in grant.frozen.bonuses}
@@ -153,7 +156,9 @@ class Decisions:
             ]
             frozen, text, reasons = replace(grant.frozen, until=plan.newest), "", list[Reason]()
         else:
-            _, frozen, text, reasons = plan.decide(grant.frozen, case.found)
+            decided = plan.decide(grant.frozen, case.found)
+            frozen, text, reasons = decided.after, decided.text, decided.reasons
+            grant.not_counted = decided.why
             case.found.ordinal += self._earned.get(case.member_id, 0)
             if plan.asks_ordinal:
                 self._earned[case.member_id] = self._earned.get(case.member_id, 0) + 1
@@ -162,8 +167,8 @@ class Decisions:
             left = self._left(case) if plan.limited else {}
             frozen, more = judging.added(frozen, known, others, case.found, left)
             reasons = [*reasons, *more]
-        grant.frozen = frozen
-        return reasons
+            grant.not_counted = None
+        grant.frozen, grant.reasons = frozen, reasons
 
     def _left(self, case: Case) -> dict[int, int | None]:
         shop, member_id, purse = case.grant.shop, case.member_id, self.purse

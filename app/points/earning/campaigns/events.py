@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.db import Connection
-from app.points.earning import memberships, worth
+from app.points.earning import memberships
 from app.points.earning.campaigns import copies, judging
 from app.points.earning.campaigns.copies import Copies, Copy
 from app.points.earning.campaigns.judging import Circumstances
 from app.points.earning.campaigns.purse import Purse
+from app.points.earning.multiplying import FACTOR_UNITS, combined
 from app.points.earning.rules import Bonus, Tier
 from app.points.tiers import standing
 from app.writes import Writes
@@ -117,8 +118,8 @@ def _shares(
     multiplying = [one for one in counting if one.campaign.effect == "multiply"]
     for one in sorted(multiplying, key=lambda one: (-one.units, one.id)):
         factors.append(one.units)
-        times = worth.combined(stacking.policy, copies.most_units(stacking), factors)
-        reached = base_points * times // worth.FACTOR_UNITS
+        times = combined(stacking.policy, copies.most_units(stacking), factors)
+        reached = base_points * times // FACTOR_UNITS
         shares.append((one, max(0, reached - total)))
         total = max(total, reached)
     return shares + [(one, one.units) for one in counting if one.campaign.effect == "add"]

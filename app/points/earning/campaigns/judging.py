@@ -14,7 +14,7 @@ from app.points.earning.rules import Bonus, Frozen, Known, Line, Tier
 FIRES = ""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Mapping[str, frozenset[str]]  # the collections of a product, of those asked about
-Reason = tuple[str, str]  # a campaign's name, and a key of `sentences`
+Reason = tuple[int, str]  # the copy of a campaign, and a key of `bonus_sentences`
 
 
 @dataclass(slots=True)
@@ -70,13 +70,13 @@ def steady(
         if is_for(one, found):
             counting.append(one)
         else:
-            reasons.append((one.campaign.name, one.campaign.audience.kind))
+            reasons.append((one.id, one.campaign.audience.kind))
     if stacking.policy == "best_of" and counting:
         best = max(counting, key=lambda one: (one.units, -one.id))
         is_kept = found.tier is None or found.tier.units < best.units
         kept = [best] if is_kept else []
         kept_ids = {one.id for one in kept}
-        reasons += [(one.campaign.name, "beaten") for one in counting if one.id not in kept_ids]
+        reasons += [(one.id, "beaten") for one in counting if one.id not in kept_ids]
         counting = kept
     after = replace(
         before,
@@ -113,7 +113,7 @@ def added(
             adds = one.campaign.effect == "add"
             bonuses.append(_bonus(one, lines, spending(known, before, lines) if adds else 0))
         else:
-            reasons.append((one.campaign.name, reason))
+            reasons.append((one.id, reason))
     if not bonuses and not goals:
         return before, reasons
     after = replace(before, bonuses=(*before.bonuses, *bonuses), goals=(*before.goals, *goals))

@@ -4,11 +4,13 @@ about its campaigns changed; found once, and remembered with their copies.
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from app.own_facts import Stacking
+from app.points.earning import whys
 from app.points.earning.campaigns import judging
 from app.points.earning.campaigns.copies import TRIGGERS, Copies, Copy
 from app.points.earning.campaigns.judging import FIRES, Circumstances, Reason
@@ -19,7 +21,16 @@ DECIDED_MAX = 1_000  # remembered of a plan
 PLANS_MAX = 64  # of a shop
 ORDINALS = frozenset({"first_order", "nth_order"})
 GROUPS = frozenset({"segments", "tags"})
-Decided = tuple[Frozen, Frozen, str, list[Reason]]  # before, after, its text, and the reasons
+
+
+class Decided(NamedTuple):
+    """What campaigns that depend on the customer alone make of a rule."""
+
+    before: Frozen
+    after: Frozen
+    text: str  # of `after`, as it is stored
+    reasons: list[Reason]  # of those that do not count
+    why: dict[str, Any]  # the same, as rows of the ledger tell it
 
 
 @dataclass(slots=True)
@@ -48,11 +59,12 @@ class Plan:
         """
         key = (id(before), self.names & found.names, found.tier)
         known = self._decided.get(key)
-        if known is None or known[0] is not before:
+        if known is None or known.before is not before:
             frozen, reasons = judging.steady(before, self.steady, self.stacking, found)
             frozen = replace(frozen, until=self.newest)
             text = msgspec.json.encode(frozen, order="deterministic").decode()
-            known = (before, frozen, text, [*reasons, *self.reasons])
+            reasons = [*reasons, *self.reasons]
+            known = Decided(before, frozen, text, reasons, whys.not_counted(reasons))
             if len(self._decided) >= DECIDED_MAX:
                 self._decided.clear()
             self._decided[key] = known
@@ -82,7 +94,7 @@ def made(copies: Copies, placed: float, after: int = 0) -> Plan:
             continue
         reason = judging.by_moment(one, placed)
         if reason != FIRES:
-            plan.reasons.append((one.campaign.name, reason))
+            plan.reasons.append((one.id, reason))
         elif judging.is_steady(one):
             plan.steady.append(one)
         else:

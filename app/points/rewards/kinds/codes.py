@@ -14,7 +14,7 @@ def basic(lease: Lease, value: dict[str, Any]) -> Wish:
     """A code that takes `value` off the whole order, or off some products or collections."""
     details = lease.details
     gets = {"value": value, "items": _items(details.products, details.collections)}
-    wanted = {**_any(lease), "customerGets": gets}
+    wanted = {**_any(lease), **_minimum(lease), "customerGets": gets}
     return Wish(
         "discount_create",
         {"basicCodeDiscount": wanted},
@@ -25,11 +25,32 @@ def basic(lease: Lease, value: dict[str, Any]) -> Wish:
 
 def shipping(lease: Lease) -> Wish:
     """A code that makes shipping free, wherever it goes."""
-    wanted = {**_any(lease), "destination": {"all": True}}
+    wanted = {**_any(lease), **_minimum(lease), "destination": {"all": True}}
     return Wish(
         "discount_free_shipping_create",
         {"freeShippingCodeDiscount": wanted},
         "discountCodeFreeShippingCreate",
+        "codeDiscountNode",
+    )
+
+
+def one_free(lease: Lease) -> Wish:
+    """A code that makes one piece of some products free when something of some collections is
+    bought with it, one piece or as much as the minimum says.
+    """
+    details = lease.details
+    buys = {"amount": details.minimum} if details.minimum else {"quantity": "1"}
+    free = {"discountOnQuantity": {"quantity": "1", "effect": {"percentage": 1.0}}}
+    wanted = {
+        **_any(lease),
+        "usesPerOrderLimit": 1,
+        "customerBuys": {"value": buys, "items": _items([], details.bought)},
+        "customerGets": {"value": free, "items": _items(details.products, [])},
+    }
+    return Wish(
+        "discount_bxgy_create",
+        {"bxgyCodeDiscount": wanted},
+        "discountCodeBxgyCreate",
         "codeDiscountNode",
     )
 
@@ -49,10 +70,11 @@ async def find(ask: Ask, lease: Lease) -> Found | None:
     )
 
 
-async def take_back(ask: Ask, _lease: Lease, found: Found) -> None:
+async def take_back(ask: Ask, _lease: Lease, found: Found) -> str:
     """Switch a code off."""
     data = await ask("discount_deactivate", {"id": found.gid})
     check(data["discountCodeDeactivate"], "switch the code off")
+    return ""
 
 
 def _any(lease: Lease) -> dict[str, Any]:
@@ -68,16 +90,18 @@ def _any(lease: Lease) -> dict[str, Any]:
     }
     if lease.ends_at is not None:
         wanted["endsAt"] = moment(lease.ends_at)
-    if details.minimum:
-        wanted["minimumRequirement"] = {
-            "subtotal": {"greaterThanOrEqualToSubtotal": details.minimum}
-        }
     if details.combines_with:
         wanted["combinesWith"] = {
             f"{one}Discounts": one in details.combines_with
             for one in ("order", "product", "shipping")
         }
     return wanted
+
+
+def _minimum(lease: Lease) -> dict[str, Any]:
+    least = lease.details.minimum
+    subtotal = {"subtotal": {"greaterThanOrEqualToSubtotal": least}}
+    return {"minimumRequirement": subtotal} if least else {}
 
 
 def _items(products: list[str], collections: list[str]) -> dict[str, Any]:

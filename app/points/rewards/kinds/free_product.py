@@ -1,4 +1,8 @@
-"""One product of a list for nothing: its price, at most so much, off these products alone."""
+"""One product of a list for nothing.
+
+Shopify makes one piece free only where something else is bought with it; a percentage would make
+every piece free that is in the cart. Without a purchase it is the price of the dearest, once.
+"""
 
 from app.points.rewards.kinds import codes
 from app.points.rewards.kinds.parts import Lease, Wish
@@ -8,6 +12,8 @@ find, take_back = codes.find, codes.take_back
 
 
 def send(lease: Lease) -> Wish:
-    """A code for the amount, once, however many pieces there are."""
+    """A code for one piece, whatever it costs, or for the amount once."""
+    if lease.details.bought:
+        return codes.one_free(lease)
     amount = {"amount": str(lease.amount_off), "appliesOnEachItem": False}
     return codes.basic(lease, {"discountAmount": amount})

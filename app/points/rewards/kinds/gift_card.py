@@ -28,9 +28,10 @@ async def find(ask: Ask, lease: Lease) -> Found | None:
     return None
 
 
-async def take_back(ask: Ask, _lease: Lease, found: Found) -> None:
+async def take_back(ask: Ask, _lease: Lease, found: Found) -> str:
     """Switch the card off, with all that is left on it. Raises SpentError when some is gone."""
     if found.uses:
         raise SpentError
     data = await ask("gift_card_deactivate", {"id": found.gid})
     check(data["giftCardDeactivate"], "switch the gift card off")
+    return ""

@@ -1,6 +1,6 @@
 """What the kinds of rewards share: a redemption whose turn we have, and what Shopify has of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -44,6 +44,9 @@ class Lease(NamedTuple):
     created_at: datetime
     request_id: str  # of who asked for it, or its trace
     taking_back_at: datetime | None = None  # since then we may have asked to take it back
+    taking_back_after: str = ""  # the newest thing of its kind that was there before we asked
+    taken_gid: str = ""  # what took it back, where that has an id of its own
+    taken_by_others: Sequence[str] = ()  # the same of the customer's other redemptions
 
     @property
     def name(self) -> str:
@@ -56,12 +59,16 @@ class Lease(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What Shopify has; `gid` is its id there."""
+    """What Shopify has; `gid` is its id there, `newest` that of the newest thing beside it, and
+    `taken_gid` that of what took it back.
+    """
 
     gid: str
     is_ours: bool
     is_active: bool
     uses: int = 0
+    newest: str = ""
+    taken_gid: str = ""
 
 
 class Wish(NamedTuple):
@@ -88,8 +95,10 @@ class Kind(Protocol):
     async def find(self, ask: Ask, lease: Lease) -> Found | None:
         """What Shopify has made of this redemption, or what stands in its place."""
 
-    async def take_back(self, ask: Ask, lease: Lease, found: Found) -> None:
-        """Make it worthless. Raises SpentError when it was used."""
+    async def take_back(self, ask: Ask, lease: Lease, found: Found) -> str:
+        """Make it worthless; the id of what does so, where it has one. Raises SpentError when it
+        was used.
+        """
 
 
 def money(lease: Lease) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Store credit, found again by its end.
 
 Shopify takes no key of ours for it and keeps no note: the moment at which it ends is its mark, to
-the second another one for each redemption of a customer.
+the second another one for each redemption of a customer. What takes it back has no end: there the
+mark is the id of the debit, which counts for one redemption alone, and is newer than all that was
+there before we asked.
 """
 
 from collections.abc import AsyncIterator
@@ -15,8 +17,8 @@ from app.points.rewards.kinds.parts import Ask, Found, Lease, SpentError, Wish, 
 
 SETTLES_SECONDS = 120.0  # longer than a call lives at Shopify: nothing keeps a second one apart
 CLOCKS_APART = timedelta(minutes=5)  # Shopify's and ours, at most
-PAGES_MAX = 20  # of transactions since then
-CREDIT, DEBIT = "StoreCreditAccountCreditTransaction", "StoreCreditAccountDebitTransaction"
+PAGES_MAX = 40  # of transactions since then
+DEBIT = "StoreCreditAccountDebitTransaction"
 BY_APPS = "ADJUSTMENT"
 
 
@@ -33,27 +35,32 @@ def send(lease: Lease) -> Wish:
 
 
 async def find(ask: Ask, lease: Lease) -> Found | None:
-    """The credit with our mark; no longer active when we have taken it back since we first asked
-    for that.
-    """
-    taken = False
+    """The credit with our mark; no longer active when a debit of ours has taken it back."""
+    newest, taken = "", lease.taken_gid
+    others, is_spent = Decimal(0), False
+    is_later = lease.taking_back_at is not None  # than what was there before we asked
     async for one in _since(ask, lease, lease.created_at):
-        is_amount = Decimal(one["amount"]["amount"]).copy_abs() == lease.amount_off
-        if not is_amount or one["event"] != BY_APPS:
-            continue
-        if one["__typename"] == DEBIT and lease.taking_back_at is not None:
-            asked_at = lease.taking_back_at - CLOCKS_APART
-            taken = taken or datetime.fromisoformat(one["createdAt"]) >= asked_at
-        elif one["__typename"] == CREDIT and _ends_at(one) == lease.ends_at:
-            left = Decimal(one["remainingAmount"]["amount"])
+        gid = one.get("id", "")
+        newest = newest or gid
+        is_later = is_later and gid != (lease.taking_back_after or None)
+        amount = Decimal(one["amount"]["amount"]).copy_abs()
+        if gid in lease.taken_by_others:
+            others += amount
+        elif one["event"] != BY_APPS:
+            is_spent = is_spent or one["__typename"] == DEBIT
+        elif amount == lease.amount_off and one["__typename"] == DEBIT:
+            taken = taken or (gid if is_later else "")
+        elif amount == lease.amount_off and _ends_at(one) == lease.ends_at:
+            # Shopify takes what ends first, also where that was for another redemption
+            left = Decimal(one["remainingAmount"]["amount"]) + (0 if is_spent else others)
             uses = 0 if taken or left >= lease.amount_off else 1
-            return Found(one["id"], is_ours=True, is_active=not taken, uses=uses)
+            return Found(gid, True, not taken, uses, newest, taken)
     return None
 
 
-async def take_back(ask: Ask, lease: Lease, found: Found) -> None:
-    """Take the amount off the account again. Raises SpentError when some of it was spent: what else
-    is there is the customer's own.
+async def take_back(ask: Ask, lease: Lease, found: Found) -> str:
+    """Take the amount off the account again; the id of the debit. Raises SpentError when some of it
+    was spent: what else is there is the customer's own.
     """
     if found.uses:
         raise SpentError
@@ -63,6 +70,7 @@ async def take_back(ask: Ask, lease: Lease, found: Found) -> None:
     if any(one.get("code") == "INSUFFICIENT_FUNDS" for one in answer.get("userErrors") or ()):
         raise SpentError
     check(answer, "take the store credit back")
+    return str(answer["storeCreditAccountTransaction"]["id"])
 
 
 def _ends_at(transaction: dict[str, Any]) -> datetime | None:

@@ -1,16 +1,15 @@
 """What an order is worth, the slow and obvious way: in fractions, from all that was told of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from fractions import Fraction
 
+from tests.points.histories.model.books import Rules
+from tests.points.histories.model.campaigns import Bonus, shares
+from tests.points.histories.model.people import NEVER, Grant
 from tests.points.lives import Message, Refund, Snapshot
-from tests.points.model_bonuses import Bonus, Shop, shares
 
-ROUNDINGS = {"down": ROUND_FLOOR, "nearest": ROUND_HALF_UP, "up": ROUND_CEILING}
-NEVER = datetime.max.replace(tzinfo=UTC)
 Times = Callable[[str], Fraction]
 
 
@@ -18,48 +17,27 @@ def once(_line: str) -> Fraction:
     return Fraction(1)
 
 
-@dataclass
-class Rules:
-    rate: str = "1"
-    rounding: str = "down"
-    pending_days: int = 0
-    expiry_days: int | None = None
-    clawback: str = "within_balance"
-
-
-@dataclass
-class Lot:
-    source: str
-    remaining: int
-    is_pending: bool
-    available_at: datetime
-    expires_at: datetime | None
-
-
-class Order:
+@dataclass(eq=False)
+class Order(Grant):
     """All that was told of an order, and what became of its points."""
 
-    def __init__(self, rules: Rules, placed: datetime, shop: Shop) -> None:
-        self.rules = rules
-        self.shop = shop
-        self.bonuses: list[Bonus] = []
-        self.policy = "best_of"
-        self.reached: dict[str, int] = {}
-        self.placed = placed
-        self.snapshots: list[Snapshot] = []
-        self.refunds: dict[str, Refund] = {}
-        self.is_cancelled = False
-        self.owner: str | None = None
-        self.counted: dict[str, Refund] = {}
-        self.was_cancelled = False
-        # when it was last looked at: pieces that no longer stood, and what was to be paid
-        self.was_gone: dict[str, int] = {}
-        self.was_owing = 0
-        self.given = self.asked = self.forgiven = self.unmet = self.lapsed = self.revision = 0
-
-    @property
-    def net(self) -> int:
-        return self.given - self.asked
+    placed: datetime = NEVER
+    number: int = 0  # among those that earned
+    rules: Rules = field(default_factory=Rules)
+    bonuses: list[Bonus] = field(default_factory=list)
+    tier: tuple[str, Fraction] | None = None  # of its customer when it was placed, and its times
+    policy: str = "best_of"
+    most_times: Fraction | None = None
+    until: int = 0  # the newest campaign that was asked
+    reached: dict[int, int] = field(default_factory=dict)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    refunds: dict[str, Refund] = field(default_factory=dict)
+    is_cancelled: bool = False
+    counted: dict[str, Refund] = field(default_factory=dict)
+    was_cancelled: bool = False
+    # when it was last looked at: pieces that no longer stood, and what was to be paid
+    was_gone: dict[str, int] = field(default_factory=dict)
+    was_owing: int = 0
 
     @property
     def newest(self) -> Snapshot:
@@ -75,6 +53,19 @@ class Order:
                 self.snapshots.append(told)
                 self.refunds = self.refunds | told.refunds
 
+    def known(self) -> object:
+        """What is known that could be worth something: what changes none of it is no news."""
+        newest = self.newest if self.snapshots else None
+        return (
+            newest and tuple(line for line in newest.lines if line.kind == "goods"),
+            newest and max(0, newest.outstanding),
+            max(0, *(-one.outstanding for one in self.snapshots), 0),
+            dict(self.refunds),
+            self.customer(),
+            self.paid_at() is None,
+            self.is_cancelled,
+        )
+
     def paid_at(self) -> datetime | None:
         paid = [one.at for one in self.snapshots if one.status in {"paid", "partially_refunded"}]
         return self.placed + timedelta(seconds=min(paid)) if paid else None
@@ -83,29 +74,32 @@ class Order:
         named = [one for one in self.snapshots if one.customer]
         return max(named, key=lambda one: one.at).customer if named else None
 
-    def decide(self, customer: str) -> None:
-        """Which campaigns count, once it earns."""
-        lines = [line.name for line in self.newest.lines if line.kind == "goods"]
-        self.policy = self.shop.policy(self.placed)
-        self.bonuses = self.shop.decide(
-            self.placed, customer, lines, lambda times: self.worth(self.refunds, {}, times)
-        )
+    @property
+    def is_live(self) -> bool:
+        return self.rules.state == "live"
+
+    @property
+    def outcome(self) -> str:
+        return "earned" if self.given else "zero" if self.is_live else self.rules.state
 
     def target(self, refunds: dict[str, Refund], gone: dict[str, int]) -> int:
         """With bonuses; of a campaign no more than it may give."""
+        if not self.is_live:
+            return 0
 
-        def found() -> dict[str, int]:
+        def found() -> dict[int, int]:
             return shares(
                 self.bonuses,
-                self.policy,
+                self.tier[1] if self.tier else None,
+                (self.policy, self.most_times),
                 lambda times: self.points(refunds, gone, times),
                 lambda times: self.worth(refunds, gone, times),
             )
 
         self.reached = found()
         for one in self.bonuses:
-            more = self.reached[one.campaign.name] - one.has
-            left = one.campaign.left(self.owner or "")
+            more = self.reached[one.number] - one.has
+            left = one.left(self.person)
             if more > 0 and left is not None and left < more:
                 one.most = one.has + left
         self.reached = found()
@@ -113,23 +107,22 @@ class Order:
 
     def reach(self, points: int) -> None:
         """What bonuses gave of it now."""
+        assert self.person is not None
         for one in self.bonuses:
-            has = self.reached.get(one.campaign.name, 0) if points else 0
-            got = one.campaign.got
-            got[self.owner or ""] = got.get(self.owner or "", 0) + has - one.has
+            has = self.reached.get(one.number, 0) if points else 0
+            one.campaign.count(self.person.root, has - one.has)
             one.has = has
 
     def points(self, refunds: dict[str, Refund], gone: dict[str, int], times: Times = once) -> int:
         exact = self.worth(refunds, gone, times) * Fraction(self.rules.rate) / 100
-        rounding = ROUNDINGS[self.rules.rounding]
         # a fraction is no decimal: only whether it is whole, and on which side of a half
         whole, rest = (
             exact.numerator // exact.denominator,
             exact - exact.numerator // exact.denominator,
         )
-        if rounding == ROUND_CEILING:
+        if self.rules.rounding == "up":
             return whole + (rest > 0)
-        return whole + (rounding == ROUND_HALF_UP and rest >= Fraction(1, 2))
+        return whole + (self.rules.rounding == "nearest" and rest >= Fraction(1, 2))
 
     def gone(self, refunds: dict[str, Refund]) -> dict[str, int]:
         """Pieces that no longer stand, if of its refunds these alone had been."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jinja2
 import pytest
 import pytest_asyncio
@@ -29,7 +30,7 @@ from app.resilience import guard
 from app.web import panels, views
 from devstore.pages import shared as devstore_pages
 from local import processes, servers
-from tests import template
+from tests import compiling, template
 from tests.browser.chromium import ARGUMENTS, executable
 from tests.living import living
 from tests.receiver import Receiver, receiving
@@ -107,8 +108,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Processes of one run share what each would have to make."""
     # tests kill processes, never the machine: what was written is kept by the system
     os.environ |= {"EMBEDDED_FSYNC": "off", "EMBEDDED_APPENDFSYNC": "everysec"}
+    # a machine with much to do is no fault of an example
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("patient")
     for expecting in (async_api.expect, sync_api.expect):
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
+    compiling.share(config)
     shared = ExitStack()
     config.add_cleanup(shared.close)
     shared.enter_context(template.folder())

@@ -7,10 +7,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import jinja2
 import pytest
 import pytest_asyncio
 import structlog
@@ -24,8 +27,10 @@ from app.flow import event
 from app.flow.kept import packing
 from app.points.tiers import schemes
 from app.resilience import guard
+from app.web import panels, views
+from devstore.pages import shared as devstore_pages
 from local import processes, servers
-from tests import template
+from tests import compiling, template
 from tests.browser.chromium import ARGUMENTS, executable
 from tests.living import living
 from tests.receiver import Receiver, receiving
@@ -103,11 +108,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """Processes of one run share what each would have to make."""
     # tests kill processes, never the machine: what was written is kept by the system
     os.environ |= {"EMBEDDED_FSYNC": "off", "EMBEDDED_APPENDFSYNC": "everysec"}
+    # a machine with much to do is no fault of an example
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("patient")
     for expecting in (async_api.expect, sync_api.expect):
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
-    shared = template.folder()
-    shared.__enter__()
-    config.add_cleanup(lambda: shared.__exit__(None, None, None))
+    compiling.share(config)
+    shared = ExitStack()
+    config.add_cleanup(shared.close)
+    shared.enter_context(template.folder())
+    compiled = jinja2.FileSystemBytecodeCache(os.environ[template.FOLDER])
+    for environment in (views.environment, devstore_pages.templates.env):
+        environment.bytecode_cache = compiled
+    # of several processes the first that asks would let the others wait
+    if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
+        shared.enter_context(template.making())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -153,8 +169,7 @@ def embedded() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as name:
         found = Servers(Path(name), servers.free_port(), servers.free_port())
         found.directory.chmod(0o755)
-        environment = {**os.environ, **found.environment}
-        template.copy_postgres(found.directory / "postgres", environment)
+        template.copy_postgres(found.directory / "postgres")
         started = [
             subprocess.Popen(
                 [
@@ -229,6 +244,7 @@ def _deadlines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     for resource in guard.known:
         roomy = max(resource.deadline_seconds, DEADLINE_SECONDS)
         monkeypatch.setattr(resource, "deadline_seconds", roomy)
+    monkeypatch.setattr(panels, "ISLAND_SECONDS", DEADLINE_SECONDS)
 
 
 @pytest_asyncio.fixture(scope="session")

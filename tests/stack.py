@@ -171,7 +171,7 @@ class Stack:
     def start_everything(self, without: tuple[str, ...] = ()) -> None:
         released = self.directory / "released"
         if self.root == processes.ROOT and not (self.directory / "postgres").exists():
-            template.copy_postgres(self.directory / "postgres", self.environment)
+            template.copy_postgres(self.directory / "postgres")
             released.touch()
         self.start("postgres", "redis")
         if not released.exists():

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,21 +33,36 @@ def folder() -> Iterator[None]:
             del os.environ[FOLDER]
 
 
-def copy_postgres(directory: Path, environment: dict[str, str]) -> None:
+@contextmanager
+def making() -> Iterator[None]:
+    """Begin to make it at once, beside whatever else takes its time before the first test."""
+    beside = threading.Thread(target=_made)
+    beside.start()
+    try:
+        yield
+    finally:
+        beside.join()
+
+
+def copy_postgres(directory: Path) -> None:
     """A cluster in `directory`, which must not be there yet, that has all tables and no rows of
-    ours; `environment` has what the release process needs besides a DATABASE_URL.
+    ours.
     """
+    # its owner is not ours where we are root
+    subprocess.run(["cp", "-a", _made(), directory], check=True)
+
+
+def _made() -> Path:
     template = Path(os.environ[FOLDER])
     with (template / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (template / "done").exists():
-            _make(template / "postgres", environment)
+            _make(template / "postgres")
             (template / "done").touch()
-    # its owner is not ours where we are root
-    subprocess.run(["cp", "-a", template / "postgres", directory], check=True)
+    return template / "postgres"
 
 
-def _make(directory: Path, environment: dict[str, str]) -> None:
+def _make(directory: Path) -> None:
     port = servers.free_port()
     command = processes.server_command("postgres", directory, port)
     running = subprocess.Popen(
@@ -57,10 +73,16 @@ def _make(directory: Path, environment: dict[str, str]) -> None:
         done = subprocess.run(
             processes.app_commands()["release"],
             cwd=processes.ROOT,
-            env={**environment, "DATABASE_URL": servers.postgres_url(directory, port)},
+            env={
+                **os.environ,
+                "HOLDFAST_ENV": "development",
+                "PROGRAM_STARTS_AS": "live",
+                "HOLDFAST_DATA": str(directory.parent / "holdfast"),
+                "DATABASE_URL": servers.postgres_url(directory, port),
+            },
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
     finally:

@@ -143,7 +143,7 @@ async def test_a_room_that_is_full_leaves_the_others_their_connections(stores) -
     await asyncio.sleep(0.1)
     try:
         with rooms.inside(rooms.SPILL):
-            async with asyncio.timeout(1), db.connection() as connection:
+            async with asyncio.timeout(30), db.connection() as connection:
                 assert await connection.fetchval("SELECT 1") == 1
         with rooms.inside(rooms.CHANGES), pytest.raises(TimeoutError):
             async with db.connection():

@@ -69,9 +69,9 @@ async def test_an_uninstall_goes_from_the_log_to_the_shop(
     asked_at = time.monotonic()
     for process in processes.values():
         process.send_signal(signal.SIGTERM)
-    codes = [await asyncio.to_thread(process.wait, 10) for process in processes.values()]
+    codes = [await asyncio.to_thread(process.wait, 30) for process in processes.values()]
     assert codes == [0, 0], said(tmp_path)
-    assert time.monotonic() - asked_at < 5
+    assert time.monotonic() - asked_at < 10, "usually half a second"
 
 
 async def test_the_relay_verifies_when_nobody_has_for_a_day(

@@ -148,4 +148,4 @@ def socket_path() -> Iterator[Path]:
             yield path
         finally:
             running.terminate()
-            running.wait(timeout=10)
+            running.wait(timeout=60)

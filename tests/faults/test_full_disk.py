@@ -46,7 +46,7 @@ def stack() -> Iterator[Stack]:
         folder = Path(name)
         folder.chmod(0o755)
         made = Stack(folder)
-        template.copy_postgres(folder / "copied", made.environment)
+        template.copy_postgres(folder / "copied")
         subprocess.run(["cp", "-a", f"{folder}/copied/.", f"{folder}/postgres"], check=True)
         shutil.rmtree(folder / "copied")
         (folder / "released").touch()

@@ -39,7 +39,7 @@ def kept_and_stack() -> Iterator[tuple[Store, Stack]]:
         stack = Stack(
             folder, BACKUP_FOLDER=str(kept.folder), BACKUP_KEYS=sealing.written(kept.keys[0])
         )
-        template.copy_postgres(folder / "postgres", stack.environment)
+        template.copy_postgres(folder / "postgres")
         (folder / "released").touch()
         rehearsal.prepare(kept, folder / "postgres")
         try:

@@ -38,7 +38,7 @@ def stack() -> Iterator[Stack]:
     ):
         Path(name).chmod(0o755)
         made = WithLogins(Path(name), DATABASE_ROLES=PREFIX)
-        template.copy_postgres(made.directory / "postgres", made.environment)
+        template.copy_postgres(made.directory / "postgres")
         (made.directory / "released").touch()
         try:
             made.start("postgres")

@@ -96,7 +96,7 @@ async def test_every_event_has_exactly_one_effect(
             await connection.execute(f"DELETE FROM {table}")
     await places.ensure(service.name)
     history = History(service, bus, stores)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         for what, numbers in steps:
             await history.step(what, numbers)
         await history.end()

@@ -52,14 +52,17 @@ def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
             yield name.removesuffix(".__init__"), parsed(path)
 
 
-def imports(name: str, tree: ast.Module) -> Iterator[str]:
+@functools.cache
+def imports(name: str, tree: ast.Module) -> list[str]:
     """Every module and name that is imported, with its whole path."""
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            found += [one.name for one in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name}: imports are absolute"
-            yield from (f"{node.module}.{one.name}" for one in node.names)
+            found += [f"{node.module}.{one.name}" for one in node.names]
+    return found
 
 
 def service_of(module: str) -> str:
@@ -102,7 +105,7 @@ def test_services_know_nobody_but_core_and_only_composers_know_services() -> Non
     "path", sorted((ROOT / "app").rglob("rules.py")), ids=lambda path: path.parent.name
 )
 def test_rules_are_pure(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     found = {name for name in imports(str(path), tree) if name.startswith(tuple(IMPURE))}
     assert found == set()
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]

@@ -29,7 +29,7 @@ def test_what_a_killed_supervisor_leaves_is_stopped() -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for("the supervisor listens", socket.exists, 20)
+        wait_for("the supervisor listens", socket.exists, 120)
         with supervisor.session(socket) as control:
             control.startProcess("web", True)
             sleeper = psutil.Process(control.getProcessInfo("web")["pid"])

@@ -254,7 +254,7 @@ def routed() -> Iterator[Routed]:
         )
         made = Routed(folder, stack)
         try:
-            template.copy_postgres(folder / "postgres", stack.environment)
+            template.copy_postgres(folder / "postgres")
             stack.start("postgres", "redis")
             stack.start("ingest", "web", "web2")
             made.start()

@@ -53,7 +53,7 @@ def stores() -> Iterator[Stack]:
         folder = Path(name)
         folder.chmod(0o755)
         stack = Stack(folder, EMBEDDED_APPENDFSYNC="always")
-        template.copy_postgres(folder / "postgres", stack.environment)
+        template.copy_postgres(folder / "postgres")
         try:
             stack.start("postgres", "redis")
             yield stack

@@ -60,4 +60,4 @@ async def test_the_process_posts_releases_keeps_trying_and_ends_promptly(
     asked_at = time.monotonic()
     processes["points"].terminate()
     assert processes["points"].wait(30) == 0, said(tmp_path)
-    assert time.monotonic() - asked_at < 5
+    assert time.monotonic() - asked_at < 10, "usually half a second"

@@ -206,7 +206,7 @@ async def test_a_damaged_word_on_what_the_cache_missed_counts_as_a_miss_just_now
 async def test_a_beat_into_the_void_is_no_error(away) -> None:
     began = time.monotonic()
     assert not await health.beat(away, "points", 0.0)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 async def test_circuits_that_are_not_closed_go_with_the_beat(stores) -> None:

@@ -129,12 +129,12 @@ async def test_a_page_of_the_replica_says_as_of_when_it_is(
 async def test_one_that_lags_too_far_is_not_asked_and_follows_again(
     known: Replica, own: OwnReplica
 ) -> None:
-    known.behind_seconds_max = 1.0
+    known.behind_seconds_max = 2.0
     await on_replica(own, "SELECT pg_wal_replay_pause()")
     try:
         await say("second")
-        assert await shown() == "first by the replica", "a second old is not too old"
-        await asyncio.sleep(1.1)
+        assert await shown() == "first by the replica", "two seconds old is not too old"
+        await asyncio.sleep(2.1)
         assert await shown() == "second", "the primary's word"
     finally:
         await on_replica(own, "SELECT pg_wal_replay_resume()")
@@ -154,8 +154,8 @@ async def test_one_that_stands_still_costs_a_page_a_tenth_of_a_second_and_soon_n
         assert await shown() == "first"
         took.append(time.monotonic() - began)
     print(f"\nreplica paused: {max(took) * 1000:.0f} ms at most, last {took[-1] * 1000:.1f} ms")
-    assert max(took) < 0.3, "within what a page has"
-    assert sorted(took)[10] < 0.05, "most are not even sent there: its circuit is open"
+    assert max(took) < 1.0, "usually a tenth of that"
+    assert sorted(took)[10] < 0.1, "most are not even sent there: its circuit is open"
     own.resume()
     await say("second")
     await _served_again("second")

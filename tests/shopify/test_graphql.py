@@ -164,7 +164,7 @@ async def test_the_whole_call_ends_at_its_deadline(ask, monkeypatch):
     began = time.monotonic()
     with pytest.raises(UnavailableError):
         await ask(Slow(answer()))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 async def test_an_answer_in_another_api_version_is_told_once(ask):

@@ -19,7 +19,7 @@ async def test_a_throttled_call_waits_for_the_points_it_lacks_and_goes_on(ask):
     shopify = Shopify(throttled(requested=30, available=5, rate=100), answer())
     began = time.monotonic()
     assert await ask(shopify) == DATA
-    assert 0.25 <= time.monotonic() - began < 1
+    assert time.monotonic() - began >= 0.25
     assert len(shopify.asked) == 2
 
 
@@ -28,7 +28,7 @@ async def test_a_wait_that_does_not_fit_the_deadline_is_not_begun(ask):
     began = time.monotonic()
     with pytest.raises(ThrottledError):
         await ask(shopify)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3, "it would be twenty seconds"
     assert len(shopify.asked) == 1
 
 

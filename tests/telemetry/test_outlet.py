@@ -15,7 +15,7 @@ from app.telemetry.metrics import LOG_LINES_DROPPED
 from app.telemetry.outlet import Outlet
 from tests.telemetry.test_telemetry import run
 
-SECONDS = 5.0
+SECONDS = 20.0
 
 
 def dropped_line(count: int) -> bytes:

@@ -30,7 +30,7 @@ def run(program: str, **environment: str) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
@@ -133,7 +133,7 @@ def test_a_long_word_is_read_once_and_not_from_each_of_its_letters() -> None:
     word = "x" * 300_000
     said = logs.redact(None, "info", {"event": f"{word} and {word}@example.com"})
     assert said["event"] == f"{word} and [redacted]"
-    assert time.monotonic() - began < 10, "from each letter it takes a quarter of an hour"
+    assert time.monotonic() - began < 60, "from each letter it takes a quarter of an hour"
 
 
 def test_a_traceback_is_kept_but_not_its_secrets(lines: dict[str, str]) -> None:
@@ -200,7 +200,7 @@ def test_analytics_that_cannot_be_sent_cost_nothing_but_a_count() -> None:
         "reports._posthog.capture = lambda *_, **__: 1 / 0\n"
         "reports.capture('opened', 'somebody', {})\n"
         "import time; began = time.monotonic(); reports.flush()\n"
-        "assert time.monotonic() - began < 3\n"
+        "assert time.monotonic() - began < 15\n"
         "print(metrics.render().decode())",
         POSTHOG_API_KEY="phc_test",
     )

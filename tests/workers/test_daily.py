@@ -115,7 +115,7 @@ async def test_whoever_stops_answering_loses_its_turn_and_the_next_goes_on_where
 
     monkeypatch.setattr(audit, "_check_members", third_hangs)
     first = asyncio.create_task(look(stores))
-    await asyncio.wait_for(hangs.wait(), 5)
+    await asyncio.wait_for(hangs.wait(), 30)
     await look(stores)
     assert await verified.last(stores.queue) is None, "its turn lasts a while"
     await asyncio.sleep(0.4)

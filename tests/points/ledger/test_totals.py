@@ -84,7 +84,7 @@ async def test_a_posting_does_not_wait_for_another_one_of_its_shop(
             posting = Writes()
             totals.add(posting, [Move(ALICE, "earn", "issued", "available", 7, datetime.now(UTC))])
             await posting.send(other)
-            await asyncio.wait_for(actions.adjust(ALICE, BOB, 5, "at once", "a1", "staff-1"), 5)
+            await asyncio.wait_for(actions.adjust(ALICE, BOB, 5, "at once", "a1", "staff-1"), 30)
             assert await reads.totals_of(ALICE) == (2, 25)
     finally:
         await other.close()

@@ -187,7 +187,7 @@ async def test_a_client_that_stays_silent_is_replaced_while_the_log_has_somethin
     reader.brings_nothing(0)
     came = asyncio.Event()
     reader.arrived = came.set
-    await asyncio.wait_for(came.wait(), 5)
+    await asyncio.wait_for(came.wait(), 30)
     assert (Silent.made, reader.patience_seconds) == (3, 0.05)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -95,9 +95,7 @@ class OrderBatch(Batch):
             frozen = grant.frozen
             if former is not None and frozen and (frozen.bonuses or frozen.goals):
                 given.append((grant, former.id))
-            if not self._may_have_bonuses(grant):
-                continue
-            account = self.account(self.by_customer[grant.shop, _customer(grant)].id)
+            account = self._with_bonuses(grant)
             if account is None:
                 continue
             is_same = former is not None and former.id == account.id
@@ -110,10 +108,13 @@ class OrderBatch(Batch):
             for grant in moving:
                 grant.decisions = self.decisions
 
-    def _may_have_bonuses(self, grant: Grant) -> bool:
+    def _with_bonuses(self, grant: Grant) -> Account | None:
+        """Whose an order is that may have bonuses."""
         is_live = grant.terms is not None and grant.terms.state == "live"
         has_any = grant.shop in self.newest or grant.shop in self.tiers
-        return has_any and is_live and grant.is_counting()
+        if not (has_any and is_live and grant.is_counting()):
+            return None
+        return self.account(self.by_customer[grant.shop, _customer(grant)].id)
 
     def decide(self) -> None:
         """Give first, then take back, so that a batch never makes a debt it also repays."""

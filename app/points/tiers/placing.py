@@ -12,7 +12,7 @@ from app.db import Connection, Row
 from app.flow import event as envelope
 from app.own_facts import TierChanged
 from app.points.ledger.posting import Batch
-from app.points.tiers import rules, schemes, wording
+from app.points.tiers import moments, rules, schemes, wording
 from app.points.tiers.rules import Counted, Placed
 from app.points.tiers.schemes import Of
 from app.telemetry import traces
@@ -293,8 +293,8 @@ def _since(
         first = date.min
         if case.changed_at is not None:
             first = case.changed_at.astimezone(calendar.zone(case.timezone)).date()
-        day = rules.reached_on(scheme, counted, placed.level, first)
+        day = moments.reached_on(scheme, counted, placed.level, first)
         return case.lasts[day] if day else None
     if cause.kind != "time":
         return None
-    return calendar.start_of_day(rules.fell_on(scheme, counted, today), case.timezone)
+    return calendar.start_of_day(moments.fell_on(scheme, counted, today), case.timezone)

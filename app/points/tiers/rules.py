@@ -17,7 +17,6 @@ import msgspec
 FACTOR_ONE = 10_000  # a multiplier has four decimals
 NONE = -1  # the level of who is in no tier
 DAY = timedelta(days=1)
-LATE_DAYS_MAX = 400  # so late timed work still finds the day it should have done something
 
 
 class Tier(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -179,7 +178,7 @@ def place(scheme: Scheme, counted: Counted, today: date) -> Placed:
     look_on = falls[at] if at < len(falls) else None
     if not scheme.tiers or not is_one_by_one(scheme):
         return Placed(scheme.worth(peak), have, peak, look_on)
-    level = _one_by_one(curve, today)
+    level = one_by_one(curve, today)
     days = [day for day in (look_on, _next_one(curve, today, level)) if day is not None]
     return Placed(level, have, peak, min(days, default=None))
 
@@ -225,28 +224,7 @@ def _first_lower(curve: Curve, today: date, figure: Callable[[date], int]) -> da
     return falls[low] if low < len(falls) else None
 
 
-def reached_on(scheme: Scheme, counted: Counted, level: int, since: date) -> date | None:
-    """The first day from `since` on at which something was bought that reached the level."""
-    curve = Curve(scheme, counted)
-    return next((day for day in curve.days if day >= since and curve.level(day) >= level), None)
-
-
-def fell_on(scheme: Scheme, counted: Counted, today: date) -> date:
-    """The day on which time brought a member to where they stand today."""
-    curve = Curve(scheme, counted)
-
-    def level(day: date) -> int:
-        return _one_by_one(curve, day) if is_one_by_one(scheme) else curve.level(day)
-
-    now, day = level(today), today
-    for _ in range(LATE_DAYS_MAX):
-        if level(day - DAY) != now:
-            break
-        day -= DAY
-    return day
-
-
-def _one_by_one(curve: Curve, today: date) -> int:
+def one_by_one(curve: Curve, today: date) -> int:
     """One tier down a cycle, from where who was placed by these settings stood at first."""
     start = min(curve.scheme.placed_on or today, today)
     level, day, free_on = curve.level(start), start, start
@@ -272,11 +250,11 @@ def _next_one(curve: Curve, today: date, level: int) -> date | None:
     """The first day on which one falls from `level` if nothing more counts."""
     last = max([today, *curve.falls()])
     low, high = today, _cycle_after(curve.scheme, _cycle_after(curve.scheme, last))
-    if _one_by_one(curve, high) >= level:
+    if one_by_one(curve, high) >= level:
         return None
     while low + DAY < high:
         middle = low + (high - low) // 2
-        if _one_by_one(curve, middle) < level:
+        if one_by_one(curve, middle) < level:
             high = middle
         else:
             low = middle

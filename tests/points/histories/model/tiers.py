@@ -161,9 +161,14 @@ class Tiers(Books):
             return self.schemes[-1][0]
         if is_up:
             first = self.day(standing.since) if standing.changes else date.min
-            for day in sorted({self.day(at) for at, _ in something}):
+            reached = None
+            for day in sorted({self.day(at) for at, _ in something}, reverse=True):
                 if day >= first and levels[1][day] >= level:
-                    return max(at for at, _ in something if self.day(at) == day)
+                    reached = day  # it was not lost after it
+                    if levels[1].get(day - DAY, -1) < level:
+                        break
+            if reached is not None:
+                return max(at for at, _ in something if self.day(at) == reached)
             return self.now
         if cause in {"time", "order"}:
             day = self.day(self.now)

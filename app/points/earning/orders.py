@@ -69,10 +69,11 @@ class OrderBatch(Batch):
         earning = [(grant.shop, _customer(grant)) for grant in moving if grant.is_counting()]
         late = [grant for grant in moving if grant.member_id is not None]
         ids = [grant.member_id for grant in late if grant.member_id is not None]
-        customers = dict.fromkeys([*earning, *profiles.leaving(self.incoming)])
+        wanted = profiles.wanted(self.incoming, earning)
+        customers = dict.fromkeys([*wanted, *profiles.leaving(self.incoming)])
         if customers or ids:
             await self.lock(conn, customers, ids)
-        await self.number(conn, profiles.wanted(self.incoming, earning))
+        await self.number(conn, wanted)
         await self.follow_merged(conn)
         if late:
             await self._load_left(conn, late)

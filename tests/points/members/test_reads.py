@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app import paging
+from app import db, paging
 from app.errors import NotFoundError
 from app.paging import Cursor
 from app.points.earning import actions as earning
@@ -24,6 +24,7 @@ from tests.points.world import (
     BOB,
     cancelled,
     days_ago,
+    fact,
     handle,
     line,
     now,
@@ -61,6 +62,15 @@ async def test_every_row_says_why() -> None:
         ),
         "30 points went to what was owed after an earlier refund; 30 are still owed.",
     ]
+
+
+async def test_an_account_that_is_told_after_its_order_makes_nobody_twice() -> None:
+    await program()
+    await handle(paid("1", line("10.00")))
+    for _ in range(2):
+        await handle(fact("customer.created", {"customer_id": BOB}))
+    async with db.connection() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM members") == 1
 
 
 async def test_campaigns_that_did_not_count_are_named_also_where_a_row_has_their_names() -> None:

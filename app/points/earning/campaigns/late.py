@@ -28,17 +28,20 @@ TAKE = """
 SELECT id, shop, campaign_id, version, at, looks, looked_to FROM campaign_copies
  WHERE look_at <= now() ORDER BY look_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
-# backwards through what the shop's members got since the campaign counts
+# Backwards through what the shop's members got. A piece is so many rows whatever they are: one that
+# asked for rows of a time would look through all the older ones for those it lacks.
 ROWS_BACK = """
-SELECT id, effect, source FROM ledger
- WHERE shop = $1 AND id < $2 AND recorded_at >= $3 ORDER BY id DESC LIMIT $4
+SELECT id, effect, source, recorded_at AS at FROM ledger
+ WHERE shop = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """
 # and through their orders that earned nothing: of those the ledger knows nothing
 NOTHING_BACK = """
-SELECT id, source FROM grants
- WHERE shop = $1 AND id < $2 AND created_at >= $3 AND outcome = 'zero' AND kind = 'order'
- ORDER BY id DESC LIMIT $4
+SELECT id, source, created_at AS at FROM grants
+ WHERE shop = $1 AND id < $2 AND outcome = 'zero' AND kind = 'order'
+ ORDER BY id DESC LIMIT $3
 """
+# a row may be written so long after one with a higher number
+SKEW = timedelta(minutes=5)
 NEWEST = 2**62
 LOOKED = "UPDATE campaign_copies SET looked_to = $2 WHERE id = $1"
 ENDED = """
@@ -121,23 +124,25 @@ async def _that_earned(
     """The next orders, by their rows of the ledger; the place to go on from, 0 at the end; and
     how many rows were looked at.
     """
-    rows = await conn.fetch(ROWS_BACK, shop, before, since, ROWS)
+    rows = await conn.fetch(ROWS_BACK, shop, before, ROWS)
     orders: list[str] = []
-    place = 0
-    for row in rows:
+    for count, row in enumerate(rows, 1):
+        if row["at"] < since - SKEW:
+            return orders, 0, count
         kind, _, name = row["source"].partition(":")
-        if row["effect"] == "earn" and kind == "order" and ":" not in name:
+        is_order = row["effect"] == "earn" and kind == "order" and ":" not in name
+        if is_order and row["at"] >= since:
             orders.append(name)
-        place = row["id"]
         if len(orders) == ORDERS:
-            break
-    return orders, place if len(rows) == ROWS or len(orders) == ORDERS else 0, len(rows)
+            return orders, row["id"], count
+    return orders, rows[-1]["id"] if len(rows) == ROWS else 0, len(rows)
 
 
 async def _that_earned_nothing(
     conn: Connection, shop: str, before: int, since: datetime
 ) -> tuple[list[str], int, int]:
     """The same of orders that the ledger knows nothing of."""
-    rows = await conn.fetch(NOTHING_BACK, shop, before, since, ORDERS)
-    orders = [row["source"].partition(":")[2] for row in rows]
-    return orders, rows[-1]["id"] if len(rows) == ORDERS else 0, len(rows)
+    rows = await conn.fetch(NOTHING_BACK, shop, before, ORDERS)
+    orders = [row["source"].partition(":")[2] for row in rows if row["at"] >= since]
+    is_end = len(rows) < ORDERS or rows[-1]["at"] < since - SKEW
+    return orders, 0 if is_end else rows[-1]["id"], len(rows)

@@ -1,5 +1,7 @@
 """Base points now, bonus later: a campaign that is told after the orders it counts for."""
 
+from datetime import timedelta
+
 import pytest
 
 from app import db
@@ -116,3 +118,14 @@ async def test_a_version_that_takes_something_away_takes_nothing_back_that_was_g
     assert await points() == 20
     await handle(paid("2", line("10.00"), at=days_ago(1)))
     assert await points() == 30, "ended means ended, for what is placed after it"
+
+
+async def test_a_look_ends_at_the_first_row_of_before_the_campaign(monkeypatch) -> None:
+    monkeypatch.setattr(late, "ROWS", 2)
+    for order_id in "123456":
+        await handle(paid(order_id, line("10.00", 1, order_id), at=days_ago(1)))
+    monkeypatch.setattr(late, "SKEW", timedelta(0))
+    monkeypatch.setattr(late, "AHEAD", timedelta(days=-30))  # all rows are of before it
+    await handle(*told(campaign("Double")))
+    assert await late.go_on() == 1
+    assert await world.one("SELECT looks FROM campaign_copies") == 1

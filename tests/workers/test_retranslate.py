@@ -48,7 +48,7 @@ async def run(*arguments: str) -> tuple[int, str]:
     done = await asyncio.create_subprocess_exec(
         *command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(done.communicate(), 60)
+    said, _ = await asyncio.wait_for(done.communicate(), 300)
     return done.returncode or 0, said.decode()
 
 
@@ -223,13 +223,13 @@ async def test_it_waits_while_points_is_behind(stores: db.Stores) -> None:
         *command("--apply", str(number)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stderr
-    told = await asyncio.wait_for(process.stderr.readline(), 60)
+    told = await asyncio.wait_for(process.stderr.readline(), 300)
     assert "waiting until points has read what came before" in told.decode()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(process.wait(), 1)
     assert (await runs.load(number)).told == 0
     async with reading(stores):
-        said, _ = await asyncio.wait_for(process.communicate(), 60)
+        said, _ = await asyncio.wait_for(process.communicate(), 300)
     assert "30 facts told again" in said.decode()
 
 
@@ -252,7 +252,7 @@ async def test_a_dry_run_that_was_stopped_says_how_it_goes_on(stores: db.Stores)
     assert await until(has_begun, 30)
     await asyncio.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    said = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
+    said = (await asyncio.wait_for(process.communicate(), 300))[0].decode()
     assert process.returncode == 130
     found = re.search(r"--go-on (\d+)", said)
     assert found, said

@@ -32,6 +32,7 @@ ON_CACHE = {
 }
 ELSEWHERE = {
     "shopify",
+    "catalog",  # of Shopify, too
     "staff names",
     "health of disk",
     "health of bus",

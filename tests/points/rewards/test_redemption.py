@@ -11,7 +11,6 @@ from app.points.ledger.audit import verify
 from app.points.members import reads
 from app.points.rewards import actions as rewards
 from app.points.rewards import redemption
-from app.shopify.graphql import ShopifyRefusedError
 from tests.flow.helpers import written
 from tests.points.rewards.discounts import CLIENT, Shopify, hold, make_due
 from tests.points.world import ALICE, BOB, figures, handle, line, one, paid, reward_of_100
@@ -80,7 +79,6 @@ async def test_an_answer_that_was_lost_leads_to_the_same_code(
     "failure",
     [
         UnavailableError("away"),
-        ShopifyRefusedError(402),
         NotFoundError("no such shop"),
         httpx.ReadTimeout("slow"),
         TimeoutError(),

@@ -81,7 +81,8 @@ async def test_with_referrals_stalled_the_shopper_keeps_the_link_or_is_queued_by
 
     with monkeypatch.context() as stalled:
         stalled.setattr(shopper.links, "ask", hangs)
-        stalled.setattr(shopper, "_load", hangs)
+        stalled.setattr(shopper, "_offered", hangs)
+        stalled.setattr(shopper, "_own", hangs)
         stalled.setattr(shopper, "FRESH_SECONDS", -1.0)
         shopper.forget()
         assert (await told(http))["url"] == has_one["url"]

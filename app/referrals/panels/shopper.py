@@ -1,8 +1,9 @@
 """What shoppers see of referrals: their link with the offer, and what came of it."""
 
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from starlette.requests import Request
@@ -50,6 +51,7 @@ READS = Resource("referral reads", room=rooms.STOREFRONT, by_shop=True)
 LINKS = Resource("referral links", room=rooms.STOREFRONT, by_shop=True)
 QUEUE = Resource("referral queue", room=rooms.CHANGES, by_shop=True)
 log = logs.logger()
+T = TypeVar("T", "Offered", "Own")
 
 
 class Ask(msgspec.Struct):
@@ -65,11 +67,22 @@ class Clicked(msgspec.Struct, forbid_unknown_fields=True):
     consent: bool = False
 
 
-class Told(msgspec.Struct):
-    """What is cached of a shopper's link: it needs the shop's address to be shown."""
+class Offered(msgspec.Struct):
+    """What is cached of a shop: the offer, and what its money is."""
 
     settings: Settings
     currency: str
+
+
+class Own(msgspec.Struct):
+    """What is cached of a shopper: the link needs the shop's address to be shown."""
+
+    link: LinkView | None = None
+
+
+class Told(Offered):
+    """What is shown of both."""
+
     link: LinkView | None = None
 
 
@@ -130,42 +143,64 @@ PART = Part(
 
 
 async def _told(stores: Stores, shop: str, customer_id: str | None) -> Told | None:
-    """What is known of a link, at most so many seconds old while all is well."""
-    kept = _remembered.get((shop, customer_id))
-    if kept and time.monotonic() - kept[0] < MEMORY_SECONDS:
-        return kept[1]
-    found: Reading[Told] = await cache.read_through(
-        stores.cache,
-        _key(shop, customer_id),
-        lambda: _load(stores, shop, customer_id),
-        READS,
-        decode=lambda raw: msgspec.json.decode(raw, type=Told),
-        fresh_seconds=FRESH_SECONDS,
-    )
-    if found.value is not None:
-        _remembered.put((shop, customer_id), (time.monotonic(), found.value))
-    return found.value
-
-
-async def _fresh(stores: Stores, shop: str, customer_id: str) -> Told:
-    """What is true after a change, and in the cache from then on."""
-    at = datetime.now(UTC)
-    told = await guard(READS, lambda: _load(stores, shop, customer_id))
-    entry = (_key(shop, customer_id), int(at.timestamp() * 1000), msgspec.json.encode(told))
-    await cache.put_if_newer(stores.cache, [entry], as_of=at)
-    _remembered.put((shop, customer_id), (time.monotonic(), told))
+    """What is known of a link, at most so many seconds old while all is well. What is the same for
+    all of a shop's members is not read for each.
+    """
+    offered = await _read(stores, (shop, ""), lambda: _offered(stores, shop), Offered)
+    if offered is None:
+        return None
+    told = Told(offered.settings, offered.currency)
+    if customer_id is None or not offered.settings.is_on:
+        return told
+    own = await _read(stores, (shop, customer_id), lambda: _own(shop, customer_id), Own)
+    if own is None:
+        return None
+    told.link = own.link
     return told
 
 
-def _key(shop: str, customer_id: str | None) -> str:
-    return f"cache:referral:{{{shop}}}:{customer_id or ''}"
+async def _read(
+    stores: Stores, of: tuple[str, str], load: Callable[[], Awaitable[T]], kind: type[T]
+) -> T | None:
+    kept = _remembered.get(of)
+    if kept and time.monotonic() - kept[0] < MEMORY_SECONDS:
+        return cast("T", kept[1])
+    found: Reading[T] = await cache.read_through(
+        stores.cache,
+        _key(*of),
+        load,
+        READS,
+        decode=lambda raw: msgspec.json.decode(raw, type=kind),
+        fresh_seconds=FRESH_SECONDS,
+    )
+    if found.value is not None:
+        _remembered.put(of, (time.monotonic(), found.value))
+    return found.value
 
 
-async def _load(stores: Stores, shop: str, customer_id: str | None) -> Told:
+async def _fresh(stores: Stores, shop: str, customer_id: str) -> Told | None:
+    """What is true after a change, and in the cache from then on."""
+    at = datetime.now(UTC)
+    own = await guard(READS, lambda: _own(shop, customer_id))
+    entry = (_key(shop, customer_id), int(at.timestamp() * 1000), msgspec.json.encode(own))
+    await cache.put_if_newer(stores.cache, [entry], as_of=at)
+    _remembered.put((shop, customer_id), (time.monotonic(), own))
+    return await _told(stores, shop, customer_id)
+
+
+def _key(shop: str, customer_id: str) -> str:
+    # earlier releases kept the offer with each link, under other names
+    return f"cache:link:{{{shop}}}:{customer_id}"
+
+
+async def _offered(stores: Stores, shop: str) -> Offered:
     settings = await settings_reads.of(shop, stores.config.program_starts_as)
     known = await core_reads.shop(shop)
-    found = await link_reads.of_member(shop, customer_id) if customer_id else None
-    return Told(settings, known.currency if known else "USD", found)
+    return Offered(settings, known.currency if known else "USD")
+
+
+async def _own(shop: str, customer_id: str) -> Own:
+    return Own(await link_reads.of_member(shop, customer_id))
 
 
 def _body(stores: Stores, caller: Caller, told: Told | None) -> dict[str, Any]:
@@ -262,4 +297,4 @@ def forget() -> None:
     _remembered.clear()
 
 
-_remembered: Memory[tuple[str, str | None], tuple[float, Told]] = Memory(MEMORY_ENTRIES_MAX)
+_remembered: Memory[tuple[str, str], tuple[float, Offered | Own]] = Memory(MEMORY_ENTRIES_MAX)

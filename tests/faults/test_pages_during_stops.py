@@ -80,7 +80,7 @@ class Pages:
 
     def look_again_at_the_widget(self) -> None:
         """It asks so seldom that it would tell of one part's stop while the next one is stopped."""
-        self.widget.evaluate("() => document.querySelector('holdfast-widget').refresh()")
+        self.widget.evaluate("() => document.querySelector('holdfast-widget').seen()")
 
     def pause(self, seconds: float) -> None:
         self.widget.wait_for_timeout(seconds * 1000)

@@ -54,6 +54,7 @@ def _a_search_in_the_big_shop_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_reads, "find_customers", slow)
 
 
+@pytest.mark.hangs
 @pytest.mark.usefixtures("_a_search_in_the_big_shop_is_slow")
 async def test_a_slow_search_in_a_big_shop_leaves_the_pages_of_others_live(
     http, config, stores

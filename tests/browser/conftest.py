@@ -11,7 +11,7 @@ from tests.browser.fake_shop import FakeShop, context_of
 
 HERE = Path(__file__).parent
 # what the suite has of a browser; the others are run by `make browser`
-IN_THE_SUITE = {"test_admin.py", "test_widget.py", "test_first_load.py", "test_widget_redeeming.py"}
+IN_THE_SUITE = {"test_widget.py", "test_first_load.py"}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,7 +30,7 @@ from tests.points.told import webhook
 from tests.points.webhooks import tell
 from tests.points.world import now
 
-FEW = 10
+FEW = 5
 ALL = int(os.environ.get("HISTORIES", "10000"))
 SINCE = int(os.environ.get("SINCE", "0"))  # a multiple of TOGETHER
 PARTS = 20

@@ -33,7 +33,8 @@ class Migration(migrations.Migration):
             reverse_sql="DROP INDEX referrals_refused",
         ),
         ops.RunSQL(
-            "CREATE TABLE analytics_choices (shop varchar(255) PRIMARY KEY, is_off boolean NOT NULL,"
+            "CREATE TABLE analytics_choices (shop varchar(255) PRIMARY KEY,"
+            " is_off boolean NOT NULL,"
             " at timestamptz NOT NULL DEFAULT now())",
             reverse_sql="DROP TABLE analytics_choices",
         ),

@@ -1,5 +1,5 @@
-"""What pages and rules ask of referrals: lists by how they stand, searches by an order's name, who was
-merged into somebody, how many visits and links; each by an index, however many a shop has.
+"""What pages and rules ask of referrals: lists by how they stand, searches by an order's name, who
+was merged into somebody, how many visits and links; each by an index, however many a shop has.
 """
 
 from tortoise import migrations

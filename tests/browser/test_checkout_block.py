@@ -50,14 +50,16 @@ async def at_checkout(stack: Stack, page: Page, customer: str | None) -> FrameLo
 
 async def test_bob_turns_points_into_money_off_this_order(stack: Stack, page: Page) -> None:
     bob = stack.customer("Bob", SHOP)
-    stack.order(bob, "140.00")
-    stack.wait_for_points(bob, 140)
+    stack.order(bob, "240.00")
+    stack.wait_for_points(bob, 240)
     block = await at_checkout(stack, page, bob)
-    await expect(block.get_by_text("Your balance: 140 points")).to_be_visible()
-    await expect(block.get_by_text("360 points to go")).to_be_visible()
+    await expect(block.get_by_text("Your balance: 240 points")).to_be_visible()
+    await expect(block.get_by_text("260 points to go")).to_be_visible()
     await block.get_by_role("button", name="Redeem $5.00 off").click()
     await expect(block.locator("s-banner")).to_have_text("Used for this order.")
-    await expect(block.get_by_text("Your balance: 40 points")).to_be_visible()
+    await expect(block.get_by_text("Your balance: 140 points")).to_be_visible()
+    again = block.get_by_role("button", name="Redeem $5.00 off")
+    await expect(again, "what is left can be used, too").to_be_enabled()
     code = (await stack_codes(stack, bob))[0]
     await expect(page.locator("#order")).to_contain_text(code)
     if folder := os.environ.get("SCREENSHOTS"):

@@ -241,7 +241,7 @@ async def finish(redis: Redis, config: Config, *, borrow: bool = True) -> bool:
 
 async def lane_length(redis: Redis, shop: str) -> int:
     """How many webhooks of `shop` wait."""
-    return int(await redis.llen(f"lane:{shop}"))  # type: ignore[misc] # redis-py types sync and async as one
+    return int(await redis.llen(f"lane:{shop}"))  # type: ignore[misc] # sync and async as one
 
 
 async def lengths(redis: Redis, shops: Sequence[str]) -> list[int]:

@@ -77,7 +77,7 @@ export class Account {
     const redemption = answer && answer.status < 300 ? answer.body.redemption : null;
     if (redemption) await this.made(redemption);
     this.busy = null;
-    if (redemption) return;
+    if (redemption) return this.drawn();
     const problem = `error.${answer?.body.error?.code}`;
     this.say("critical", problem in this.language.messages ? problem : "error.unavailable");
   }

@@ -66,7 +66,7 @@ class Facts:
         ends = None if days[1] is None else max(starts, at) + timedelta(days=days[1])
         cap, budget = (cap, None) if number % 3 == 0 else (None, budget)
         cap, budget = (None, None) if number % 3 == 1 else (cap or 9, budget or 40)
-        name = f"c{number}"
+        name, (kind, group) = f"c{number}", audience
         made = Campaign(
             name,
             version,
@@ -79,7 +79,7 @@ class Facts:
             f"{float(value):g}",
             "products" if product else "all",
             [product] if product else [],
-            audience=Audience(audience[0], [audience[1]] if audience[1] else []),  # type: ignore[arg-type]
+            audience=Audience(kind, [group] if group else []),  # type: ignore[arg-type]
             cap=cap,
             budget=budget,
         )

@@ -23,6 +23,8 @@ class Decisions(Protocol):
 
     def decide(self, grant: "Grant", known: Known) -> None: ...
 
+    def note_earned(self, member_id: int) -> None: ...
+
 
 class Grant(msgspec.Struct):
     """A row of `grants` in memory."""
@@ -117,16 +119,27 @@ class Grant(msgspec.Struct):
             for copy in {**before.shares, **shares}
             if (change := shares.get(copy, 0) - before.shares.get(copy, 0))
         }
-        spent = reached.base[0] // reached.base[1] if self.frozen.goals else 0
-        self.given = Given(shares, spent)
+        self.given = Given(shares, {one: self._spent(one, reached) for one in self.frozen.goals})
         if self.decisions is not None:
             purse = self.decisions.purse
             for one in self.frozen.bonuses:
                 if one.copy in changes:
-                    purse.note(self.shop, one, member_id, changes[one.copy])
-            for campaign_id in self.frozen.goals:
-                purse.note_spent(self.shop, campaign_id, member_id, spent - before.spent)
+                    is_goal = one.campaign_id in self.frozen.goals
+                    purse.note(self.shop, one, member_id, changes[one.copy], is_goal=is_goal)
+            for campaign_id, spent in self.given.goals.items():
+                more = spent - before.goals.get(campaign_id, before.spent)
+                purse.note_spent(self.shop, campaign_id, member_id, more)
         return changes
+
+    def _spent(self, campaign_id: str, reached: Worth) -> int:
+        """What counts for a campaign's goal: whole millionths of what stands."""
+        assert self.frozen is not None
+        lines = dict(self.frozen.goal_lines).get(campaign_id)
+        if lines is None or reached is worth.NOTHING:
+            stands, of = reached.base
+        else:
+            stands, of = worth.standing_goods(self.known, self.frozen, lines)
+        return stands // of
 
     def is_counting(self) -> bool:
         """Whether the order earns for somebody as it is known after its stages."""

@@ -9,7 +9,7 @@ from app.points import facts
 from app.points.earning import rules, standing, whys, worth
 from app.points.earning.grant import Grant
 from app.points.earning.known import NOTHING, Stage
-from app.points.earning.rules import Clawback, Known, Terms
+from app.points.earning.rules import Clawback, Given, Known, Terms
 from app.points.earning.worth import Worth
 from app.points.ledger import lots
 from app.points.ledger.accounts import Account
@@ -57,7 +57,7 @@ def follow(
             former, own = None, []
         is_first, former = former is None, account
         if is_first:
-            before = NOTHING
+            before, grant.given = NOTHING, Given()
         grant.member_id = account.id
         is_open = is_first or grant.is_asked_again or grant.has_more_lines
         if grant.decisions is not None and is_open:
@@ -161,6 +161,8 @@ def _give(hand: Hand, reached: Worth, changes: dict[int, int], why: dict[str, An
     reasons |= whys.corrected(stage.cause)
     batch.move(account, source, "earn", "issued", bucket, points, reasons, effective_at)
     batch.add(lot)
+    if grant.decisions is not None and (is_first or hand.own == []):
+        grant.decisions.note_earned(account.id)
     grant.points += points
     batch.facts.append(
         facts.made(

@@ -90,6 +90,7 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     until: int = 0  # the newest copy of a campaign that was asked
     bonuses: tuple[Bonus, ...] = ()
     goals: tuple[str, ...] = ()  # campaigns for whose goal its merchandise counts
+    goal_lines: tuple[tuple[str, tuple[str, ...]], ...] = ()  # of those that count some alone
     tier: Tier | None = None
     policy: str = "best_of"  # how what multiplies goes together
     most_units: int = 0  # all of it together at most; 0: no limit
@@ -137,11 +138,12 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
 class Given(msgspec.Struct, omit_defaults=True):
     """What bonuses make of what an order has given: points by copy, 0 for the tier; and the
-    millionths that count for goals.
+    millionths that count for a campaign's goal.
     """
 
     shares: dict[int, int] = {}
-    spent: int = 0
+    goals: dict[str, int] = {}
+    spent: int = 0  # for all of its goals, as earlier releases wrote
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -31,7 +31,7 @@ SELECT member.id AS member_id, standing.tier_id, standing.version, standing.chan
          ON standing.shop = member.shop AND standing.member_id = member.id
  CROSS JOIN LATERAL (
        SELECT sum(amount)::bigint AS total, min(at) FILTER (WHERE amount <> 0) AS first,
-              max(at) AS last
+              max(at) FILTER (WHERE amount <> 0) AS last
          FROM (SELECT at, CASE member.measure WHEN 'points' THEN points WHEN 'spend' THEN spend
                           ELSE orders END AS amount
                  FROM qualifying
@@ -175,7 +175,7 @@ def _sums_of_today(
         if not one.begins <= at < one.ends:
             return None
         total += amount
-        if last is None or at > last:
+        if amount and (last is None or at > last):
             last = at
     first = stood.first_on or (one.today if total else None)
     if first is None or last is None or not scheme.is_whole(first, one.today):

@@ -21,8 +21,7 @@ from app.writes import Writes
 # Once for a batch. A shop without tiers costs a look at a table that has no row of it.
 SELECT = """
 SELECT member.id AS member_id, member.shop, of_shop.version, of_shop.timezone,
-       standing.tier_id, standing.changed_at, standing.due_at, counted.days, counted.points,
-       counted.spend, counted.orders, counted.lasts
+       standing.tier_id, standing.changed_at, standing.due_at, counted.*
   FROM unnest($1::text[], $2::bigint[]) AS member (shop, id)
   JOIN tier_shops AS of_shop
     ON of_shop.shop = member.shop AND (of_shop.is_on OR of_shop.stage <> 'done')
@@ -31,10 +30,15 @@ SELECT member.id AS member_id, member.shop, of_shop.version, of_shop.timezone,
  CROSS JOIN LATERAL (
        SELECT array_agg(day ORDER BY day) AS days, array_agg(points ORDER BY day) AS points,
               array_agg(spend ORDER BY day) AS spend, array_agg(orders ORDER BY day) AS orders,
-              array_agg(last ORDER BY day) AS lasts
+              array_agg(last_points ORDER BY day) AS last_points,
+              array_agg(last_spend ORDER BY day) AS last_spend,
+              array_agg(last_order ORDER BY day) AS last_orders
          FROM (SELECT (at AT TIME ZONE of_shop.timezone)::date AS day,
                       sum(points)::bigint AS points, sum(spend)::bigint AS spend,
-                      sum(orders)::bigint AS orders, max(at) AS last
+                      sum(orders)::bigint AS orders,
+                      max(at) FILTER (WHERE points <> 0) AS last_points,
+                      max(at) FILTER (WHERE spend <> 0) AS last_spend,
+                      max(at) FILTER (WHERE orders <> 0) AS last_order
                  FROM qualifying
                 WHERE shop = member.shop AND member_id = member.id
                   AND (of_shop.counts_from_days IS NULL
@@ -102,7 +106,8 @@ class Case:
     def count(self, at: datetime, amount: int) -> None:
         day = at.astimezone(calendar.zone(self.timezone)).date()
         self.amounts[day] = self.amounts.get(day, 0) + amount
-        self.lasts[day] = max(self.lasts.get(day, at), at)
+        if amount:
+            self.lasts[day] = max(self.lasts.get(day, at), at)
 
     def sums(self) -> tuple[int, date | None, datetime | None]:
         """All that counts, the first day it did and the moment of the last."""
@@ -268,7 +273,8 @@ def tell(batch: Batch, moved: Iterable[Moved]) -> None:
 
 
 def _case(row: Row, of: Of) -> Case:
-    days = row["days"] or []
+    days, measure = row["days"] or [], of.scheme.measure
+    lasts = zip(days, row[f"last_{measure}"] or [], strict=True)
     return Case(
         row["shop"],
         row["member_id"],
@@ -277,8 +283,8 @@ def _case(row: Row, of: Of) -> Case:
         row["tier_id"],
         row["changed_at"],
         row["due_at"],
-        dict(zip(days, row[of.scheme.measure] or [], strict=True)),
-        dict(zip(days, row["lasts"] or [], strict=True)),
+        dict(zip(days, row[measure] or [], strict=True)),
+        {day: last for day, last in lasts if last is not None},
     )
 
 

@@ -10,6 +10,7 @@ from app.flow.event import Event
 from app.own_facts import Audience, Campaign, CampaignUpdated, CustomerTagged, Stacking
 from tests.points import world
 from tests.points.histories.clock import Clock
+from tests.points.histories.making import COUNTING
 from tests.points.histories.model import Referral
 from tests.points.histories.model.campaigns import Version
 
@@ -57,16 +58,17 @@ class Facts:
         cap: int | None,
         budget: int | None,
         audience: tuple[str, str],
+        counts: tuple[int, int],
         is_told: bool,
     ) -> list[Told]:
-        number = number + 10 * (trigger != "order")
+        number += 0 if trigger == "order" else 20 if trigger in COUNTING else 10
         at, version = self.clock.at, self.versions.get(number, 0) + 1
         self.versions[number] = version
         starts = at + timedelta(days=days[0])
         ends = None if days[1] is None else max(starts, at) + timedelta(days=days[1])
         cap, budget = (cap, None) if number % 3 == 0 else (None, budget)
         cap, budget = (None, None) if number % 3 == 1 else (cap or 9, budget or 40)
-        name, (kind, group) = f"c{number}", audience
+        name, (kind, group), (nth, goal) = f"c{number}", audience, counts
         made = Campaign(
             name,
             version,
@@ -79,12 +81,25 @@ class Facts:
             f"{float(value):g}",
             "products" if product else "all",
             [product] if product else [],
+            nth=nth if trigger == "nth_order" else 0,
+            goal=f"{goal / 100:.2f}" if trigger.startswith("goal") else "0",
             audience=Audience(kind, [group] if group else []),  # type: ignore[arg-type]
             cap=cap,
             budget=budget,
         )
+        window, limits = (starts, ends), (cap, budget)
         kept = Version(
-            version, at, state, starts, ends, trigger, effect, value, product, cap, budget, audience
+            version,
+            at,
+            state,
+            *window,
+            trigger,
+            effect,
+            value,
+            product,
+            *limits,
+            audience,
+            *counts,
         )
         told = CampaignUpdated(made, at=at)
         return self._told("campaign.updated", told, ("campaign", (name, kept)), is_told=is_told)

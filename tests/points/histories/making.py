@@ -22,6 +22,7 @@ TAGS = ("vip", "press")
 KINDS = ("amount_off", "percent_off", "free_shipping", "free_product", "store_credit", "gift_card")
 ACTIONS = ("review", "visit")
 FOLLOWED = ("one", "two")
+COUNTING = ("first_order", "nth_order", "goal_order", "goal_total", "goal_total")
 SHORT, LONG = timedelta(seconds=7), timedelta(minutes=6)
 
 
@@ -164,8 +165,9 @@ def _adjust(chance: Random) -> list[Step]:
 
 def _campaign(chance: Random) -> list[Step]:
     """A new one, or another version; `trigger` decides what it can do."""
-    trigger = chance.choice(["order"] * 6 + ["account", "birthday"])
-    effect = chance.choice(["multiply", "multiply", "add"]) if trigger == "order" else "add"
+    trigger = chance.choice(["order"] * 6 + ["account", "birthday", *COUNTING])
+    can_multiply = trigger not in {"account", "birthday", "goal_total"}
+    effect = chance.choice(["multiply", "multiply", "add"]) if can_multiply else "add"
     value = Fraction(chance.choice(["2", "1.5", "3"]))
     return [
         (
@@ -176,10 +178,11 @@ def _campaign(chance: Random) -> list[Step]:
             trigger,
             effect,
             value * 10 if effect == "add" else value,
-            chance.choice(["", "", "101"]) if trigger == "order" else "",
+            "" if trigger in {"account", "birthday"} else chance.choice(["", "", "101"]),
             chance.choice([None, chance.randint(1, 60)]),
             chance.choice([None, chance.randint(1, 90)]),
             chance.choice([("everyone", "")] * 4 + [("tiers", "middle"), ("tags", TAGS[0])]),
+            (chance.choice([2, 2, 3]), chance.choice([1_000, 3_000, 5_000, 12_345])),
             _is_told(chance),
         )
     ]

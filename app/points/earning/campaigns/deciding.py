@@ -21,16 +21,26 @@ from app.points.tiers import standing
 from app.points.tiers.counting import OfShop, Stood
 
 NO_COPIES = Copies()  # of shops that have tiers, and never had a campaign
-# how many orders of a member earned before this one did, or until now
+# how many orders earned for a member, or for whom was merged into them, before this one did, or
+# until now
 ORDINALS = """
+WITH RECURSIVE wanted AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[])
+                  WITH ORDINALITY AS one (shop, member_id, source, number)
+), theirs AS (
+    SELECT DISTINCT member_id AS kept_id, member_id FROM wanted
+    UNION
+    SELECT theirs.kept_id, gone.id
+      FROM theirs JOIN members AS gone ON gone.merged_into = theirs.member_id
+)
 SELECT wanted.number,
-       (SELECT count(*) FROM ledger
-         WHERE ledger.member_id = wanted.member_id AND effect = 'earn'
-           AND source LIKE 'order:%' AND source NOT LIKE 'order:%:%'
-           AND source <> wanted.source
-           AND sequence < COALESCE(own.sequence, 9223372036854775807)) AS before
-  FROM unnest($1::text[], $2::bigint[], $3::text[])
-       WITH ORDINALITY AS wanted (shop, member_id, source, number)
+       (SELECT count(DISTINCT split_part(ledger.source, ':', 2))
+          FROM theirs JOIN ledger ON ledger.member_id = theirs.member_id
+         WHERE theirs.kept_id = wanted.member_id
+           AND effect = 'earn' AND ledger.source LIKE 'order:%'
+           AND split_part(ledger.source, ':', 2) <> split_part(wanted.source, ':', 2)
+           AND ledger.id < COALESCE(own.id, 9223372036854775807)) AS before
+  FROM wanted
   LEFT JOIN ledger AS own
     ON own.shop = wanted.shop AND own.source = wanted.source AND own.effect = 'earn'
 """
@@ -60,7 +70,7 @@ class Decisions:
         self.purse = Purse()
         self.stood: dict[int, Stood] = {}  # where members stand whose tier was asked for
         self._cases: dict[int, Case] = {}  # by id() of the grant
-        self._earned: dict[int, int] = {}  # orders decided in this batch, by member
+        self._earned: dict[int, int] = {}  # orders of this batch that gave first, by member
 
     async def load(
         self,
@@ -160,12 +170,15 @@ class Decisions:
         if grant.has_more_lines:
             self._extend(grant, known, case)
             return
-        if not grant.is_asked_again and grant.frozen.bonuses:  # those of who had it before
-            grant.frozen = replace(grant.frozen, bonuses=(), goals=(), tier=None)
+        if not grant.is_asked_again and (grant.frozen.bonuses or grant.frozen.goals):
+            # those of who had it before
+            grant.frozen = replace(grant.frozen, bonuses=(), goals=(), goal_lines=(), tier=None)
         grant.reasons, grant.not_counted = [], None
         if case is None:
             return
         plan, others = case.plan, case.plan.others
+        if not grant.points:
+            case.found.ordinal += self._earned.get(case.member_id, 0)
         if grant.is_asked_again:
             already = {one.campaign_id for one in grant.frozen.bonuses}
             others = [
@@ -176,9 +189,6 @@ class Decisions:
             decided = plan.decide(grant.frozen, case.found)
             frozen, text, reasons = decided.after, decided.text, decided.reasons
             grant.not_counted = decided.why
-            case.found.ordinal += self._earned.get(case.member_id, 0)
-            if plan.asks_ordinal:
-                self._earned[case.member_id] = self._earned.get(case.member_id, 0) + 1
         grant.text = (frozen, text)
         if others:
             left = self._left(case) if plan.limited else {}
@@ -186,6 +196,10 @@ class Decisions:
             reasons = [*reasons, *more]
             grant.not_counted = None
         grant.frozen, grant.reasons = frozen, reasons
+
+    def note_earned(self, member_id: int) -> None:
+        """An order gave its first points to a member."""
+        self._earned[member_id] = self._earned.get(member_id, 0) + 1
 
     def _extend(self, grant: Grant, known: Known, case: Case | None) -> None:
         """Lines that came later count as if they had been there."""
@@ -205,6 +219,11 @@ class Decisions:
         case.found.spent = {
             one.campaign_id: purse.spent(shop, one.campaign_id, member_id) for _, one in limited
         }
+        case.found.reached = {
+            one.campaign_id
+            for _, one in limited
+            if one.trigger == "goal_total" and purse.got(shop, one.campaign_id, member_id) > 0
+        }
         return {
             copy: purse.left(shop, one.campaign_id, member_id, one.cap, one.budget)
             for copy, one in limited
@@ -212,7 +231,9 @@ class Decisions:
 
 
 async def ordinals(conn: Connection, wanted: Sequence[tuple[str, int, str]]) -> list[int]:
-    """How many orders of a member earned before one (shop, member, its source), or until now."""
+    """How many orders earned for a member before one (shop, member, its source), or until now;
+    those of whom was merged into them are theirs.
+    """
     found = [0] * len(wanted)
     if wanted:
         for row in await conn.fetch(ORDINALS, *map(list, zip(*wanted, strict=True))):

@@ -1,6 +1,6 @@
 """Whether a campaign fires for an order, and why not: pure, on what was loaded for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,6 +26,7 @@ class Circumstances:
     tier: Tier | None = None
     ordinal: int = 1  # the customer's first order that earns, second ...
     spent: Mapping[str, int] | None = None  # before it, by campaign, millionths
+    reached: Collection[str] = ()  # campaigns whose goal gave them points that stand
     where: Where | None = None
 
 
@@ -94,13 +95,15 @@ def added(
     """`before` with those of these campaigns that fire for the order itself, and the others with
     the reason. `left` is what a campaign may still give, by its copy.
     """
-    bonuses, reasons, goals = [], [], []
+    bonuses, reasons, goals, goal_lines = [], [], [], dict(before.goal_lines)
     best = covered(before)
     for one in copies:
         lines = scope(one, known.lines, found.where or {}, before)
         reason = _reason(one, known, before, lines, found)
         if one.campaign.trigger == "goal_total" and reason in {FIRES, "goal"}:
             goals.append(one.campaign.campaign_id)
+            if lines is not None:
+                goal_lines[one.campaign.campaign_id] = lines
         if reason == FIRES and left.get(one.id) == 0:
             reason = "used_up"
         if reason == FIRES and one.campaign.effect == "multiply" and one.units <= best:
@@ -112,7 +115,12 @@ def added(
             reasons.append((one.id, reason))
     if not bonuses and not goals:
         return before, reasons
-    after = replace(before, bonuses=(*before.bonuses, *bonuses), goals=(*before.goals, *goals))
+    after = replace(
+        before,
+        bonuses=(*before.bonuses, *bonuses),
+        goals=(*before.goals, *goals),
+        goal_lines=(*goal_lines.items(),),
+    )
     return after, reasons
 
 
@@ -123,17 +131,22 @@ def extended(
     and those of these campaigns that had nothing of the order so far (`judged`) and have now.
     """
     given = {one.copy: one for one in before.bonuses if one.lines is not None}
+    goals = dict(before.goal_lines)
     fresh: list[Copy] = []
     for one in copies:
         lines = scope(one, known.lines, where, before) or ()
-        bonus = given.get(one.id)
+        bonus, counted = given.get(one.id), goals.get(one.campaign.campaign_id)
+        if counted is not None:
+            goals[one.campaign.campaign_id] = (*dict.fromkeys([*counted, *lines]),)
         if bonus is not None:
-            more = tuple(name for name in lines if name not in (bonus.lines or ()))
-            given[one.id] = replace(bonus, lines=((*(bonus.lines or ()), *more)))
+            given[one.id] = replace(bonus, lines=(*dict.fromkeys([*(bonus.lines or ()), *lines]),))
         elif one.campaign.trigger not in GOALS and lines and judged.isdisjoint(lines):
             fresh.append(one)
     bonuses = tuple(given.get(one.copy, one) for one in before.bonuses)
-    return (replace(before, bonuses=bonuses) if bonuses != before.bonuses else before), fresh
+    goal_lines = (*goals.items(),)
+    if (bonuses, goal_lines) == (before.bonuses, before.goal_lines):
+        return before, fresh
+    return replace(before, bonuses=bonuses, goal_lines=goal_lines), fresh
 
 
 def covered(frozen: Frozen) -> int:
@@ -179,7 +192,7 @@ def _number_or_goal(
         return FIRES if found.ordinal == campaign.nth else "not_nth"
     if campaign.trigger == "goal_total":
         before = (found.spent or {}).get(campaign.campaign_id, 0)
-        if before and before >= one.goal:
+        if campaign.campaign_id in found.reached or (before and before >= one.goal):
             return "goal_reached"
     return FIRES if before + spending(known, frozen, lines) >= one.goal else "goal"
 

@@ -105,12 +105,16 @@ class Purse:
             least = of_cap if least is None else min(least, of_cap)
         return least
 
-    def note(self, shop: str, bonus: Bonus, member_id: int, points: int) -> None:
-        """So much more, or less, given by a campaign."""
+    def note(
+        self, shop: str, bonus: Bonus, member_id: int, points: int, *, is_goal: bool = False
+    ) -> None:
+        """So much more, or less, given by a campaign; of one with a goal in all of its time is kept
+        who has it, for it is reached once.
+        """
         total = (shop, bonus.campaign_id)
         if bonus.budget is not None:
             self._total_changes[total] = self._total_changes.get(total, 0) + points
-        if bonus.cap is not None:
+        if bonus.cap is not None or is_goal:
             self._use((*total, member_id))[0] += points
 
     def note_spent(self, shop: str, campaign_id: str, member_id: int, micros: int) -> None:

@@ -176,8 +176,10 @@ class Replay:
         around.spent = {campaign.campaign_id: self.purse.spent(*key)}
         before = self._before(frozen)
         after, reasons = self._after(before, grant, around)
-        if campaign.trigger == "goal_total":
-            spends = judging.spending(grant.known, frozen)
+        counts = not reasons or [why for _, why in reasons] == ["goal"]
+        if campaign.trigger == "goal_total" and counts:
+            lines = judging.scope(self.copy, grant.known.lines, around.where or {}, frozen)
+            spends = judging.spending(grant.known, frozen, lines)
             self.purse.note_spent(*key, spends)
             found.spent[member_id] = self.purse.spent(*key)
         if reasons:

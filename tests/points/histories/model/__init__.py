@@ -22,6 +22,7 @@ class Model(Ways):
         super().__init__(zone, now)
         self.shop = Campaigns()
         self.orders: dict[str, Order] = {}
+        self.gave = []
         self.tags = {}
         self.schemes = []
         self.standings = {}

@@ -11,6 +11,7 @@ from tests.points.histories.model.people import Person
 
 T = TypeVar("T")
 KEPT = timedelta(days=60)
+FOR_ORDERS = ("order", "first_order", "nth_order", "goal_order", "goal_total")
 TIER = 0  # stands among bonuses for the tier
 Cents = Callable[[Callable[[str], Fraction]], Fraction]  # with each line so many times
 Points = Callable[[Callable[[str], Fraction]], int]
@@ -33,6 +34,8 @@ class Version:
     cap: int | None
     budget: int | None
     audience: tuple[str, str]  # everyone, tiers or tags, and which
+    nth: int = 0
+    goal: int = 0  # cents
     number: int = 0
 
     def runs(self, at: datetime) -> bool:
@@ -54,6 +57,7 @@ class Campaign:
     name: str
     versions: list[Version] = field(default_factory=list)
     got: dict[Person, int] = field(default_factory=dict)
+    spent: dict[Person, int] = field(default_factory=dict)  # millionths, for its goal
 
     def at(self, moment: float, now: datetime) -> Version | None:
         """As it was then. What is over, or was replaced, for more than two months is forgotten."""
@@ -73,6 +77,21 @@ class Campaign:
             left.append(version.cap - self.got.get(person, 0))
         return max(0, min(left)) if left else None
 
+    def fires(
+        self, version: Version, person: Person, of: Fraction, ordinal: int
+    ) -> tuple[bool, bool]:
+        """Whether the order gets its bonus, and whether it counts for the goal of several."""
+        if version.trigger in {"first_order", "nth_order"}:
+            return ordinal == (1 if version.trigger == "first_order" else version.nth), False
+        if version.trigger == "goal_order":
+            return of >= version.goal, False
+        if version.trigger == "goal_total":
+            before = Fraction(self.spent.get(person, 0), 10_000)
+            if self.got.get(person, 0) > 0 or (before and before >= version.goal):
+                return False, False
+            return before + of >= version.goal, True
+        return True, False
+
     def count(self, person: Person, points: int) -> None:
         self.got[person] = self.got.get(person, 0) + points
 
@@ -85,6 +104,23 @@ def kept_of(versions: list[tuple[datetime, T]], now: datetime) -> list[tuple[dat
         for place, one in enumerate(versions)
         if place == len(after) or after[place] > now - KEPT
     ]
+
+
+@dataclass(eq=False)
+class Goal:
+    """That what stands of an order counts for a campaign's goal."""
+
+    campaign: Campaign
+    product: str
+    has: int = 0
+
+    def counts(self, line: str) -> Fraction:
+        return Fraction(self.product in {"", line})
+
+    def count(self, person: Person, spends: int) -> None:
+        spent = self.campaign.spent
+        spent[person] = spent.get(person, 0) + spends - self.has
+        self.has = spends
 
 
 @dataclass(eq=False)
@@ -134,11 +170,11 @@ class Campaigns:
         found = (known or ordered[:1])[-1:]
         return found[0][2:] if found else ("best_of", None)
 
-    def running(self, at: datetime, trigger: str) -> list[tuple[Campaign, Version]]:
+    def running(self, at: datetime, triggers: Collection[str]) -> list[tuple[Campaign, Version]]:
         found = []
         for one in self.campaigns.values():
             version = one.at(at.timestamp(), self.now)
-            if version is not None and version.trigger == trigger and version.runs(at):
+            if version is not None and version.trigger in triggers and version.runs(at):
                 found.append((one, version))
         return found
 
@@ -149,17 +185,19 @@ class Campaigns:
         tier: tuple[str, Fraction] | None,
         tags: Collection[str],
         goods: tuple[list[str], Cents],
-    ) -> list[Bonus]:
-        """Of an order placed then by that person, of these lines."""
+        ordinal: int,
+    ) -> tuple[list[Bonus], list[Goal]]:
+        """Of an order placed then by that person, of these lines; it is so manieth of theirs."""
         running = [
             (campaign, version)
-            for campaign, version in self.running(placed, "order")
+            for campaign, version in self.running(placed, FOR_ORDERS)
             if version.is_for(tier[0] if tier else "", tags)
         ]
         steady = [
             (campaign, version)
             for campaign, version in running
             if version.effect == "multiply" and not version.product and not version.is_limited
+            if version.trigger == "order"
         ]
         others = [one for one in running if one not in steady]
         best = tier[1] if tier else Fraction(0)
@@ -168,8 +206,9 @@ class Campaigns:
             top = max(steady, key=lambda one: (one[1].value, -one[1].number), default=None)
             steady = [top] if top is not None and top[1].value > best else []
             best = max([best, *(version.value for _, version in steady)])
-        found = [Bonus(*one) for one in steady]
-        return found + self.more(person, others, best if is_best else Fraction(0), goods)
+        found, covered = [Bonus(*one) for one in steady], best if is_best else Fraction(0)
+        more, goals = self.more(person, others, covered, goods, ordinal)
+        return found + more, goals
 
     def more(
         self,
@@ -177,22 +216,31 @@ class Campaigns:
         others: list[tuple[Campaign, Version]],
         best: Fraction,
         goods: tuple[list[str], Cents],
-    ) -> list[Bonus]:
-        """Those of the others that count for these lines, where so much multiplies all already."""
+        ordinal: int,
+    ) -> tuple[list[Bonus], list[Goal]]:
+        """Those of the others that count for these lines, where so much multiplies all already;
+        and for whose goal the order counts, whether it reaches it or not.
+        """
         lines, cents = goods
-        found = []
+        found, goals = [], []
         for campaign, version in others:
             is_covered = version.effect == "multiply" and version.value <= best
-            is_there = not version.product or version.product in lines
-            if not is_covered and is_there and campaign.left(version, person) != 0:
-                of = cents(lambda name, one=version: Fraction(one.product in {"", name}))
-                found.append(Bonus(campaign, version, Fraction(floor(of * 10_000), 10_000)))
-        return found
+            if version.product and version.product not in lines:
+                continue
+            of = cents(lambda name, one=version: Fraction(one.product in {"", name}))
+            of = Fraction(floor(of * 10_000), 10_000)
+            fires, is_counted = campaign.fires(version, person, of, ordinal)
+            if is_counted:
+                goals.append(Goal(campaign, version.product))
+            if fires and not is_covered and campaign.left(version, person) != 0:
+                found.append(Bonus(campaign, version, of))
+        return found, goals
 
     def merge(self, gone: Person, kept: Person) -> None:
         for one in self.campaigns.values():
-            if gone in one.got:
-                one.count(kept, one.got.pop(gone))
+            for figures in (one.got, one.spent):
+                if gone in figures:
+                    figures[kept] = figures.get(kept, 0) + figures.pop(gone)
 
 
 def shares(

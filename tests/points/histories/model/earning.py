@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from tests.points.histories.model.campaigns import Campaign, Version
+from tests.points.histories.model.campaigns import FOR_ORDERS, Campaign, Version
 from tests.points.histories.model.orders import Order
 from tests.points.histories.model.people import Lot, Person
 from tests.points.histories.model.tiers import Tiers
@@ -16,6 +16,7 @@ class Earning(Tiers):
     """The part of the model that is about orders."""
 
     orders: dict[str, Order]
+    gave: list[Order]  # that gave points, by when they first did
     tags: dict[tuple[str, str], dict[datetime, bool]]  # by customer and name
 
     def follow(self, told: Iterable[Heard]) -> None:
@@ -88,6 +89,7 @@ class Earning(Tiers):
         order.was_owing = max(0, order.newest.outstanding)
         if order.is_cancelled:
             order.was_cancelled = True
+            order.spends = [0] * len(order.goals)
             self._to(order, 0, at, person, fresh)
         return True
 
@@ -95,14 +97,26 @@ class Earning(Tiers):
         """Which tier and campaigns count, once it earns."""
         assert order.person is not None
         person = order.person.root
-        order.bonuses = []
+        order.bonuses, order.goals = [], []
         order.tier = self.tier_at(person, order.placed)
         order.policy, order.most_times = self.shop.stacking(order.placed.timestamp())
         order.until = self.shop.newest
         tags = self.tags_at(person, order.placed)
-        order.bonuses = self.shop.decide(
-            order.placed, person, order.tier, tags, (_goods(order), _cents(order))
+        order.bonuses, order.goals = self.shop.decide(
+            order.placed,
+            person,
+            order.tier,
+            tags,
+            (_goods(order), _cents(order)),
+            self._ordinal(order, person),
         )
+
+    def _ordinal(self, order: Order, person: Person) -> int:
+        """How manieth of the customer's orders that gave them points it is."""
+        whole = 1 + len(self.gave)
+        own = self.gave.index(order) if order in self.gave else whole
+        before = [one for one in self.gave[:own] if one.person and one.person.root is person]
+        return 1 + len([one for one in before if one is not order])
 
     def decide_again(self) -> None:
         """Campaigns that were told late: the same decision once more, of those alone."""
@@ -121,14 +135,20 @@ class Earning(Tiers):
             tags = self.tags_at(person, order.placed)
             running: list[tuple[Campaign, Version]] = [
                 (campaign, version)
-                for campaign, version in self.shop.running(order.placed, "order")
+                for campaign, version in self.shop.running(order.placed, FOR_ORDERS)
                 if version.number > order.until and campaign not in had
                 if version.is_for(order.tier[0] if order.tier else "", tags)
             ]
             order.until = newest
-            order.bonuses += self.shop.more(
-                person, running, _covered(order), (_goods(order), _cents(order))
+            bonuses, goals = self.shop.more(
+                person,
+                running,
+                _covered(order),
+                (_goods(order), _cents(order)),
+                self._ordinal(order, person),
             )
+            order.bonuses += bonuses
+            order.goals += goals
             target = order.target(order.counted, {})
             if target != order.net:
                 at = order.paid_at()
@@ -186,6 +206,8 @@ class Earning(Tiers):
             source = f"{source}:{order.revision}"
         is_again = points <= order.asked and not order.was_owing
         since = order.paid_at() or at if is_again or is_campaign or not order.given else at
+        if not order.given:
+            self.gave.append(order)
         order.given += points
         available_at = since + timedelta(days=order.rules.pending_days)
         lot = self.earn(person, source, points, available_at, order.rules, order)

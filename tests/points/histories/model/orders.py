@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+from math import floor
 
 from tests.points.histories.model.books import Rules
-from tests.points.histories.model.campaigns import Bonus, shares
+from tests.points.histories.model.campaigns import Bonus, Goal, shares
 from tests.points.histories.model.people import NEVER, Grant
 from tests.points.lives import Message, Refund, Snapshot
 
@@ -25,6 +26,8 @@ class Order(Grant):
     number: int = 0  # among those that earned
     rules: Rules = field(default_factory=Rules)
     bonuses: list[Bonus] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+    spends: list[int] = field(default_factory=list)  # for each of them, if its points were these
     tier: tuple[str, Fraction] | None = None  # of its customer when it was placed, and its times
     policy: str = "best_of"
     most_times: Fraction | None = None
@@ -84,6 +87,10 @@ class Order(Grant):
 
     def target(self, refunds: dict[str, Refund], gone: dict[str, int]) -> int:
         """With bonuses; of a campaign no more than it may give."""
+        self.spends = [
+            floor(10_000 * self.worth(refunds, gone, lambda name, one=one: one.counts(name)))
+            for one in self.goals
+        ]
         if not self.is_live:
             return 0
 
@@ -106,12 +113,14 @@ class Order(Grant):
         return self.points(refunds, gone) + sum(self.reached.values())
 
     def reach(self, points: int) -> None:
-        """What bonuses gave of it now."""
+        """What bonuses gave of it now, and what counts for goals."""
         assert self.person is not None
         for one in self.bonuses:
             has = self.reached.get(one.number, 0) if points else 0
             one.campaign.count(self.person.root, has - one.has)
             one.has = has
+        for goal, spends in zip(self.goals, self.spends, strict=True):
+            goal.count(self.person.root, spends)
 
     def points(self, refunds: dict[str, Refund], gone: dict[str, int], times: Times = once) -> int:
         exact = self.worth(refunds, gone, times) * Fraction(self.rules.rate) / 100

@@ -146,3 +146,12 @@ async def test_an_order_of_a_paused_programme_gets_nothing_of_a_campaign_either(
     await handle(*told(campaign(effect="add", value="20")))
     await handle(paid("1", line("10.00"), at=days_ago(1)))
     assert await figures() == {}
+
+
+async def test_since_when_a_tier_is_what_counts_and_not_an_order_that_came_back(stores) -> None:
+    await program()
+    await tiers(measure="spend", tiers=[tier(0, "low"), tier(10_000_000, "high")])
+    bought, nothing = days_ago(3).replace(hour=8), days_ago(3).replace(hour=9)
+    await handle(order("1", "10.00", bought), order("2", "0.00", nothing))
+    assert await one("SELECT at FROM tier_changes") == bought
+    await sound()

@@ -147,4 +147,4 @@ def changed(grant: Grant) -> tuple[Any, ...]:
 
 def _gave(grant: Grant) -> str:
     given = grant.given
-    return msgspec.json.encode(given).decode() if given.shares or given.spent else ""
+    return msgspec.json.encode(given).decode() if given.shares or any(given.goals.values()) else ""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app import db
+from tests.points.histories.model.campaigns import Campaign
 from tests.points.histories.model.people import FIGURES
 from tests.points.histories.run import Run
 
@@ -35,9 +36,8 @@ SELECT change.shop, customer_id, at, before_id, tier_id FROM tier_changes AS cha
  WHERE change.shop = ANY($1::text[]) AND merged_into IS NULL ORDER BY change.id
 """
 USES = """
-SELECT use.shop, customer_id, campaign_id, points FROM campaign_uses AS use
-  JOIN members ON members.id = member_id
- WHERE use.shop = ANY($1::text[]) AND points <> 0
+SELECT use.shop, customer_id, campaign_id, points, use.spent FROM campaign_uses AS use
+  JOIN members ON members.id = member_id WHERE use.shop = ANY($1::text[])
 """
 PURSES = """
 SELECT shop, campaign_id, points FROM campaign_purses WHERE shop = ANY($1::text[]) AND points <> 0
@@ -60,6 +60,8 @@ async def compare(runs: Sequence[Run]) -> list[tuple[Run, str]]:
         for tiers in (rows["tiers"], expected["tiers"]):  # who has none is where everybody begins
             for customer in expected["tiers"]:
                 tiers[customer] = base if tiers.get(customer) is None else tiers[customer]
+        capped = {one.name for one in run.model.shop.campaigns.values() if _is_capped(one)}
+        rows["uses"] = {one: points for one, points in rows["uses"].items() if one[1] in capped}
         told = [
             f"{name}: the service has {there}, the model {expected[name]}"
             for name, there in rows.items()
@@ -108,7 +110,8 @@ async def _service(shops: list[str]) -> Found:
                 for who in {one[0] for one in changes[shop]}
             },
             "tiers": dict(standings[shop]),
-            "uses": {(who, name): points for who, name, points in uses[shop]},
+            "uses": {(who, name): points for who, name, points, _ in uses[shop] if points},
+            "goals": {(who, name): spent for who, name, _, spent in uses[shop] if spent},
             "purses": dict(purses[shop]),
             "birthdays": {row[0]: row[1:] for row in days[shop]},
         }
@@ -176,7 +179,13 @@ def _model(run: Run) -> dict[str, Any]:
             (who.customer, one.name): points
             for one in campaigns
             for who, points in one.got.items()
-            if points and one.versions and one.versions[0].cap is not None
+            if points and _is_capped(one)
+        },
+        "goals": {
+            (who.customer, one.name): spent
+            for one in campaigns
+            for who, spent in one.spent.items()
+            if spent
         },
         "purses": {
             one.name: sum(one.got.values())
@@ -185,6 +194,10 @@ def _model(run: Run) -> dict[str, Any]:
         },
         "birthdays": {name: (one.month_day, one.given_on) for name, one in model.birthdays.items()},
     }
+
+
+def _is_capped(one: Campaign) -> bool:
+    return bool(one.versions) and one.versions[0].cap is not None
 
 
 def _utc(at: datetime | None) -> datetime | None:

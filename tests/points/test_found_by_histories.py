@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from app import db
+from app.points.earning.campaigns import late
 from app.points.ledger.audit import verify
 from app.points.members import reads
 from app.points.rewards import actions, settling
@@ -155,3 +156,15 @@ async def test_since_when_a_tier_is_what_counts_and_not_an_order_that_came_back(
     await handle(order("1", "10.00", bought), order("2", "0.00", nothing))
     assert await one("SELECT at FROM tier_changes") == bought
     await sound()
+
+
+async def test_a_late_campaign_makes_nobody_a_member_again_who_was_deleted(stores) -> None:
+    await program(rate=0)
+    async with db.connection() as conn:
+        await conn.execute("UPDATE program_versions SET created_at = now() - interval '9 days'")
+    await handle(paid("1", line("10.00")))
+    await handle(deleted())
+    await handle(*told(campaign(effect="add", value="20")))
+    while await late.go_on():
+        pass
+    assert await one("SELECT count(*) FROM members") == 0

@@ -7,10 +7,17 @@ from typing import Any
 import msgspec
 
 from app.flow.event import Event
-from app.own_facts import Audience, Campaign, CampaignUpdated, CustomerTagged, Stacking
+from app.own_facts import (
+    Audience,
+    Campaign,
+    CampaignUpdated,
+    CustomerTagged,
+    SegmentUpdated,
+    Stacking,
+)
 from tests.points import world
 from tests.points.histories.clock import Clock
-from tests.points.histories.making import COUNTING
+from tests.points.histories.making import COUNTING, SEGMENTS
 from tests.points.histories.model import Referral
 from tests.points.histories.model.campaigns import Version
 
@@ -29,6 +36,7 @@ class Facts:
         self.untold: list[int] = []
         self.versions: dict[int, int] = {}
         self.stackings = 0
+        self.segments: dict[str, str] = {}
 
     def _told(
         self,
@@ -117,8 +125,17 @@ class Facts:
         told = CustomerTagged(
             customer, names if is_in else [], [] if is_in else names, self.clock.at
         )
-        heard = ("tag", (customer, name, self.clock.at, is_in))
+        heard = ("tag", (customer, f"tags:{name}", self.clock.at, is_in))
         return self._told("customer.tagged", told, heard, is_told=is_told)
+
+    async def segment(self, customer: str, after: str, is_told: bool) -> list[Told]:
+        before = self.segments.get(customer, SEGMENTS[0])
+        if after == before:
+            return []
+        self.segments[customer] = after
+        told = SegmentUpdated(customer, before, after, self.clock.at)
+        heard = ("segment", (customer, before, after, self.clock.at))
+        return self._told("rfm.segment.updated", told, heard, is_told=is_told)
 
     async def wish(self, kind: str, customer: str, days: int, is_told: bool) -> list[Told]:
         at = self.clock.at - timedelta(days=days)

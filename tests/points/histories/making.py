@@ -19,6 +19,8 @@ TIERS = ("low", "middle", "high")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
 ORDERS, STEPS = 5, (20, 40)
 TAGS = ("vip", "press")
+SEGMENTS = ("new", "loyal", "lost")
+AUDIENCES = [("tiers", "middle"), ("tags", TAGS[0]), ("segments", SEGMENTS[1])]
 KINDS = ("amount_off", "percent_off", "free_shipping", "free_product", "store_credit", "gift_card")
 ACTIONS = ("review", "visit")
 FOLLOWED = ("one", "two")
@@ -181,7 +183,7 @@ def _campaign(chance: Random) -> list[Step]:
             "" if trigger in {"account", "birthday"} else chance.choice(["", "", "101"]),
             chance.choice([None, chance.randint(1, 60)]),
             chance.choice([None, chance.randint(1, 90)]),
-            chance.choice([("everyone", "")] * 4 + [("tiers", "middle"), ("tags", TAGS[0])]),
+            chance.choice([("everyone", "")] * 4 + AUDIENCES),
             (chance.choice([2, 2, 3]), chance.choice([1_000, 3_000, 5_000, 12_345])),
             _is_told(chance),
         )
@@ -200,6 +202,10 @@ def _is_told(chance: Random) -> bool:
 def _tag(chance: Random) -> list[Step]:
     who, name = chance.choice(CUSTOMERS), chance.choice(TAGS)
     return [("tag", who, name, chance.random() < 0.6, _is_told(chance))]
+
+
+def _segment(chance: Random) -> list[Step]:
+    return [("segment", chance.choice(CUSTOMERS), chance.choice(SEGMENTS), _is_told(chance))]
 
 
 def _rules_edit(chance: Random) -> list[Step]:
@@ -263,6 +269,7 @@ MAKERS = {
     _campaign: 6,
     _stack: 2,
     _tag: 2,
+    _segment: 2,
     _rules_edit: 3,
     _tiers_edit: 2,
     _way_edit: 3,

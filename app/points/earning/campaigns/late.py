@@ -53,6 +53,10 @@ UPDATE campaign_copies
 """
 
 
+# of deleted customers who never had points there is none: no campaign makes them members again
+SELECT_MEMBERS = "SELECT id FROM members WHERE id = ANY($1::bigint[])"
+
+
 class LateBatch(OrderBatch):
     """Orders whose bonuses are decided once more, as they are known; nothing else is news."""
 
@@ -68,8 +72,11 @@ class LateBatch(OrderBatch):
             [shop for shop, _ in self.keys],
             [f"order:{order_id}" for _, order_id in self.keys],
         )
-        for grant in map(stored.from_row, rows):
-            if grant.member_id is not None and grant.known.counts and not grant.known.ended:
+        found = [stored.from_row(row) for row in rows]
+        known = await conn.fetch(SELECT_MEMBERS, [one.member_id for one in found if one.member_id])
+        members = {row["id"] for row in known}
+        for grant in found:
+            if grant.member_id in members and grant.known.counts and not grant.known.ended:
                 grant.stages = [Stage(grant.known, self.cause)]
                 grant.is_asked_again = True
                 self.grants[grant.shop, grant.order_id] = grant

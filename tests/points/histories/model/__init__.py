@@ -23,7 +23,7 @@ class Model(Ways):
         self.shop = Campaigns()
         self.orders: dict[str, Order] = {}
         self.gave = []
-        self.tags = {}
+        self.groups = {}
         self.schemes = []
         self.standings = {}
         self.causes = {}
@@ -48,7 +48,10 @@ class Model(Ways):
         for stacking in of("stack"):
             self.shop.stack(*stacking)
         for tag in of("tag"):
-            self._tag(*tag)
+            self._group(*tag)
+        for customer, before, after, at in of("segment"):
+            self._group(customer, f"segments:{before}", at, is_in=False)
+            self._group(customer, f"segments:{after}", at, is_in=True)
         for customer, _ in of("created"):
             self.people.setdefault(customer, Person(customer))
         self.follow(of("order"))
@@ -63,8 +66,8 @@ class Model(Ways):
             self._use_code(*used)
         self.come_back()
 
-    def _tag(self, customer: str, name: str, at: datetime, is_in: bool) -> None:
-        words = self.tags.setdefault((customer, name), {})
+    def _group(self, customer: str, name: str, at: datetime, is_in: bool) -> None:
+        words = self.groups.setdefault((customer, name), {})
         words[at] = words.get(at, False) or is_in
 
     def _use_code(self, redemption: Redemption, order: str, customer: str) -> None:
@@ -91,8 +94,8 @@ class Model(Ways):
     def _forget(self, customer: str) -> None:
         """Who never had points leaves nothing behind."""
         self.birthdays.pop(customer, None)
-        for key in [key for key in self.tags if key[0] == customer]:
-            del self.tags[key]
+        for key in [key for key in self.groups if key[0] == customer]:
+            del self.groups[key]
         person = self.people.get(customer)
         if person is None or person.has_ledger or person.kept is not None:
             return
@@ -106,12 +109,12 @@ class Model(Ways):
         kept = self.person(kept_id)
         if gone.kept is not None or kept is gone:
             return
-        for (customer, name), words in list(self.tags.items()):
+        for (customer, name), words in list(self.groups.items()):
             if customer == gone.customer:
-                ours = self.tags.setdefault((kept.customer, name), {})
+                ours = self.groups.setdefault((kept.customer, name), {})
                 for at, is_in in words.items():
                     ours[at] = ours.get(at, False) or is_in
-                del self.tags[customer, name]
+                del self.groups[customer, name]
         self.shop.merge(gone, kept)
         self.merge_points(gone, kept)
         self.merge_tiers(gone, kept)

@@ -1,7 +1,7 @@
 """What is given and taken back, whatever it is for; holding back, expiry and merging."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from tests.points.histories.model.people import FIGURES, Grant, Lot, Person
@@ -88,7 +88,7 @@ class Books:
     ) -> None:
         """Points for anything but an order."""
         grant.given += points
-        since = at + timedelta(days=rules.pending_days)
+        since = at.astimezone(UTC) + timedelta(days=rules.pending_days)  # days of 24 hours
         lot = self.earn(person, source, points, since, rules, grant)
         if not lot.is_pending:
             person.repay(points, [lot])

@@ -33,7 +33,7 @@ class Version:
     product: str  # the only one it is for; empty for all
     cap: int | None
     budget: int | None
-    audience: tuple[str, str]  # everyone, tiers or tags, and which
+    audience: tuple[str, str]  # everyone, tiers, tags or segments, and which
     nth: int = 0
     goal: int = 0  # cents
     number: int = 0
@@ -43,9 +43,9 @@ class Version:
         is_in = self.starts.timestamp() <= moment
         return self.state == "live" and is_in and (self.ends is None or at < self.ends)
 
-    def is_for(self, tier: str, tags: Collection[str]) -> bool:
+    def is_for(self, tier: str, groups: Collection[str]) -> bool:
         kind, name = self.audience
-        return kind == "everyone" or name in ([tier] if kind == "tiers" else tags)
+        return kind == "everyone" or f"{kind}:{name}" in {f"tiers:{tier}", *groups}
 
     @property
     def is_limited(self) -> bool:
@@ -183,7 +183,7 @@ class Campaigns:
         placed: datetime,
         person: Person,
         tier: tuple[str, Fraction] | None,
-        tags: Collection[str],
+        groups: Collection[str],
         goods: tuple[list[str], Cents],
         ordinal: int,
     ) -> tuple[list[Bonus], list[Goal]]:
@@ -191,7 +191,7 @@ class Campaigns:
         running = [
             (campaign, version)
             for campaign, version in self.running(placed, FOR_ORDERS)
-            if version.is_for(tier[0] if tier else "", tags)
+            if version.is_for(tier[0] if tier else "", groups)
         ]
         steady = [
             (campaign, version)

@@ -17,7 +17,7 @@ class Earning(Tiers):
 
     orders: dict[str, Order]
     gave: list[Order]  # that gave points, by when they first did
-    tags: dict[tuple[str, str], dict[datetime, bool]]  # by customer and name
+    groups: dict[tuple[str, str], dict[datetime, bool]]  # by customer and name, tags:vip
 
     def follow(self, told: Iterable[Heard]) -> None:
         """One batch: orders that give for the first time go first; then tiers follow."""
@@ -101,12 +101,12 @@ class Earning(Tiers):
         order.tier = self.tier_at(person, order.placed)
         order.policy, order.most_times = self.shop.stacking(order.placed.timestamp())
         order.until = self.shop.newest
-        tags = self.tags_at(person, order.placed)
+        groups = self.groups_at(person, order.placed)
         order.bonuses, order.goals = self.shop.decide(
             order.placed,
             person,
             order.tier,
-            tags,
+            groups,
             (_goods(order), _cents(order)),
             self._ordinal(order, person),
         )
@@ -132,12 +132,12 @@ class Earning(Tiers):
             if person is None or order.was_cancelled or order.is_cancelled or not order.is_live:
                 continue
             had = {one.campaign for one in order.bonuses}
-            tags = self.tags_at(person, order.placed)
+            groups = self.groups_at(person, order.placed)
             running: list[tuple[Campaign, Version]] = [
                 (campaign, version)
                 for campaign, version in self.shop.running(order.placed, FOR_ORDERS)
                 if version.number > order.until and campaign not in had
-                if version.is_for(order.tier[0] if order.tier else "", tags)
+                if version.is_for(order.tier[0] if order.tier else "", groups)
             ]
             order.until = newest
             bonuses, goals = self.shop.more(
@@ -150,6 +150,7 @@ class Earning(Tiers):
             order.bonuses += bonuses
             order.goals += goals
             target = order.target(order.counted, {})
+            order.reach(target)
             if target != order.net:
                 at = order.paid_at()
                 assert at is not None
@@ -157,10 +158,10 @@ class Earning(Tiers):
             self.note_cause(order, is_new=False)
         self.place_moved()
 
-    def tags_at(self, person: Person, at: datetime) -> set[str]:
+    def groups_at(self, person: Person, at: datetime) -> set[str]:
         """The newest word before the moment; who was first heard of as leaving had been in."""
         found = set()
-        for (customer, name), words in self.tags.items():
+        for (customer, name), words in self.groups.items():
             if customer == person.customer and words:
                 before = [one for one in words if one <= at]
                 is_in = words[max(before)] if before else not words[min(words)]

@@ -101,7 +101,7 @@ class Ways(Rewards):
     def _extra(self, person: Person, trigger: str, at: datetime) -> list[tuple[str, int]]:
         tier, found = self.tier_at(person, at), []
         for campaign, version in self.shop.running(at, (trigger,)):
-            if version.is_for(tier[0] if tier else "", self.tags_at(person, at)):
+            if version.is_for(tier[0] if tier else "", self.groups_at(person, at)):
                 left = campaign.left(version, person)
                 points = int(version.value) if left is None else min(int(version.value), left)
                 if points > 0:

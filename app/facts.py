@@ -25,6 +25,7 @@ class OrderLine(msgspec.Struct, gc=False):
     title: str = ""
     product_id: str = ""
     subscription: bool = False  # bought by a plan that renews itself
+    off: dict[str, str] = {}  # what each discount code takes off it
 
 
 class RefundedLine(msgspec.Struct, gc=False):

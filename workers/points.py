@@ -1,6 +1,7 @@
 """Points: orders into the ledger, redemptions to their code, what time does to lots, and totals."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from app.points.rewards import redemption
 from app.points.tiers import figures as tier_figures
 from app.points.tiers import passing, recounting
 from app.points.ways import birthdays
+from app.resilience.deadline import pause
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
@@ -78,7 +80,11 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.every(TIME_EVERY_SECONDS, pass_time, stop),
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
             keep_tiers(stop),
-            service.every(LATER_EVERY_SECONDS, to_its_end(lambda: late.go_on(stores), stop), stop),
+            service.every(
+                LATER_EVERY_SECONDS,
+                to_its_end(lambda: late.go_on(stores), stop, rest=late.REST),
+                stop,
+            ),
             service.every(
                 COLLECTIONS_EVERY_SECONDS,
                 to_its_end(lambda: collections.refresh(client, stores.config), stop),
@@ -100,13 +106,18 @@ def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitabl
 
 
 def to_its_end(
-    step: Callable[[], Awaitable[int]], stop: asyncio.Event
+    step: Callable[[], Awaitable[int]], stop: asyncio.Event, rest: float = 0.0
 ) -> Callable[[], Awaitable[None]]:
-    """What takes steps until there is nothing left to do."""
+    """What takes steps until there is nothing left to do, each followed by a pause of `rest` times
+    as long as it took.
+    """
 
     async def ended() -> None:
-        while await step() and not stop.is_set():
-            pass
+        began = time.monotonic()
+        while not stop.is_set() and await step():
+            if rest:
+                await pause(rest * (time.monotonic() - began), stop)
+                began = time.monotonic()
 
     return ended
 

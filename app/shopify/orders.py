@@ -15,6 +15,7 @@ from app.shopify.fields import Webhook
 from app.shopify.shapes import Line, Order, RefundBody
 
 TITLE_LENGTH_MAX = 64
+CODE_LENGTH_MAX = 64
 TAGS_MAX = 250  # Shopify allows no more
 RENEWALS = "subscription_contract"  # how the source of an order that a plan made begins
 RATE_MAX = 10
@@ -29,10 +30,16 @@ def lines(webhook: Webhook, order: Order) -> list[dict[str, Any]]:
     is_included = bool(order.taxes_included)
     source = order.source_name
     is_renewal = isinstance(source, str) and source.startswith(RENEWALS)
-    return [
+    told = [
         _line(line, max(price - tax, ZERO) if is_included else price, tax, is_renewal=is_renewal)
         for line, price, tax in zip(order.line_items, prices, taxes, strict=True)
     ]
+    if order.discount_codes:
+        applied = [_code(one) for one in _list(order.discount_applications)]
+        for line, one in zip(order.line_items, told, strict=True):
+            if off := _off(webhook, line, applied):
+                one["off"] = off
+    return told
 
 
 def refund(webhook: Webhook, one: RefundBody) -> dict[str, Any]:
@@ -103,6 +110,24 @@ def _price(webhook: Webhook, line: Line) -> Decimal:
     for one in line.discount_allocations or ():
         price -= fields.amount(webhook, f"A discount of {where}", one.amount, one.amount_set)
     return max(price, ZERO)
+
+
+def _off(webhook: Webhook, line: Line, applied: Sequence[str]) -> dict[str, str]:
+    """What codes take off a line; `applied`: the code of each discount of the order, or empty."""
+    found: dict[str, Decimal] = {}
+    for one in line.discount_allocations or ():
+        place = one.discount_application_index
+        code = applied[place] if isinstance(place, int) and 0 <= place < len(applied) else ""
+        if code:
+            where = f"A discount of line {line.id}"
+            off = fields.amount(webhook, where, one.amount, one.amount_set)
+            found[code] = found.get(code, ZERO) + off
+    return {code: f"{off:f}" for code, off in found.items() if off}
+
+
+def _code(applied: Any) -> str:
+    code = applied.get("code") if isinstance(applied, dict) else None
+    return fields.text(code, CODE_LENGTH_MAX) if isinstance(code, str) else ""
 
 
 def _taxes(webhook: Webhook, order: Order, prices: Sequence[Decimal]) -> list[Decimal]:
@@ -234,8 +259,12 @@ def _shipping_back(one: RefundBody) -> Decimal:
     return max(ZERO, back)
 
 
+def _list(told: Any) -> list[Any]:
+    return told if isinstance(told, list) else []
+
+
 def _dicts(told: Any) -> list[dict[str, Any]]:
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return [one for one in _list(told) if isinstance(one, dict)]
 
 
 def _money(told: dict[str, Any], name: str, otherwise: Decimal = ZERO) -> Decimal:

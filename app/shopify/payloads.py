@@ -95,7 +95,11 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         data["outstanding"] = outstanding
     if order.refunds:
         data["refunds"] = [orders.refund(webhook, one) for one in order.refunds]
-    if codes := [fields.text(one.code, 64) for one in order.discount_codes or () if one.code]:
+    if codes := [
+        fields.text(one.code, orders.CODE_LENGTH_MAX)
+        for one in order.discount_codes or ()
+        if one.code
+    ]:
         data["discount_codes"] = codes
     if not customer and (email := people.email_of(order.email)):
         data["email"] = email

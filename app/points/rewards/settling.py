@@ -10,6 +10,7 @@ from app import db
 from app.db import Connection, Stores
 from app.facts import OrderTold
 from app.points import steps
+from app.points.earning.known import CODE_PREFIX
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
@@ -59,7 +60,6 @@ UPDATE redemptions SET state = 'used', order_id = $2, points = $3, allocations =
                        next_attempt_at = NULL, updated_at = $5
  WHERE id = $1
 """
-CODE_PREFIX = "HF-"  # of our discount codes: others are not looked for
 log = logs.logger()
 GIVE_BACK = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,

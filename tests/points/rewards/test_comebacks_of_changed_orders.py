@@ -184,3 +184,42 @@ async def test_a_piece_for_nothing_stands_until_it_is_back(stores) -> None:
     await tell(bought.coded(done, item(1, "100.00", kept=0), item(2, "10.00", "10.00", kept=0)))
     assert (await redemption.view(done.id)).returned_points == 100
     assert await figures(shop=bought.shop) == {"available": 250, "reversed": 100}
+
+
+async def test_of_two_codes_in_one_order_each_comes_back_by_what_it_took_off(stores) -> None:
+    """In whatever case and however often an order names them; a test order counts like another."""
+    first = await code(stores)
+    bought = Bought(await shop_of(first))
+    reward = await offers.save_reward(
+        bought.shop, None, "Two off", 50, "2.00", details=Details(on_return="share")
+    )
+    held = await actions.redeem(bought.shop, BOB, reward.id, "k2", "r")
+    await settling.capture(stores, held.id, "gid://x/2")
+    second = await redemption.view(held.id)
+    names = [first.code.lower(), second.code, first.code, second.code.lower()]
+    more = {
+        "discount_codes": [{"code": name, "amount": "1.00"} for name in names],
+        "discount_applications": [
+            {"type": "automatic", "title": "Sale"},
+            {"type": "discount_code", "code": first.code.lower()},
+            {"type": "discount_code", "code": second.code},
+            "nonsense",
+        ],
+        "test": True,
+        "currency": "JPY",
+    }
+    offs = [("5.00", 0), ("8.00", 1), ("2.00", 2), ("1.00", 7), ("1.00", None)]
+    both = [item(1, "60.00"), item(2, "60.00")]
+    for one, taken in zip(both, (offs, [("5.00", 0), ("2.00", 1)]), strict=True):
+        one["discount_allocations"] = [
+            {"amount": off, "discount_application_index": place} for off, place in taken
+        ]
+    await tell(bought.order("orders/paid", *both, **more))
+    both[1]["current_quantity"] = 0
+    await tell(bought.order("orders/updated", *both, **more))
+    found = [(await redemption.view(one.id)).returned_points for one in (first, second)]
+    assert found == [20, 0]
+    both[0]["current_quantity"] = 0
+    await tell(bought.order("orders/updated", *both, **more))
+    assert await figures(shop=bought.shop) == {"available": 250}
+    assert (await verify(bought.shop)).problems == []

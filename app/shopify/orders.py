@@ -10,12 +10,11 @@ from typing import Any
 from msgspec import UNSET
 
 from app import money
-from app.shopify import fields, shapes
+from app.shopify import fields, order_codes, shapes
 from app.shopify.fields import Webhook
 from app.shopify.shapes import Line, Order, RefundBody
 
 TITLE_LENGTH_MAX = 64
-CODE_LENGTH_MAX = 64
 TAGS_MAX = 250  # Shopify allows no more
 RENEWALS = "subscription_contract"  # how the source of an order that a plan made begins
 RATE_MAX = 10
@@ -35,11 +34,24 @@ def lines(webhook: Webhook, order: Order) -> list[dict[str, Any]]:
         for line, price, tax in zip(order.line_items, prices, taxes, strict=True)
     ]
     if order.discount_codes:
-        applied = [_code(one) for one in _list(order.discount_applications)]
-        for line, one in zip(order.line_items, told, strict=True):
-            if off := _off(webhook, line, applied):
+        for one, off in zip(told, order_codes.offs(webhook, order), strict=True):
+            if off:
                 one["off"] = off
+    if order.refunds:
+        _without(told, order.refunds)
     return told
+
+
+def _without(told: list[dict[str, Any]], refunds: Sequence[RefundBody]) -> None:
+    """An order that tells of refunds says that their pieces are gone, whatever its lines say."""
+    back: dict[str, int] = {}
+    for refund_line in (line for one in refunds for line in one.refund_line_items):
+        line_id = str(refund_line.line_item_id)
+        back[line_id] = back.get(line_id, 0) + refund_line.quantity
+    for line in told:
+        if gone := back.get(line["line_id"]):
+            left = max(0, line["quantity"] - gone)
+            line["kept"] = min(line.get("kept", left), left)
 
 
 def refund(webhook: Webhook, one: RefundBody) -> dict[str, Any]:
@@ -110,24 +122,6 @@ def _price(webhook: Webhook, line: Line) -> Decimal:
     for one in line.discount_allocations or ():
         price -= fields.amount(webhook, f"A discount of {where}", one.amount, one.amount_set)
     return max(price, ZERO)
-
-
-def _off(webhook: Webhook, line: Line, applied: Sequence[str]) -> dict[str, str]:
-    """What codes take off a line; `applied`: the code of each discount of the order, or empty."""
-    found: dict[str, Decimal] = {}
-    for one in line.discount_allocations or ():
-        place = one.discount_application_index
-        code = applied[place] if isinstance(place, int) and 0 <= place < len(applied) else ""
-        if code:
-            where = f"A discount of line {line.id}"
-            off = fields.amount(webhook, where, one.amount, one.amount_set)
-            found[code] = found.get(code, ZERO) + off
-    return {code: f"{off:f}" for code, off in found.items() if off}
-
-
-def _code(applied: Any) -> str:
-    code = applied.get("code") if isinstance(applied, dict) else None
-    return fields.text(code, CODE_LENGTH_MAX) if isinstance(code, str) else ""
 
 
 def _taxes(webhook: Webhook, order: Order, prices: Sequence[Decimal]) -> list[Decimal]:
@@ -259,12 +253,8 @@ def _shipping_back(one: RefundBody) -> Decimal:
     return max(ZERO, back)
 
 
-def _list(told: Any) -> list[Any]:
-    return told if isinstance(told, list) else []
-
-
 def _dicts(told: Any) -> list[dict[str, Any]]:
-    return [one for one in _list(told) if isinstance(one, dict)]
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
 
 
 def _money(told: dict[str, Any], name: str, otherwise: Decimal = ZERO) -> Decimal:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from app.facts import PAID
-from app.shopify import fields, orders, people, shapes
+from app.shopify import fields, order_codes, orders, people, shapes
 from app.shopify.fields import BadPayloadError, Fact, Webhook
 from app.shopify.shapes import Customer, Order, Refund
 
@@ -96,11 +96,7 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         data["outstanding"] = outstanding
     if order.refunds:
         data["refunds"] = [orders.refund(webhook, one) for one in order.refunds]
-    if codes := [
-        fields.text(one.code, orders.CODE_LENGTH_MAX)
-        for one in order.discount_codes or ()
-        if one.code
-    ]:
+    if codes := order_codes.told(order):
         data["discount_codes"] = codes
     if not customer and (email := people.email_of(order.email)):
         data["email"] = email

@@ -273,3 +273,12 @@ def test_what_each_code_takes_off_a_line_is_told_with_it():
     for nonsense in (None, "x", [None, 7], [{}, {"code": 7}], {"code": "hf-one"}):
         told = order(line=line, discount_codes=codes, discount_applications=nonsense)
         assert "off" not in fact("orders/paid", told).data["lines"][0]
+
+
+@pytest.mark.parametrize(
+    ("current", "refunded", "kept"), [(None, 1, 1), (2, 1, 1), (1, 1, 1), (0, 1, 0), (2, 9, 0)]
+)
+def test_an_order_that_tells_of_a_refund_says_that_its_pieces_are_gone(current, refunded, kept):
+    back = {"id": 9, "refund_line_items": [{"line_item_id": 55, "quantity": refunded}]}
+    told = order(line={"current_quantity": current}, refunds=[back])
+    assert fact("orders/updated", told).data["lines"][0]["kept"] == kept

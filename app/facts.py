@@ -106,9 +106,13 @@ class OrderRefunded(Refund, kw_only=True):
 
 
 class OrderCancelled(msgspec.Struct):
+    """`customer_id` and the codes, for who has not heard of the order before."""
+
     order_id: str
     cancelled_at: Moment | None = None
     corrected: str = ""
+    customer_id: str | None = None
+    discount_codes: list[str] = []
 
 
 class OrderDeleted(msgspec.Struct):

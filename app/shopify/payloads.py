@@ -131,9 +131,10 @@ def _is_old(placed_at: str | None, told_at: str | None, limit: timedelta = OLD) 
 
 def _cancellation(webhook: Webhook, order: Order) -> Fact:
     cancelled_at = fields.moment(webhook, "cancelled_at", order.cancelled_at)
-    return Fact(
-        "order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at
-    )
+    data: dict[str, Any] = {"order_id": str(order.id), "cancelled_at": cancelled_at}
+    if order.customer and order.customer.id and (codes := order_codes.told(order)):
+        data |= {"customer_id": str(order.customer.id), "discount_codes": codes}
+    return Fact("order.cancelled", data, cancelled_at)
 
 
 def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:

@@ -8,7 +8,7 @@ import msgspec
 
 from app import db
 from app.db import Connection, Stores
-from app.facts import OrderTold
+from app.facts import OrderCancelled, OrderTold
 from app.points import steps
 from app.points.earning.known import CODE_PREFIX
 from app.points.ledger import balances, freezing, lots
@@ -93,7 +93,9 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
     return True
 
 
-async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: datetime) -> list[Key]:
+async def use(
+    conn: Connection, told: Iterable[tuple[str, OrderTold | OrderCancelled]], now: datetime
+) -> list[Key]:
     """The codes in these orders (shop, order) are used up: their shoppers need not see them any
     more. Which orders used one, by shop and id.
     """

@@ -223,3 +223,20 @@ async def test_of_two_codes_in_one_order_each_comes_back_by_what_it_took_off(sto
     await tell(bought.order("orders/updated", *both, **more))
     assert await figures(shop=bought.shop) == {"available": 250}
     assert (await verify(bought.shop)).problems == []
+
+
+async def test_an_order_that_is_heard_of_only_when_it_is_cancelled_gives_its_code_back(
+    stores,
+) -> None:
+    """What came before was lost: the code is used at Shopify, and nobody can use it again."""
+
+    def make(bought: Bought, done: RedemptionView) -> list[Webhook]:
+        one = item(1, "100.00", "10.00")
+        more = {"cancelled_at": bought.now.isoformat(timespec="seconds")}
+        return [
+            bought.coded(done, one, topic="orders/cancelled", status="refunded", **more),
+            bought.coded(done, one, status="refunded", **more),
+        ]
+
+    for policy, back in (("whole", 100), ("share", 100), ("never", 0)):
+        assert await returned(stores, policy, make) == {back}

@@ -84,3 +84,22 @@ async def test_what_is_looked_through_late_has_a_third_of_a_core_at_most(monkeyp
     assert len(took) == 4
     assert all(rest >= 2 * used for rest, used in zip(rested, took, strict=False))
     assert sum(took[:3]) <= (sum(rested) + sum(took[:3])) / 3
+
+
+async def test_what_time_does_goes_on_where_one_kind_of_it_fails(stores, monkeypatch) -> None:
+    went, kinds = [], [(worker.expiry, "expire_due"), (worker.birthdays, "give_due")]
+
+    async def fails(_now, _stores) -> int:
+        raise ValueError
+
+    for module, name in kinds:
+
+        async def goes(_now, _stores, name=name) -> int:
+            went.append(name)
+            return 0
+
+        monkeypatch.setattr(module, name, goes)
+    monkeypatch.setattr(worker.expiry, "end_hold_backs", fails)
+    monkeypatch.setattr(worker.welcome, "go_on", fails)
+    await worker.passing_time(stores, asyncio.Event())()
+    assert went == ["expire_due", "give_due"]

@@ -25,6 +25,7 @@ class OrderLine(msgspec.Struct, gc=False):
     title: str = ""
     product_id: str = ""
     subscription: bool = False  # bought by a plan that renews itself
+    off: dict[str, str] = {}  # what each discount code takes off it
 
 
 class RefundedLine(msgspec.Struct, gc=False):
@@ -105,9 +106,13 @@ class OrderRefunded(Refund, kw_only=True):
 
 
 class OrderCancelled(msgspec.Struct):
+    """`customer_id` and the codes, for who has not heard of the order before."""
+
     order_id: str
     cancelled_at: Moment | None = None
     corrected: str = ""
+    customer_id: str | None = None
+    discount_codes: list[str] = []
 
 
 class OrderDeleted(msgspec.Struct):

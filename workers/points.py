@@ -1,6 +1,7 @@
 """Points: orders into the ledger, redemptions to their code, what time does to lots, and totals."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -17,6 +18,8 @@ from app.points.rewards import redemption
 from app.points.tiers import figures as tier_figures
 from app.points.tiers import passing, recounting
 from app.points.ways import birthdays
+from app.resilience import apart
+from app.resilience.deadline import pause
 from app.resilience.progress import Progress
 from app.shopify.client import outgoing
 from workers import service
@@ -47,17 +50,6 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             while await redemption.sweep(stores, client) >= redemption.BATCH and not stop.is_set():
                 pass
 
-        async def pass_time() -> None:
-            await freezing.freeze_suspects()
-            for change in (
-                expiry.end_hold_backs,
-                expiry.expire_due,
-                welcome.go_on,
-                birthdays.give_due,
-            ):
-                while await change(datetime.now(UTC), stores) and not stop.is_set():
-                    pass
-
         async def fold_totals() -> None:
             while await totals.fold() >= totals.FOLD_MAX and not stop.is_set():
                 pass
@@ -75,10 +67,14 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             service.beat(stores, handlers.SERVICE, lag_seconds, stop, progress),
             hearing.watch(stores, stop),
             service.every(SWEEP_EVERY_SECONDS, sweep, stop),
-            service.every(TIME_EVERY_SECONDS, pass_time, stop),
+            service.every(TIME_EVERY_SECONDS, passing_time(stores, stop), stop),
             service.every(BULK_EVERY_SECONDS, change_many(stores, stop), stop),
             keep_tiers(stop),
-            service.every(LATER_EVERY_SECONDS, to_its_end(lambda: late.go_on(stores), stop), stop),
+            service.every(
+                LATER_EVERY_SECONDS,
+                to_its_end(lambda: late.go_on(stores), stop, rest=late.REST),
+                stop,
+            ),
             service.every(
                 COLLECTIONS_EVERY_SECONDS,
                 to_its_end(lambda: collections.refresh(client, stores.config), stop),
@@ -93,6 +89,32 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
         )
 
 
+def passing_time(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """What time does to points; where one kind of it fails the others go on."""
+
+    async def suspects(_now: datetime, _stores: db.Stores) -> int:
+        await freezing.freeze_suspects()
+        return 0
+
+    changes: dict[str, Callable[[datetime, db.Stores], Awaitable[int]]] = {
+        "suspects": suspects,
+        "held back": expiry.end_hold_backs,
+        "expired": expiry.expire_due,
+        "welcomes": welcome.go_on,
+        "birthdays": birthdays.give_due,
+    }
+
+    async def to_the_end(name: str) -> int:
+        while await changes[name](datetime.now(UTC), stores) and not stop.is_set():
+            pass
+        return 0
+
+    async def pass_time() -> None:
+        await apart.each("what time does", changes, to_the_end)
+
+    return pass_time
+
+
 def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitable[None]]:
     """What brings changes of many balances to their end."""
 
@@ -100,13 +122,18 @@ def change_many(stores: db.Stores, stop: asyncio.Event) -> Callable[[], Awaitabl
 
 
 def to_its_end(
-    step: Callable[[], Awaitable[int]], stop: asyncio.Event
+    step: Callable[[], Awaitable[int]], stop: asyncio.Event, rest: float = 0.0
 ) -> Callable[[], Awaitable[None]]:
-    """What takes steps until there is nothing left to do."""
+    """What takes steps until there is nothing left to do, each followed by a pause of `rest` times
+    as long as it took.
+    """
 
     async def ended() -> None:
-        while await step() and not stop.is_set():
-            pass
+        began = time.monotonic()
+        while not stop.is_set() and await step():
+            if rest:
+                await pause(rest * (time.monotonic() - began), stop)
+                began = time.monotonic()
 
     return ended
 

@@ -86,12 +86,14 @@ class Incoming:
     campaigns: list[tuple[str, CampaignUpdated, datetime]] = field(default_factory=list)
     changes: list[memberships.Change] = field(default_factory=list)
     collections: list[Key] = field(default_factory=list)
+    cancelled: list[tuple[str, OrderCancelled]] = field(default_factory=list)
 
-    def told(self) -> Iterator[tuple[str, OrderTold]]:
-        """Orders as they stood, each with its shop."""
+    def told(self) -> Iterator[tuple[str, OrderTold | OrderCancelled]]:
+        """What names the customer and the codes of orders, each with its shop."""
         for (shop, _), news in self.orders.items():
             for told in news.told:
                 yield shop, told.order
+        yield from self.cancelled
 
 
 _order = msgspec.json.Decoder(OrderTold)
@@ -193,6 +195,8 @@ def _read_cancelled(incoming: Incoming, event: Event, now: datetime) -> None:
     at = moment(cancelled.cancelled_at, event, now)
     cause = Cause(f"cancel:{cancelled.order_id}", at, event.trace, cancelled.corrected)
     incoming.orders.setdefault((event.shop, cancelled.order_id), News()).ended = cause
+    if cancelled.discount_codes:
+        incoming.cancelled.append((event.shop, cancelled))
 
 
 def _read_gone(incoming: Incoming, event: Event, now: datetime) -> None:

@@ -3,7 +3,8 @@ than was said.
 """
 
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -17,6 +18,7 @@ class Memory(Generic[K, V]):
     def __init__(self, entries_max: int) -> None:
         self.entries_max = entries_max
         self._entries: OrderedDict[K, V] = OrderedDict()
+        _all.add(self)
 
     def get(self, key: K) -> V | None:
         return self._entries.get(key)
@@ -36,3 +38,14 @@ class Memory(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def forget_all() -> None:
+    """Clear every memory of this process: the database was put back to an earlier moment, and what
+    it gives numbers to from then on has those of what is gone.
+    """
+    for one in list(_all):
+        one.clear()
+
+
+_all: WeakSet[Memory[Any, Any]] = WeakSet()

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import UNSET
 
 from app import money
-from app.shopify import fields, shapes
+from app.shopify import fields, order_codes, shapes
 from app.shopify.fields import Webhook
 from app.shopify.shapes import Line, Order, RefundBody
 
@@ -29,10 +29,29 @@ def lines(webhook: Webhook, order: Order) -> list[dict[str, Any]]:
     is_included = bool(order.taxes_included)
     source = order.source_name
     is_renewal = isinstance(source, str) and source.startswith(RENEWALS)
-    return [
+    told = [
         _line(line, max(price - tax, ZERO) if is_included else price, tax, is_renewal=is_renewal)
         for line, price, tax in zip(order.line_items, prices, taxes, strict=True)
     ]
+    if order.discount_codes:
+        for one, off in zip(told, order_codes.offs(webhook, order), strict=True):
+            if off:
+                one["off"] = off
+    if order.refunds:
+        _without(told, order.refunds)
+    return told
+
+
+def _without(told: list[dict[str, Any]], refunds: Sequence[RefundBody]) -> None:
+    """An order that tells of refunds says that their pieces are gone, whatever its lines say."""
+    back: dict[str, int] = {}
+    for refund_line in (line for one in refunds for line in one.refund_line_items):
+        line_id = str(refund_line.line_item_id)
+        back[line_id] = back.get(line_id, 0) + refund_line.quantity
+    for line in told:
+        if gone := back.get(line["line_id"]):
+            left = max(0, line["quantity"] - gone)
+            line["kept"] = min(line.get("kept", left), left)
 
 
 def refund(webhook: Webhook, one: RefundBody) -> dict[str, Any]:

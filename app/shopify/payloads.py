@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from app.facts import PAID
-from app.shopify import fields, orders, people, shapes
+from app.shopify import fields, order_codes, orders, people, shapes
 from app.shopify.fields import BadPayloadError, Fact, Webhook
 from app.shopify.shapes import Customer, Order, Refund
 
@@ -24,6 +24,7 @@ TOPICS_OF_ORDERS = {
     "orders/updated": "order.updated",
     "orders/paid": "order.paid",
 }
+AHEAD = timedelta(days=1)
 OLD = timedelta(days=60)  # how far back an app sees orders, unless it may see all of them
 CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 SHOP_LENGTHS = {"name": people.NAME_LENGTH_MAX, "currency": 3, "timezone": 64}
@@ -74,8 +75,8 @@ def _order(webhook: Webhook, order: Order) -> Fact:
     topic = TOPICS_OF_ORDERS.get(webhook.topic, "order.updated")
     if topic == "order.paid" and order.financial_status not in PAID:
         topic = "order.updated"
-    placed_at = fields.moment(webhook, "processed_at", order.processed_at or order.created_at)
     updated_at = fields.moment(webhook, "updated_at", order.updated_at)
+    placed_at, is_imported = _placed(webhook, order)
     customer = order.customer if order.customer and order.customer.id else None
     data: dict[str, Any] = {
         "order_id": str(order.id),
@@ -95,29 +96,45 @@ def _order(webhook: Webhook, order: Order) -> Fact:
         data["outstanding"] = outstanding
     if order.refunds:
         data["refunds"] = [orders.refund(webhook, one) for one in order.refunds]
-    if codes := [fields.text(one.code, 64) for one in order.discount_codes or () if one.code]:
+    if codes := order_codes.told(order):
         data["discount_codes"] = codes
     if not customer and (email := people.email_of(order.email)):
         data["email"] = email
     if address := people.address(order.shipping_address):
         data["address"] = address
-    if topic != "order.paid" and _is_old(placed_at, updated_at):
+    if is_imported or (topic != "order.paid" and _is_old(placed_at, updated_at)):
         data["is_old"] = True
     return Fact(topic, data, updated_at)
 
 
-def _is_old(placed_at: str | None, updated_at: str | None) -> bool:
-    """Staff who tag the orders of years ago tell of them, too; nobody has paid them now."""
-    if placed_at is None or updated_at is None:
+def _placed(webhook: Webhook, order: Order) -> tuple[str | None, bool]:
+    """When an order was placed, and whether it was made only long after that. It can be made after
+    it was placed, such as at a till without a network, but not before.
+    """
+    placed_at = fields.moment(webhook, "processed_at", order.processed_at or order.created_at)
+    if not order.processed_at or not order.created_at or order.processed_at == order.created_at:
+        return placed_at, False
+    made_at = fields.moment(webhook, "created_at", order.created_at)
+    if _is_old(made_at, placed_at, AHEAD):
+        return made_at, False
+    return placed_at, _is_old(placed_at, made_at)
+
+
+def _is_old(placed_at: str | None, told_at: str | None, limit: timedelta = OLD) -> bool:
+    """Staff who tag the orders of years ago tell of them, too, and who imports them makes them only
+    now; nobody has paid them now.
+    """
+    if placed_at is None or told_at is None:
         return False
-    return datetime.fromisoformat(updated_at) - datetime.fromisoformat(placed_at) > OLD
+    return datetime.fromisoformat(told_at) - datetime.fromisoformat(placed_at) > limit
 
 
 def _cancellation(webhook: Webhook, order: Order) -> Fact:
     cancelled_at = fields.moment(webhook, "cancelled_at", order.cancelled_at)
-    return Fact(
-        "order.cancelled", {"order_id": str(order.id), "cancelled_at": cancelled_at}, cancelled_at
-    )
+    data: dict[str, Any] = {"order_id": str(order.id), "cancelled_at": cancelled_at}
+    if order.customer and order.customer.id and (codes := order_codes.told(order)):
+        data |= {"customer_id": str(order.customer.id), "discount_codes": codes}
+    return Fact("order.cancelled", data, cancelled_at)
 
 
 def _order_refunded(webhook: Webhook, refund: Refund) -> Fact:

@@ -28,6 +28,7 @@ class MoneySet(msgspec.Struct):
 class Allocation(msgspec.Struct):
     amount: Decimal | None = None
     amount_set: MoneySet | None = None
+    discount_application_index: Any = None
 
 
 class TaxLine(msgspec.Struct):
@@ -154,6 +155,7 @@ class Order(msgspec.Struct):
     name: str | None = None
     customer: Buyer | None = None
     discount_codes: list[DiscountCode] | None = None
+    discount_applications: Any = None
     test: bool | None = None
     taxes_included: bool | None = None
     total_outstanding: Any = None

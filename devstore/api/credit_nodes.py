@@ -1,6 +1,8 @@
 """Gift cards and store credit as GraphQL objects, and the mutations that make and end them."""
 
 import base64
+import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -108,9 +110,33 @@ def end_card(state: State, shop: things.Shop, card_id: int) -> Node:
 
 
 def find_cards(state: State, shop: things.Shop, arguments: dict[str, Any]) -> Node:
-    """`giftCards`: by a search for a whole code alone."""
-    found = credits_.card(state, shop.domain, str(arguments.get("query") or ""))
-    return connection("GiftCard", [(str(found.id), gift_card(shop, found))] if found else [])
+    """`giftCards`: by a search for a whole code, or since when they were made."""
+    query = str(arguments.get("query") or "")
+    if since := made_since(query):
+        cards = [one for one in state.of_shop("gift_card", shop.domain) if since(one.created_at)]
+    else:
+        found = credits_.card(state, shop.domain, query)
+        cards = [found] if found else []
+    return paged("GiftCard", [(str(one.id), gift_card(shop, one)) for one in cards], arguments)
+
+
+def made_since(query: str) -> Callable[[str], bool] | None:
+    """Whether something was made by then, where a search asks for that; None where it does not."""
+    found = re.fullmatch(r"created_at:>='([^']+)'", query)
+    if found is None:
+        return None
+    since = datetime.fromisoformat(found[1])
+    return lambda made_at: datetime.fromisoformat(made_at) >= since
+
+
+def paged(kind: str, found: list[tuple[str, Node]], arguments: dict[str, Any]) -> Node:
+    """A page of a connection, behind the cursor that was asked for."""
+    keys = [base64.b64encode(key.encode()).decode() for key, _ in found]
+    after = arguments.get("after")
+    start = keys.index(after) + 1 if after in keys else 0
+    first = min(int(arguments.get("first") or 0), PAGE_LIMIT)
+    page = [(key, node) for key, (_, node) in zip(keys, found, strict=True)][start : start + first]
+    return connection(kind, page, has_previous=start > 0, has_next=start + first < len(found))
 
 
 def accounts(state: State, shop: things.Shop, it: things.Customer) -> Any:

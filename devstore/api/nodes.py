@@ -243,6 +243,12 @@ def discount(shop_: things.Shop, it: things.Discount) -> Node:
     }
 
 
+def any_discount(shop_: things.Shop, it: things.Discount) -> Node:
+    """The same as `discountNodes` has it, where automatic ones stand beside codes."""
+    gid, found = f"gid://shopify/DiscountNode/{it.id}", discount(shop_, it)["codeDiscount"]
+    return {"__typename": "DiscountNode", "id": gid, "discount": found}
+
+
 def _items(it: things.Discount) -> Node:
     for kind, ids in (("Product", it.product_ids), ("Collection", it.collection_ids)):
         if ids:

@@ -65,6 +65,18 @@ class Queries(Root):
         found = self.discount(arguments["id"])
         return nodes.discount(self.shop, found) if found else None
 
+    def field_discount_nodes(self, arguments: dict[str, Any]) -> Any:
+        """Those made since a moment: any other search is refused, not ignored."""
+        since = credit_nodes.made_since(str(arguments.get("query") or ""))
+        if since is None:
+            raise GraphQLError("The stand-in store finds discounts by when they were made.")
+        found = [
+            (str(one.id), nodes.any_discount(self.shop, one))
+            for one in self.state.of_shop("discount", self.shop.domain)
+            if since(one.created_at)
+        ]
+        return credit_nodes.paged("DiscountNode", found, arguments)
+
     def field_customer(self, arguments: dict[str, Any]) -> Any:
         found = self.customer(arguments["id"])
         if found is None or found.is_deleted:

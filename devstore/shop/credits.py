@@ -43,7 +43,11 @@ def balance(state: State, shop: str, customer: things.Customer | None) -> int:
 
 
 def credit(
-    state: State, customer: things.Customer, amount_cents: int, expires_at: str | None
+    state: State,
+    customer: things.Customer,
+    amount_cents: int,
+    expires_at: str | None,
+    event: str = "ADJUSTMENT",
 ) -> things.Credit:
     """Raises LimitError."""
     after = balance(state, customer.shop, customer) + amount_cents
@@ -56,6 +60,7 @@ def credit(
         created_at=things.now(),
         amount_cents=amount_cents,
         balance_cents=after,
+        event=event,
         expires_at=expires_at,
         remaining_cents=amount_cents,
     )
@@ -107,7 +112,7 @@ def pay(
             found.balance_cents -= part
             left -= part
             state.put("gift_card", found.id, found)
-            paid.append(sold.PaidBy("gift_card", part))
+            paid.append(sold.PaidBy("gift_card", part, found.code))
     customer: things.Customer | None = state.find("customer", order.shop, order.customer_id)
     if with_credit and customer is not None:
         part = min(left, balance(state, order.shop, customer))
@@ -115,6 +120,23 @@ def pay(
             debit(state, customer, part, "ORDER_PAYMENT")
             paid.append(sold.PaidBy("shopify_store_credit", part))
     return paid
+
+
+def give_back(state: State, order: sold.Order, amount_cents: int) -> None:
+    """What cards and store credit paid goes back to where it came from, before other money."""
+    customer: things.Customer | None = state.find("customer", order.shop, order.customer_id)
+    for one in order.paid_by:
+        part = min(amount_cents, one.amount_cents - one.back_cents)
+        if part <= 0:
+            continue
+        one.back_cents += part
+        amount_cents -= part
+        found = card(state, order.shop, one.code) if one.code else None
+        if found is not None:
+            found.balance_cents += part
+            state.put("gift_card", found.id, found)
+        elif customer is not None:
+            credit(state, customer, part, None, "ORDER_REFUND")
 
 
 def is_good(found: things.GiftCard) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from devstore.errors import RefusedError
+from devstore.shop import credits as credits_
 from devstore.shop import money, orders, sold, things, totals
 from devstore.shop.state import State
 
@@ -155,6 +156,8 @@ def _give(
         sold.Adjustment(state.new_id(), one, DISCREPANCY) for one in differences if one
     ]
     order.refunds.append(refund)
+    if not is_pending:
+        credits_.give_back(state, order, given)
     orders.changed(state, order, refund.created_at)
     return refund
 

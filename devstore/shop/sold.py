@@ -54,6 +54,8 @@ class PaidBy(Struct):
 
     way: str  # gift_card or shopify_store_credit
     amount_cents: int
+    code: str = ""  # of the card
+    back_cents: int = 0  # given back to where it came from
 
 
 class RefundItem(Struct):

@@ -24,8 +24,9 @@ SHOWN = {"actions", "reads", "handlers", "pages", "panels"}
 PLAIN = {"views"}
 # below all services: core knows the shops and customers the others keep figures of, and asks nobody
 BASE = "core"
-# the one way to Shopify's Admin API, which needs the token that core keeps; and what a shop sells
-BASE_SHOWN = {"admin_api", "catalog"}
+# the one way to Shopify's Admin API, which needs the token that core keeps; what a shop sells; and
+# what of ours stands there
+BASE_SHOWN = {"admin_api", "catalog", "made"}
 IMPURE = {"app.db", "app.postgres", "asyncpg", "redis", "httpx", "tortoise", "app.resilience"}
 SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b")
 TABLE = re.compile(

@@ -114,10 +114,11 @@ async def test_points_of_a_code_come_back_although_the_shipping_was_kept(
     is not wholly refunded, and the voucher's points stay away. Here its goods decide.
     """
     done = await code(stores)
-    order = paid("2", line("40.00", 1, "l1"), discount_codes=[done.code], shipping="5.00")
-    await handle(order)
+    bought = line("40.00", 1, "l1")
+    more = {"discount_codes": [done.code], "shipping": "5.00"}
+    await handle(paid("2", bought, **more))
     assert await available() == 190
-    await handle(refunded("2", "r1", {"l1": 1}))
+    await handle(refunded("2", "r1", {"l1": 1}), paid("2", {**bought, "kept": 0}, **more))
     assert await available() == 250
 
 

@@ -80,6 +80,21 @@ async def test_a_code_whose_answer_was_lost_is_found_again(stores: Stores, shopi
     assert len(shopify.discounts) == 1
 
 
+async def test_a_code_that_is_made_and_not_shown_yet_is_waited_for(
+    stores: Stores, shopify: Shop
+) -> None:
+    """Shopify's search comes after its writes: taken, and nowhere to be seen, is no refusal."""
+    await offer()
+    await claim(stores, await link_of(stores))
+    shopify.lost_answers, shopify.not_shown = 1, 2
+    await sweep(stores)
+    await sweep(stores, 5)
+    assert (await referral())["code_state"] == "making"
+    await sweep(stores, 60)
+    assert (await referral())["code_state"] == "made"
+    assert len(shopify.discounts) == 1
+
+
 async def test_while_shopify_is_away_the_code_waits_and_after_two_days_staff_is_told(
     stores: Stores, shopify: Shop
 ) -> None:
@@ -98,7 +113,7 @@ async def test_while_shopify_is_away_the_code_waits_and_after_two_days_staff_is_
 async def test_what_shopify_refuses_is_said_to_staff(stores: Stores, shopify: Shop) -> None:
     await offer()
     await claim(stores, await link_of(stores))
-    shopify.errors = [{"message": "Value is too big", "code": "INVALID"}]
+    shopify.errors = [{"message": "Value is \x00too big", "code": "INVALID"}]
     await sweep(stores)
     row = await referral()
     assert (row["code_state"], "Value is too big" in row["code_reason"]) == ("refused", True)

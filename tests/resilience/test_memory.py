@@ -1,6 +1,6 @@
 """What a process remembers has an end."""
 
-from app.resilience.memory import Memory
+from app.resilience.memory import Memory, forget_all
 
 
 def test_the_entry_put_longest_ago_makes_room_for_a_new_one() -> None:
@@ -20,3 +20,12 @@ def test_what_is_dropped_is_gone_and_may_never_have_been_there() -> None:
     memory.put("alice", 1)
     memory.clear()
     assert len(memory) == 0
+
+
+def test_all_memories_of_a_process_are_emptied_at_once() -> None:
+    first: Memory[str, int] = Memory(2)
+    second: Memory[int, int] = Memory(2)
+    first.put("alice", 1)
+    second.put(1, 1)
+    forget_all()
+    assert (len(first), len(second)) == (0, 0)

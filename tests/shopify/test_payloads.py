@@ -233,3 +233,52 @@ def test_shopifys_own_sample_of_a_consent_is_understood():
         "at": None,
     }
     assert "shape" in refusal("customers/update", body)
+
+
+@pytest.mark.parametrize(
+    ("created_at", "processed_at", "is_old", "placed_at"),
+    [
+        ("2026-07-01T10:00:00-04:00", "2021-03-01T10:00:00-04:00", True, "2021-03-01T14:00"),
+        ("2026-07-01T10:00:00-04:00", "2026-06-28T10:00:00+02:00", False, "2026-06-28T08:00"),
+        ("2026-03-01T10:00:00-04:00", "2026-03-01T14:00:05Z", False, "2026-03-01T14:00"),
+        ("2026-07-01T10:00:00-04:00", "2099-01-01T00:00:00Z", False, "2026-07-01T14:00"),
+        ("2026-07-01T10:00:00-04:00", None, False, "2026-07-01T14:00"),
+        (None, "2026-07-01T23:59:59+14:00", False, "2026-07-01T09:59"),
+    ],
+)
+def test_an_order_that_was_imported_is_not_paid_now_and_none_is_placed_after_it_was_made(
+    created_at, processed_at, is_old, placed_at
+):
+    """Also under `orders/paid`, which whoever imports years of orders makes Shopify send."""
+    told = order(created_at=created_at, processed_at=processed_at)
+    data = fact("orders/paid", told).data
+    assert data.get("is_old", False) is is_old
+    assert data["processed_at"].startswith(placed_at)
+
+
+def test_what_each_code_takes_off_a_line_is_told_with_it():
+    line = {
+        "discount_allocations": [
+            {"amount": "1.00", "discount_application_index": 1},
+            {"amount": "0.50", "discount_application_index": 0},
+            {"amount": "0.25", "discount_application_index": 1},
+            {"amount": "0.10", "discount_application_index": 9},
+            {"amount": "0.10", "discount_application_index": "1"},
+        ]
+    }
+    applied = [{"type": "automatic"}, {"type": "discount_code", "code": "hf-one"}]
+    codes = [{"code": "hf-one", "amount": "1.25"}]
+    told = order(line=line, discount_codes=codes, discount_applications=applied)
+    assert fact("orders/paid", told).data["lines"][0]["off"] == {"hf-one": "1.25"}
+    for nonsense in (None, "x", [None, 7], [{}, {"code": 7}], {"code": "hf-one"}):
+        told = order(line=line, discount_codes=codes, discount_applications=nonsense)
+        assert "off" not in fact("orders/paid", told).data["lines"][0]
+
+
+@pytest.mark.parametrize(
+    ("current", "refunded", "kept"), [(None, 1, 1), (2, 1, 1), (1, 1, 1), (0, 1, 0), (2, 9, 0)]
+)
+def test_an_order_that_tells_of_a_refund_says_that_its_pieces_are_gone(current, refunded, kept):
+    back = {"id": 9, "refund_line_items": [{"line_item_id": 55, "quantity": refunded}]}
+    told = order(line={"current_quantity": current}, refunds=[back])
+    assert fact("orders/updated", told).data["lines"][0]["kept"] == kept

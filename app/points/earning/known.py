@@ -8,7 +8,7 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace as _with
 
-from app.facts import OrderLine
+from app.facts import OrderLine, OrderTold
 from app.points import facts
 from app.points.earning import rules
 from app.points.earning.rules import Known, Line
@@ -16,6 +16,7 @@ from app.points.facts import Cause, News, Refunded, Told
 from app.telemetry.carriers import request_id_of
 
 NOTHING = Known()
+CODE_PREFIX = "HF-"  # of our discount codes: of others nothing is kept
 MARKS_MAX = 8  # facts of one second that did not count
 # of an order that never was paid so far nothing need be kept: before that only its end counts
 UNPAID = frozenset({"pending", "authorized", "voided", "expired", ""})
@@ -97,6 +98,7 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
             order.test,
             shipping=sent[0],
             shipping_tax=sent[1],
+            offs=_offs(order),
         )
     changed: dict[str, Any] = {}
     is_newest = known.at is None or told.at > known.at
@@ -115,6 +117,7 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
             "is_test": order.test,
             "shipping": sent[0],
             "shipping_tax": sent[1],
+            "offs": _offs(order),
         }
     if paid_at is not None and (known.paid_at is None or paid_at < known.paid_at):
         changed["paid_at"] = paid_at
@@ -132,6 +135,16 @@ def with_order(known: Known, told: Told, refunds: Mapping[str, Refunded]) -> Kno
         if both != known.refunds:
             changed["refunds"] = both
     return _with(known, **changed) if changed else known
+
+
+def _offs(order: OrderTold) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    if order.discount_codes:
+        for line in order.lines:
+            for code, off in line.off.items():
+                if (name := code.upper()).startswith(CODE_PREFIX):
+                    found.setdefault(name, {})[line.line_id] = max(0, rules.micros(off))
+    return found
 
 
 def _of_its_second(

@@ -191,6 +191,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: str = ""  # cancelled or deleted: for good
     shipping: int = 0  # what it cost without tax
     shipping_tax: int = 0
+    offs: dict[str, dict[str, int]] = {}  # what codes of ours take off, by code and line
 
     @property
     def counts(self) -> bool:

@@ -16,13 +16,13 @@ from app import db, text
 from app.db import Connection, Row, Stores
 from app.errors import ConflictError, HoldfastError, NotFoundError, RefusedError
 from app.points import steps
+from app.points.earning.known import CODE_PREFIX
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
 from app.points.rewards import reads, rules, who
 from app.points.rewards.rules import Chosen, Details
-from app.points.rewards.settling import CODE_PREFIX
 from app.points.views import RedemptionView
 
 REQUEST_ID_LENGTH_MAX = 128

@@ -5,7 +5,7 @@ by its end.
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 import msgspec
@@ -61,6 +61,14 @@ class Followed(Protocol):
     name: str
 
 
+class Came(NamedTuple):
+    """An order of which something may have come back, and what people call it."""
+
+    known: Known
+    returns: str
+    name: str
+
+
 async def follow(
     conn: Connection, orders: Mapping[Key, Followed], linked: Iterable[Key], now: datetime
 ) -> dict[int, Account]:
@@ -73,12 +81,7 @@ async def follow(
     """
     known = {key: (one.known, one.frozen, one.name) for key, one in orders.items()}
     await _load(conn, known, [key for key in linked if key not in known])
-    gone = {
-        key: (share, name or key[1], what.ended)
-        for key, (what, frozen, name) in known.items()
-        if _may_be_gone(what)
-        and (share := rules.gone(what, frozen.returns if frozen else "goods"))[0] > 0
-    }
+    gone = [key for key, (what, _, _) in known.items() if _may_be_gone(what)]
     if not gone:
         return {}
     rows = await conn.fetch(
@@ -86,8 +89,9 @@ async def follow(
     )
     moved: dict[int, Account] = {}
     for row in rows:
-        share, name, ended = gone[row["shop"], row["order_id"]]
-        moved |= await _return(conn, row["id"], share, name, ended, now)
+        what, frozen, name = known[row["shop"], row["order_id"]]
+        came = Came(what, frozen.returns if frozen else "goods", name or row["order_id"])
+        moved |= await _return(conn, row["id"], came, now)
     return moved
 
 
@@ -134,23 +138,20 @@ def _may_be_gone(known: Known) -> bool:
     """Whether anything of an order may be gone: of nearly all nothing is, and this is cheap."""
     return bool(
         known.ended
-        or known.refunds
-        or known.edits
+        or any(back.adjustment for back in known.refunds.values())
         or any(line.kept < line.quantity for line in known.lines)
     )
 
 
 async def _return(
-    conn: Connection,
-    redemption_id: Any,
-    share: tuple[int, int],
-    name: str,
-    ended: str,
-    now: datetime,
+    conn: Connection, redemption_id: Any, came: Came, now: datetime
 ) -> dict[int, Account]:
-    batch = Batch(now)
+    batch, ended, name = Batch(now), came.known.ended, came.name
     given, account = await restoring.lock(conn, batch, redemption_id)
-    wanted = rules.to_return(given.points, given.details.on_return, share)
+    policy = given.details.on_return
+    # as a whole the order comes back, in proportion what the code took off
+    share = rules.gone(came.known, given.code if policy == "share" else "", came.returns)
+    wanted = rules.to_return(given.points, policy, share)
     points = wanted - given.returned_points
     if given.state != "used" or points <= 0:
         return {}

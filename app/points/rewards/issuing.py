@@ -7,7 +7,7 @@ import asyncpg
 import httpx
 import msgspec
 
-from app import db
+from app import db, text
 from app.core import admin_api
 from app.db import Row, Stores
 from app.errors import HoldfastError, UnavailableError
@@ -18,6 +18,7 @@ from app.resilience.guard import BusyError, RefusedByCircuitError
 from app.shopify.graphql import ShopifyRefusedError, ThrottledError
 from app.shopify.tokens import GrantLostError
 
+SAID_LENGTH_MAX = 300  # of what Shopify says, in whatever language
 TRANSIENT_CODES = frozenset({"INTERNAL_ERROR"})
 NEVER_SENT = (RefusedByCircuitError, BusyError, ThrottledError, GrantLostError)
 # what Shopify says by a code alone, in words a shopper understands
@@ -136,8 +137,8 @@ def _sentence(errors: list[dict[str, Any]]) -> str:
     known = [SENTENCES[one["code"]] for one in errors if one.get("code") in SENTENCES]
     if known:
         return known[0]
-    said = "; ".join(str(error.get("message", "")) for error in errors)
-    return f"Shopify refused it: {said[:300]}"
+    said = "; ".join(str(error.get("message") or "") for error in errors)
+    return f"Shopify refused it: {text.clean(said, SAID_LENGTH_MAX)}"
 
 
 def _asking(stores: Stores, client: httpx.AsyncClient, lease: Lease) -> Ask:

@@ -46,7 +46,12 @@ def problems(wanted: Wanted, offered: Offered = ANYTHING) -> dict[str, str]:
         found |= _choosing(wanted.kind, wanted.details.choose, offered)
     else:
         found |= _costing(wanted, offered)
-    return found | _conditions(wanted) | _audience(wanted.details, offered) | _looks(wanted.details)
+    return (
+        found
+        | _conditions(wanted, offered)
+        | _audience(wanted.details, offered)
+        | _looks(wanted.details)
+    )
 
 
 def _costing(wanted: Wanted, offered: Offered) -> dict[str, str]:
@@ -143,14 +148,14 @@ def _dearest(kind: str, choose: Choose, unit: Decimal, offered: Offered) -> dict
     return {"most": f"The most points would be worth {worth:f}. {problem}"} if problem else {}
 
 
-def _conditions(wanted: Wanted) -> dict[str, str]:
+def _conditions(wanted: Wanted, offered: Offered) -> dict[str, str]:
     """The conditions of its code, and how long it is there."""
     kind, details = wanted.kind, wanted.details
     found = {}
     if kind not in CODE_KINDS and (details.minimum or details.products or details.collections):
         found["minimum"] = "Store credit and gift cards pay for anything: they have no conditions."
-    elif details.minimum and not 0 < (_decimal(details.minimum) or 0) <= AMOUNT_MAX:
-        found["minimum"] = f"Please give an amount above 0 and up to {AMOUNT_MAX:,}, or nothing."
+    elif details.minimum and (problem := _amount("", _decimal(details.minimum), offered)):
+        found["minimum"] = f"{problem[:-1]}, or nothing."
     return found | _goods(kind, details) | _combined(kind, details) | _times(kind, details)
 
 

@@ -25,6 +25,7 @@ from app.points.rewards import comebacks, issuing, kinds, reads, settling
 from app.points.rewards.issuing import COLUMNS, NotSentError
 from app.points.rewards.kinds.parts import Found, Lease, SpentError
 from app.points.views import RedemptionView
+from app.resilience import apart
 from app.telemetry import logs, traces
 
 ATTEMPT_SECONDS = 9.0  # then it is tried again later
@@ -110,18 +111,25 @@ async def complete(stores: Stores, client: httpx.AsyncClient, redemption_id: str
 async def sweep(
     stores: Stores, client: httpx.AsyncClient, now: datetime | None = None, limit: int = BATCH
 ) -> int:
-    """Go on with every redemption that is due, a few at a time; how many were due."""
+    """Go on with every redemption that is due, a few at a time; how many were due. One that cannot
+    be gone on with is put off, and holds up no other.
+    """
     async with db.connection() as conn:
         due = await conn.fetch(SELECT_DUE, now or datetime.now(UTC), limit)
     seats = asyncio.Semaphore(AT_ONCE)
 
+    async def bring(row: Row) -> int:
+        await BRING[row["state"]](stores, client, str(row["id"]))
+        return 1
+
     async def go_on(row: Row) -> None:
         async with seats:
-            await BRING[row["state"]](stores, client, str(row["id"]))
+            await apart.each("redemptions", [row], bring, _put_off)
 
-    async with asyncio.TaskGroup() as group:
-        for row in due:
-            group.create_task(go_on(row))
+    ended = await asyncio.gather(*map(go_on, due), return_exceptions=True)
+    for error in ended:
+        if error is not None:
+            raise error
     return len(due)
 
 
@@ -233,6 +241,12 @@ async def _undo(lease: Lease, now: datetime) -> None:
     at = now + timedelta(seconds=pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
     async with db.connection() as conn:
         await conn.execute(UNDO, lease.id, at)
+
+
+async def _put_off(row: Row) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS_MAX_LATE)
+    async with db.connection() as conn:
+        await conn.execute(LATER, row["id"], row["state"], at)
 
 
 async def _later(lease: Lease, at: datetime | None) -> None:

@@ -22,7 +22,7 @@ from app.points.rewards.rules import Details
 
 COLUMNS = (
     "id, member_id, title, kind, points, returned_points, amount_off, details, ends_at, state, "
-    "allocations, request_id, order_id"
+    "allocations, request_id, order_id, code"
 )
 SELECT = f"SELECT {COLUMNS} FROM redemptions WHERE id = $1"
 # against an order that uses its code at the same moment
@@ -52,6 +52,7 @@ class Redemption(NamedTuple):
     allocations: str  # JSON: [[lot id, points]]
     request_id: str
     order_id: str
+    code: str
 
     @property
     def source(self) -> str:

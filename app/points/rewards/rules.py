@@ -12,7 +12,7 @@ import msgspec
 from app.errors import BadInputError
 from app.facts import Moment
 from app.points.earning import standing
-from app.points.earning.rules import Known
+from app.points.earning.rules import Amount, Back, Known
 
 MONEY_KINDS = ("amount_off", "free_product", "store_credit", "gift_card")  # worth an amount
 CODE_KINDS = ("amount_off", "percent_off", "free_shipping", "free_product")  # a discount code
@@ -138,22 +138,43 @@ def to_return(points: int, policy: str, gone: tuple[int, int]) -> int:
     return points * numerator // denominator if policy == "share" else 0
 
 
-def gone(known: Known, returns: str = "goods") -> tuple[int, int]:
-    """Which share of an order is gone: all of a cancelled one; else by the worth of what stands,
-    and by pieces where the goods cost nothing. An order that is not paid yet stands.
+def gone(known: Known, code: str = "", returns: str = "goods") -> tuple[int, int]:
+    """Which share of what a code took off an order is gone: all of a cancelled one; else by what
+    it took off the pieces that stand. Where that is not known, by their worth, or by pieces where
+    the goods cost nothing. An order that is not paid yet stands.
+
+    Which pieces stand the order itself says: a refund or an edit that is told before it may be half
+    of an exchange, and points that are back are not taken again.
     """
     if known.ended:
         return 1, 1
     pieces = sum(line.quantity for line in known.lines)
-    if not pieces:
-        return 0, 1
-    back = standing.pieces_gone(known, known.refunds)
-    left = sum(max(0, one.quantity - back.get(one.line_id, 0)) for one in known.lines)
+    left = sum(line.kept for line in known.lines)
     if not left:
-        return 1, 1
-    whole = sum(line.net for line in known.lines)
-    if not whole:
+        return (1, 1) if pieces else (0, 1)
+    stands = _stands(known, known.offs.get(code, {}), returns)
+    if stands is None:
         return pieces - left, pieces
-    paid = msgspec.structs.replace(known, outstanding=0)
-    numerator, denominator = standing.amount(paid, returns=returns)
-    return whole * denominator - numerator, whole * denominator
+    numerator, denominator = stands
+    return max(0, denominator - numerator), denominator
+
+
+def _stands(known: Known, offs: Mapping[str, int], returns: str) -> Amount | None:
+    """What stands of what a code took off, or of the worth, as a part of the whole; None where
+    there is none.
+    """
+    told = {name: Back({}, back.adjustment) for name, back in known.refunds.items()}
+    as_told = msgspec.structs.replace(known, outstanding=0, edits={}, refunds=told)
+    worth = standing.amount(as_told, returns=returns)
+    whole = sum(offs.get(line.line_id, 0) for line in known.lines)
+    if not whole:
+        whole = sum(line.net for line in known.lines)
+        return (worth[0], whole * worth[1]) if whole else None
+    off = standing.summed(
+        [(offs.get(line.line_id, 0) * line.kept, line.quantity) for line in known.lines]
+    )
+    # money that was given back beyond pieces takes its share
+    goods = standing.amount(msgspec.structs.replace(as_told, refunds={}), returns=returns)
+    if goods[0] and worth[0] * goods[1] < goods[0] * worth[1]:
+        off = (off[0] * worth[0] * goods[1], off[1] * worth[1] * goods[0])
+    return off[0], whole * off[1]

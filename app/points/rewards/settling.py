@@ -8,8 +8,9 @@ import msgspec
 
 from app import db
 from app.db import Connection, Stores
-from app.facts import OrderTold
+from app.facts import OrderCancelled, OrderTold
 from app.points import steps
+from app.points.earning.known import CODE_PREFIX
 from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Key
 from app.points.ledger.posting import Batch
@@ -59,7 +60,6 @@ UPDATE redemptions SET state = 'used', order_id = $2, points = $3, allocations =
                        next_attempt_at = NULL, updated_at = $5
  WHERE id = $1
 """
-CODE_PREFIX = "HF-"  # of our discount codes: others are not looked for
 log = logs.logger()
 GIVE_BACK = """
 UPDATE redemptions SET state = 'released', reason = $2, next_attempt_at = $4, attempts = 0,
@@ -93,7 +93,9 @@ async def capture(stores: Stores, redemption_id: str, discount_gid: str) -> bool
     return True
 
 
-async def use(conn: Connection, told: Iterable[tuple[str, OrderTold]], now: datetime) -> list[Key]:
+async def use(
+    conn: Connection, told: Iterable[tuple[str, OrderTold | OrderCancelled]], now: datetime
+) -> list[Key]:
     """The codes in these orders (shop, order) are used up: their shoppers need not see them any
     more. Which orders used one, by shop and id.
     """

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from app import text
 from app.core import admin_api
 from app.db import Stores
 from app.errors import HoldfastError, UnavailableError
@@ -67,16 +68,28 @@ async def make(stores: Stores, client: httpx.AsyncClient, wanted: Wanted) -> Fou
     codes = {error.get("code") for error in errors}
     if "INTERNAL_ERROR" in codes:
         raise UnavailableError("Shopify had an internal error.")
-    if "TAKEN" in codes and (found := await find(stores, client, wanted)):
-        return found
-    said = "; ".join(str(error.get("message", "")) for error in errors)
-    return Refusal(f"Shopify refused the code: {said[:300]}")
+    if "TAKEN" in codes:
+        node = await _node(stores, client, wanted)
+        if node is None:
+            # Shopify's search comes after its writes: whose it is will be known a little later
+            raise UnavailableError("Shopify has this code and does not show it yet.")
+        if found := _ours(node, wanted):
+            return found
+    said = text.clean("; ".join(str(error.get("message") or "") for error in errors), 300)
+    return Refusal(f"Shopify refused the code: {said}")
 
 
 async def find(stores: Stores, client: httpx.AsyncClient, wanted: Wanted) -> Found | None:
     """The discount with this code, when it is ours."""
+    return _ours(await _node(stores, client, wanted), wanted)
+
+
+async def _node(stores: Stores, client: httpx.AsyncClient, wanted: Wanted) -> Any:
     data = await _call(stores, client, wanted, "discount_by_code", {"code": wanted.code})
-    node = data["codeDiscountNodeByCode"]
+    return data["codeDiscountNodeByCode"]
+
+
+def _ours(node: Any, wanted: Wanted) -> Found | None:
     details = (node or {}).get("codeDiscount") or {}
     if node is None or _title(wanted) not in details.get("title", ""):
         return None

@@ -49,6 +49,7 @@ def test_a_plain_reward_of_each_kind_has_none(kind: str) -> None:
         ("percent", "above 0", {"kind": "percent_off", "percent": "0"}),
         ("percent", "above 0", {"kind": "percent_off"}),
         ("minimum", "at least 5", {"minimum": "4.99"}),
+        ("minimum", "no smaller coins", {"minimum": "500.50", "currency": "JPY"}),
         ("minimum", "no conditions", {"kind": "gift_card", "minimum": "10"}),
         ("products", "of which one is free", {"kind": "free_product"}),
         ("bought", "Only a free product", {"bought": ["1"]}),

@@ -77,6 +77,29 @@ async def test_many_who_complete_one_redemption_at_once_make_one_code(
     assert await figures() == {"available": 150, "spent": 100}
 
 
+@pytest.mark.parametrize("state", ["held", "released", "captured"])
+async def test_a_redemption_that_cannot_be_read_is_put_off_and_holds_up_no_other(
+    stores: db.Stores, shopify: Shopify, state: str
+) -> None:
+    """Such as one whose reward a newer release has written, and that was taken back."""
+    broken = await hold()
+    reward = next(row.id for row in await reads.rewards(ALICE) if row.cost == 100)
+    whole = await rewards.redeem(ALICE, BOB, reward, "k9", "r")
+    async with db.connection() as conn:
+        await conn.execute(
+            "UPDATE redemptions SET details = $2, state = $3, ends_at = now() WHERE id = $1",
+            broken.id,
+            '{"on_return": "by moonlight"}',
+            state,
+        )
+    await make_due()
+    assert await redemption.sweep(stores, CLIENT) == 2
+    assert (await redemption.view(whole.id)).state == "captured"
+    put_off = "SELECT next_attempt_at > now() + interval '10 min' FROM redemptions WHERE id = $1"
+    async with db.connection() as conn:
+        assert await conn.fetchval(put_off, broken.id)
+
+
 async def test_one_shops_backlog_does_not_hold_up_the_sweep_for_another(
     stores: db.Stores, shopify: Shopify
 ) -> None:

@@ -11,14 +11,16 @@ import httpx
 from app import db, text
 from app.config import Config
 from app.core import admin_api
-from app.db import Connection
-from app.errors import HoldfastError
+from app.db import Connection, Row
+from app.errors import HoldfastError, UnavailableError
 from app.points.ledger.accounts import Key
+from app.resilience import apart
 from app.telemetry import logs
 
 PAGE = 250
 PRODUCTS_MAX = 10_000  # of a collection: the first ones count
 REFRESH_SECONDS, AGAIN_SECONDS = 6 * 3600.0, 300.0
+PAGES_MAX = 1_000  # with something in them or not
 OLD_SECONDS = 24 * 3600.0  # since its last fetch; then it is marked
 BATCH = 10
 WANT = """
@@ -119,11 +121,15 @@ async def states(shop: str, ids: Sequence[str]) -> list[State]:
 
 
 async def refresh(client: httpx.AsyncClient, config: Config) -> int:
-    """Fetch those whose turn it is; returns how many."""
+    """Fetch those whose turn it is; returns how many. One at fault holds up no other."""
     async with db.connection() as conn:
         rows = await conn.fetch(DUE, BATCH, AGAIN_SECONDS)
-    for row in rows:
+
+    async def one(row: Row) -> int:
         await _refresh(client, config, row["shop"], row["collection_id"])
+        return 1
+
+    await apart.each("collections", rows, one)
     return len(rows)
 
 
@@ -150,7 +156,7 @@ async def _fetch(
     """Its title, the ids of its products, and what is wrong with it. Raises what a call does."""
     products: list[str] = []
     variables: dict[str, Any] = {"id": f"gid://shopify/Collection/{collection_id}", "first": PAGE}
-    while True:
+    for _ in range(PAGES_MAX):
         data = await admin_api.call(client, config, shop, "collection_products", variables)
         found = data["collection"]
         if found is None:
@@ -163,3 +169,4 @@ async def _fetch(
         if len(products) >= PRODUCTS_MAX:
             return title, products, f"Only its first {PRODUCTS_MAX:,} products count."
         variables["after"] = page["pageInfo"]["endCursor"]
+    raise UnavailableError("Shopify does not come to an end with this collection.")

@@ -15,6 +15,7 @@ from app.points.earning.orders import LOCK_ORDERS, OrderBatch
 from app.points.facts import Cause, Incoming
 from app.points.ledger import balances, freezing
 from app.points.ledger.accounts import Key
+from app.resilience import apart
 from app.telemetry import traces
 
 ORDERS = 200  # of one transaction
@@ -24,9 +25,14 @@ AHEAD = timedelta(minutes=5)
 # an order that was being given its points while the copy came is found by looking once more: first
 # and third at those that earned, second and fourth at those that earned nothing
 LOOKS, AGAIN_SECONDS = 4, 120.0
+# whoever takes so many times as long a rest as a piece took has a third of a core, and a shop with
+# months of orders takes no more than that from those who buy meanwhile
+REST = 2.0
+AGAIN_AFTER_FAULT = timedelta(minutes=5)
+DUE = "SELECT id FROM campaign_copies WHERE look_at <= now() ORDER BY look_at LIMIT 8"
 TAKE = """
 SELECT id, shop, campaign_id, version, at, looks, looked_to FROM campaign_copies
- WHERE look_at <= now() ORDER BY look_at LIMIT 1 FOR UPDATE SKIP LOCKED
+ WHERE id = $1 AND look_at <= now() FOR UPDATE SKIP LOCKED
 """
 # Backwards through what the shop's members got. A piece is so many rows whatever they are: one that
 # asked for rows of a time would look through all the older ones for those it lacks.
@@ -43,7 +49,9 @@ SELECT id, source, created_at AS at FROM grants
 # a row may be written so long after one with a higher number
 SKEW = timedelta(minutes=5)
 NEWEST = 2**62
-LOOKED = "UPDATE campaign_copies SET looked_to = $2 WHERE id = $1"
+# behind all others that are due: nobody waits until a large shop has been looked through
+LOOKED = "UPDATE campaign_copies SET looked_to = $2, look_at = now() WHERE id = $1"
+PUT_OFF = "UPDATE campaign_copies SET look_at = $2 WHERE id = $1 AND look_at IS NOT NULL"
 ENDED = """
 UPDATE campaign_copies
    SET looked_to = 0, looks = looks + 1,
@@ -93,11 +101,30 @@ class LateBatch(OrderBatch):
 
 async def go_on(stores: Stores | None = None) -> int:
     """Look through the next orders for the next copy that asks for it; how many rows of the ledger
-    that were. Call it again until it answers 0.
+    that were. One at fault is put off, and holds up no other. Call it again until it answers 0.
     """
+    async with db.connection() as conn:
+        due = [row["id"] for row in await conn.fetch(DUE)]
+
+    async def one(copy_id: int) -> int:
+        return await _further(copy_id, stores)
+
+    for copy_id in due:
+        if count := await apart.each("late bonuses", [copy_id], one, _put_off):
+            return count
+    return 0
+
+
+async def _put_off(copy_id: int) -> None:
+    async with db.connection() as conn:
+        await conn.execute(PUT_OFF, copy_id, datetime.now(UTC) + AGAIN_AFTER_FAULT)
+
+
+async def _further(copy_id: int, stores: Stores | None) -> int:
+    """One piece more for that copy; 0 where somebody else is at it, or it is over."""
     now = datetime.now(UTC)
     async with freezing.whoever_is_broken(), db.transaction() as conn:
-        copy = await conn.fetchrow(TAKE)
+        copy = await conn.fetchrow(TAKE, copy_id)
         if copy is None:
             return 0
         batch, count = await _look(conn, copy, now)

@@ -116,3 +116,25 @@ async def test_a_collection_that_is_gone_holds_nothing_and_says_so(stores, store
     await refresh(stores)
     assert "does not exist in Shopify any more" in (await known(name)).problem
     assert await earned("1", store.mug.id) == 10
+
+
+async def test_answers_that_make_no_sense_or_have_no_end_hold_up_no_other_collection(
+    stores, store, monkeypatch
+) -> None:
+    monkeypatch.setattr(collections, "PAGES_MAX", 3)
+    names = [await wanted(store, store.mug.id) for _ in range(3)]
+    call, info = store.call, {"hasNextPage": True, "endCursor": "again"}
+    endless = {"title": "Endless", "products": {"nodes": [], "pageInfo": info}}
+    odd = {names[0]: {"title": None}, names[1]: endless}
+
+    async def answers(client, config, shop, document, variables):
+        name = variables["id"].rpartition("/")[2]
+        if name in odd:
+            return {"collection": odd[name]}
+        return await call(client, config, shop, document, variables)
+
+    monkeypatch.setattr(collections.admin_api, "call", answers)
+    await refresh(stores)
+    states = [await known(name) for name in names]
+    assert [one.fetched_at is not None for one in states] == [False, False, True]
+    assert "does not come to an end" in states[1].problem

@@ -129,3 +129,29 @@ async def test_a_look_ends_at_the_first_row_of_before_the_campaign(monkeypatch) 
     await handle(*told(campaign("Double")))
     assert await late.go_on() == 1
     assert await world.one("SELECT looks FROM campaign_copies") == 1
+
+
+async def test_a_campaign_at_fault_and_a_shop_of_many_orders_hold_up_no_other(monkeypatch) -> None:
+    monkeypatch.setattr(late, "ROWS", 1)
+    other = "other.myshopify.com"
+    await world.program(other)
+    for order_id in "1234":
+        await handle(paid(order_id, line("10.00", 1, order_id), at=days_ago(1)))
+    await handle(paid("1", line("10.00", 1, "mug"), at=days_ago(1), shop=other))
+    await handle(*told(campaign("Many")))
+    await handle(*told(campaign("Broken", effect="add", value="5")))
+    await handle(*told(campaign("Double"), shop=other))
+    look_at = late._look
+
+    async def faulty(conn, copy, now):
+        if "Broken" in await world.one(f"SELECT told FROM campaign_copies WHERE id = {copy['id']}"):
+            raise ValueError
+        return await look_at(conn, copy, now)
+
+    monkeypatch.setattr(late, "_look", faulty)
+    await look(4)
+    assert (await figures(shop=other))["available"] == 20, "in turn with the shop of many orders"
+    assert await world.one("SELECT count(*) FROM campaign_copies WHERE look_at > now()") == 1
+    monkeypatch.setattr(late, "_look", look_at)
+    await look(40)
+    assert await points() == 100, "twice, and five for each order"

@@ -147,14 +147,15 @@ class Order(Grant):
         if self.is_cancelled:
             return Fraction(1)
         lines = [one for one in self.newest.lines if one.kind == "goods"] if self.snapshots else []
-        pieces, gone = sum(one.quantity for one in lines), self.gone(self.refunds) if lines else {}
-        left = sum(max(0, one.quantity - gone[one.name]) for one in lines)
+        pieces, left = sum(one.quantity for one in lines), sum(one.kept for one in lines)
         if not pieces or not left:
             return Fraction(bool(pieces))
         whole = sum(one.net(is_included=self.newest.is_included) for one in lines)
         if not whole:
             return Fraction(pieces - left, pieces)
-        return 1 - self.worth(self.refunds, {}, is_paid=True) / whole
+        # which pieces are back the order itself says
+        as_told = {one.name: one.quantity - one.kept for one in lines}
+        return 1 - self.worth(self.refunds, {}, gone=as_told) / whole
 
     def worth(
         self,
@@ -162,13 +163,14 @@ class Order(Grant):
         least: dict[str, int],
         times: Times = once,
         *,
-        is_paid: bool = False,
+        gone: dict[str, int] | None = None,
     ) -> Fraction:
         """Cents of merchandise that stand and are paid, if of its refunds these alone had been,
-        and so many pieces were gone at least.
+        and so many pieces were gone at least; with `gone`, of an order that is paid, without these.
         """
-        newest, gone = self.newest, self.gone(refunds)
-        unpaid = Fraction(0 if is_paid else max(0, newest.outstanding))
+        newest = self.newest
+        unpaid = Fraction(max(0, newest.outstanding) if gone is None else 0)
+        gone = self.gone(refunds) if gone is None else gone
         owed = max(0, *(-one.outstanding for one in self.snapshots), 0)
         net = gross = Fraction(0)
         for line in reversed(newest.lines):

@@ -3,6 +3,7 @@ stated fallback.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -167,9 +168,12 @@ def is_callers_fault(error: BaseException) -> bool:
 async def _guarded(
     resource: Resource, call: Callable[[], Awaitable[T]], shop: str, subject: str
 ) -> T:
+    began = time.monotonic()
     if not await resource.bulkhead.take(shop, subject):
         metrics.GUARD.labels(resource.name, "busy").inc()
         raise BusyError(f"Too many calls to {resource.name} are under way.")
+    # who waits for a ticket is waited for, too
+    left_seconds = max(0.0, resource.deadline_seconds - (time.monotonic() - began))
     circuits = resource.circuits(shop)
     if not _may_pass(circuits):
         resource.bulkhead.give_back(shop, subject)
@@ -182,7 +186,7 @@ async def _guarded(
     resource.under_way.add(task)  # asyncio itself keeps only weak references
     task.add_done_callback(lambda done: _give_back(resource, done, shop, subject))
     try:
-        await asyncio.wait((task,), timeout=resource.deadline_seconds)
+        await asyncio.wait((task,), timeout=left_seconds)
     except asyncio.CancelledError:
         task.cancel()
         _neutral(circuits)
@@ -190,7 +194,10 @@ async def _guarded(
     if not task.done():
         task.cancel()
         _neutral(circuits)
-        _failed(resource, "slow", f"no answer within {resource.deadline_seconds:g} s", shop)
+        if left_seconds >= resource.deadline_seconds / 2:  # else it had no time to show how it is
+            _failed(resource, "slow", f"no answer within {resource.deadline_seconds:g} s", shop)
+        else:
+            metrics.GUARD.labels(resource.name, "busy").inc()
         raise SlowError(f"{resource.name} did not answer in time.")
     return _outcome(resource, task, circuits, shop)
 

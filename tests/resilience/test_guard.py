@@ -6,8 +6,16 @@ import time
 import pytest
 
 from app.errors import NotFoundError
-from app.resilience.breaker import State
-from app.resilience.guard import BusyError, RefusedByCircuitError, SlowError, guard, on_behalf_of
+from app.resilience.breaker import Breaker, State
+from app.resilience.guard import (
+    BusyError,
+    RefusedByCircuitError,
+    Resource,
+    SlowError,
+    guard,
+    on_behalf_of,
+)
+from app.rooms import Room
 from tests.resilience.calls import ALICE, BOBS, CHARLIES, answer, broken, for_shops, never, resource
 
 
@@ -21,6 +29,19 @@ async def test_slow_counts_as_down() -> None:
         with pytest.raises(SlowError):
             await guard(slow, never)
     assert slow.breaker.state is State.OPEN
+
+
+async def test_waiting_for_a_ticket_is_part_of_the_deadline() -> None:
+    room = Room("one that is waited for", 1, 1.0, 1.0, "kept")
+    crowded = Resource("crowded", breaker=Breaker("crowded", calls_min=1), room=room)
+    first = asyncio.create_task(guard(crowded, lambda: asyncio.sleep(0.8)))
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    with pytest.raises(SlowError):
+        await guard(crowded, never)
+    assert time.monotonic() - began < 1.6, "it waited for its ticket, and then as long as any"
+    await first
+    assert crowded.breaker.state is State.CLOSED, "it had no time to show how it is"
 
 
 async def test_refused_by_an_open_circuit_is_told_apart_from_failed() -> None:

@@ -56,10 +56,10 @@ class Grant(msgspec.Struct):
     not_counted: dict[str, Any] | None = None  # the same as it is told, where many orders share it
     heard_at: datetime | None = None  # of campaigns, where they are away: when they told last
     text: tuple[Frozen, str] | None = None  # a rule that many orders have, as it is stored
+    source: str = ""  # in the ledger and beside it
 
-    @property
-    def source(self) -> str:
-        return f"order:{self.order_id}"
+    def __post_init__(self) -> None:
+        self.source = f"order:{self.order_id}"
 
     @property
     def net(self) -> int:
@@ -114,13 +114,15 @@ class Grant(msgspec.Struct):
         if not (reached.shares or before.shares or self.frozen.goals):
             return {}
         shares = {copy: share for copy, share in reached.shares if share}
-        changes = {
-            copy: change
-            for copy in {**before.shares, **shares}
-            if (change := shares.get(copy, 0) - before.shares.get(copy, 0))
-        }
+        changes = shares
+        if before.shares:
+            changes = {
+                copy: change
+                for copy in {**before.shares, **shares}
+                if (change := shares.get(copy, 0) - before.shares.get(copy, 0))
+            }
         self.given = Given(shares, {one: self._spent(one, reached) for one in self.frozen.goals})
-        if self.decisions is not None:
+        if self.decisions is not None and (self.frozen.is_limited or self.frozen.goals):
             purse = self.decisions.purse
             for one in self.frozen.bonuses:
                 if one.copy in changes:

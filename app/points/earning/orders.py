@@ -101,7 +101,7 @@ class OrderBatch(Batch):
             is_same = former is not None and former.id == account.id
             grant.has_more_lines = is_same and not grant.is_asked_again and bool(_lines(grant))
             if not is_same or grant.is_asked_again or grant.has_more_lines:
-                fresh.append((grant, account.id, account.customer_id))
+                fresh.append((grant, account))
         if fresh or given:
             self.decisions = Decisions()
             await self.decisions.load(conn, fresh, given, self.newest, self.tiers)
@@ -129,6 +129,7 @@ class OrderBatch(Batch):
                 former = self.account(grant.member_id)
             before = grant.net
             grants.follow(self, grant, account, former, self.policies.get(grant.shop, ""))
+            grant.decisions = None  # who know their grants: nobody else would end that
             if any(stage.cause.corrected for stage in grant.stages):
                 self._note_corrected(grant, account, former, before)
 

@@ -81,9 +81,9 @@ def _in_steps(frozen: Frozen, rate_units: int, base: Amount, points: int) -> lis
         return _of_multipliers(frozen, points, reached)
     shares, total = [], points
     for copy, factor in frozen.steps:
-        share = max(0, times(factor) - total) if factor else 0
-        total += share
-        shares.append((copy, share))
+        if factor and (share := times(factor) - total) > 0:
+            total += share
+            shares.append((copy, share))
     return shares
 
 

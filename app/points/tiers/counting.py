@@ -81,6 +81,7 @@ class Stood(NamedTuple):
     last_at: datetime | None
 
 
+NOWHERE = Stood(None, None, None, None, None, None, None)  # who has nothing that counts
 Member = tuple[OfShop, str, int]  # their shop's tiers, the shop, and the id
 
 
@@ -181,7 +182,7 @@ def _sums_of_today(
     if first is None or last is None or not scheme.is_whole(first, one.today):
         return None
     tier_id = one.of.lowest if stood.tier_id is None else stood.tier_id
-    return (total, first, last) if one.of.at(scheme.worth(total)) == tier_id else None
+    return (total, first, last) if one.of.reached(total) == tier_id else None
 
 
 @lru_cache(maxsize=4096)

@@ -141,8 +141,8 @@ async def orders(
     for grant in moving:
         account = batch.account(grant.member_id or 0)
         if account is not None:
-            was = former.get((grant.shop, grant.source))
-            news.add(grant, account, batch.account(was) if was is not None else None)
+            was = None if grant.is_new else former.get((grant.shop, grant.source))
+            news.add(grant, account, None if was is None else batch.account(was))
     await _follow(conn, batch, news, of_shops, stood)
 
 
@@ -153,16 +153,16 @@ class News:
         self.fresh: list[Entry] = []  # of new grants: nothing is kept of them
         self.again: list[Entry] = []
         self.gone: list[Gone] = []
-        self.causes: dict[int, Cause] = {}  # by member
+        self.causes: dict[int, Grant] = {}  # what came last, by member
 
     def add(self, grant: Grant, account: Account, before: Account | None) -> None:
-        entry, cause = of_grant(grant, account.id), _cause(grant)
+        entry = of_grant(grant, account.id)
         if entry is not None:
             (self.fresh if grant.is_new else self.again).append(entry)
         if before is not None and (entry is None or before.id != account.id):
             self.gone.append(Gone(grant.shop, before.id, grant.source))
-            self.causes[before.id] = cause
-        self.causes[account.id] = cause
+            self.causes[before.id] = grant
+        self.causes[account.id] = grant
 
 
 async def _follow(
@@ -181,11 +181,12 @@ async def _follow(
     }
     if not members:
         return
-    counted: counting.News = {}
+    counted: counting.News = {member_id: [] for member_id in members}
+    measures = {shop: one.of.scheme.measure for shop, one in of_shops.items()}
     for entry in entries:
         if entry.member_id in members:
-            amount = entry.amount(of_shops[entry.shop].of.scheme.measure)
-            counted.setdefault(entry.member_id, []).append((min(entry.at, batch.now), amount))
+            amount = entry.amount(measures[entry.shop])
+            counted[entry.member_id].append((min(entry.at, batch.now), amount))
     again: list[Entry | Gone] = [*news.again, *news.gone]
     told = [f"{one.shop}/{one.source}" for one in again]
     result = Placing(batch.now)
@@ -196,7 +197,7 @@ async def _follow(
         if batch.accounts[case.member_id].is_frozen:
             result.wait(case)
         else:
-            result.place(case, news.causes[case.member_id])
+            result.place(case, _cause(news.causes[case.member_id]))
     placing.tell(batch, result.moved)
     await _welcome(conn, batch, result.moved)
     left = [one for one in news.gone if one.member_id in members]

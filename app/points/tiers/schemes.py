@@ -3,6 +3,7 @@ for ever, for a shop that was redacted and comes back begins with its first one 
 """
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -30,6 +31,11 @@ class Of(NamedTuple):
     scheme: Scheme
     since: datetime  # in force from then on
     lowest: str  # the id of the tier of who has nothing, empty for none
+    thresholds: list[int]  # of its tiers, the lowest first
+
+    def reached(self, measure: int) -> str:
+        """The id of the highest tier that so much reaches, empty for none."""
+        return self.at(bisect_right(self.thresholds, measure) - 1)
 
     def tier(self, tier_id: str) -> Tier | None:
         at = self.scheme.level_of(tier_id)
@@ -60,9 +66,9 @@ async def of_versions(conn: Connection, wanted: Iterable[Key]) -> dict[Key, Of]:
         for row in await conn.fetch(SELECT, list(shops), list(versions)):
             key = row["shop"], row["version"]
             scheme = decoded(row["scheme"])
-            level = scheme.worth(0)
+            level, thresholds = scheme.worth(0), [one.threshold for one in scheme.tiers]
             lowest = scheme.tiers[level].tier_id if level >= 0 else ""
-            found[key] = Of(row["version"], scheme, row["created_at"], lowest)
+            found[key] = Of(row["version"], scheme, row["created_at"], lowest, thresholds)
             _remembered.put(key, (now, found[key]))
     return found
 

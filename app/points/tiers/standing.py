@@ -1,12 +1,14 @@
 """What a member's tier was at a moment, for whoever decides by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from app.db import Connection
+from app.points.earning.rules import Tier
 from app.points.tiers import schemes
-from app.points.tiers.counting import OfShop, Stood
+from app.points.tiers.counting import NOWHERE, OfShop, Stood
+from app.points.tiers.schemes import Of
 from app.writes import numbers
 
 # Strictly before: an order that brings one into a tier was placed by somebody who was not in it.
@@ -56,22 +58,14 @@ SELECT wanted.number, entered.tier_id AS entered_id, entered.version AS entered_
 """
 
 
-class Standing(NamedTuple):
-    """A tier as somebody was in it."""
-
-    tier_id: str
-    name: str
-    version: int  # of the shop's tiers, in force at that moment
-    factor_units: int  # ten-thousandths: 10_000 is once
+NEVER: tuple[str | None, int | None] = (None, None)  # who never came into another tier
 
 
-async def at(
-    conn: Connection, wanted: Sequence[tuple[str, str, datetime]]
-) -> list[Standing | None]:
+async def at(conn: Connection, wanted: Sequence[tuple[str, str, datetime]]) -> list[Tier | None]:
     """The tier of each customer (shop, customer id) just before a moment, None for none, in the
     order they were asked; one statement, whatever their number.
     """
-    found: list[Standing | None] = [None] * len(wanted)
+    found: list[Tier | None] = [None] * len(wanted)
     if not wanted:
         return found
     shops, customers, moments = zip(*wanted, strict=True)
@@ -89,32 +83,38 @@ async def at(
 
 
 async def of_members(
-    conn: Connection, wanted: Sequence[tuple[str, int, datetime]], shops: Mapping[str, OfShop]
-) -> tuple[list[Standing | None], dict[int, Stood]]:
+    conn: Connection,
+    wanted: Sequence[tuple[str, int, datetime]],
+    shops: Mapping[str, OfShop],
+    made: Collection[int],
+) -> tuple[list[Tier | None], dict[int, Stood]]:
     """The same of locked members (shop, id, moment) who were not merged into others, nearly always
-    by the newest version of their shop's tiers; and where each stands now.
+    by the newest version of their shop's tiers; and where each stands now. Of those who are only
+    being `made` nothing can be there to be read.
     """
-    found: list[Standing | None] = [None] * len(wanted)
-    stood: dict[int, Stood] = {}
+    found: list[Tier | None] = [None] * len(wanted)
+    entered = [NEVER] * len(wanted)
+    stood = dict.fromkeys(made, NOWHERE)
+    if asked := [number for number, one in enumerate(wanted) if one[1] not in stood]:
+        shop_names, ids, moments = zip(*(wanted[number] for number in asked), strict=True)
+        for row in await conn.fetch(SELECT_STOOD, [*shop_names], numbers(ids), [*moments]):
+            ordinal, entered_id, entered_version, *stands = row.values()
+            number = asked[ordinal - 1]
+            stood[wanted[number][1]] = Stood(*stands)
+            if entered_id is not None:
+                entered[number] = entered_id, entered_version
     told, early = [], []
-    named: dict[tuple[int, str], Standing] = {}
-    shop_names, ids, moments = zip(*wanted, strict=True)
-    for row in await conn.fetch(SELECT_STOOD, [*shop_names], numbers(ids), [*moments]):
-        ordinal, entered_id, entered_version, *stands = row.values()
-        shop, member_id, moment = wanted[ordinal - 1]
-        stood[member_id] = Stood(*stands)
-        of = shops[shop].of
-        tier_id = of.lowest if entered_id is None else entered_id
-        one = named.get((id(of), tier_id))
-        if one is None and (tier := of.tier(tier_id)) is not None:
-            one = Standing(tier.tier_id, tier.name, of.version, tier.factor_units)
-            named[id(of), tier_id] = one
+    named: dict[tuple[str, str | None], Tier | None] = {}
+    for number, ((shop, _, moment), then) in enumerate(zip(wanted, entered, strict=True)):
+        of, key = shops[shop].of, (shop, then[0])
+        if key not in named:
+            named[key] = _tier(of, of.lowest if then[0] is None else then[0])
         if of.since > moment:
-            early.append(_Told(ordinal - 1, shop, 0, entered_id, entered_version))
-        elif one is None:
-            told.append(_Told(ordinal - 1, shop, of.version, entered_id, entered_version))
+            early.append(_Told(number, shop, 0, *then))
+        elif (one := named[key]) is None:
+            told.append(_Told(number, shop, of.version, *then))
         else:
-            found[ordinal - 1] = one
+            found[number] = one
     if early:
         columns = [one.shop for one in early], [wanted[one.number][2] for one in early]
         rows = await conn.fetch(SELECT_EARLIER, *columns)
@@ -134,7 +134,13 @@ class _Told(NamedTuple):
     entered_version: int | None
 
 
-async def _name(conn: Connection, told: Sequence[_Told], found: list[Standing | None]) -> None:
+def _tier(of: Of, tier_id: str) -> Tier | None:
+    """A tier by a version of its shop's."""
+    one = of.tier(tier_id)
+    return None if one is None else Tier(tier_id, one.name, of.version, one.factor_units)
+
+
+async def _name(conn: Connection, told: Sequence[_Told], found: list[Tier | None]) -> None:
     keys = {(one.shop, one.version) for one in told}
     keys |= {(one.shop, one.entered_version) for one in told if one.entered_version}
     versions = await schemes.of_versions(conn, keys)
@@ -148,4 +154,4 @@ async def _name(conn: Connection, told: Sequence[_Told], found: list[Standing | 
             # it is no more, and whoever was in it has not been placed anew yet
             tier = versions[one.shop, one.entered_version].tier(tier_id)
         if tier is not None:
-            found[one.number] = Standing(tier.tier_id, tier.name, then.version, tier.factor_units)
+            found[one.number] = Tier(tier_id, tier.name, then.version, tier.factor_units)

@@ -6,6 +6,7 @@ import pytest
 
 from app import db
 from app.points import handlers
+from app.points.earning import rules as earning
 from app.points.ledger import actions as ledger
 from app.points.panels import shopper
 from app.points.tiers import standing
@@ -117,7 +118,7 @@ async def test_the_tier_at_a_moment_is_that_just_before_it() -> None:
         None,
         None,
     ]
-    assert found[2] == standing.Standing("gold", "Gold", 1, 15_000)
+    assert found[2] == earning.Tier("gold", "Gold", 1, 15_000)
 
 
 async def test_other_thresholds_place_everybody_anew() -> None:

@@ -111,7 +111,7 @@ async def test_orders_that_qualify_and_what_they_earn_by_their_tier() -> None:
         found = await standing.at(
             conn, [(ALICE, BOB, first), (ALICE, BOB, first + timedelta(seconds=1))]
         )
-    assert [one and one.factor_units for one in found] == [10_000, 12_500]
+    assert [one and one.units for one in found] == [10_000, 12_500]
 
 
 async def test_who_had_read_other_tiers_before_they_were_saved_is_waited_for() -> None:

@@ -16,7 +16,8 @@ from app.points.earning.campaigns.judging import Circumstances, Reason
 from app.points.earning.campaigns.plans import Plan
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.grant import Grant
-from app.points.earning.rules import Known, Tier
+from app.points.earning.rules import Known
+from app.points.ledger.accounts import Account
 from app.points.tiers import standing
 from app.points.tiers.counting import OfShop, Stood
 
@@ -51,12 +52,11 @@ class Case:
     """An order whose bonuses are to be decided."""
 
     grant: Grant
-    member_id: int
-    customer_id: str
+    account: Account
     placed_at: datetime
     plan: Plan
-    found: Circumstances = field(default_factory=Circumstances)
     judged: frozenset[str] = frozenset()  # lines that were known when it was decided before
+    found: Circumstances = field(default_factory=Circumstances)
 
     @property
     def known(self) -> Known:
@@ -75,34 +75,30 @@ class Decisions:
     async def load(
         self,
         conn: Connection,
-        fresh: Sequence[tuple[Grant, int, str]],
+        fresh: Sequence[tuple[Grant, Account]],
         moving: Sequence[tuple[Grant, int]],
         newest: Mapping[str, Newest],
         tiers: Mapping[str, OfShop],
     ) -> None:
         """For orders that earn for the first time, or for somebody else than before (`fresh`, with
-        member and customer), and for those that have bonuses already, with whose they were.
+        the member), and for those that have bonuses already, with whose they were.
         """
-        asked = {one.shop: newest[one.shop] for one, _, _ in fresh if one.shop in newest}
+        asked = {one.shop: newest[one.shop] for one, _ in fresh if one.shop in newest}
         known = await copies.of_shops(conn, asked) if asked else {}
-        for grant, member_id, customer_id in fresh:
-            is_earlier = grant.is_asked_again or grant.has_more_lines
+        for grant, account in fresh:
             if grant.frozen is None or grant.frozen.outside:
                 continue
             of_shop = known.get(grant.shop, NO_COPIES)
             placed_at = judging.placed_at(grant.stages[-1].known)
-            placed = placed_at.timestamp()
-            if grant.has_more_lines:
-                plan = plans.scoped(of_shop, placed)
-            elif grant.is_asked_again:
-                plan = plans.made(of_shop, placed, grant.frozen.until)
-            else:
-                plan = plans.at(of_shop, placed)
-            if not plan.is_empty or (grant.shop in tiers and not is_earlier):
+            if grant.is_asked_again or grant.has_more_lines:
+                plan = _of_earlier(grant, of_shop, placed_at.timestamp())
                 judged = frozenset(line.line_id for line in grant.known.lines)
-                self._cases[id(grant)] = Case(
-                    grant, member_id, customer_id, placed_at, plan, judged=judged
-                )
+                if not plan.is_empty:
+                    self._cases[id(grant)] = Case(grant, account, placed_at, plan, judged)
+                continue
+            plan = plans.at(of_shop, placed_at.timestamp())
+            if grant.shop in tiers or not plan.is_empty:
+                self._cases[id(grant)] = Case(grant, account, placed_at, plan)
         if self._cases:
             await self._load_tiers(conn, tiers)
             await self._load_circumstances(conn)
@@ -119,22 +115,22 @@ class Decisions:
                 tiered.append(one)
         if not tiered:
             return
-        asked = [(one.grant.shop, one.member_id, one.placed_at) for one in tiered]
-        standings, self.stood = await standing.of_members(conn, asked, tiers)
-        known = {one: Tier(*one) for one in set(standings) if one is not None}
-        for one, found in zip(tiered, standings, strict=True):
-            one.found.tier = None if found is None else known[found]
+        asked = [(one.grant.shop, one.account.id, one.placed_at) for one in tiered]
+        made = {one.account.id for one in tiered if one.account.joined_at is not None}
+        standings, self.stood = await standing.of_members(conn, asked, tiers, made)
+        for one, tier in zip(tiered, standings, strict=True):
+            one.found.tier = tier
 
     async def _load_circumstances(self, conn: Connection) -> None:
         cases = list(self._cases.values())
         if grouped := [one for one in cases if one.plan.groups]:
-            wanted = [(one.grant.shop, one.customer_id, one.placed_at) for one in grouped]
+            wanted = [(*one.account.key, one.placed_at) for one in grouped]
             kinds = frozenset[str]().union(*{one.plan.groups for one in grouped})
             found = await memberships.at(conn, wanted, kinds)
             for one, names in zip(grouped, found, strict=True):
                 one.found.names = names
         if counted := [one for one in cases if one.plan.asks_ordinal]:
-            asked = [(one.grant.shop, one.member_id, one.grant.source) for one in counted]
+            asked = [(one.grant.shop, one.account.id, one.grant.source) for one in counted]
             for one, before in zip(counted, await ordinals(conn, asked), strict=True):
                 one.found.ordinal = before + 1
         if collected := [one for one in cases if one.plan.collections]:
@@ -151,7 +147,7 @@ class Decisions:
                 key = (case.grant.shop, copy.campaign.campaign_id)
                 if copy.campaign.budget is not None:
                     totals.append(key)
-                uses.append((*key, case.member_id))
+                uses.append((*key, case.account.id))
         for grant, member_id in moving:
             for one in grant.frozen.bonuses if grant.frozen else ():
                 if one.budget is not None:
@@ -178,7 +174,7 @@ class Decisions:
             return
         plan, others = case.plan, case.plan.others
         if not grant.points:
-            case.found.ordinal += self._earned.get(case.member_id, 0)
+            case.found.ordinal += self._earned.get(case.account.id, 0)
         if grant.is_asked_again:
             already = {one.campaign_id for one in grant.frozen.bonuses}
             others = [
@@ -214,7 +210,7 @@ class Decisions:
             grant.frozen = frozen
 
     def _left(self, case: Case) -> dict[int, int | None]:
-        shop, member_id, purse = case.grant.shop, case.member_id, self.purse
+        shop, member_id, purse = case.grant.shop, case.account.id, self.purse
         limited = [(one.id, one.campaign) for one in case.plan.limited]
         case.found.spent = {
             one.campaign_id: purse.spent(shop, one.campaign_id, member_id) for _, one in limited
@@ -228,6 +224,15 @@ class Decisions:
             copy: purse.left(shop, one.campaign_id, member_id, one.cap, one.budget)
             for copy, one in limited
         }
+
+
+def _of_earlier(grant: Grant, copies_: Copies, placed: float) -> Plan:
+    """What is still to be decided of an order whose bonuses were: by lines that came later, or by
+    campaigns that did.
+    """
+    if grant.has_more_lines or grant.frozen is None:
+        return plans.scoped(copies_, placed)
+    return plans.made(copies_, placed, grant.frozen.until)
 
 
 async def ordinals(conn: Connection, wanted: Sequence[tuple[str, int, str]]) -> list[int]:

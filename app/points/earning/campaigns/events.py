@@ -11,7 +11,7 @@ from app.points.earning.campaigns.copies import Copies, Copy
 from app.points.earning.campaigns.judging import Circumstances
 from app.points.earning.campaigns.purse import Purse
 from app.points.earning.multiplying import FACTOR_UNITS, combined
-from app.points.earning.rules import Bonus, Tier
+from app.points.earning.rules import Bonus
 from app.points.tiers import standing
 from app.writes import Writes
 
@@ -51,7 +51,7 @@ async def bonuses(
         return []
     (names,) = await memberships.at(conn, [(shop, member[1], at)])
     (stands,) = await standing.at(conn, [(shop, member[1], at)])
-    around = Circumstances(names, None if stands is None else Tier(*stands))
+    around = Circumstances(names, stands)
     counting = [one for one in running if judging.is_for(one, around)]
     purse = Purse()
     limited = [_bonus(one) for one in counting]

@@ -53,7 +53,7 @@ async def test_figures_the_list_search_and_filter(alice, stores: Stores) -> None
     assert "Links 1 of your members" in page
     assert "Claims 2 by friends" in page
     assert "Orders 1 of these friends" in page
-    assert "Look at 1" in page
+    assert "Look at the 1 waiting" in page
     for query, has, lacks in (
         ({"q": "frida@example.com"}, "#1001", "bob.marsh@other.org"),
         ({"q": "1001"}, "#1001", "bob.marsh@other.org"),

@@ -90,12 +90,12 @@ def _listed(one: RewardView, currency: str, now: datetime) -> Listed:
     title = reward_form.KINDS.get(one.kind, (one.kind, ""))[0]
     if choose:
         costs = f"{choose.least:,} to {choose.most:,} points"
-        unit = f"{choose.unit} %" if one.kind == "percent_off" else _money(choose.unit, currency)
+        unit = f"{choose.unit}%" if one.kind == "percent_off" else _money(choose.unit, currency)
         gives = f"{unit} for each {choose.points_per_unit:,} points"
     else:
         costs = f"{one.cost:,} {'point' if one.cost == 1 else 'points'}"
         gives = {
-            "percent_off": f"{details.percent} % off",
+            "percent_off": f"{details.percent}% off",
             "free_shipping": "Free shipping",
             "free_product": _free(one, currency),
         }.get(one.kind, wording.money(one.amount_off, currency))

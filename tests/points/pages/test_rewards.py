@@ -200,9 +200,9 @@ async def test_a_reward_is_for_a_tier_and_those_above_it(alice) -> None:
         (
             {"kind": "amount_off", "amount_off": "5", "minimum": "20", "on_return": "whole"},
             (
-                "100 points give $5.00 off the order. For every member, as often as points last, for "
-                "orders of $20.00 or more. The code can be used for ever. The points come back when "
-                "the order is cancelled or wholly refunded, to expire when they would have."
+                "100 points give $5.00 off the order. For every member, as often as points last, "
+                "for orders of $20.00 or more. The code can be used for ever. The points come back "
+                "when the order is cancelled or wholly refunded, to expire when they would have."
             ),
         ),
         (
@@ -211,9 +211,10 @@ async def test_a_reward_is_for_a_tier_and_those_above_it(alice) -> None:
             | {"on_return": "share", "combines_with": "order,product,shipping"},
             (
                 "100 points give 12.5% off certain products. For every member, at most 2 times, "
-                "together with all other discounts. The code can be used for 30 days; if it is not, "
-                "the points come back, and can be spent for 14 days at least. When some of the order "
-                "comes back, so does that share of the points, and can be spent for 14 days at least."
+                "together with all other discounts. The code can be used for 30 days; if it is "
+                "not, the points come back, and can be spent for 14 days at least. When some of "
+                "the order comes back, so does that share of the points, and can be spent for 14 "
+                "days at least."
             ),
         ),
         (
@@ -221,9 +222,9 @@ async def test_a_reward_is_for_a_tier_and_those_above_it(alice) -> None:
             | {"on_return": "never", "starts_on": "2031-05-03", "ends_on": "2031-05-09"},
             (
                 "1 point gives one of the products free when something of the named collections is "
-                "bought with it. For every member, as often as points last, from 3 May 2031 on, until "
-                "9 May 2031. The code can be used for ever. Points of a code that was used stay spent, "
-                "also when the order comes back."
+                "bought with it. For every member, as often as points last, from 3 May 2031 on, "
+                "until 9 May 2031. The code can be used for ever. Points of a code that was used "
+                "stay spent, also when the order comes back."
             ),
         ),
         (
@@ -231,8 +232,8 @@ async def test_a_reward_is_for_a_tier_and_those_above_it(alice) -> None:
             | {"least": "40", "most": "1000", "step": "20", "code_days": "365"},
             (
                 "40 points give $2.00 of store credit, up to 1,000 for $50.00 of store credit, in "
-                "steps of 20. For every member, as often as points last. It can be used for 365 days; "
-                "if it is not, the points stay spent."
+                "steps of 20. For every member, as often as points last. It can be used for 365 "
+                "days; if it is not, the points stay spent."
             ),
         ),
         (

@@ -146,34 +146,34 @@ async def test_a_tier_that_a_reward_or_a_campaign_names_stays(alice) -> None:
             {"grace_days": "14"},
             (
                 "Members are placed by the points of their orders in the last 365 days: Bronze for "
-                "everybody; Silver from 100 points, with 1.25x points; Gold from 500 points, with 1.5x "
-                "points. A tier is kept for 365 days after it was last deserved, and 14 days more; "
-                "then it is lost, unless it is deserved again."
+                "everybody; Silver from 100 points, with 1.25x points; Gold from 500 points, with "
+                "1.5x points. A tier is kept for 365 days after it was last deserved, and 14 days "
+                "more; then it is lost, unless it is deserved again."
             ),
         ),
         (
             {"measure": "spend", "period": "year", "policy": "one", "factor-silver": "1"},
             (
                 "Members are placed by what they spend in a calendar year: Bronze for everybody; "
-                "Silver from $100.00 spent; Gold from $500.00 spent, with 1.5x points. A tier is kept "
-                "for the rest of the year and the year after it; then members fall one tier at a time, "
-                "unless it is deserved again."
+                "Silver from $100.00 spent; Gold from $500.00 spent, with 1.5x points. A tier is "
+                "kept for the rest of the year and the year after it; then members fall one tier "
+                "at a time, unless it is deserved again."
             ),
         ),
         (
             {"measure": "orders", "policy": "balance", "grace_days": "1"},
             (
-                "Members are placed by their orders in the last 365 days: Bronze for everybody; Silver "
-                "from 100 orders, with 1.25x points; Gold from 500 orders, with 1.5x points. A tier is "
-                "kept until it is not deserved any more, and 1 day more."
+                "Members are placed by their orders in the last 365 days: Bronze for everybody; "
+                "Silver from 100 orders, with 1.25x points; Gold from 500 orders, with 1.5x "
+                "points. A tier is kept until it is not deserved any more, and 1 day more."
             ),
         ),
         (
             {"period": "forever"},
             (
-                "Members are placed by the points of their orders in all: Bronze for everybody; Silver "
-                "from 100 points, with 1.25x points; Gold from 500 points, with 1.5x points. Once "
-                "reached, a tier stays; only an order that comes back takes it."
+                "Members are placed by the points of their orders in all: Bronze for everybody; "
+                "Silver from 100 points, with 1.25x points; Gold from 500 points, with 1.5x "
+                "points. Once reached, a tier stays; only an order that comes back takes it."
             ),
         ),
         (

@@ -70,6 +70,7 @@ def _attention(
         found.append(Attention("warning", "The queue is not answering", text, "Health"))
     elif late:
         title = f"The {_joined(late)} {'part is' if len(late) == 1 else 'parts are'} behind"
+        title = "All parts are behind" if len(late) == len(PROCESSES) else title
         text = "Work waits in order and is done when it is back; nothing is lost."
         found.append(Attention("warning", title, text, "Health"))
     return found

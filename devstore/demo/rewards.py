@@ -31,7 +31,7 @@ def _rewards(products: dict[str, str]) -> list[dict[str, str]]:
         {
             **NEVER_ENDING,
             "kind": "percent_off",
-            "title": "10 % off your order",
+            "title": "10% off your order",
             "percent": "10",
             "cost": "150",
             "minimum": "30",

@@ -17,7 +17,7 @@ def order(state: State, it: sold.Order) -> Json:
     """The order object of `orders/*`."""
     customer_ = state.tables["customer"].get(str(it.customer_id)) if it.customer_id else None
     is_pos = it.source == "pos"
-    where = None if is_pos else address(it.id, customer_)
+    where = None if is_pos else address(customer_.id if customer_ else it.id, customer_)
     return {
         "id": it.id,
         "admin_graphql_api_id": f"gid://shopify/Order/{it.id}",

@@ -19,9 +19,15 @@ export class Earning {
     return this.view.each(widget.me.campaigns.filter(isRunning), ({ name, text, effect, value, ends_at: end }) => {
       const figure = Number(value);
       const says = !figure ? null : effect === "add" ? widget.t("campaignAdd", { points: widget.points(figure) }) : widget.t("campaignTimes", { times: widget.number.format(figure) });
-      const until = end && widget.t("until", { date: widget.time(end) });
+      const until = end && widget.t("until", { date: this.last(end) });
       return h("li", { class: "campaign" }, this.view.what(name, ...[says, text, until].filter(Boolean)));
     });
+  }
+
+  /** When something ends: a midnight by the last day before it. */
+  last(end) {
+    const before = new Date(new Date(end) - 1), isMidnight = before.getDate() !== new Date(end).getDate();
+    return isMidnight ? day(this.widget, before.toISOString()) : this.widget.time(end);
   }
 
   ways() {

@@ -63,7 +63,7 @@ button, .link, .go { font: inherit; color: inherit; cursor: pointer; }
 label { display: grid; gap: 2px; } label small { font-size: 13px; color: var(--muted); }
 li > small.wide { font-size: 13px; color: var(--muted); }
 form.row { align-items: end; }
-.row .code { display: block; } .link-text { font-size: 14px; letter-spacing: 0; }
+.row .code { display: block; } .row .link-text { font-size: 13px; letter-spacing: 0; } .row > .plain { align-self: end; }
 .row { display: flex; flex-wrap: wrap; gap: 8px; }
 .ask { flex-basis: 100%; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; padding-block-start: 12px; border-block-start: 1px solid var(--line); }
 .problem { color: var(--error); font-size: 14px; }

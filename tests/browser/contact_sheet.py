@@ -25,7 +25,7 @@ PAGES = {
     "A customer": "/customers/BOB",
     "Change for many": "/customers/bulk",
     "Program": "/program",
-    "What of orders earns": "/program/orders",
+    "What counts in an order": "/program/orders",
     "Preview": "/program/preview",
     "Rewards": "/rewards",
     "A new reward": "/rewards/new?kind=percent_off",

@@ -101,7 +101,7 @@ async def test_every_kind_of_reward_has_a_name_and_its_conditions_in_words(shop:
         "$30.00 gift card",
         "For orders of $50 or more",
         "For certain products",
-        "The code is good for 30 days",
+        "Good for 30 days",
         "2 times per customer",
         "1 left",
         "Goes together with other discounts on: shipping and products",
@@ -214,6 +214,20 @@ async def test_tier_campaign_and_ways_say_where_a_shopper_is(shop: FakeShop) -> 
         "document.querySelector('holdfast-widget').view.earning.busy === null"
     )
     assert shop.sent == [("/actions", {"id": "f"})]
+
+
+async def test_a_campaign_until_midnight_ends_with_its_last_day(shop: FakeShop) -> None:
+    shop.mine["campaigns"] = [
+        {"id": "1", "name": name, "text": "", "effect": "multiply", "value": "2", "ends_at": end}
+        for name, end in (
+            ("Whole days", "2031-05-03T00:00:00Z"),
+            ("Till the evening", "2031-05-03T18:30:00Z"),
+        )
+    ]
+    _, panel = await shop.open()
+    await expect(panel.locator("li", has_text="Whole days")).to_contain_text("Until May 2, 2031")
+    evening = panel.locator("li", has_text="Till the evening")
+    await expect(evening).to_contain_text("Until May 3, 6:30")
 
 
 async def test_a_birthday_is_asked_for_told_once_and_read_out(shop: FakeShop) -> None:

@@ -53,7 +53,7 @@ async def test_figures_the_list_search_and_filter(alice, stores: Stores) -> None
     assert "Links 1 of your members" in page
     assert "Claims 2 by friends" in page
     assert "Orders 1 of these friends" in page
-    assert "Look at 1" in page
+    assert "Look at the 1 waiting" in page
     for query, has, lacks in (
         ({"q": "frida@example.com"}, "#1001", "bob.marsh@other.org"),
         ({"q": "1001"}, "#1001", "bob.marsh@other.org"),
@@ -206,3 +206,17 @@ async def test_a_link_that_stands_on_a_coupon_site_is_closed_and_opened_again(
         await claim(stores, code, "hans@example.com")
     await alice.post(f"/referrals/{made.id}/link", on="1")
     await claim(stores, code, "hans@example.com")
+
+
+async def test_the_offer_says_what_it_comes_to_while_it_is_filled_in(alice) -> None:
+    said = text(await alice.get("/referrals/settings/sentence", **OFFER))
+    assert said == (
+        "A friend gets 15% off their first order, with a code that lasts 30 days. Who invited them "
+        "gets 250 points 14 days after the friend's first order of $20.00 or more. If that order "
+        "comes back within 30 days, it is taken back. One member is rewarded for 3 a day, 10 a "
+        "month, 100 in all; what is over that waits for you."
+    )
+    half = {**OFFER, "is_on": "0", "friend_value": ""}
+    said = text(await alice.get("/referrals/settings/sentence", **half))
+    assert said == "Not complete yet: Please give more than 0 and at most 100 percent."
+    assert "A friend gets" in text(await alice.get("/referrals/settings"))

@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-import markupsafe
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from app import calendar
 from app.campaigns import actions, rules, starters, words
 from app.campaigns.pages import asking, form, showing
 from app.campaigns.pages.asking import Ask
 from app.campaigns.views import Known
-from app.web import conflicts, forms, pages
+from app.web import conflicts, examples, forms, pages
 from app.web.forms import Form
 from app.web.pages import Visit
 
@@ -129,10 +128,7 @@ async def sentence(ask: Ask, visit: Visit) -> Response:
     query = visit.request.query_params
     known = await ask(visit, *form.things(query))
     said, warnings = await _said(visit, _so_far(query), known, query.get("campaign_id", ""))
-    lines = [markupsafe.Markup("<p>{}</p>").format(said)]
-    lines += [markupsafe.Markup("<p>{}</p>").format(one) for one in warnings]
-    html = f'<div class="example" id="example" role="status">{"".join(lines)}</div>'
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+    return examples.said([said, *warnings])
 
 
 async def _page(
@@ -158,8 +154,7 @@ async def _page(
         status=status,
         form=filled,
         campaign_id=campaign_id,
-        sentence=said,
-        warnings=warnings,
+        example=[said, *warnings],
         starters=starters.STARTERS,
         triggers=form.TRIGGERS,
         effects={name: title for name, (title, _) in form.EFFECTS.items()},

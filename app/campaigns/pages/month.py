@@ -85,7 +85,8 @@ async def calendar(visit: Visit) -> Response:
     return pages.render(
         visit,
         "campaigns/calendar.html",
-        heading=f"{first:%B %Y}",
+        heading="Calendar",
+        month=f"{first:%B %Y}",
         readings=[found],
         notes=asking.notes(visit),
         found=found.value,

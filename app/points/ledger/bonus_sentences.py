@@ -78,13 +78,18 @@ def reasons(why: Mapping[str, Any]) -> str:
     )
     if more := why.get("not_counted_more"):
         text += f" Nor do {more:,} more."
-    if "campaigns_as_of" in why:
-        at = datetime.fromisoformat(why["campaigns_as_of"]).astimezone(UTC)
-        text += (
-            " The campaigns part was away: what it had told last, on "
-            f"{at.day} {at:%B %Y at %H:%M} UTC, counted."
-        )
-    return text
+    return text + away(why)
+
+
+def away(why: Mapping[str, Any]) -> str:
+    """Of when the campaigns are that counted, where their part was away."""
+    if "campaigns_as_of" not in why:
+        return ""
+    at = datetime.fromisoformat(why["campaigns_as_of"]).astimezone(UTC)
+    return (
+        " The campaigns part was away: what it had told last, on "
+        f"{at.day} {at:%B %Y at %H:%M} UTC, counted."
+    )
 
 
 def taken(why: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ def sentence(
 
 def _earn(_effect: str, points: int, why: dict[str, Any]) -> str:
     if "way" in why:
-        return given.earned(_points(points), why)
+        return given.earned(_points(points), why) + bonus_sentences.away(why)
     rate = f"{why['rate']} {'point' if why['rate'] == '1' else 'points'} a unit"
     rule = f"{_ROUNDED[why['rounding']]} (rule {why['rule']})"
     base = money.text(Decimal(why["base"]), why["currency"])

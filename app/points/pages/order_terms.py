@@ -55,7 +55,7 @@ async def _page(
     return pages.render(
         visit,
         "points/order_terms.html",
-        heading="What of orders earns",
+        heading="What counts in an order",
         readings=[found, states],
         status=status,
         toast=toast,

@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any
 
-import markupsafe
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.points.earning import actions as earning
@@ -13,7 +12,7 @@ from app.points.pages import conflicts, heard, order_terms, rule_form, state
 from app.points.views import Program
 from app.resilience import reading
 from app.resilience.reading import Reading
-from app.web import forms, pages
+from app.web import examples, forms, pages
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
@@ -75,9 +74,7 @@ async def _program(
         toast=toast,
         program=current,
         rule=rule,
-        example=rule_form.example_sentence(rule.values, visit.currency, visit.locale)
-        if rule
-        else "",
+        example=rule_form.sentences(rule.values, visit.currency, visit.locale) if rule else [],
         roundings=rule_form.ROUNDINGS,
         clawbacks=rule_form.CLAWBACKS,
         returns=rule_form.RETURNS,
@@ -125,13 +122,9 @@ async def change_state(visit: Visit) -> Response:
 
 @admin_page
 async def example(visit: Visit) -> Response:
-    """The sentence under the earn rule, while it is being typed."""
-    text = markupsafe.escape(
-        rule_form.example_sentence(visit.request.query_params, visit.currency, visit.locale)
-    )
-    return HTMLResponse(
-        f'<p class="example" id="example">{text}</p>', headers={"Cache-Control": "no-store"}
-    )
+    """What the rule so far comes to, while it is being typed."""
+    values = visit.request.query_params
+    return examples.said(rule_form.sentences(values, visit.currency, visit.locale))
 
 
 routes: list[BaseRoute] = [

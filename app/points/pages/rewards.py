@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError
-from app.points.pages import conflicts, program, reward_form
+from app.points.pages import conflicts, program, reward_form, reward_words
 from app.points.rewards import offers, reads
 from app.points.rewards.problems import problems
 from app.points.rewards.rules import CHOSEN_KINDS, CODE_KINDS, Offered
@@ -90,12 +90,12 @@ def _listed(one: RewardView, currency: str, now: datetime) -> Listed:
     title = reward_form.KINDS.get(one.kind, (one.kind, ""))[0]
     if choose:
         costs = f"{choose.least:,} to {choose.most:,} points"
-        unit = f"{choose.unit} %" if one.kind == "percent_off" else _money(choose.unit, currency)
+        unit = f"{choose.unit}%" if one.kind == "percent_off" else _money(choose.unit, currency)
         gives = f"{unit} for each {choose.points_per_unit:,} points"
     else:
         costs = f"{one.cost:,} {'point' if one.cost == 1 else 'points'}"
         gives = {
-            "percent_off": f"{details.percent} % off",
+            "percent_off": f"{details.percent}% off",
             "free_shipping": "Free shipping",
             "free_product": _free(one, currency),
         }.get(one.kind, wording.money(one.amount_off, currency))
@@ -250,6 +250,7 @@ async def _form(
         reward=reward,
         kind=kind,
         kind_title=title,
+        example=reward_words.said(visit, form.values, offered),
         is_code=kind in CODE_KINDS,
         can_choose=kind in CHOSEN_KINDS,
         is_chosen=values.get("costing") == "choose" and kind in CHOSEN_KINDS,
@@ -282,6 +283,7 @@ routes: list[BaseRoute] = [
     Page("/rewards", rewards, "Rewards"),
     Route("/rewards", save, methods=["POST"]),
     Route("/rewards/new", new),
+    *reward_words.routes,
     Route("/rewards/{reward_id}", edit),
     Route("/rewards/{reward_id}", save, methods=["POST"]),
     Route("/rewards/{reward_id}/switch", switch, methods=["POST"]),

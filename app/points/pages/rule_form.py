@@ -9,7 +9,8 @@ from decimal import Decimal
 from app.points.earning import actions as earning
 from app.points.earning import rules
 from app.points.views import Program
-from app.web import forms, wording
+from app.web import examples, forms, wording
+from app.web.examples import counted
 
 EXAMPLE_ORDER = Decimal("49.90")
 FIELDS = {
@@ -23,6 +24,11 @@ FIELDS = {
 ROUNDINGS = {"down": "Round down", "nearest": "Round to the nearest", "up": "Round up"}
 # explained with one customer: an order earned 50 points, 40 of them were spent, then the order was
 # refunded
+TAKEN_BACK = {
+    "pending_only": "what of its points is still held back is taken back, and no more",
+    "within_balance": "its points are taken back, as far as the customer still has them",
+    "debt": "all its points are taken back, and what is missing is owed",
+}
 RETURNS = {
     "goods": "The goods, whatever was paid back",
     "money": "The money: a fee you keep still earns",
@@ -97,6 +103,25 @@ def problems(values: Mapping[str, str], locale: str) -> dict[str, str]:
 def example_of(program: Program | None) -> str:
     """What the example order earns under these rules; empty when they are not known."""
     return "" if program is None else example_sentence(typed(program), program.currency)
+
+
+def sentences(values: Mapping[str, str], currency: str, locale: str = "") -> list[str]:
+    """What the rules that are being typed come to, or what is missing."""
+    rest = {"returns": "goods", **values}
+    example = example_sentence(values, currency, locale)
+    found = problems(rest, locale)
+    if "rate" in found or "rounding" in found:
+        return [example]
+    if missing := examples.missing(found.values()):
+        return [example, *missing]
+    pending, expiry = int(values["pending_days"] or 0), values["expiry_days"]
+    begin = f"{counted(pending, 'day')} after the order" if pending else "at once"
+    end = f"expire {counted(int(expiry), 'day')} later" if expiry else "never expire"
+    return [
+        example,
+        f"They can be spent {begin}, and {end}.",
+        f"When the order is refunded, {TAKEN_BACK[values['clawback']]}.",
+    ]
 
 
 def example_sentence(values: Mapping[str, str], currency: str, locale: str = "") -> str:

@@ -12,14 +12,14 @@ from starlette.routing import BaseRoute, Route
 
 from app.errors import NotFoundError, UnavailableError
 from app.points.earning import rules as earning
-from app.points.pages import conflicts, tier_form
+from app.points.pages import conflicts, tier_form, tier_words
 from app.points.rewards import reads as rewards
 from app.points.tiers import actions, figures, reads
 from app.points.tiers.figures import Figures
 from app.points.tiers.reads import TierRow, Tiers
 from app.points.tiers.rules import Scheme
 from app.resilience.reading import Reading
-from app.web import forms, pages, views
+from app.web import examples, forms, pages, views
 from app.web.forms import Form
 from app.web.pages import Page, Visit, admin_page
 
@@ -71,6 +71,7 @@ async def _page(
         bars=_bars(current, counts.value) if current and counts.value else [],
         progress=_progress(current),
         form=form,
+        example=tier_words.said(visit, current, form.values if form else {}),
         rows=tier_form.started(current) if current else [],
         perks=[
             (one, perks if perks and tier_id == one.tier_id else _perk_form(one, current.version))
@@ -160,6 +161,13 @@ def _would_be(current: Tiers, counts: Figures, visit: Visit) -> tuple[str, list[
 
 def _counts_alike(current: Tiers, settings: Scheme) -> bool:
     return all(getattr(current, name) == getattr(settings, name) for name in actions.PLACING)
+
+
+@admin_page
+async def sentence(visit: Visit) -> Response:
+    """What the form so far comes to."""
+    now = await _tiers(visit)
+    return examples.said(tier_words.said(visit, now.value, visit.request.query_params))
 
 
 @admin_page
@@ -281,6 +289,7 @@ routes: list[BaseRoute] = [
     Page("/tiers", page, "Tiers"),
     Route("/tiers", save, methods=["POST"]),
     Route("/tiers/what-if", what_if),
+    Route("/tiers/sentence", sentence),
     Route("/tiers/{tier_id}/perks", save_perks, methods=["POST"]),
     Route("/tiers/{tier_id}/delete", delete, methods=["POST"]),
 ]

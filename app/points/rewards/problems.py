@@ -142,7 +142,7 @@ def _dearest(kind: str, choose: Choose, unit: Decimal, offered: Offered) -> dict
     """What the most points would give."""
     worth = unit * (choose.most // choose.points_per_unit)
     if kind == "percent_off":
-        too_much = f"The most points would take {worth:f} % off; it can be {PERCENT_MAX} % at most."
+        too_much = f"The most points would take {worth:f}% off; it can be {PERCENT_MAX}% at most."
         return {"most": too_much} if worth > PERCENT_MAX else {}
     problem = _amount(kind, worth, offered)
     return {"most": f"The most points would be worth {worth:f}. {problem}"} if problem else {}

@@ -265,7 +265,7 @@ async def _give(
         had.setdefault(account.id, set()).add(f"way:birthday:{period}")
         source = rules.source(way, account.customer_id, period)
         bonuses = await extras.of(account, "birthday", way.points, at)
-        why = {"period": period}
+        why = {"period": period, **extras.why(shop)}
         points = giving.add(batch, account, way, source, why, at, rule, bonuses)
         given[key[1]] = points
     await batch.write(conn)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from app.db import Connection
 from app.errors import NotFoundError, RefusedError
 from app.points.earning import terms
-from app.points.earning.campaigns import copies, events
+from app.points.earning.campaigns import copies, events, hearing
 from app.points.earning.campaigns.events import EventBonus
 from app.points.earning.rules import Terms
 from app.points.ledger.accounts import Account
@@ -143,6 +143,7 @@ class Extras:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._has_some: dict[tuple[str, str], bool] = {}
+        self._heard_at: dict[str, datetime | None] = {}
 
     async def of(
         self, member: Account, trigger: str, base_points: int, at: datetime
@@ -151,6 +152,7 @@ class Extras:
         shop = member.shop
         if (shop, trigger) not in self._has_some:
             found = await copies.of_shop(self._conn, shop)
+            self._heard_at[shop] = found.learned_at
             self._has_some[shop, trigger] = any(
                 one.campaign.trigger == trigger for versions in found.campaigns for one in versions
             )
@@ -158,6 +160,11 @@ class Extras:
             return []
         who = (member.id, member.customer_id)
         return await events.bonuses(self._conn, shop, who, trigger, base_points, at)
+
+    def why(self, shop: str) -> dict[str, str]:
+        """Of when the campaigns are that were asked for, where their part is away."""
+        heard_at = self._heard_at.get(shop) if hearing.is_away() else None
+        return {} if heard_at is None else {"campaigns_as_of": heard_at.isoformat()}
 
 
 async def count(conn: Connection, given: Sequence[tuple[int, int]]) -> None:

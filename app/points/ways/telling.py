@@ -154,13 +154,14 @@ async def _give(conn: Connection, wishes: Sequence[Wish], now: datetime) -> dict
         what = f"way:{wish.kind}"
         if is_live and what not in had.get(account.id, set()):
             way = ways.get(wish.key) or _nothing(wish)
-            bonuses = []
+            bonuses, why = [], dict[str, str]()
             if wish.kind == "account":
                 bonuses = await extras.of(account, "account", way.points, wish.at)
+                why = extras.why(wish.shop)
             if way.points or bonuses:
                 had.setdefault(account.id, set()).add(what)
                 source = rules.source(way, account.customer_id, "")
-                points = giving.add(batch, account, way, source, {}, wish.at, then, bonuses)
+                points = giving.add(batch, account, way, source, why, wish.at, then, bonuses)
                 given.append((way.id, points))
         if wish.kind == "account" and is_live and _is_welcome(wish, now):
             noted += welcome.begun(wish.shop, wish.customer_id, points, wish.at, now)

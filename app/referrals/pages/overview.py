@@ -131,11 +131,12 @@ async def close_link(visit: Visit) -> Response:
 
 def routes(rewards: Callable[[str], Awaitable[Sequence[Any]]]) -> list[BaseRoute]:
     """The routes; `rewards` names the rewards of a shop, which are another service's."""
-    edit, show = settings_page.of(rewards)
+    edit, show, sentence = settings_page.of(rewards)
     return [
         Page("/referrals", overview, "Referrals"),
         Route("/referrals/queue", queue),
         Route("/referrals/settings", show),
+        Route("/referrals/settings/sentence", sentence),
         Route("/referrals/settings", edit, methods=["POST"]),
         Route("/referrals/{referral_id:int}", referral),
         Route("/referrals/{referral_id:int}/decide", decide, methods=["POST"]),

@@ -6,10 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from app import money
 from app.referrals.settings import actions, reads
 from app.referrals.views import Settings
 from app.resilience.reading import Reading
-from app.web import forms, pages, panels
+from app.web import examples, forms, pages, panels
+from app.web.examples import counted
 from app.web.forms import Form
 from app.web.pages import Visit, admin_page
 
@@ -59,12 +61,20 @@ async def current(visit: Visit) -> Reading[Settings]:
     )
 
 
-def of(rewards: Rewards) -> tuple[Any, Any]:
-    """The handlers that save and that show the page, which offers `rewards` of another service."""
+def of(rewards: Rewards) -> tuple[Any, Any, Any]:
+    """The handlers that save, show and explain the page, which offers `rewards` of another
+    service.
+    """
 
     @admin_page
     async def show(visit: Visit) -> Response:
         return await _show(visit, rewards)
+
+    @admin_page
+    async def sentence(visit: Visit) -> Response:
+        """What the form so far comes to."""
+        offered = await _rewards(visit, rewards)
+        return examples.said(_said(visit, visit.request.query_params, offered))
 
     @admin_page
     async def edit(visit: Visit) -> Response:
@@ -94,7 +104,7 @@ def of(rewards: Rewards) -> tuple[Any, Any]:
             return await _show(visit, rewards, form, status=status)
         return await _show(visit, rewards, toast="Saved. It counts for claims from now on")
 
-    return edit, show
+    return edit, show, sentence
 
 
 async def _show(
@@ -116,12 +126,40 @@ async def _show(
         status=status,
         toast=toast,
         form=form,
+        example=_said(visit, form.values, offered) if form else [],
         settings=found.value,
         kinds=KINDS,
         gets=GETS,
         orders=ORDERS,
         rewards=offered,
     )
+
+
+def _said(visit: Visit, values: Mapping[str, str], rewards: Mapping[str, str]) -> list[str]:
+    """The sentences of a form as it is filled in, or what is missing for them."""
+    wanted = _wanted(values, visit.locale, rewards)
+    missing = examples.missing(actions.problems(wanted).values())
+    return missing or sentences(Settings(**wanted), visit.currency)
+
+
+def sentences(settings: Settings, currency: str) -> list[str]:
+    """What settings without problems do."""
+    least, number = settings.order_minimum, "second" if settings.order_number > 1 else "first"
+    order = f"{number} order" + (f" of {money.text(least, currency)} or more" if least else "")
+    held = f"{counted(settings.hold_days, 'day')} after" if settings.hold_days else "with"
+    code = f"with a code that lasts {counted(settings.code_days, 'day')}"
+    within = f"within {counted(settings.window_days, 'day')}"
+    most = (
+        f"{settings.day_max:,} a day, {settings.month_max:,} a month, {settings.all_max:,} in all"
+    )
+    lines = [
+        "" if settings.is_on else "While referrals are switched off, nobody is offered this.",
+        f"A friend gets {reads.for_friend(settings, currency, 'their')}, {code}.",
+        f"Who invited them gets {reads.for_advocate(settings)} {held} the friend's {order}.",
+        f"If that order comes back {within}, it is taken back." if settings.window_days else "",
+        f"One member is rewarded for {most}; what is over that waits for you.",
+    ]
+    return [line for line in lines if line]
 
 
 async def _rewards(visit: Visit, rewards: Rewards) -> dict[str, str]:

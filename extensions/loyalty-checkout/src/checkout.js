@@ -25,6 +25,7 @@ export default async function extension() {
 const text = (...children) => h("s-text", {}, ...children);
 const small = (child, more = {}) => h("s-text", { key: child, color: "subdued", type: "small", ...more }, child);
 const stack = (key, ...children) => h("s-stack", { key, gap: "small-200" }, ...children);
+const spaced = (key, ...children) => h("s-stack", { key, gap: "base" }, ...children);
 
 function whole(it) {
   const { account, language } = it, { me, said } = account;
@@ -33,7 +34,7 @@ function whole(it) {
   return h("s-section", { heading: language.t("rewards") }, h("s-stack", { gap: "base" },
     said && h("s-banner", { key: "said", tone: said.tone }, said.text),
     balance(it),
-    codes.length > 0 && stack("codes", h("s-heading", { key: "heading" }, language.t("codes")), ...codes.map((one) => code(it, one))),
+    codes.length > 0 && spaced("codes", h("s-heading", { key: "heading" }, language.t("codes")), ...codes.map((one) => code(it, one))),
     rewards(it)));
 }
 
@@ -54,7 +55,7 @@ function rewards(it) {
   const canHave = (one) => isKnown && one.can_redeem !== false && it.offers.least(one) <= me.points.available;
   const ordered = [...me.rewards.filter(canHave), ...me.rewards.filter((one) => !canHave(one))];
   const shown = block.isWhole ? ordered : ordered.slice(0, SHOWN_AT_ONCE);
-  return stack("rewards",
+  return spaced("rewards",
     h("s-heading", { key: "heading" }, language.t(isKnown ? "redeemList" : "rewardList")),
     ...shown.map((one) => reward(it, one, canHave(one), isKnown)),
     shown.length < ordered.length && h("s-button", { key: "more", variant: "secondary", onClick: () => { block.isWhole = true; draw(); } }, language.t("historyMore")));
@@ -68,7 +69,7 @@ function reward(it, one, canHave, isKnown) {
   const wanted = choose ? block.chosen.get(one.id) ?? offers.chosen(one) : null;
   const isWrong = choose && !offers.isOffered(wanted, choose);
   return stack(`reward:${one.id}`,
-    text(one.icon ? `${one.icon} ${name}` : name),
+    h("s-text", { key: "name", type: "strong" }, one.icon ? `${one.icon} ${name}` : name),
     ...under.filter(Boolean).map((line) => small(line)),
     canHave && choose && h("s-number-field", {
       key: "points", label: language.t("chooseLabel"), min: choose.least, max: choose.most, step: choose.step, value: String(wanted),

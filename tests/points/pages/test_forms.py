@@ -109,6 +109,12 @@ async def test_the_example_follows_what_is_typed(alice) -> None:
         await alice.get("/program/example", rate="1.5", rounding="down")
     )
     assert "Give a rate" in text(await alice.get("/program/example", rate="<b>", rounding="down"))
+    typed = {"rate": "1.5", "rounding": "up", "pending_days": "14", "expiry_days": "365"}
+    assert text(await alice.get("/program/example", **typed, clawback="debt")) == (
+        "An order of $49.90 earns 75 points. They can be spent 14 days after the order, and expire "
+        "365 days later. When the order is refunded, all its points are taken back, and what is "
+        "missing is owed."
+    )
 
 
 async def test_a_reward_is_added_changed_and_switched_off(alice) -> None:

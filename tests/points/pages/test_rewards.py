@@ -192,3 +192,73 @@ async def test_a_reward_is_for_a_tier_and_those_above_it(alice) -> None:
     answer = await alice.post("/rewards", **whole)
     assert answer.status_code == 422
     assert "not there any more" in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            {"kind": "amount_off", "amount_off": "5", "minimum": "20", "on_return": "whole"},
+            (
+                "100 points give $5.00 off the order. For every member, as often as points last, "
+                "for orders of $20.00 or more. The code can be used for ever. The points come back "
+                "when the order is cancelled or wholly refunded, to expire when they would have."
+            ),
+        ),
+        (
+            {"kind": "percent_off", "percent": "12.5", "products": "11", "per_customer": "2"}
+            | {"code_days": "30", "on_unused": "give_back", "grace_days": "14"}
+            | {"on_return": "share", "combines_with": "order,product,shipping"},
+            (
+                "100 points give 12.5% off certain products. For every member, at most 2 times, "
+                "together with all other discounts. The code can be used for 30 days; if it is "
+                "not, the points come back, and can be spent for 14 days at least. When some of "
+                "the order comes back, so does that share of the points, and can be spent for 14 "
+                "days at least."
+            ),
+        ),
+        (
+            {"kind": "free_product", "products": "11 12", "bought": "7", "cost": "1"}
+            | {"on_return": "never", "starts_on": "2031-05-03", "ends_on": "2031-05-09"},
+            (
+                "1 point gives one of the products free when something of the named collections is "
+                "bought with it. For every member, as often as points last, from 3 May 2031 on, "
+                "until 9 May 2031. The code can be used for ever. Points of a code that was used "
+                "stay spent, also when the order comes back."
+            ),
+        ),
+        (
+            {"kind": "store_credit", "costing": "choose", "points_per_unit": "20", "unit": "1"}
+            | {"least": "40", "most": "1000", "step": "20", "code_days": "365"},
+            (
+                "40 points give $2.00 of store credit, up to 1,000 for $50.00 of store credit, in "
+                "steps of 20. For every member, as often as points last. It can be used for 365 "
+                "days; if it is not, the points stay spent."
+            ),
+        ),
+        (
+            {"kind": "gift_card", "amount_off": "0"},
+            "Not complete yet: Please give an amount above 0 and up to 100,000.",
+        ),
+    ],
+)
+async def test_the_form_says_what_it_comes_to_while_it_is_filled_in(
+    alice, typed: dict[str, str], said: str
+) -> None:
+    assert text(await alice.get("/rewards/sentence", **FIELDS | {"title": ""} | typed)) == said
+
+
+async def test_a_reward_says_under_its_form_what_it_comes_to(alice) -> None:
+    typed = {**FIELDS, **OF_KIND["gift_card"], "kind": "gift_card"}
+    await alice.post("/rewards", **typed)
+    (reward,) = await made()
+    assert "100 points give a gift card of $25.00." in text(
+        await alice.get(f"/rewards/{reward.id}")
+    )
+
+
+async def test_a_reward_for_a_tier_names_the_lowest_that_may(alice) -> None:
+    await tiers()
+    typed = {**FIELDS, "kind": "free_shipping", "tier": "silver"}
+    said = text(await alice.get("/rewards/sentence", **typed))
+    assert "100 points give free shipping. For members in Silver or above" in said

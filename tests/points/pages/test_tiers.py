@@ -1,6 +1,7 @@
 """The page of tiers: from none to three, what is wrong with what was typed, who would be where."""
 
 import msgspec
+import pytest
 
 from app import db
 from app.own_facts import Audience, Campaign
@@ -136,3 +137,54 @@ async def test_a_tier_that_a_reward_or_a_campaign_names_stays(alice) -> None:
     ended = msgspec.structs.replace(told, version=2, state="ended")
     await handle(fact("campaign.updated", {"campaign": msgspec.to_builtins(ended), "at": at}))
     assert (await alice.post("/tiers/silver/delete")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            {"grace_days": "14"},
+            (
+                "Members are placed by the points of their orders in the last 365 days: Bronze for "
+                "everybody; Silver from 100 points, with 1.25x points; Gold from 500 points, with "
+                "1.5x points. A tier is kept for 365 days after it was last deserved, and 14 days "
+                "more; then it is lost, unless it is deserved again."
+            ),
+        ),
+        (
+            {"measure": "spend", "period": "year", "policy": "one", "factor-silver": "1"},
+            (
+                "Members are placed by what they spend in a calendar year: Bronze for everybody; "
+                "Silver from $100.00 spent; Gold from $500.00 spent, with 1.5x points. A tier is "
+                "kept for the rest of the year and the year after it; then members fall one tier "
+                "at a time, unless it is deserved again."
+            ),
+        ),
+        (
+            {"measure": "orders", "policy": "balance", "grace_days": "1"},
+            (
+                "Members are placed by their orders in the last 365 days: Bronze for everybody; "
+                "Silver from 100 orders, with 1.25x points; Gold from 500 orders, with 1.5x "
+                "points. A tier is kept until it is not deserved any more, and 1 day more."
+            ),
+        ),
+        (
+            {"period": "forever"},
+            (
+                "Members are placed by the points of their orders in all: Bronze for everybody; "
+                "Silver from 100 points, with 1.25x points; Gold from 500 points, with 1.5x "
+                "points. Once reached, a tier stays; only an order that comes back takes it."
+            ),
+        ),
+        (
+            {"threshold-gold": "many"},
+            "Not complete yet: Please give a number, such as 500.",
+        ),
+    ],
+)
+async def test_the_form_says_what_it_comes_to_while_it_is_filled_in(
+    alice, typed: dict[str, str], said: str
+) -> None:
+    await tiers()
+    assert text(await alice.get("/tiers/sentence", **FORM | typed)) == said
+    assert "Members are placed by the points of their orders" in text(await alice.get("/tiers"))

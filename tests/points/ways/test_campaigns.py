@@ -1,5 +1,6 @@
 """Campaigns for new accounts and birthdays add to what a way gives, and it is all one award."""
 
+from app.points.earning.campaigns import hearing
 from app.points.ways import birthdays
 from tests.points.earning.campaigns.told import campaign
 from tests.points.earning.campaigns.told import told as running
@@ -55,4 +56,25 @@ async def test_what_a_merge_takes_back_can_be_given_by_the_campaign_again(stores
     assert [one["bonuses"][0][2] for one in await told("points.reversed")] == [50]
     await handle(created("7004"))
     assert (await figures("7004"))["available"] == 150
+    await sound()
+
+
+async def test_a_bonus_says_of_when_campaigns_are_while_their_part_is_away(
+    stores, monkeypatch
+) -> None:
+    await program()
+    await way("account", 100)
+    await way("birthday", 80)
+    monkeypatch.setattr(hearing, "_is_away", True)
+    await handle(created("7001"))
+    assert "away" not in "".join(await ledger()), "a shop without campaigns hears nothing of them"
+    await handle(*running(campaign(trigger="account", effect="add", value="50", name="Join now")))
+    heard_at = await hearing.heard_at(ALICE)
+    assert heard_at is not None
+    await handle(created("7002"))
+    await birthdays.say(ALICE, BOB, f"{now():%m-%d}")
+    when = f"{heard_at.day} {heard_at:%B %Y at %H:%M} UTC"
+    away = f" The campaigns part was away: what it had told last, on {when}, counted."
+    assert [one.endswith(away) for one in await ledger()] == [False, True]
+    assert [one.endswith(away) for one in await ledger("7002")] == [True]
     await sound()

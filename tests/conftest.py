@@ -1,6 +1,8 @@
 """Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
 
+import asyncio
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import jinja2
 import pytest
 import pytest_asyncio
 import structlog
+import uvloop
 from playwright import async_api, sync_api
 from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadFileScheduling
@@ -32,10 +35,12 @@ from devstore.pages import shared as devstore_pages
 from local import processes, servers
 from tests import compiling, template
 from tests.browser.chromium import ARGUMENTS, executable
+from tests.emptying import Emptying
 from tests.living import living
 from tests.receiver import Receiver, receiving
 from tests.stack import Stack
 from tests.template import wait_for_port
+from workers.service import GC_THRESHOLDS
 
 # the default draws every local of every frame: a failure that a test makes took ten seconds to tell
 structlog.configure(
@@ -60,16 +65,7 @@ LONGEST = (
 )
 DEADLINE_SECONDS = 5.0
 SECRET = "test-secret-test-secret-test-secret-1"
-# not TRUNCATE: on tables this small it takes fifty times as long, before every test
-EMPTYING = """
-SELECT string_agg(format('DELETE FROM %I', relname), '; ') FILTER (WHERE relkind <> 'S')
-       || '; SELECT '
-       || string_agg(format('setval(%L, 1, false)', relname), ', ') FILTER (WHERE relkind = 'S')
-  FROM pg_class
- WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')
-   AND NOT relispartition AND relname NOT LIKE '%migration%'
-"""
-# what is kept of the cache without an end, of its whole keyspace
+# what is kept of the cache without an end
 CACHE_PREFIXES = ("cache:", "limit:", "lanes:bodies")
 LASTING = """
 local found = {}
@@ -114,6 +110,9 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("patient")
     for expecting in (async_api.expect, sync_api.expect):
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
+    os.environ["PYTHONPATH"] = str(ROOT / "tests" / "lean")
+    gc.set_threshold(*GC_THRESHOLDS)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # as in production
     compiling.share(config)
     shared = ExitStack()
     config.add_cleanup(shared.close)
@@ -164,6 +163,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for _, item in sorted(zip(scopes, items, strict=True), key=place)]
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # of what every test stands on nothing is garbage
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The whole stack ends with the last test of it: idle it takes a tenth of a core."""
+    yield
+    if nextitem is None or _scope(nextitem.nodeid.split("::", maxsplit=1)[0]) != "stack":
+        for fixture in item.session._fixturemanager.getfixturedefs("stack", item) or ():
+            fixture.finish(item._request)
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as name:
@@ -212,17 +224,16 @@ async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def emptying(open_session: db.Stores) -> str:
-    async with db.connection() as raw:
-        statements: str = await raw.fetchval(EMPTYING)
-    return statements
+async def emptying(config: settings.Config) -> AsyncIterator[Emptying]:
+    made = Emptying(config.database_url)
+    yield made
+    await made.close()
 
 
 @pytest_asyncio.fixture
-async def stores(open_session: db.Stores, emptying: str) -> AsyncIterator[db.Stores]:
+async def stores(open_session: db.Stores, emptying: Emptying) -> AsyncIterator[db.Stores]:
     """Empty tables and an empty Redis; no test leaves anything in the cache for ever."""
-    async with db.connection() as raw:
-        await raw.execute(emptying)
+    await emptying.empty()
     await open_session.queue.flushall()
     schemes.forget()
     yield open_session

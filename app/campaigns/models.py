@@ -1,7 +1,8 @@
 """The tables of the campaigns service: every version of every campaign, and what each gave."""
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 
 class Campaign(Model):

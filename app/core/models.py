@@ -5,7 +5,8 @@ Shopify sends.
 from typing import Any
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 MADE_BY_MIGRATIONS = ("last_orders",)  # tables of ours that models cannot say
 

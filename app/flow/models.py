@@ -4,7 +4,8 @@ Receipts, facts and places are partitioned or without an id, so the migrations a
 """
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 
 class SpilledWebhook(Model):

@@ -1,7 +1,8 @@
 """What points keeps to give bonuses: copies of campaigns, what they gave, who belonged where."""
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 
 class CampaignCopy(Model):

@@ -1,7 +1,8 @@
 """The table of what a programme brings, kept for who looks at it."""
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 
 class Figures(Model):

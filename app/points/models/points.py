@@ -4,7 +4,8 @@ from typing import Any
 
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
-from tortoise.models import Model
+
+from app.tables import Model
 
 MADE_BY_MIGRATIONS = ("audit_heads", "total_deltas")  # tables of ours that models cannot say
 

@@ -3,7 +3,8 @@ which one since when.
 """
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 
 class TierVersion(Model):

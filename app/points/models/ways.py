@@ -1,7 +1,8 @@
 """The tables of what gives points besides orders, and of the steps of sagas."""
 
 from tortoise import fields
-from tortoise.models import Model
+
+from app.tables import Model
 
 
 class Way(Model):

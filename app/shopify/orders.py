@@ -230,8 +230,21 @@ def _adjustment(webhook: Webhook, one: RefundBody) -> Decimal:
     if kept:
         for transaction in one.transactions or ():
             if transaction.status == "pending":
-                kept -= fields.amount(webhook, "A pending refund", _said(transaction.amount), None)
+                told = _said(transaction.amount)
+                said = fields.amount(webhook, "A pending refund", told, None)
+                kept -= _in_shop_money(said, one.order_adjustments or ())
     return given + max(ZERO, kept)
+
+
+def _in_shop_money(paid: Decimal, adjustments: Sequence[shapes.Adjustment]) -> Decimal:
+    """What a payment is in the shop's money: it is told in the customer's, and booked in both."""
+    for one in adjustments:
+        sets = one.amount_set
+        if sets and sets.shop_money and sets.presentment_money:
+            told = sets.presentment_money.amount
+            if told.is_finite() and abs(told) == paid and sets.shop_money.amount.is_finite():
+                return abs(sets.shop_money.amount)
+    return paid
 
 
 def _shipping_back(one: RefundBody) -> Decimal:

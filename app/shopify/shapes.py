@@ -25,6 +25,12 @@ class MoneySet(msgspec.Struct):
     shop_money: Money | None = None
 
 
+class BothMoney(MoneySet):
+    """Also in the money the customer paid with."""
+
+    presentment_money: Money | None = None
+
+
 class Allocation(msgspec.Struct):
     amount: Decimal | None = None
     amount_set: MoneySet | None = None
@@ -116,7 +122,7 @@ class Adjustment(msgspec.Struct):
     kind: str | None = None
     reason: Any = None
     amount: Decimal | None = None
-    amount_set: MoneySet | None = None
+    amount_set: BothMoney | None = None
     tax_amount: Decimal | None = None
     tax_amount_set: MoneySet | None = None
 

@@ -136,3 +136,22 @@ def test_a_refund_of_less_than_its_lines_says_so():
         "order_adjustments": [{"kind": "refund_discrepancy", "amount": "2.00"}],
     }
     assert fact("refunds/create", refund).data["adjustment"] == "2.00"
+
+
+@pytest.mark.parametrize(("told", "currency"), [("7500.00", "JPY"), ("50.00", "USD")])
+def test_a_pending_payment_in_the_customers_money_counts_by_what_it_is_in_the_shops(told, currency):
+    """Of goods for 100 half is on its way: the other half was not given back."""
+
+    def booked(amount):
+        shown = {"amount": told if amount == "50.00" else "1.00", "currency_code": currency}
+        both = {"shop_money": {"amount": amount}, "presentment_money": shown}
+        return {"reason": "Refund discrepancy", "amount": amount, "amount_set": both}
+
+    refund = {
+        "id": 7,
+        "order_id": 1,
+        "refund_line_items": [{"line_item_id": 5, "quantity": 1}],
+        "order_adjustments": [booked("50.00"), booked("50.00")],
+        "transactions": [{"kind": "refund", "status": "pending", "amount": told}],
+    }
+    assert fact("refunds/create", refund).data["adjustment"] == "50.00"

@@ -33,7 +33,7 @@ FIELDS = {
 }
 TRIGGERS = {
     "order": "Orders",
-    "first_order": "A customer's first order that earns points (those before the app do not count)",
+    "first_order": "A customer's first order that earns points",
     "nth_order": "A customer's second, third … order",
     "goal_order": "Orders of at least an amount",
     "goal_total": "Spending an amount in all, over several orders",

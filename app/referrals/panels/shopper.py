@@ -209,10 +209,7 @@ async def _own(shop: str, customer_id: str) -> Own:
 def _body(stores: Stores, caller: Caller, told: Told | None) -> dict[str, Any]:
     if told is None or not told.settings.is_on:
         return dict(NOTHING)
-    found: dict[str, Any] = {
-        **NOTHING,
-        "offer": _offer(told),
-    }
+    found: dict[str, Any] = {**NOTHING, "offer": _offer(told)}
     it = told.link
     if it is None or it.status == "closed":
         return found

@@ -84,6 +84,7 @@ async def test_with_referrals_stalled_the_shopper_keeps_the_link_or_is_queued_by
         stalled.setattr(shopper, "_offered", hangs)
         stalled.setattr(shopper, "_own", hangs)
         stalled.setattr(shopper, "FRESH_SECONDS", -1.0)
+        stalled.setattr(shopper, "OWN_FRESH_SECONDS", -1.0)
         shopper.forget()
         assert (await told(http))["url"] == has_one["url"]
         answer = await ask(http, "7009")

@@ -32,6 +32,9 @@ from app.web.api import Caller, TooOftenError, read_body
 from app.web.shopper import Part, ShopperPage
 
 FRESH_SECONDS, MEMORY_SECONDS = 5.0, 3.0
+# A shopper's own: what they do here is known at once, what others do (a friend's claim, a link that
+# had to wait for its turn) after this and MEMORY_SECONDS at most.
+OWN_FRESH_SECONDS = 30.0
 MEMORY_ENTRIES_MAX = 4_096
 ON_ITS_WAY = "Your link is on its way."
 SIGN_IN = "Please sign in to get your link."
@@ -171,7 +174,7 @@ async def _read(
         load,
         READS,
         decode=lambda raw: msgspec.json.decode(raw, type=kind),
-        fresh_seconds=FRESH_SECONDS,
+        fresh_seconds=OWN_FRESH_SECONDS if of[1] else FRESH_SECONDS,
     )
     if found.value is not None:
         _remembered.put(of, (time.monotonic(), found.value))
@@ -206,10 +209,7 @@ async def _own(shop: str, customer_id: str) -> Own:
 def _body(stores: Stores, caller: Caller, told: Told | None) -> dict[str, Any]:
     if told is None or not told.settings.is_on:
         return dict(NOTHING)
-    found: dict[str, Any] = {
-        **NOTHING,
-        "offer": _offer(told),
-    }
+    found: dict[str, Any] = {**NOTHING, "offer": _offer(told)}
     it = told.link
     if it is None or it.status == "closed":
         return found

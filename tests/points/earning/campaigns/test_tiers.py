@@ -1,7 +1,11 @@
 """The tier a customer was in when an order was placed: its factor, and campaigns for it."""
 
+import gc
+import weakref
+
 import pytest
 
+from app.points.earning import orders
 from tests.points import world
 from tests.points.arrivals import sentences
 from tests.points.earning.campaigns.told import campaign, days_ago, stacks, told
@@ -53,3 +57,21 @@ async def test_a_campaign_for_tiers_counts_for_who_was_in_one_of_them() -> None:
     assert "it is for other tiers than the customer's at that time" in await sentences()
     await handle(paid("2", line("100.00"), at=days_ago(4)))
     assert await available() == 500
+
+
+async def test_what_a_batch_decided_goes_with_it_and_waits_for_no_collector(monkeypatch) -> None:
+    decided = []
+
+    class Watched(orders.Decisions):
+        def __init__(self) -> None:
+            super().__init__()
+            decided.append(weakref.ref(self))
+
+    monkeypatch.setattr(orders, "Decisions", Watched)
+    await handle(*told(campaign("Double")))
+    gc.disable()
+    try:
+        await handle(paid("1", line("200.00"), at=days_ago(5)))
+        assert [one() for one in decided] == [None]
+    finally:
+        gc.enable()

@@ -109,7 +109,7 @@ def is_told(stack: Stack) -> bool:
 
 
 def named(stack: Stack, name: str, path: str = "/customers", like: str = r"\d+") -> str:
-    """The id of a customer, or of what else a list names; a busy machine lists it a little later."""
+    """The id of a customer, or of what else a list names; a busy machine lists it later."""
     found: list[str] = []
 
     def is_listed() -> bool:

@@ -26,7 +26,7 @@
     for (const [name, type] of Object.entries(KINDS)) {
       const field = document.querySelector(`#page [name="${name}"]`);
       if (!field || document.getElementById(`pick-${name}`)) continue;
-      const isPolaris = Boolean(customElements.get("s-button"));
+      const isPolaris = field.localName.startsWith("s-"); // whether or not that has come yet
       const button = document.createElement(isPolaris ? "s-button" : "button");
       button.id = `pick-${name}`;
       button.setAttribute("type", "button");

@@ -90,7 +90,7 @@ def test_the_keyboard_alone_reaches_and_edits_a_reward(page: Page, stack: Stack)
     cost.focus()
     cost.fill("0")
     page.keyboard.press("Enter")
-    expect(app.get_by_text("at least 1 and up to 10,000,000")).to_be_visible()
+    expect(app.get_by_text("at least 1 and up to 10,000,000").first).to_be_visible()
     expect(cost).to_have_value("0")
 
 

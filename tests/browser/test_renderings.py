@@ -133,3 +133,16 @@ def test_without_scripts_a_page_can_be_read(browser: Browser, stack: Stack) -> N
     expect(page.get_by_text("Orders earn points, and shoppers can use them")).to_be_visible()
     expect(page.get_by_text("As much as the customer still has").first).to_be_visible()
     context.close()
+
+
+def test_products_can_be_picked_whenever_polaris_is_refused(browser: Browser, stack: Stack) -> None:
+    def refused_late(route: Route) -> None:
+        time.sleep(LATE_MILLISECONDS / 1_000)  # the scripts of the page have run
+        route.abort()
+
+    with tab(browser) as page:
+        page.unroute(POLARIS)
+        page.route(POLARIS, refused_late)
+        app = open_admin(page, stack, "/rewards/new?kind=free_product")
+        expect(app.locator(".page")).to_be_visible()
+        expect(app.get_by_role("button", name="Choose products")).to_be_visible()

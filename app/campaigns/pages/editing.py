@@ -154,7 +154,7 @@ async def _page(
         status=status,
         form=filled,
         campaign_id=campaign_id,
-        example=[said, *warnings],
+        example=[] if filled.problems else [said, *warnings],
         starters=starters.STARTERS,
         triggers=form.TRIGGERS,
         effects={name: title for name, (title, _) in form.EFFECTS.items()},

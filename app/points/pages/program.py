@@ -74,7 +74,9 @@ async def _program(
         toast=toast,
         program=current,
         rule=rule,
-        example=rule_form.sentences(rule.values, visit.currency, visit.locale) if rule else [],
+        example=rule_form.sentences(rule.values, visit.currency, visit.locale)
+        if rule and not rule.problems
+        else [],
         roundings=rule_form.ROUNDINGS,
         clawbacks=rule_form.CLAWBACKS,
         returns=rule_form.RETURNS,

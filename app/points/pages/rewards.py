@@ -250,7 +250,7 @@ async def _form(
         reward=reward,
         kind=kind,
         kind_title=title,
-        example=reward_words.said(visit, form.values, offered),
+        example=[] if form.problems else reward_words.said(visit, form.values, offered),
         is_code=kind in CODE_KINDS,
         can_choose=kind in CHOSEN_KINDS,
         is_chosen=values.get("costing") == "choose" and kind in CHOSEN_KINDS,

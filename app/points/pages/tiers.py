@@ -71,7 +71,7 @@ async def _page(
         bars=_bars(current, counts.value) if current and counts.value else [],
         progress=_progress(current),
         form=form,
-        example=tier_words.said(visit, current, form.values if form else {}),
+        example=tier_words.said(visit, current, form.values) if form and not form.problems else [],
         rows=tier_form.started(current) if current else [],
         perks=[
             (one, perks if perks and tier_id == one.tier_id else _perk_form(one, current.version))

@@ -126,7 +126,7 @@ async def _show(
         status=status,
         toast=toast,
         form=form,
-        example=_said(visit, form.values, offered) if form else [],
+        example=_said(visit, form.values, offered) if form and not form.problems else [],
         settings=found.value,
         kinds=KINDS,
         gets=GETS,

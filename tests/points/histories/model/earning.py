@@ -110,6 +110,8 @@ class Earning(Tiers):
             (_goods(order), _cents(order)),
             self._ordinal(order, person),
         )
+        if not order.is_live:
+            order.goals = []
 
     def _ordinal(self, order: Order, person: Person) -> int:
         """How manieth of the customer's orders that gave them points it is."""

@@ -63,7 +63,7 @@ check: lint test
 
 # most pages, widgets and gestures in a real browser; what needs the longest is part of make faults
 browser: .venv/dev
-	$(RUN) pytest -n 4 --dist loadfile -m "browser and not long" tests/browser
+	$(RUN) pytest -n 4 --dist loadfile -m "browser and not long" tests/browser tests/devstore/pages
 
 # all pictures under docs/ but those of the dashboards (python -m tests.operate.pictures)
 pictures: .venv/dev

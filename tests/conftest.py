@@ -1,6 +1,7 @@
 """Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -32,10 +33,13 @@ from devstore.pages import shared as devstore_pages
 from local import processes, servers
 from tests import compiling, template
 from tests.browser.chromium import ARGUMENTS, executable
+from tests.emptying import Emptying
 from tests.living import living
+from tests.longest import LONGEST
 from tests.receiver import Receiver, receiving
 from tests.stack import Stack
 from tests.template import wait_for_port
+from workers.service import GC_THRESHOLDS
 
 # the default draws every local of every frame: a failure that a test makes took ten seconds to tell
 structlog.configure(
@@ -47,29 +51,9 @@ structlog.configure(
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST = (
-    "stack",
-    "browser",
-    "tests/points/test_histories.py",
-    "tests/test_release.py",
-    "tests/workers/test_ingest.py",
-    "tests/workers/test_retranslate.py",
-    "tests/points/test_migrations.py",
-    "tests/core/test_worker.py",
-    "tests/points/test_worker.py",
-)
 DEADLINE_SECONDS = 5.0
 SECRET = "test-secret-test-secret-test-secret-1"
-# not TRUNCATE: on tables this small it takes fifty times as long, before every test
-EMPTYING = """
-SELECT string_agg(format('DELETE FROM %I', relname), '; ') FILTER (WHERE relkind <> 'S')
-       || '; SELECT '
-       || string_agg(format('setval(%L, 1, false)', relname), ', ') FILTER (WHERE relkind = 'S')
-  FROM pg_class
- WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')
-   AND NOT relispartition AND relname NOT LIKE '%migration%'
-"""
-# what is kept of the cache without an end, of its whole keyspace
+# what is kept of the cache without an end
 CACHE_PREFIXES = ("cache:", "limit:", "lanes:bodies")
 LASTING = """
 local found = {}
@@ -100,7 +84,7 @@ class Servers:
             "HOLDFAST_DATA": str(self.directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
             "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.postgres_port}/postgres",
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "REDIS_URL": servers.redis_url(self.directory / "redis", self.redis_port),
         }
 
 
@@ -114,6 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("patient")
     for expecting in (async_api.expect, sync_api.expect):
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
+    os.environ["PYTHONPATH"] = str(ROOT / "tests" / "lean")
+    gc.set_threshold(*GC_THRESHOLDS)
     compiling.share(config)
     shared = ExitStack()
     config.add_cleanup(shared.close)
@@ -164,6 +150,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for _, item in sorted(zip(scopes, items, strict=True), key=place)]
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # of what every test stands on nothing is garbage
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The whole stack ends with the last test of it: idle it takes a tenth of a core."""
+    yield
+    if nextitem is None or _scope(nextitem.nodeid.split("::", maxsplit=1)[0]) != "stack":
+        for fixture in item.session._fixturemanager.getfixturedefs("stack", item) or ():
+            fixture.finish(item._request)
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as name:
@@ -212,17 +211,16 @@ async def open_session(config: settings.Config) -> AsyncIterator[db.Stores]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def emptying(open_session: db.Stores) -> str:
-    async with db.connection() as raw:
-        statements: str = await raw.fetchval(EMPTYING)
-    return statements
+async def emptying(config: settings.Config) -> AsyncIterator[Emptying]:
+    made = Emptying(config.database_url)
+    yield made
+    await made.close()
 
 
 @pytest_asyncio.fixture
-async def stores(open_session: db.Stores, emptying: str) -> AsyncIterator[db.Stores]:
+async def stores(open_session: db.Stores, emptying: Emptying) -> AsyncIterator[db.Stores]:
     """Empty tables and an empty Redis; no test leaves anything in the cache for ever."""
-    async with db.connection() as raw:
-        await raw.execute(emptying)
+    await emptying.empty()
     await open_session.queue.flushall()
     schemes.forget()
     yield open_session

@@ -4,6 +4,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from app import db
 from app.flow.lanes import spill
 from app.operations import scrape
@@ -35,6 +37,7 @@ def test_every_count_of_a_scrape_has_an_end() -> None:
         assert not re.search(r"(min|max)\(", statement), "that would walk through the table"
 
 
+@pytest.mark.long  # the test above has what makes it so
 async def test_a_hundred_thousand_letters_and_spilled_webhooks_are_counted_at_a_glance(
     stores,
 ) -> None:

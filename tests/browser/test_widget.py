@@ -5,6 +5,7 @@ import json
 import re
 from datetime import UTC, datetime
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.fake_shop import ROOT, FakeShop
@@ -44,6 +45,7 @@ def test_all_of_its_scripts_together_stay_under_28_kilobytes_compressed() -> Non
     assert len(gzip.compress(scripts)) <= 28 * 1024
 
 
+@pytest.mark.browser
 async def test_it_asks_for_nothing_before_the_page_is_loaded_and_never_moves_it(
     shop: FakeShop,
 ) -> None:
@@ -125,6 +127,7 @@ async def test_a_cached_balance_says_so_and_since_when(shop: FakeShop) -> None:
     await expect(panel.locator(".behind")).to_have_text("Updates are on their way. As of 2:02 PM.")
 
 
+@pytest.mark.browser
 async def test_who_is_not_signed_in_sees_the_offer_and_no_balance(shop: FakeShop) -> None:
     shop.mine["customer_id"] = None
     shop.mine["points"] = {
@@ -146,6 +149,7 @@ async def test_who_is_not_signed_in_sees_the_offer_and_no_balance(shop: FakeShop
     await expect(panel).not_to_contain_text("codes")
 
 
+@pytest.mark.browser
 async def test_titles_with_markup_are_shown_as_they_are_written(shop: FakeShop) -> None:
     hostile = (
         "<img src=x onerror=\"document.title='gone'\">"
@@ -158,6 +162,7 @@ async def test_titles_with_markup_are_shown_as_they_are_written(shop: FakeShop) 
     assert await page.title() == "Alice's tea"
 
 
+@pytest.mark.browser
 async def test_german_comes_from_its_message_file_and_numbers_follow(shop: FakeShop) -> None:
     shop.locale = "de-AT"
     shop.mine["points"]["available"] = 12_345
@@ -171,6 +176,7 @@ async def test_german_comes_from_its_message_file_and_numbers_follow(shop: FakeS
     )
 
 
+@pytest.mark.browser
 async def test_a_page_from_right_to_left_has_it_on_the_other_side(shop: FakeShop) -> None:
     shop.direction = "rtl"
     page, panel = await shop.open()
@@ -211,6 +217,7 @@ def test_every_message_is_used() -> None:
 # keyboard, screen reader, eyes
 
 
+@pytest.mark.browser
 async def test_the_dialog_is_named_takes_the_focus_keeps_it_and_gives_it_back(
     shop: FakeShop,
 ) -> None:
@@ -235,12 +242,14 @@ async def test_the_dialog_is_named_takes_the_focus_keeps_it_and_gives_it_back(
     await expect(launcher).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.browser
 async def test_a_click_beside_the_dialog_closes_it(shop: FakeShop) -> None:
     page, panel = await shop.open()
     await page.mouse.click(10, 10)
     await expect(panel).to_be_hidden()
 
 
+@pytest.mark.browser
 async def test_every_text_has_enough_contrast(shop: FakeShop) -> None:
     shop.give_code()
     shop.mine["points"]["source"] = "cached"
@@ -265,12 +274,14 @@ async def test_every_text_has_enough_contrast(shop: FakeShop) -> None:
                 assert await element.evaluate(CONTRAST) >= 4.5, selector
 
 
+@pytest.mark.browser
 async def test_nothing_moves_for_who_wants_it_still(shop: FakeShop) -> None:
     page, _ = await shop.open(reduced_motion="reduce")
     running = "document.querySelector('holdfast-widget').shadowRoot.getAnimations().length"
     assert await page.evaluate(running) == 0
 
 
+@pytest.mark.browser
 async def test_on_a_phone_it_fits_the_screen_and_its_targets_are_large_enough(
     shop: FakeShop,
 ) -> None:

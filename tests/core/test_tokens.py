@@ -51,7 +51,8 @@ async def test_a_token_near_its_end_is_renewed_and_both_are_kept_encrypted(
     row = await stored()
     assert row.access_token is not None
     assert row.refresh_token is not None
-    assert b"shp" not in bytes(row.access_token) + bytes(row.refresh_token)
+    assert b"shpat_" not in bytes(row.access_token)
+    assert b"shprt_" not in bytes(row.refresh_token)
     assert (row.status, row.token_version, row.scopes, row.token_claimed_until) == (
         "active",
         2,

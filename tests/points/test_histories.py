@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from app import db
 from app.points.earning.campaigns import copies
 from app.points.tiers import schemes
+from tests.emptying import Emptying
 from tests.points import world
 from tests.points.histories.clock import standing
 from tests.points.histories.making import History, make
@@ -40,10 +41,9 @@ shops = (f"order-{number}.myshopify.com" for number in itertools.count())
 Note = Callable[[str, object], None]
 
 
-async def _told(stores: db.Stores, emptying: str, histories: Sequence[History]) -> Played:
+async def _told(stores: db.Stores, emptying: Emptying, histories: Sequence[History]) -> Played:
     """These histories in an empty database, and in a process that remembers nothing."""
-    async with db.connection() as conn:
-        await conn.execute(emptying)
+    await emptying.empty()
     schemes.forget()
     copies._remembered.clear()
     async with standing() as clock:
@@ -51,7 +51,7 @@ async def _told(stores: db.Stores, emptying: str, histories: Sequence[History]) 
 
 
 async def test_a_few_random_histories_equal_the_model(
-    stores: db.Stores, emptying: str, record_property: Note
+    stores: db.Stores, emptying: Emptying, record_property: Note
 ) -> None:
     if chosen := os.environ.get("HISTORY"):
 
@@ -69,7 +69,7 @@ async def test_a_few_random_histories_equal_the_model(
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_ten_thousand_random_histories_equal_the_model(
-    stores: db.Stores, emptying: str, record_property: Note, part: int
+    stores: db.Stores, emptying: Emptying, record_property: Note, part: int
 ) -> None:
     firsts = range(SINCE, SINCE + ALL, TOGETHER)[part::PARTS]
     rounds = [range(first, first + TOGETHER) for first in firsts]
@@ -77,7 +77,7 @@ async def test_ten_thousand_random_histories_equal_the_model(
 
 
 async def _check(
-    stores: db.Stores, emptying: str, note: Note, rounds: Sequence[Sequence[int]]
+    stores: db.Stores, emptying: Emptying, note: Note, rounds: Sequence[Sequence[int]]
 ) -> None:
     told, steps, differing = 0, 0, dict[int, Any]()
     for numbers in rounds:

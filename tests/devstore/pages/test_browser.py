@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, expect
@@ -18,6 +19,7 @@ from local import servers
 from tests.devstore.conftest import settings_for
 from tests.devstore.test_processes import state_becomes
 
+pytestmark = pytest.mark.browser
 PAGE = """<!doctype html><title>Page {path}</title><meta name="shopify-api-key" content="dev-key">
 <script src="{bridge}"></script>
 <s-app-nav><s-link href="/" rel="home">Home</s-link><s-link

@@ -115,12 +115,12 @@ async def test_a_drain_with_more_than_it_can_take_leaves_half_of_the_lanes_to_an
 
 
 async def test_a_claim_is_bounded_in_bytes_before_it_reads(stores: db.Stores):
-    large = [item(number, body=b"x" * 4_000_000) for number in range(50)]
-    for number in range(0, 50, 10):
+    large = [item(number, body=b"x" * 4_000_000) for number in range(20)]
+    for number in range(0, 20, 10):
         await admit(stores, large[number : number + 10])
     await admit(stores, items(20, BOB))
     served = 0
-    while served < 50:
+    while served < 20:
         before = (await stores.queue.info("stats"))["total_net_output_bytes"]
         claims = await lane.claim(stores.queue, 1000, stores.config)
         read = (await stores.queue.info("stats"))["total_net_output_bytes"] - before

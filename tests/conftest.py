@@ -27,7 +27,7 @@ from app import db
 from app.flow import event
 from app.flow.kept import packing
 from app.points.tiers import schemes
-from app.resilience import guard
+from app.resilience import guard, health
 from app.web import panels, views
 from devstore.pages import shared as devstore_pages
 from local import processes, servers
@@ -223,6 +223,7 @@ async def stores(open_session: db.Stores, emptying: Emptying) -> AsyncIterator[d
     await emptying.empty()
     await open_session.queue.flushall()
     schemes.forget()
+    health.forget()
     yield open_session
     client: Any = open_session.cache
     assert await client.eval(LASTING, 0, *CACHE_PREFIXES) == []

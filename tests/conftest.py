@@ -1,6 +1,5 @@
 """Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
 
-import asyncio
 import functools
 import gc
 import os
@@ -19,7 +18,6 @@ import jinja2
 import pytest
 import pytest_asyncio
 import structlog
-import uvloop
 from playwright import async_api, sync_api
 from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadFileScheduling
@@ -29,7 +27,7 @@ from app import db
 from app.flow import event
 from app.flow.kept import packing
 from app.points.tiers import schemes
-from app.resilience import guard
+from app.resilience import guard, health
 from app.web import panels, views
 from devstore.pages import shared as devstore_pages
 from local import processes, servers
@@ -37,6 +35,7 @@ from tests import compiling, template
 from tests.browser.chromium import ARGUMENTS, executable
 from tests.emptying import Emptying
 from tests.living import living
+from tests.longest import LONGEST
 from tests.receiver import Receiver, receiving
 from tests.stack import Stack
 from tests.template import wait_for_port
@@ -52,17 +51,6 @@ structlog.configure(
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST = (
-    "stack",
-    "browser",
-    "tests/points/test_histories.py",
-    "tests/test_release.py",
-    "tests/workers/test_ingest.py",
-    "tests/workers/test_retranslate.py",
-    "tests/points/test_migrations.py",
-    "tests/core/test_worker.py",
-    "tests/points/test_worker.py",
-)
 DEADLINE_SECONDS = 5.0
 SECRET = "test-secret-test-secret-test-secret-1"
 # what is kept of the cache without an end
@@ -96,7 +84,7 @@ class Servers:
             "HOLDFAST_DATA": str(self.directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
             "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.postgres_port}/postgres",
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "REDIS_URL": servers.redis_url(self.directory / "redis", self.redis_port),
         }
 
 
@@ -112,7 +100,6 @@ def pytest_configure(config: pytest.Config) -> None:
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
     os.environ["PYTHONPATH"] = str(ROOT / "tests" / "lean")
     gc.set_threshold(*GC_THRESHOLDS)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # as in production
     compiling.share(config)
     shared = ExitStack()
     config.add_cleanup(shared.close)
@@ -236,6 +223,7 @@ async def stores(open_session: db.Stores, emptying: Emptying) -> AsyncIterator[d
     await emptying.empty()
     await open_session.queue.flushall()
     schemes.forget()
+    health.forget()
     yield open_session
     client: Any = open_session.cache
     assert await client.eval(LASTING, 0, *CACHE_PREFIXES) == []

@@ -98,7 +98,7 @@ def test_a_plain_reward_of_each_kind_has_none(kind: str) -> None:
             "larger step",
             {"choose": {"points_per_unit": 1, "least": 1, "step": 1, "most": 20_000}},
         ),
-        ("most", "100 % at most", {"kind": "percent_off", "choose": {"unit": "11"}}),
+        ("most", "100% at most", {"kind": "percent_off", "choose": {"unit": "11"}}),
         ("most", "2,000 USD", {"kind": "gift_card", "choose": {"unit": "201"}}),
     ],
 )

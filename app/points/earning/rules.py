@@ -18,7 +18,7 @@ from app.points.earning.multiplying import TIER, Multiplier, Steps
 MICROS = 1_000_000
 RATE_UNITS = 10_000  # a rate has four decimals
 Amount = tuple[int, int]  # millionths as a fraction: numerator, and denominator above 0
-POINTS_MAX = 1_000_000_000_000  # of one award; what is above is a mistake, not an order
+POINTS_MAX = 1_000_000_000_000  # of one award; what is above is a mistake
 QUANTITY_MAX = 1_000_000_000
 ROUNDINGS = ("down", "nearest", "up")
 POLICIES = ("pending_only", "within_balance", "debt")
@@ -137,8 +137,8 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
 
 class Given(msgspec.Struct, omit_defaults=True):
-    """What bonuses make of what an order has given: points by copy, 0 for the tier; and the
-    millionths that count for a campaign's goal.
+    """What bonuses make of what an order has given, by copy (0: the tier), and what counts for a
+    campaign's goal, in millionths.
     """
 
     shares: dict[int, int] = {}
@@ -214,9 +214,7 @@ def micros(amount: str) -> int:
     """
     plain = _PLAIN_AMOUNT.fullmatch(amount)
     if plain is not None:
-        whole, fraction = plain.groups()
-        if fraction is None:
-            return int(whole) * MICROS
+        whole, fraction = plain.groups(default="")
         return int(whole + fraction) * _SCALES[len(fraction)]
     try:
         exact = Decimal(amount) * MICROS

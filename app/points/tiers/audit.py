@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from app import calendar
 from app.db import Connection, Row
-from app.points.tiers import following, placing, rules, schemes
-from app.points.tiers.placing import Case
+from app.points.tiers import amounts, following, rules, schemes
+from app.points.tiers.amounts import Case
 
 _OF_SHOPS = "is_on AND stage = 'done'"
 NEXT_SHOP = f"""
@@ -248,7 +248,7 @@ async def _judge_grants(
 async def _judge_standings(conn: Connection, rows: Sequence[Row], now: datetime) -> list[str]:
     """Whether these standings are what all that counts makes them."""
     problems = await _strays(conn, rows)
-    cases = await placing.load(conn, [(row["shop"], row["member_id"]) for row in rows], now)
+    cases = await amounts.load(conn, [(row["shop"], row["member_id"]) for row in rows], now)
     by_member = {case.member_id: case for case in cases}
     for row in rows:
         case = by_member.get(row["member_id"])

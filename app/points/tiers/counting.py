@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from app import calendar
 from app.db import Connection, Row
 from app.points.ledger.posting import Batch
-from app.points.tiers import placing, rules, schemes
-from app.points.tiers.placing import Case
+from app.points.tiers import amounts, placing, rules, schemes
+from app.points.tiers.amounts import Case
 from app.points.tiers.rules import Counted, Scheme
 from app.points.tiers.schemes import Of
 from app.writes import Writes
@@ -217,7 +217,7 @@ async def load(
         else:
             cases.append(case)
     if by_day:
-        loaded = await placing.load(conn, by_day, now, without)
+        loaded = await amounts.load(conn, by_day, now, without)
         for case in loaded:
             for at, amount in news.get(case.member_id, ()):
                 case.count(at, amount)

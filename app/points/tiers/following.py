@@ -13,7 +13,7 @@ from app.points.earning.grant import Grant
 from app.points.ledger.accounts import Account, Key
 from app.points.ledger.posting import Batch
 from app.points.rewards import giving
-from app.points.tiers import counting, placing
+from app.points.tiers import amounts, counting, placing
 from app.points.tiers.counting import OfShop, Stood
 from app.points.tiers.placing import Cause, Moved, Placing
 from app.telemetry import logs
@@ -263,7 +263,7 @@ async def merge(conn: Connection, batch: Batch, gone: Account, kept: Account) ->
     await conn.execute(MOVE, gone.shop, gone.id, kept.id)
     await conn.execute(LEAVE, gone.shop, gone.id)
     placed = Placing(batch.now)
-    for case in await placing.load(conn, [(kept.shop, kept.id)], batch.now):
+    for case in await amounts.load(conn, [(kept.shop, kept.id)], batch.now):
         placed.place(case, Cause("merge"))
     placing.tell(batch, placed.moved)
     batch.besides.append(placed.gather)

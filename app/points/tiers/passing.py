@@ -9,7 +9,7 @@ import asyncpg
 
 from app import db
 from app.points.ledger.posting import Batch
-from app.points.tiers import placing
+from app.points.tiers import amounts, placing
 from app.points.tiers.placing import Cause, Placing
 from app.resilience import failures
 from app.telemetry import logs
@@ -84,7 +84,7 @@ async def _post(now: datetime, member_ids: Sequence[int]) -> int:
         await batch.lock_free(conn, member_ids)
         members = [(one.shop, one.id) for one in batch.accounts.values()]
         placed = Placing(now)
-        cases = await placing.load(conn, members, now)
+        cases = await amounts.load(conn, members, now)
         for case in cases:
             placed.place(case, Cause("time"))
         placing.tell(batch, placed.moved)

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from app import calendar, db
 from app.db import Connection, Row
 from app.points.earning import terms
-from app.points.tiers import placing, rules, schemes, wording
-from app.points.tiers.placing import Case
+from app.points.tiers import amounts, rules, schemes, wording
+from app.points.tiers.amounts import Case
 from app.points.tiers.rules import Scheme, Tier
 
 VERSIONS_MAX = 20
@@ -168,7 +168,7 @@ async def member(
     found = await conn.fetchrow(SELECT_MEMBER, shop, customer_id)
     member_id = found["id"] if found else NOBODY
     now = datetime.now(UTC)
-    cases = await placing.load(conn, [(shop, member_id)], now)
+    cases = await amounts.load(conn, [(shop, member_id)], now)
     if not cases or not cases[0].of.scheme.tiers:
         return None
     rows: Sequence[Row] = ()

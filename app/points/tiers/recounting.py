@@ -12,7 +12,7 @@ from app.db import Connection, Row
 from app.points.earning.orders import LOCK_ORDERS
 from app.points.ledger import totals
 from app.points.ledger.posting import Batch
-from app.points.tiers import following, placing
+from app.points.tiers import amounts, following, placing
 from app.points.tiers.placing import Cause, Placing
 from app.resilience import apart
 from app.writes import Writes
@@ -134,7 +134,7 @@ async def _place(conn: Connection, row: Row) -> None:
     await batch.lock(conn, ids=[one["id"] for one in found])
     members = [(one.shop, one.id) for one in batch.accounts.values() if one.merged_into is None]
     since = await conn.fetchval(SELECT_SINCE, shop)
-    for case in await placing.load(conn, members, now):
+    for case in await amounts.load(conn, members, now):
         if batch.accounts[case.member_id].is_frozen:
             placed.wait(case)
         else:

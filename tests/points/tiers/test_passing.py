@@ -71,14 +71,14 @@ async def test_one_who_cannot_be_placed_holds_up_nobody(monkeypatch: pytest.Monk
     for number in range(5):
         await handle(order(str(number), "120.00", now(), customer=f"71{number}"))
     bad = await one("SELECT id FROM members WHERE customer_id = '712'")
-    load = passing.placing.load
+    load = passing.amounts.load
 
     async def broken(conn, members, at):
         if any(member_id == bad for _, member_id in members):
             raise ValueError("a test")
         return await load(conn, members, at)
 
-    monkeypatch.setattr(passing.placing, "load", broken)
+    monkeypatch.setattr(passing.amounts, "load", broken)
     await pass_time(now() + timedelta(days=40))
     left = await one("SELECT count(*) FROM tier_standings WHERE tier_id = 'silver'")
     assert left == 1

@@ -28,7 +28,7 @@ class Earning(Tiers):
                 rules = self.rules_at(placed)
                 source = f"order:{name}"
                 self.orders[name] = Order(source, placed=placed, rules=rules)
-        was_new = {name: self.orders[name].person is None for name in news}
+        was_new = {name: self.orders[name].is_unheard_of for name in news}
         order = sorted(news, key=lambda one: self._is_late(self.orders[one]))
         moving = {name for name in order if self._follow(self.orders[name], news[name])}
         for name in news:  # the last one that moves somebody is the cause

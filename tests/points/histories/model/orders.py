@@ -46,13 +46,17 @@ class Order(Grant):
     def newest(self) -> Snapshot:
         return max(self.snapshots, key=lambda one: one.at)
 
+    @property
+    def is_unheard_of(self) -> bool:
+        """What is told of an order before it was paid need not be kept."""
+        return not (self.snapshots or self.refunds or self.is_cancelled)
+
     def hear(self, message: Message) -> None:
         if message.refund is not None:
             self.refunds.setdefault(*message.refund)
         self.is_cancelled = self.is_cancelled or message.is_cancelled
         if (told := message.snapshot) is not None:
-            knows_nothing = not (self.snapshots or self.refunds or self.is_cancelled)
-            if not (knows_nothing and told.status == "pending"):
+            if not (self.is_unheard_of and told.status == "pending"):
                 self.snapshots.append(told)
                 self.refunds = self.refunds | told.refunds
 

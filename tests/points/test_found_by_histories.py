@@ -1,5 +1,7 @@
 """What random histories found, each as a test of its own."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -168,3 +170,18 @@ async def test_a_late_campaign_makes_nobody_a_member_again_who_was_deleted(store
     while await late.go_on():
         pass
     assert await one("SELECT count(*) FROM members") == 0
+
+
+async def test_a_word_that_moves_nothing_is_known_beside_one_that_does(stores) -> None:
+    """Else an older word, told later, would pass for the newest."""
+    await program()
+    placed, goods, card = days_ago(1), line("100.00"), line("50.00", gift_card=True)
+
+    def said(seconds: int, *lines: dict[str, object], **more: object) -> object:
+        at = (placed + timedelta(seconds=seconds)).isoformat()
+        return paid("1", *lines, at=placed, updated_at=at, **more)
+
+    await handle(said(6, goods, card), said(2, goods))
+    await handle(said(4, goods, card, financial_status="partially_paid", outstanding="50.00"))
+    assert await figures() == {"available": 100}
+    await sound()

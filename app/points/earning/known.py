@@ -32,8 +32,17 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 def stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
-    """What comes to be known of an order, one stage a fact that may move points."""
-    found = []
+    """What comes to be known of an order, one stage a fact that may move points; what is said
+    besides is known with the last of them.
+    """
+    known, found = _stages(known, news)
+    if found and found[-1].known is not known:
+        found[-1] = _with(found[-1], known=known)
+    return known, found
+
+
+def _stages(known: Known, news: News) -> tuple[Known, list[Stage]]:
+    found: list[Stage] = []
     for told in sorted(news.told, key=_at) if len(news.told) > 1 else news.told:
         if known is NOTHING and told.order.financial_status in UNPAID:
             continue

@@ -55,10 +55,10 @@ class Order(Grant):
         if message.refund is not None:
             self.refunds.setdefault(*message.refund)
         self.is_cancelled = self.is_cancelled or message.is_cancelled
-        if (told := message.snapshot) is not None:
-            if not (self.is_unheard_of and told.status == "pending"):
-                self.snapshots.append(told)
-                self.refunds = self.refunds | told.refunds
+        told = message.snapshot
+        if told is not None and not (self.is_unheard_of and told.status == "pending"):
+            self.snapshots.append(told)
+            self.refunds = self.refunds | told.refunds
 
     def known(self) -> object:
         """What is known that could be worth something: what changes none of it is no news."""

@@ -106,7 +106,7 @@ async def _service(shops: list[str]) -> Found:
             "redemptions": {row[0]: row[1:] for row in redemptions[shop]},
             "lots": sorted(((who, _of(one), *rest) for who, one, *rest in lots[shop]), key=str),
             "changes": {
-                who: [one[1:] for one in changes[shop] if one[0] == who]
+                who: _changes([one[1:] for one in changes[shop] if one[0] == who])
                 for who in {one[0] for one in changes[shop]}
             },
             "tiers": dict(standings[shop]),
@@ -166,7 +166,7 @@ def _model(run: Run) -> dict[str, Any]:
             key=str,
         ),
         "changes": {
-            one.customer: standing.changes
+            one.customer: _changes(standing.changes)
             for one, standing in model.standings.items()
             if standing.changes
         },
@@ -194,6 +194,13 @@ def _model(run: Run) -> dict[str, Any]:
         },
         "birthdays": {name: (one.month_day, one.given_on) for name, one in model.birthdays.items()},
     }
+
+
+def _changes(found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Who was never placed came from where everybody began then, or begins now."""
+    return [
+        (at, before if place else None, after) for place, (at, before, after) in enumerate(found)
+    ]
 
 
 def _is_capped(one: Campaign) -> bool:

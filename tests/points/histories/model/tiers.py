@@ -171,10 +171,10 @@ class Tiers(Books):
                 return max(at for at, _ in something if self.day(at) == reached)
             return self.now
         if cause in {"time", "order"}:
-            day = self.day(self.now)
-            while levels[0].get(day - DAY, level + 1) == level:
+            day, first = self.day(self.now), min(levels[0])
+            while day > first and levels[0][day - DAY] == level:
                 day -= DAY
-            return self.start_of(day)
+            return standing.since if day == first else self.start_of(day)
         return self.now
 
     def levels(

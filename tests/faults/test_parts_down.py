@@ -93,7 +93,7 @@ def test_with_both_stores_stopped_shopify_is_asked_to_come_again(whole_stack: St
         bob = bob_with(stack, 40)
         stack.stop("redis", "postgres")
         stack.order(bob, "60.00")
-        assert stack.health()["status"] == "down"
+        wait_for("health says so", lambda: stack.health()["status"] == "down", 5)
         stack.start("postgres", "redis")
         stack.wait_for_points(bob, 100, 60)
     finally:

@@ -59,8 +59,6 @@ UPDATE campaign_copies
                       ELSE now() + make_interval(secs => $3) END
  WHERE id = $1
 """
-
-
 # of deleted customers who never had points there is none: no campaign makes them members again
 SELECT_MEMBERS = "SELECT id FROM members WHERE id = ANY($1::bigint[])"
 

@@ -5,8 +5,6 @@ import pytest
 from app import db
 from app.core import handlers as core
 from app.points import handlers
-from app.points.ledger.audit import verify
-from tests.points import world
 from tests.points.arrivals import sentences
 from tests.points.earning.campaigns.told import (
     campaign,
@@ -17,9 +15,9 @@ from tests.points.earning.campaigns.told import (
     tagged,
     told,
 )
-from tests.points.world import ALICE, cancelled, figures, line, paid, refunded
+from tests.points.world import cancelled, figures, line, paid, refunded
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = pytest.mark.usefixtures("stores", "rules")
 
 
 async def handle(*events) -> None:
@@ -31,14 +29,6 @@ async def handle(*events) -> None:
 
 async def points() -> int:
     return (await figures()).get("available", 0)
-
-
-@pytest.fixture(autouse=True)
-async def rules(stores):
-    await world.program(ALICE)
-    yield
-    report = await verify()
-    assert report.is_sound, report.problems
 
 
 async def test_two_campaigns_that_meet_do_not_earn_twice_unless_the_merchant_says_so():

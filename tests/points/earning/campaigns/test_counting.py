@@ -5,13 +5,12 @@ import pytest
 from app import db
 from app.points import handlers
 from app.points.earning.campaigns import late
-from app.points.ledger.audit import verify
 from tests.points import world
 from tests.points.earning.campaigns.told import campaign, days_ago, told
 from tests.points.ways.world import merged
 from tests.points.world import ALICE, BOB, figures, line, paid, refunded
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = pytest.mark.usefixtures("stores", "rules")
 
 
 async def handle(*events) -> None:
@@ -26,14 +25,6 @@ async def look() -> None:
 
 async def points(customer: str = BOB) -> int:
     return (await figures(customer)).get("available", 0)
-
-
-@pytest.fixture(autouse=True)
-async def rules(stores):
-    await world.program(ALICE)
-    yield
-    report = await verify()
-    assert report.is_sound, report.problems
 
 
 def hello(**more):

@@ -4,12 +4,10 @@ import pytest
 
 from app import db
 from app.points import handlers
-from app.points.ledger.audit import verify
-from tests.points import world
 from tests.points.earning.campaigns.told import campaign, days_ago, told
-from tests.points.world import ALICE, figures, line, paid, refunded
+from tests.points.world import figures, line, paid, refunded
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = pytest.mark.usefixtures("stores", "rules")
 MUGS, CUPS = {"product_id": "11"}, {"product_id": "12"}
 
 
@@ -26,14 +24,6 @@ def told_again(*lines, hours: int):
     """The order with these lines, as of so many hours after it was placed two days ago."""
     at = days_ago(2 - hours / 24).isoformat()
     return paid("1", *lines, at=days_ago(2), updated_at=at)
-
-
-@pytest.fixture(autouse=True)
-async def rules(stores):
-    await world.program(ALICE)
-    yield
-    report = await verify()
-    assert report.is_sound, report.problems
 
 
 async def test_a_line_of_its_products_that_is_added_later_counts():

@@ -7,13 +7,12 @@ import pytest
 from app import db
 from app.points import handlers
 from app.points.earning.campaigns import late
-from app.points.ledger.audit import verify
 from tests.points import world
 from tests.points.arrivals import sentences
 from tests.points.earning.campaigns.told import campaign, days_ago, facts, stacks, tagged, told
-from tests.points.world import ALICE, figures, line, paid, refunded
+from tests.points.world import figures, line, paid, refunded
 
-pytestmark = pytest.mark.usefixtures("stores")
+pytestmark = pytest.mark.usefixtures("stores", "rules")
 
 
 async def handle(*events) -> None:
@@ -28,14 +27,6 @@ async def look(rounds: int = 4) -> None:
 
 async def points() -> int:
     return (await figures()).get("available", 0)
-
-
-@pytest.fixture(autouse=True)
-async def rules(stores):
-    await world.program(ALICE)
-    yield
-    report = await verify()
-    assert report.is_sound, report.problems
 
 
 async def test_the_bonus_of_a_campaign_that_was_told_late_is_given_later_and_once() -> None:

@@ -36,7 +36,7 @@ SELECT service, count(*) FILTER (WHERE waiting.signed_at IS NOT NULL) AS parts,
 
 
 async def move_to(url: str) -> int:
-    """Make the topic and copy what is there; how many entries that were. Raises ConnectionError
+    """Make the topic and copy what is there; how many facts that were. Raises ConnectionError
     when Kafka does not answer, TimeoutError when another relay leads all the time.
     """
     from app.flow.bus.kafka import address, relay
@@ -99,7 +99,7 @@ async def main(arguments: argparse.Namespace) -> None:
     async with db.open_stores(config):
         if arguments.where == "to":
             copied = await deadline.within(COPY_SECONDS, move_to(config.bus_url))
-            print(f"{copied} entries copied. Set BUS_URL everywhere and start the processes again.")
+            print(f"{copied} facts copied. Set BUS_URL everywhere and start the processes again.")
         else:
             given_up = await move_back()
             print(f"{given_up} places of the relay given up; the log is the bus.")

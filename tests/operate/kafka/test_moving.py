@@ -60,7 +60,7 @@ async def test_the_bus_is_moved_to_kafka_and_back_while_facts_come_in(
     running = [asyncio.create_task(runs(fact_log, "1", stops[0]))]
     await asyncio.sleep(0.5)
     said = await databases.run(stores.config.database_url, "-m", "ops.kafka.move", "to", url)
-    assert "entries copied" in said
+    assert "facts copied" in said
     async with over_kafka(stores, url) as bus:
         plain = KafkaBus(bus.config)
         running.append(asyncio.create_task(runs(plain, "2", stops[1])))

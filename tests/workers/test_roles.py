@@ -12,7 +12,6 @@ from app.services import PROCESSES, SERVICES
 from tests.databases import make_empty, release
 from workers import roles
 
-pytestmark = pytest.mark.long  # a release for each
 PREFIX = "test_roles"
 TABLES = """
 SELECT relname AS name FROM pg_class
@@ -33,6 +32,16 @@ async def url(stores: db.Stores, config: settings.Config, monkeypatch: pytest.Mo
     return address
 
 
+async def test_each_table_is_written_by_some_process_or_by_the_owners_commands(
+    stores: db.Stores,
+) -> None:
+    async with db.connection() as connection:
+        tables = {row["name"] for row in await connection.fetch(TABLES)}
+    written = set().union(*(roles.written_by(process) for process in PROCESSES))
+    assert tables - written == roles.OF_THE_OWNER
+
+
+@pytest.mark.long
 async def test_each_process_can_write_its_own_tables_and_no_others(url: str) -> None:
     owner = await asyncpg.connect(url)
     try:
@@ -58,6 +67,7 @@ async def test_each_process_can_write_its_own_tables_and_no_others(url: str) -> 
         await owner.close()
 
 
+@pytest.mark.long
 async def test_a_process_that_is_taken_over_cannot_touch_what_is_not_its_own(url: str) -> None:
     owner = await asyncpg.connect(url)
     await owner.execute(f"DROP ROLE IF EXISTS {PREFIX}_login")
@@ -88,6 +98,7 @@ async def test_a_process_that_is_taken_over_cannot_touch_what_is_not_its_own(url
         await owner.close()
 
 
+@pytest.mark.long
 async def test_a_second_release_changes_nothing_and_a_bad_prefix_is_refused(url: str) -> None:
     await asyncio.gather(release(url), release(url))
     owner = await asyncpg.connect(url)

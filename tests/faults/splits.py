@@ -1,5 +1,5 @@
-"""A network that splits between sentinels: on one side a primary, a replica and a sentinel, on the
-other a replica and two sentinels. The kernel drops what goes from one to the other.
+"""A network that splits between sentinels, by the kernel's hand: on one side a primary, a replica
+and a sentinel, on the other a replica and two sentinels.
 """
 
 import subprocess

@@ -1,5 +1,5 @@
 """A network that splits between sentinels: a primary is cut off with a replica, which confirms what
-is gone when the network heals. Every acknowledged webhook is there, or in a window that was noted.
+is gone when the network heals, and each acknowledged webhook is there or in a noted window.
 """
 
 import asyncio

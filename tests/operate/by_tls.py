@@ -1,4 +1,4 @@
-"""Real servers with TLS: Debian's Redis, and a PostgreSQL that Maven brings. Nobody reaches them
+"""Real servers with TLS, Debian's Redis and a PostgreSQL that Maven brings, which nobody reaches
 without a certificate of the test's authority.
 """
 

@@ -17,7 +17,7 @@ from tests.operate.kafka.test_faults import (  # noqa: F401 - soon is a fixture
 )
 
 pytestmark = pytest.mark.operate
-SMALL_BYTES = 20_000
+SMALL_BYTES = 3_000
 
 
 async def test_what_is_too_large_for_the_topic_is_read_from_the_log_and_the_rest_from_kafka(

@@ -16,9 +16,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 SENTINEL_SECONDS = 0.5  # for the answer of one; then the next is asked
-# Sentinels that do not see a primary take their time (`down-after-milliseconds`, two seconds) until
-# most of them make another; for less than that a primary is the one that most of them named.
-AGREED_SECONDS, ASK_AGAIN_SECONDS = 1.5, 1.0
+# Sentinels that do not see a primary take their time (`down-after-milliseconds`) until most of them
+# make another; for three quarters of that a primary is the one that most of them named.
+AGREED_SECONDS_MAX, AGREED_SHARE = 1.5, 0.75
+ASK_AGAIN_SHARE = 2 / 3  # of the time that they agree for
 ASK_ANEW_SECONDS = 0.2  # while they do not agree
 
 
@@ -65,6 +66,7 @@ class Primary:
         self.count = len(self.sentinels)
         self.named: tuple[str, int] | None = None  # by most of them
         self.asked_at = self.named_at = -math.inf  # monotonic seconds
+        self.agreed_seconds = AGREED_SECONDS_MAX
         self.clients: dict[
             tuple[str, int], Any
         ] = {}  # kept: a handshake costs more than a question
@@ -108,14 +110,14 @@ class Primary:
         do not, or most of them do not answer.
         """
         now = time.monotonic()
-        is_known = now < self.named_at + ASK_AGAIN_SECONDS
+        is_known = now < self.named_at + self.agreed_seconds * ASK_AGAIN_SHARE
         if not is_known and now > self.asked_at + ASK_ANEW_SECONDS:
             self.asked_at = now
             answers = await asyncio.gather(*map(self._named_by, tuple(self.sentinels)))
             said = Counter(one for one in answers if one is not None).most_common(1)
             if said and said[0][1] > self.count // 2:
                 self.named, self.named_at = said[0][0], now
-        return self.named if time.monotonic() < self.named_at + AGREED_SECONDS else None
+        return self.named if time.monotonic() < self.named_at + self.agreed_seconds else None
 
     async def close(self) -> None:
         """Hang up on the sentinels, until they are asked again."""
@@ -134,6 +136,8 @@ class Primary:
             return None
         if known["is_sdown"] or known["is_odown"]:
             return None
+        its_seconds = AGREED_SHARE * known["down-after-milliseconds"] / 1000
+        self.agreed_seconds = min(AGREED_SECONDS_MAX, its_seconds)
         return known["ip"], known["port"]
 
 

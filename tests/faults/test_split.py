@@ -18,6 +18,7 @@ from app import db
 from app.core.models import Shop
 from app.flow.lanes import epoch, lane, spill
 from app.flow.lanes.admission import Admission
+from app.sentinels import Primary
 from tests.faults.lanes import draining, noticed, spilled, traces
 from tests.faults.redises import stores_on
 from tests.faults.splits import Split
@@ -103,7 +104,8 @@ async def test_what_is_acknowledged_on_the_side_that_loses_is_in_postgres_or_in_
         looks = [asyncio.create_task(looking(right))]
         if is_looked_at:
             looks.append(asyncio.create_task(looking(left)))
-        await asyncio.sleep(2.3)
+        await asyncio.sleep(2.0)
+        assert await until(_async(lambda: has_just_asked(left)), SECONDS)
         split.cut()
         cut_at = datetime.now(UTC)
 
@@ -151,6 +153,11 @@ async def test_what_is_acknowledged_on_the_side_that_loses_is_in_postgres_or_in_
     for name, at in gone.items():
         assert any(one.lost_from - slack <= at <= one.noticed_at for one in noted), (name, at)
     assert len(noted) <= 2, "the two sides do not note each other"
+
+
+def has_just_asked(own: db.Stores) -> bool:
+    primary: Primary = own.lane.connection_pool.connection_kwargs["connection_pool"]
+    return time.monotonic() - primary.named_at < primary.agreed_seconds / 3
 
 
 async def is_replica(split: Split, one: object) -> bool:

@@ -2,17 +2,20 @@
 
 import asyncio
 import os
+import re
 
 import asyncpg
 import pytest
 
 from app import config as settings
 from app import db
+from app.config import ROOT
 from app.services import PROCESSES, SERVICES
 from tests.databases import make_empty, release
 from workers import roles
 
 PREFIX = "test_roles"
+OF_THE_RELAY = ("kafka/relay.py", "places.py")
 TABLES = """
 SELECT relname AS name FROM pg_class
  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
@@ -39,6 +42,13 @@ async def test_each_table_is_written_by_some_process_or_by_the_owners_commands(
         tables = {row["name"] for row in await connection.fetch(TABLES)}
     written = set().union(*(roles.written_by(process) for process in PROCESSES))
     assert tables - written == roles.OF_THE_OWNER
+
+
+def test_the_relay_can_write_its_place_in_kafka() -> None:
+    told = "".join((ROOT / "app/flow/bus" / name).read_text() for name in OF_THE_RELAY)
+    written = set(re.findall(r"(?:INSERT INTO|DELETE FROM|\"\nUPDATE) ([a-z_]+)", told))
+    assert "places" in written
+    assert written <= roles.written_by("relay")
 
 
 @pytest.mark.long

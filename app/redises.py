@@ -2,7 +2,6 @@
 the primary, or, for what may be lost, to a cluster.
 """
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,16 +10,14 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import Connection as RedisConnection
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 
 from app import postgres
+from app.sentinels import OfPrimary, OfPrimaryByTls, Primary
 
 P = TypeVar("P", bound="_DropsSuspects")
 CONNECT_TIMEOUT_SECONDS = postgres.CONNECT_SECONDS
-SENTINEL_SECONDS = 0.5  # for the answer of one; then the next is asked
 SENTINEL_PORT = 26_379
 CLUSTER_PORT = 6_379
 HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
@@ -70,11 +67,18 @@ class _DropsSuspects:
     """
 
     _available_connections: list[Any]
+    connection_kwargs: dict[str, Any]
 
     def __init__(self, connection_class: Any = RedisConnection, **options: Any) -> None:
         made_of = (_OfOurs, connection_class)
         ours = type(connection_class.__name__, made_of, {})
         super().__init__(connection_class=ours, **options)  # type: ignore[call-arg]
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)  # type: ignore[misc] # the same
+        kept_by = self.connection_kwargs.get("connection_pool")
+        if isinstance(kept_by, Primary):
+            await kept_by.close()
 
     async def release(self, connection: Any) -> None:
         is_broken = not connection.is_connected
@@ -146,81 +150,11 @@ def pool(kind: type[P], url: str, timeout_seconds: float, **limits: Any) -> P:
         hosts, name, its = _read(url, SENTINEL_PORT)
         is_secure = its.pop("connection_class", None) is SSLConnection
         kept_by = Primary(hosts, name, its, is_secure=is_secure)
-        kind_of_connection = _OfPrimaryByTls if is_secure else _OfPrimary
+        kind_of_connection = OfPrimaryByTls if is_secure else OfPrimary
         return kind(kind_of_connection, connection_pool=kept_by, **(options | its))
     # the method of the pool that comes next
     made: P = kind.from_url(url, **options)  # type: ignore[attr-defined]
     return made
-
-
-class Primary:
-    """Who the primary of `name` is now, as the first of the sentinels knows that answers.
-
-    It stands where redis-py's connections expect their pool. What `options` say of sentinels
-    is taken out of them.
-    """
-
-    is_master, check_connection = True, False
-
-    def __init__(
-        self,
-        sentinels: Sequence[tuple[str, int]],
-        name: str,
-        options: dict[str, Any],
-        *,
-        is_secure: bool,
-    ) -> None:
-        self.sentinels, self.name = list(sentinels), name
-        self.last: tuple[str, int] | None = None
-        self.options: dict[str, Any] = {
-            "socket_timeout": SENTINEL_SECONDS,
-            "socket_connect_timeout": SENTINEL_SECONDS,
-            "retry": Retry(NoBackoff(), 0),
-            "ssl": is_secure,
-            "username": options.pop("sentinel_username", None),
-            "password": options.pop("sentinel_password", None),
-            **{key: value for key, value in options.items() if key.startswith("ssl_")},
-        }
-
-    async def get_master_address(self) -> tuple[str, int]:
-        """Raises MasterNotFoundError, a lost connection, while none of them knows one that answers.
-        With all of them away it is who it was: without them nobody else takes its place.
-        """
-        is_any_there = False
-        for address in tuple(self.sentinels):
-            asked: Any = aioredis.Redis(host=address[0], port=address[1], **self.options)
-            try:
-                known = (await asked.sentinel_masters()).get(self.name)
-            except (RedisError, OSError):
-                continue
-            finally:
-                await asked.aclose()
-            is_any_there = True
-            if known and not (known["is_sdown"] or known["is_odown"]):
-                self.sentinels.remove(address)  # of those who ask at once, each finds it there
-                self.sentinels.insert(0, address)
-                self.last = known["ip"], known["port"]
-                return self.last
-        if self.last and not is_any_there:
-            return self.last
-        raise MasterNotFoundError(f"No sentinel knows a primary of {self.name} that answers.")
-
-
-class _OfPrimary(SentinelManagedConnection):
-    """A connection to the primary, lost once that has become a replica."""
-
-    async def read_response(self, *args: Any, **options: Any) -> Any:
-        try:
-            return await super().read_response(*args, **options)
-        except ResponseError as error:
-            if "READONLY" not in str(error):  # how Redis 6 says it where a script wanted to write
-                raise
-            await self.disconnect(nowait=True)
-            raise RedisConnectionError("The primary is a replica now.") from error
-
-
-class _OfPrimaryByTls(_OfPrimary, SSLConnection):
-    pass
 
 
 def _options(url: str, timeout_seconds: float) -> dict[str, Any]:

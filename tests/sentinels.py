@@ -3,7 +3,9 @@ product on them.
 """
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -25,29 +27,37 @@ port {port}
 bind 127.0.0.1
 dir {directory}
 logfile {directory}/log
-sentinel monitor {name} 127.0.0.1 {primary} {quorum}
+sentinel monitor {name} {host} {primary} {quorum}
 sentinel down-after-milliseconds {name} {down_after}
 sentinel failover-timeout {name} {failover}
 """
 
 
 class Sentinels:
-    """Started with the object, ended by `stop`; `options` go to both Redis servers."""
+    """Started with the object, ended by `stop`; `options` go to all Redis servers."""
 
-    def __init__(self, directory: Path, *options: str, appendfsync: str = "everysec") -> None:
-        self.directory = directory
-        self.redises = [OwnRedis(directory / "redis-1", *options, appendfsync=appendfsync)]
+    host = "127.0.0.1"  # where the first primary is found
+
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        appendfsync: str = "everysec",
+        replicas: int = 1,
+        make: Callable[..., OwnRedis] = OwnRedis,
+    ) -> None:
+        self.directory, self.replicas = directory, replicas
+        self.redises: list[OwnRedis] = []
+        follows: tuple[str, ...] = ()
+        for number in range(1, 2 + replicas):
+            told = (*options, *self.redis_options(number))
+            folder = directory / f"redis-{number}"
+            one = make(folder, *told, *follows, appendfsync=appendfsync)
+            # once: who was killed must not come back as the replica of one that is none the wiser
+            one.options = told
+            self.redises.append(one)
+            follows = ("--replicaof", self.host, str(self.redises[0].port))
         primary = self.redises[0].port
-        self.redises.append(
-            OwnRedis(
-                directory / "redis-2",
-                *options,
-                *("--replicaof", "127.0.0.1", str(primary)),
-                appendfsync=appendfsync,
-            )
-        )
-        # once: who was killed must not come back as the replica of one that is none the wiser
-        self.redises[1].options = options
         self.ports = [servers.free_port() for _ in range(COUNT)]
         self.processes: list[subprocess.Popen[bytes]] = []
         try:
@@ -71,9 +81,11 @@ class Sentinels:
                 quorum=QUORUM,
                 down_after=DOWN_AFTER_MILLISECONDS,
                 failover=FAILOVER_MILLISECONDS,
+                host=self.host,
             )
+            + self.sentinel_lines(port)
         )
-        binary = servers.redis_command(directory, port)[0]
+        binary = self.redises[0].command()[0]
         self.processes.append(
             subprocess.Popen(
                 [binary, str(file), "--sentinel"],
@@ -83,14 +95,26 @@ class Sentinels:
         )
         wait_for_port(port)
 
+    def redis_options(self, _number: int) -> tuple[str, ...]:
+        """What one of the servers is told besides, counted from 1."""
+        return ()
+
+    def sentinel_lines(self, _port: int) -> str:
+        """What else the file of a sentinel says."""
+        return ""
+
+    def ask(self, port: int, **options: Any) -> redis.Redis:
+        """A client of one of the sentinels."""
+        return redis.Redis(port=port, **options)
+
     @property
     def url(self) -> str:
         return f"redis+sentinel://{','.join(f'127.0.0.1:{one}' for one in self.ports)}/{NAME}/0"
 
     @property
     def primary(self) -> OwnRedis:
-        """Which of the two the first sentinel says is the primary."""
-        with redis.Redis(port=self.ports[0]) as client:
+        """Which of them the first sentinel says is the primary."""
+        with self.ask(self.ports[0]) as client:
             _, port = client.sentinel_get_master_addr_by_name(NAME)
         return next(one for one in self.redises if one.port == int(port))
 
@@ -101,7 +125,7 @@ class Sentinels:
 
     def fail_over(self) -> None:
         """The planned one; it is under way when this returns."""
-        with redis.Redis(port=self.ports[0]) as client:
+        with self.ask(self.ports[0]) as client:
             try:
                 client.sentinel_failover(NAME)
             except redis.ResponseError as error:
@@ -120,7 +144,7 @@ class Sentinels:
     def is_in_step(self) -> bool:
         """Whether the primary has a replica that follows it."""
         try:
-            with redis.Redis(port=self.primary.port, socket_timeout=1) as client:
+            with self.primary.client(socket_timeout=1) as client:
                 found = client.info("replication")
         except redis.RedisError:
             return False
@@ -130,16 +154,16 @@ class Sentinels:
 
     def _role(self, one: OwnRedis) -> str:
         try:
-            with redis.Redis(port=one.port, socket_timeout=1) as client:
+            with one.client(socket_timeout=1) as client:
                 return str(client.role()[0].decode())
         except redis.RedisError:
             return ""
 
     def _is_whole(self) -> bool:
         for port in self.ports:
-            with redis.Redis(port=port, decode_responses=True) as client:
+            with self.ask(port, decode_responses=True) as client:
                 known = client.sentinel_master(NAME)
-            if known["num-other-sentinels"] != COUNT - 1 or known["num-slaves"] != 1:
+            if known["num-other-sentinels"] != COUNT - 1 or known["num-slaves"] != self.replicas:
                 return False
         return self.is_in_step()
 

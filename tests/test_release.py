@@ -1,6 +1,10 @@
 """The release process on a database of its own."""
 
 import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -9,8 +13,10 @@ from app import config as settings
 from app import db
 from app.flow import event as envelope
 from app.services import SERVICES
+from local import servers
 from tests.databases import make_empty, migrate, release, run
 from tests.flow.helpers import SHOP, order
+from tests.template import wait_for_port
 
 COLUMNS = """
 SELECT table_name, column_name, data_type, character_maximum_length, numeric_precision,
@@ -115,3 +121,43 @@ async def test_what_stood_in_the_old_outbox_and_streams_is_in_the_log_and_nothin
     finally:
         await after.close()
     assert await stores.queue.keys("bus:*") == []
+
+
+@pytest.fixture
+def old_url(tmp_path: Path) -> Iterator[str]:
+    """The oldest Postgres that the wheel brings."""
+    binaries = servers._wheel().POSTGRES_VERSIONS[16]
+    owner, folder, port = servers.postgres_user(), tmp_path / "old", servers.free_port()
+    folder.mkdir()
+    if owner is not None:
+        servers.open_path(folder)
+        servers.open_path(binaries / "postgres")
+        os.chown(folder, owner, owner)
+    made = [binaries / "initdb", "-A", "trust", "-U", "postgres", "-D", folder]
+    subprocess.run(made, check=True, capture_output=True, user=owner, cwd="/")
+    server = subprocess.Popen(
+        [binaries / "postgres", "-D", folder, "-p", str(port), "-k", "", "-h", "127.0.0.1"],
+        user=owner,
+        cwd="/",
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port)
+        yield f"postgres://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+@pytest.mark.long
+async def test_a_postgres_that_is_too_old_is_refused_in_a_sentence_and_left_as_it_was(
+    old_url: str,
+) -> None:
+    with pytest.raises(AssertionError, match="16, and Holdfast needs 17 or newer") as refused:
+        await release(old_url)
+    assert "Traceback" not in str(refused.value)
+    connection = await asyncpg.connect(old_url)
+    try:
+        assert await connection.fetchval("SELECT to_regclass('tortoise_migrations')") is None
+    finally:
+        await connection.close()

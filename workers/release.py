@@ -24,18 +24,30 @@ from workers import roles
 from workers.carry_over import carry_over, forget_streams
 
 WAIT_SECONDS = 30
+OLDEST_VERSION = 17  # of Postgres: sessions are bounded by its transaction_timeout
 LOCK = 4_065_350_211  # any number of our own: two releases at once migrate one after the other
 log = logs.logger()
+
+
+class OldPostgresError(SystemExit):
+    """Raised before anything is changed; its text says what is needed."""
 
 
 async def release(config: settings.Config) -> None:
     """Apply every migration that is missing; a second run changes nothing.
 
-    Raises OSError or PostgresError when Postgres has not answered within 30 s.
+    Raises OSError or PostgresError when Postgres has not answered within 30 s, OldPostgresError
+    for one that no process could work with.
     """
     tables = db.tortoise_config(config)
     lock = await _connect(addresses.parse(config.database_url))
     try:
+        version = lock.get_server_version()
+        if version.major < OLDEST_VERSION:
+            raise OldPostgresError(
+                f"Postgres is version {version.major}, and Holdfast needs {OLDEST_VERSION} or"
+                " newer. Nothing was changed."
+            )
         await lock.execute("SELECT pg_advisory_lock($1)", LOCK)
         # no statement timeout: an index on a big table takes long
         with rooms.inside(rooms.RELEASE):

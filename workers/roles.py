@@ -26,6 +26,7 @@ OF_THE_ROAD = {
         "body_redactions",
         "flags",
         "flag_changes",
+        "analytics_choices",
     ),
     "ingest": (
         "facts",
@@ -46,8 +47,10 @@ OF_THE_ROAD = {
         "redis_epochs",
         "redis_losses",
         "audit_heads",
+        "places",  # its own, where it copies the log to Kafka
     ),
 }
+OF_THE_OWNER = {"backup_marks", "retranslations"}  # of commands that run as the owner
 APPENDED_TO = {"facts", "ledger"}  # nobody changes or deletes what stands there
 KEEPS_THE_LOG = ("make_day(text, date)", "end_day(text, date)", "set_log_base(bigint)")
 MAY_CALL = {"relay": KEEPS_THE_LOG, "ingest": ("set_log_base(bigint)",)}

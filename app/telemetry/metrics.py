@@ -21,6 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import REGISTRY, Collector
 
 from app import rings
+from app.telemetry import shared_files
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     # By default every increment asks the kernel for the process id, in case of a fork. Our
@@ -29,6 +30,7 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     _PID = os.getpid()
     # prometheus_client does not annotate this
     values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call]
+    shared_files.use()
 
 # What is promised can be read off exactly only where a bucket ends: a balance within 60 ms, a
 # webhook answered within half a second, an order visible within five, a part back within 60.

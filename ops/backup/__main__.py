@@ -21,7 +21,10 @@ def main() -> None:
         print(urlsafe_b64encode(secrets.token_bytes(32)).decode())
         return
     kept = store.from_environment()
-    sys.exit(COMMANDS[given.command](kept, given))
+    try:
+        sys.exit(COMMANDS[given.command](kept, given))
+    except OSError as error:  # such as no room: a sentence for whoever reads Postgres' log
+        raise SystemExit(f"{given.command}: {error}") from None
 
 
 def archive(kept: store.Store, given: argparse.Namespace) -> int:

@@ -145,6 +145,7 @@ def world(directory: Path) -> Iterator[World]:
 def prepare(kept: Store, directory: Path) -> None:
     """A cluster in `directory` whose log goes to the archive of `kept`."""
     servers.prepare_postgres(directory)
+    kept.folder.mkdir(mode=0o700, exist_ok=True)
     store.prepare(kept)
     owner = servers.postgres_user()
     if owner is not None:  # who runs the archive command, too

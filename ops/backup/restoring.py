@@ -12,6 +12,7 @@ from ops.backup import store, taking, tools
 from ops.backup.store import Backup, Store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+VERSION = "PG_VERSION"
 TARGET = """
 # written by the restore
 restore_command = '{command}'
@@ -31,7 +32,10 @@ def choose(kept: Store, at: datetime | None, name: str = "") -> Backup:
     elif at is not None:
         found = [one for one in found if one.ended <= at]
     if not found:
-        raise SystemExit("There is no backup to begin from" + (f" at {at}." if at else "."))
+        oldest = min((one.ended for one in store.backups(kept)), default=None)
+        said = f" The oldest is of {oldest}." if oldest and not name else ""
+        when = f" at {at}." if at else f" of the name {name}." if name else "."
+        raise SystemExit(f"There is no backup to begin from{when}{said}")
     return found[-1]
 
 
@@ -49,27 +53,40 @@ def restore(
     Every file is checked on its way. Files belong to `owner` where that is given. Raises
     SystemExit, or DamagedError of a backup that is not what was taken.
     """
-    if folder.exists() and any(folder.iterdir()):
+    folder = folder.resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SystemExit(f"{folder} is not empty; a restore never writes over anything.")
     links = store.chain(store.backups(kept), choose(kept, at, name))
-    parts = folder.with_name(f"{folder.name}{store.PART}")
+    is_new = not folder.exists()  # else it may be a disk of its own
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    parts = folder / store.PART
     parts.mkdir(mode=0o700)
     try:
-        for number, one in enumerate(links):
-            (parts / str(number)).mkdir(mode=0o700)
-            taking.read(kept, one, parts / str(number))
-        _own(parts, owner)
-        if folder.exists():
-            folder.rmdir()
-        if len(links) == 1:
-            (parts / "0").rename(folder)
-        else:
-            _combine([parts / str(number) for number in range(len(links))], folder)
-    finally:
-        shutil.rmtree(parts)
-    _tell(folder, at)
+        whole = _put_together(kept, links, parts, owner)
+        _tell(whole, at)
+        # without this file Postgres does not start: it comes last, when all the others are there
+        for path in sorted(whole.iterdir(), key=lambda one: one.name == VERSION):
+            path.rename(folder / path.name)
+    except BaseException:
+        shutil.rmtree(folder if is_new else parts)
+        raise
+    shutil.rmtree(parts)
     _own(folder, owner)
+    folder.chmod(0o700)
     return links[-1]
+
+
+def _put_together(kept: Store, links: list[Backup], parts: Path, owner: int | None) -> Path:
+    """The folder, among `parts`, in which the whole of them is."""
+    found = [parts / str(number) for number in range(len(links))]
+    for one, part in zip(links, found, strict=True):
+        part.mkdir(mode=0o700)
+        taking.read(kept, one, part)
+    if len(found) == 1:
+        return found[0]
+    _own(parts, owner)
+    _combine(found, parts / "whole")
+    return parts / "whole"
 
 
 def _combine(folders: list[Path], into: Path) -> None:

@@ -100,8 +100,13 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Store:
 
 
 def prepare(store: Store) -> None:
-    for folder in (store.folder, store.bases, store.wal, store.spool):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make what is in the folder; the folder itself is somebody's disk. Raises SystemExit where
+    that is not there.
+    """
+    if not store.folder.is_dir():
+        raise SystemExit(f"BACKUP_FOLDER, {store.folder}, is not there: make it, or mount it.")
+    for folder in (store.bases, store.wal, store.spool):
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager
@@ -187,9 +192,13 @@ def sealed_into(path: Path, key: bytes) -> Iterator[sealing.Sealer]:
 def put(store: Store, name: str, source: BinaryIO) -> bool:
     """Keep a segment of the log under its name; False when it was there already, the same.
 
-    Raises FileExistsError when another one is: nothing is overwritten, whoever asks.
+    Raises FileExistsError when another one is: nothing is overwritten, whoever asks. Raises
+    SystemExit where no archive was begun: a folder whose disk is not mounted looks like that.
     """
-    prepare(store)
+    if not store.wal.is_dir():
+        raise SystemExit(
+            f"{store.folder} has no archive: take a full backup, or mount the disk that has it."
+        )
     final = store.wal / f"{name}{SEALED}"
     part = store.wal / f"{name}.{secrets.token_hex(8)}{PART}"
     try:

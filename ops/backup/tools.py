@@ -3,7 +3,7 @@
 import os
 import shutil
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 
 def find(name: str) -> str:
@@ -41,4 +41,5 @@ def address(url: str, **more: str) -> str:
     """A DATABASE_URL for programs that use libpq, with `more` parameters."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query)) | more
-    return f"postgresql://{parts.netloc}{parts.path}" + (f"?{urlencode(query)}" if query else "")
+    told = urlencode(query, quote_via=quote)  # a plus is no space to libpq
+    return f"postgresql://{parts.netloc}{parts.path}" + (f"?{told}" if told else "")

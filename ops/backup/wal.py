@@ -16,6 +16,7 @@ from ops.backup.store import SEALED, WAL_NAME, Backup, Store
 SEGMENT_BYTES = 16 * 1024 * 1024
 SEGMENTS_A_LOG = 0x1_0000_0000 // SEGMENT_BYTES
 SLOT = "holdfast_receive"
+TIMELINE, SEGMENT_NAME = 8, 24  # characters
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS_MAX = 30.0
 STOP_SECONDS = 20.0
@@ -43,11 +44,15 @@ def fetch(kept: Store, name: str, target: Path) -> int:
     # the last segment is not full: only the receiver has what was written of it
     spooled = [kept.spool / name, kept.spool / f"{name}.partial"]
     try:
+        if not kept.wal.is_dir():
+            raise FileNotFoundError(f"{kept.wal} is not there")
         if sealed.exists():
             with sealed.open("rb") as source, part.open("wb") as out:
                 shutil.copyfileobj(sealing.open_sealed(source, kept.keys), out)
         elif found := [one for one in spooled if one.exists()]:
             shutil.copyfile(found[0], part)
+        elif is_gap(kept, name):
+            raise DamagedError("it is missing, and later ones are there")  # noqa: TRY301 - the same
         else:
             return NOT_THERE
         part.replace(target)
@@ -55,6 +60,17 @@ def fetch(kept: Store, name: str, target: Path) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         return NOT_TO_BE_READ
     return 0
+
+
+def is_gap(kept: Store, name: str) -> bool:
+    """Whether the archive has segments of the same timeline before and after this one: it has not
+    ended there, and a recovery that did would quietly lose what comes after.
+    """
+    timeline = name[:TIMELINE]
+    found = sorted(
+        path.name[: len(name)] for path in kept.wal.glob(f"{timeline}????????????????{SEALED}")
+    )
+    return len(name) == SEGMENT_NAME and bool(found) and found[0] < name < found[-1]
 
 
 def receive(kept: Store, url: str) -> None:
@@ -70,8 +86,13 @@ def receive(kept: Store, url: str) -> None:
         running = _receiver(kept, url)
         while running.poll() is None and not stopping:
             time.sleep(LOOK_SECONDS)
-            if ship(kept):
-                seconds = LOOK_SECONDS
+            try:
+                if ship(kept):
+                    seconds = LOOK_SECONDS
+            except OSError as error:  # such as no room: they stay in the spool
+                print(f"Full segments cannot be kept now: {error}", file=sys.stderr)
+                time.sleep(seconds)
+                seconds = min(2 * seconds, AGAIN_SECONDS_MAX)
         if stopping:
             running.terminate()
             try:

@@ -1,10 +1,8 @@
 """A Redis Cluster of a test's own: three primaries, each with a replica."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import redis
 
 from local import servers
 from tests.faults.redises import OwnRedis
@@ -19,8 +17,11 @@ WHOLE_SECONDS = 60.0
 class Cluster:
     """Started with the object, ended by `stop`."""
 
-    def __init__(self, directory: Path) -> None:
-        self.nodes = [_node(directory / f"node-{at}") for at in range(2 * PRIMARIES)]
+    def __init__(
+        self, directory: Path, make: Callable[..., OwnRedis] = OwnRedis, *options: str
+    ) -> None:
+        names = [f"node-{at}" for at in range(2 * PRIMARIES)]
+        self.nodes = [_node(make, directory / name, *options) for name in names]
         try:
             self._join()
         except BaseException:
@@ -30,18 +31,18 @@ class Cluster:
     def _join(self) -> None:
         share = -(-SLOTS // PRIMARIES)
         for at, primary in enumerate(self.nodes[:PRIMARIES]):
-            with redis.Redis(port=primary.port) as client:
+            with primary.client() as client:
                 last = min(SLOTS, (at + 1) * share)
                 client.execute_command("CLUSTER ADDSLOTS", *range(at * share, last))
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", at + 1)
-        with redis.Redis(port=self.nodes[0].port) as client:
+        with self.nodes[0].client() as client:
             for other in self.nodes[1:]:
                 client.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
         wait_for("all know each other", lambda: self._all_say("cluster_known_nodes", "6"), 30)
         for primary, replica in zip(self.nodes[:PRIMARIES], self.nodes[PRIMARIES:], strict=True):
-            with redis.Redis(port=primary.port, decode_responses=True) as client:
+            with primary.client(decode_responses=True) as client:
                 name = client.execute_command("CLUSTER MYID")
-            with redis.Redis(port=replica.port) as client:
+            with replica.client() as client:
                 client.execute_command("CLUSTER REPLICATE", name)
         wait_for("the cluster is whole", self.is_whole, WHOLE_SECONDS)
 
@@ -54,7 +55,7 @@ class Cluster:
         """Whether every slot is served, and three have a replica in step."""
         replicas = 0
         for one in self._living():
-            with redis.Redis(port=one.port, decode_responses=True) as client:
+            with one.client(decode_responses=True) as client:
                 info: Any = client.info("replication")
                 replicas += info["role"] == "slave" and info["master_link_status"] == "up"
         is_ok = self._all_say("cluster_state", "ok")
@@ -63,7 +64,7 @@ class Cluster:
     def keys(self) -> Iterator[tuple[str, int]]:
         """Every key of every primary, and for how many milliseconds it is kept (-1: for ever)."""
         for one in self._living():
-            with redis.Redis(port=one.port, decode_responses=True) as client:
+            with one.client(decode_responses=True) as client:
                 if client.role()[0] != "master":
                     continue
                 for key in client.scan_iter(count=1000):
@@ -74,7 +75,7 @@ class Cluster:
 
     def _all_say(self, field: str, value: str) -> bool:
         for one in self._living():
-            with redis.Redis(port=one.port, decode_responses=True) as client:
+            with one.client(decode_responses=True) as client:
                 info: Any = client.execute_command("CLUSTER INFO")
             said = info if isinstance(info, dict) else _parsed(info)
             if str(said[field]) != value:
@@ -91,8 +92,8 @@ def _parsed(text: str) -> dict[str, str]:
     return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
 
 
-def _node(directory: Path) -> OwnRedis:
+def _node(make: Callable[..., OwnRedis], directory: Path, *options: str) -> OwnRedis:
     port = servers.free_port()
     while port >= BUS_PORTS_BELOW:
         port = servers.free_port()
-    return OwnRedis(directory, *OPTIONS, port=port)
+    return make(directory, *OPTIONS, *options, port=port)

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -29,17 +30,23 @@ class OwnRedis:
         self.start()
 
     def start(self) -> None:
-        made = servers.redis_command(self.directory, self.port, appendfsync=self.appendfsync)
-        command = [*made, *self.options]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for_port(self.port)
         wait_for("it has loaded its files", self._has_loaded, 60)
 
+    def command(self) -> list[str]:
+        made = servers.redis_command(self.directory, self.port, appendfsync=self.appendfsync)
+        return [*made, *self.options]
+
+    def client(self, **options: Any) -> redis.Redis:
+        """One that a test asks it with."""
+        return redis.Redis(port=self.port, **options)
+
     def _has_loaded(self) -> bool:
         try:
-            with redis.Redis(port=self.port, socket_timeout=5) as client:
+            with self.client(socket_timeout=5) as client:
                 return bool(client.ping())
         except redis.BusyLoadingError:
             return False

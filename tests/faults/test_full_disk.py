@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from tests import template
+from tests.faults import disks
 from tests.faults.test_put_back import fetch
 from tests.stack import Stack
 from tests.waiting import seconds_until, wait_for
@@ -21,27 +21,12 @@ pytestmark = pytest.mark.long
 SIZE_MEGABYTES, SECONDS = 192, 120
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    folder.mkdir()
-    options = f"size={SIZE_MEGABYTES}m,mode=0755"
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("no disk of a size of its own can be made here: that needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     with (
         template.folder(),
         tempfile.TemporaryDirectory(prefix="holdfast-stack-", ignore_cleanup_errors=True) as name,
-        small_disk(Path(name) / "postgres"),
+        disks.small_disk(Path(name) / "postgres", SIZE_MEGABYTES),
     ):
         folder = Path(name)
         folder.chmod(0o755)
@@ -64,11 +49,11 @@ def test_a_full_disk_under_postgres_loses_nothing_and_is_over_when_there_is_room
     bob = stack.customer("Bob")
     stack.order(bob, "100.00")
     stack.wait_for_points(bob, 100)
-    ballast = stack.directory / "postgres" / "ballast"
-    _fill(ballast)
+    disk = stack.directory / "postgres"
+    disks.fill(disk)
     with contextlib.suppress(OSError, asyncpg.PostgresError):
         fetch(stack, "SELECT pg_switch_wal()")  # what was set aside for the log is used up
-    _fill(ballast)
+    disks.fill(disk)
     for _ in range(10):
         stack.order(bob, "100.00")
     time.sleep(10)
@@ -80,7 +65,7 @@ def test_a_full_disk_under_postgres_loses_nothing_and_is_over_when_there_is_room
     assert health["status"] in {"degraded", "ok"}, "never down: webhooks are taken in"
     assert shown["available"] <= 1_100, "what is shown is true, of now or of before"
     assert page.status_code == 200
-    ballast.unlink()
+    disks.make_room(disk)
     began = time.monotonic()
     stack.start("postgres")  # as its supervisor does, where it has ended itself
     took = seconds_until(
@@ -90,14 +75,3 @@ def test_a_full_disk_under_postgres_loses_nothing_and_is_over_when_there_is_room
     wait_for("healthy", lambda: stack.health().get("status") == "ok", SECONDS)
     print(f"healthy {time.monotonic() - began:.1f} s after there was room")
     print(stack.verify())
-
-
-def _fill(path: Path) -> None:
-    """To the last byte, and a little later again: the log gives back what it recycles."""
-    piece = bytes(64 * 1024)
-    with path.open("ab", buffering=0) as out:
-        try:
-            while True:
-                out.write(piece)
-        except OSError:
-            return

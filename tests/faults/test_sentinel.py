@@ -16,6 +16,7 @@ from app.core.models import Shop
 from app.flow import jobs
 from app.flow.lanes import backlog, durability, epoch, lane, spill
 from app.flow.lanes.admission import Admission
+from app.sentinels import AGREED_SECONDS_MAX
 from tests.faults.lanes import draining, kept, noticed, spilled, traces
 from tests.faults.redises import stores_on
 from tests.flow.helpers import until
@@ -169,7 +170,7 @@ async def test_jobs_go_on_after_a_fail_over(own: db.Stores, sentinels: Sentinels
         await pool.aclose()
 
 
-async def test_with_all_sentinels_away_webhooks_go_to_the_primary_of_before(
+async def test_with_all_sentinels_away_webhooks_go_to_the_primary_of_before_and_to_postgres(
     own: db.Stores, sentinels: Sentinels
 ) -> None:
     admission = Admission(own)
@@ -177,8 +178,10 @@ async def test_with_all_sentinels_away_webhooks_go_to_the_primary_of_before(
     for process in sentinels.processes:
         process.kill()
         process.wait(5)
-    assert await admission.admit(order("w2")) == "queued"
+    assert await admission.admit(order("w2")) == "queued", "nobody can have taken its place yet"
     await own.lane.connection_pool.disconnect()
-    assert await admission.admit(order("w3")) == "queued", "nobody can have taken its place"
+    await asyncio.sleep(AGREED_SECONDS_MAX)
+    assert await admission.admit(order("w3")) == "spilled", "they may be on the side of another one"
+    assert await lane.lane_length(own.lane, ALICE) == 3
     async with stores_on(own, sentinels.url) as begun:
         assert await Admission(begun).admit(order("w4")) == "spilled", "who knows none asks none"

@@ -19,6 +19,7 @@ SEGMENT = os.urandom(200_000)
 @pytest.fixture
 def kept(tmp_path: Path) -> Store:
     made = Store(tmp_path / "backups", (os.urandom(32),))
+    made.folder.mkdir()
     store.prepare(made)
     return made
 
@@ -60,6 +61,22 @@ def test_what_is_not_there_ends_a_recovery_and_what_is_damaged_stops_it(
     assert not target.exists()
 
 
+def test_a_gap_stops_a_recovery_and_so_does_an_archive_that_is_gone(
+    kept: Store, tmp_path: Path
+) -> None:
+    target, gap = tmp_path / "RECOVERYXLOG", "000000010000000000000006"
+    wal.archive(kept, segment(tmp_path), "000000010000000000000005")
+    assert wal.fetch(kept, gap, target) == wal.NOT_THERE, "the archive ends here"
+    wal.archive(kept, segment(tmp_path), "000000020000000000000007")
+    assert wal.fetch(kept, gap, target) == wal.NOT_THERE, "another timeline goes on"
+    assert wal.fetch(kept, "000000020000000000000006", target) == wal.NOT_THERE
+    wal.archive(kept, segment(tmp_path), NAME)
+    assert wal.fetch(kept, gap, target) == wal.NOT_TO_BE_READ
+    assert wal.fetch(kept, "00000003.history", target) == wal.NOT_THERE
+    kept.wal.rename(tmp_path / "away")
+    assert wal.fetch(kept, NAME, target) == wal.NOT_TO_BE_READ
+
+
 def test_the_segment_that_is_not_full_comes_from_whoever_receives_it(
     kept: Store, tmp_path: Path
 ) -> None:
@@ -91,11 +108,18 @@ def test_the_commands_postgres_calls_say_how_it_went(tmp_path: Path) -> None:
 
     def call(*arguments: str, **more: str) -> int:
         command = [sys.executable, "-m", "ops.backup", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env={**env, **more}, capture_output=True
-        ).returncode
+        done = subprocess.run(
+            command, cwd=ROOT, env={**env, **more}, capture_output=True, text=True
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode
 
     path = str(segment(tmp_path))
+    assert call("archive", path, NAME) == 1, "its disk is not there, or nobody has begun one"
+    assert not (tmp_path / "backups").exists()
+    (tmp_path / "backups").mkdir()
+    assert call("archive", path, NAME) == 1
+    (tmp_path / "backups" / "wal").mkdir()
     assert call("archive", path, NAME) == 0
     assert call("fetch", NAME, str(tmp_path / "out")) == 0
     assert (tmp_path / "out").read_bytes() == SEGMENT

@@ -41,11 +41,11 @@ def test_the_drill_finds_every_member_as_before_and_also_with_the_log_of_a_copy_
     assert rehearsal.rehearse(60) == []
 
 
-def command(world: World, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def command(world: World, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "ops.backup", *arguments],
         cwd=ROOT,
-        env=world.environment,
+        env={**world.environment, **more},
         capture_output=True,
         text=True,
         timeout=300,

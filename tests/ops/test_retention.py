@@ -17,6 +17,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 @pytest.fixture
 def kept(tmp_path: Path) -> Store:
     made = Store(tmp_path / "backups", (os.urandom(32),), kept_days=14)
+    made.folder.mkdir()
     store.prepare(made)
     return made
 

@@ -99,6 +99,20 @@ def test_a_reader_that_has_left_costs_lines_and_nothing_else(pipe) -> None:
     assert dropped_so_far() - before == 50, "it does not go on trying to say so"
 
 
+def test_a_disk_without_room_costs_lines_and_nothing_else() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    out = Outlet(full, dropped_line)
+    before = dropped_so_far()
+    for _ in range(50):
+        out.put(b"no room\n")
+    out.flush()
+    ends = time.monotonic() + SECONDS
+    while dropped_so_far() - before < 50:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    os.close(full)
+
+
 def test_a_process_without_stdout_logs_into_the_void() -> None:
     out = Outlet(None, dropped_line)
     before = dropped_so_far()

@@ -2,18 +2,20 @@
 
 import asyncio
 import os
+import re
 
 import asyncpg
 import pytest
 
 from app import config as settings
 from app import db
+from app.config import ROOT
 from app.services import PROCESSES, SERVICES
 from tests.databases import make_empty, release
 from workers import roles
 
-pytestmark = pytest.mark.long  # a release for each
 PREFIX = "test_roles"
+OF_THE_RELAY = ("kafka/relay.py", "places.py")
 TABLES = """
 SELECT relname AS name FROM pg_class
  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
@@ -33,6 +35,23 @@ async def url(stores: db.Stores, config: settings.Config, monkeypatch: pytest.Mo
     return address
 
 
+async def test_each_table_is_written_by_some_process_or_by_the_owners_commands(
+    stores: db.Stores,
+) -> None:
+    async with db.connection() as connection:
+        tables = {row["name"] for row in await connection.fetch(TABLES)}
+    written = set().union(*(roles.written_by(process) for process in PROCESSES))
+    assert tables - written == roles.OF_THE_OWNER
+
+
+def test_the_relay_can_write_its_place_in_kafka() -> None:
+    told = "".join((ROOT / "app/flow/bus" / name).read_text() for name in OF_THE_RELAY)
+    written = set(re.findall(r"(?:INSERT INTO|DELETE FROM|\"\nUPDATE) ([a-z_]+)", told))
+    assert "places" in written
+    assert written <= roles.written_by("relay")
+
+
+@pytest.mark.long
 async def test_each_process_can_write_its_own_tables_and_no_others(url: str) -> None:
     owner = await asyncpg.connect(url)
     try:
@@ -58,6 +77,7 @@ async def test_each_process_can_write_its_own_tables_and_no_others(url: str) -> 
         await owner.close()
 
 
+@pytest.mark.long
 async def test_a_process_that_is_taken_over_cannot_touch_what_is_not_its_own(url: str) -> None:
     owner = await asyncpg.connect(url)
     await owner.execute(f"DROP ROLE IF EXISTS {PREFIX}_login")
@@ -88,6 +108,7 @@ async def test_a_process_that_is_taken_over_cannot_touch_what_is_not_its_own(url
         await owner.close()
 
 
+@pytest.mark.long
 async def test_a_second_release_changes_nothing_and_a_bad_prefix_is_refused(url: str) -> None:
     await asyncio.gather(release(url), release(url))
     owner = await asyncpg.connect(url)

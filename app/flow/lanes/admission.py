@@ -135,15 +135,19 @@ class Admission:
                     replica_milliseconds=REPLICA_MILLISECONDS if wants_replica else 0,
                     call=self.witness.call(),
                 )
+                is_kept = not wants_replica or await durability.outlives(
+                    self.stores.lane, admitted.replicas
+                )
         except (RedisError, OSError) as error:  # TimeoutError is an OSError: slow counts as down
             self._avoid_redis("Redis does not take webhooks, Postgres keeps them", repr(error))
             await self._spill([*full, *batch])
             return
-        if wants_replica and not admitted.replicas:
+        if not is_kept:
             # they are in their lanes, and drained; but should this Redis die now, nowhere else,
             # and whoever takes its place then has not lost what it was never told
             self._wake_if_needed(admitted)
-            self._avoid_redis("no replica confirms webhooks, Postgres keeps them too", "")
+            who = "most sentinels do" if admitted.replicas else "a replica does"
+            self._avoid_redis(f"{who} not confirm webhooks, Postgres keeps them too", "")
             await self._spill([*full, *batch])
             return
         self._follow(admitted)

@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from app import db, redises
+from app import db, redises, sentinels
 from app.config import Config
 from app.flow.lanes import scripts
 from app.telemetry import logs
@@ -81,13 +81,20 @@ def wants_replica(config: Config) -> bool:
     return _replicas_most.get(config.redis_url, 0) > 0 or redises.is_sentinels(config.redis_url)
 
 
+async def outlives(redis: Redis, replicas: int) -> bool:
+    """Whether what so many replicas have confirmed outlives a fail-over: one of them has it, and
+    most of the sentinels, where there are some, have not made another primary meanwhile.
+    """
+    return replicas > 0 and await sentinels.is_agreed(redis)
+
+
 async def replica_answers(redis: Redis, milliseconds: int) -> bool:
-    """Whether a replica has everything Redis was told until now. Raises redis errors."""
+    """Whether everything Redis was told until now outlives it. Raises redis errors."""
     client: Any = redis
     async with client.pipeline(transaction=False) as pipe:
         scripts.wait_for_replica(pipe, milliseconds)
         *_, replicas = await pipe.execute()
-    return bool(replicas)
+    return await outlives(redis, replicas)
 
 
 def forget() -> None:

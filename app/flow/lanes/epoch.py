@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from app import db, rooms
+from app import db, rooms, sentinels
 from app.flow.bus import keeper
 from app.flow.lanes import backlog, durability, scripts
 from app.flow.lanes.lane import Call, Told
@@ -120,7 +120,7 @@ async def look(stores: db.Stores) -> Loss | None:
             await connection.execute(
                 GO_ON, era, beat, oldest_at, stores.node, row["mark"], began_ms
             )
-    else:
+    elif await sentinels.is_agreed(stores.lane):  # who is cut off with a primary of before is not
         return await _note(stores, row, beat, before if era == row["era"] else None)
     return None
 

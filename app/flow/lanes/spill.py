@@ -249,7 +249,7 @@ async def _admit_on(stores: db.Stores, rows: Sequence[Any]) -> tuple[int, bool]:
     taken = [
         row["id"] for row, verdict in zip(rows, admitted.verdicts, strict=True) if verdict != "full"
     ]
-    is_confirmed = not wants_replica or admitted.replicas > 0
+    is_confirmed = not wants_replica or await durability.outlives(stores.lane, admitted.replicas)
     if is_confirmed and admitted.told is not None:
         went_back_to = witness.went_back_to(admitted.told)
         if went_back_to is not None:

@@ -33,6 +33,10 @@ Header = tuple[str, str | bytes | None]  # as the client of Kafka types it
 Position = tuple[int, int]  # transaction and id: the order within a partition
 
 
+class NewerMessageError(BadEventError):
+    """A message of ours, by a relay of another release: what is in it is read from the log."""
+
+
 class Message(NamedTuple):
     """An entry that came by Kafka; `timeline` is the database it was copied from."""
 
@@ -81,7 +85,7 @@ def read(found: Any, secrets: Sequence[str]) -> Message:
     """The entry in a message of Kafka's client.
 
     Raises BadSignatureError for one the relay did not write, BadEventError for one of another
-    partition or of a version this program does not know.
+    partition, NewerMessageError for one of a version this program does not know.
     """
     given = _texts(found)
     body = found.value() or b""
@@ -90,7 +94,7 @@ def read(found: Any, secrets: Sequence[str]) -> Message:
     envelope.verify(SEAL, _number(sealed_at), _sealed(values, body), seal, secrets)
     version, timeline, position, after, name, signed_at, signature, topics, facts = values
     if version != VERSION:
-        raise BadEventError(f"A message of version {version} is not known here.")
+        raise NewerMessageError(f"A message of version {version} is not known here.")
     part, tx, number, day = position.split(" ")
     if int(part) != found.partition():
         raise BadEventError("The message stands in a partition that is not its own.")

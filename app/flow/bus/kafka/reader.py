@@ -188,6 +188,9 @@ class Reader:
             return
         try:
             message = messages.read(found, self.secrets)
+        except messages.NewerMessageError as newer:
+            self._say_once("newer", str(newer))  # the log has it, too
+            return
         except BadEventError as bad:
             if len(self.forged) < FORGED_MAX:
                 self.forged.append((bad, found))
@@ -205,9 +208,12 @@ class Reader:
             del self.away[message.place.part]
 
     def _trouble(self, error: KafkaError) -> None:
+        self._say_once(error.name(), error.str())
+
+    def _say_once(self, name: str, reason: str) -> None:
         if not self.trouble:
-            self.trouble = error.name()
-            log.warning("kafka is in trouble", service=self.service, reason=error.str())
+            self.trouble = name
+            log.warning("kafka is in trouble", service=self.service, reason=reason)
 
     def follow(self, timeline: str) -> None:
         """Believe only what was copied from this database: another one was restored, or took over,

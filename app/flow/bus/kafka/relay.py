@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 from asyncpg.exceptions import InterfaceError
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from app import db, postgres
 from app.db import Connection, Row
@@ -182,20 +182,43 @@ class Copier:
         return sum(row["facts"] for row in rows)
 
     def _send(self, rows: Sequence[Row]) -> None:
+        """All in one transaction, but what is too large: the next one says that it is missing, and
+        it is read from the log.
+        """
+        bytes_max = MESSAGE_BYTES_MAX - HEADERS_BYTES_MAX
+        while True:
+            refused: list[int] = []  # how large those are that the topic takes no message of
+            try:
+                self._send_up_to(bytes_max, rows, refused)
+            except KafkaException:
+                if not refused or min(refused) > bytes_max:
+                    raise
+                self.producer.abort_transaction(KAFKA_SECONDS)
+                bytes_max = min(refused) - 1
+                log.warning("the topic takes no large entries", bytes_max=bytes_max)
+            else:
+                return
+
+    def _send_up_to(self, bytes_max: int, rows: Sequence[Row], refused: list[int]) -> None:
         self.producer.begin_transaction()
         after: dict[int, messages.Position] = {}
+
+        def told(error: KafkaError | None, message: Message) -> None:
+            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                refused.append(len(message.value() or b""))
+
         for row in rows:
             part = row["part"]
             before = after.get(part, (row["place_tx"], row["place_id"]))
             after[part] = row["tx"], row["id"]
-            if row["size"] > MESSAGE_BYTES_MAX - HEADERS_BYTES_MAX:
-                continue  # the next one says that it is missing, and it is read from the log
-            self.producer.produce(
-                self.address.topic,
-                value=row["body"],
-                headers=messages.headers(row, before, self.timeline),
-                partition=part,
-            )
+            if row["size"] <= bytes_max:
+                self.producer.produce(
+                    self.address.topic,
+                    value=row["body"],
+                    headers=messages.headers(row, before, self.timeline),
+                    partition=part,
+                    on_delivery=told,
+                )
         self.producer.commit_transaction(KAFKA_SECONDS)
 
 

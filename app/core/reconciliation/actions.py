@@ -1,0 +1,291 @@
+"""Which shops are looked at when: each time that was lost, and each shop once in a while; booked
+before it is done, so that a crash repeats a little and two processes share the work.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import httpx
+
+from app import db
+from app.core import leaving, tokens
+from app.core.reconciliation import looking, rules
+from app.core.reconciliation.looking import Looker
+from app.core.reconciliation.rules import Look
+from app.db import Row, Stores
+from app.errors import HoldfastError, NotFoundError
+from app.flags import evaluation, known
+from app.flow.lanes import losses, nodes
+from app.flow.lanes.losses import Noted
+from app.resilience import failures
+from app.shopify.graphql import ShopifyRefusedError, TokenRefusedError
+from app.shopify.tokens import GrantLostError, GrantRefusedError, decrypt
+from app.telemetry import logs, metrics
+
+TURN_SECONDS = 20.0  # then another shop has its turn; in the middle of a call it ends a bit later
+LEASE_SECONDS = 40.0  # after which a turn nobody finished is another's
+PAUSE_SECONDS = 1.0  # between two turns of one look
+OFF_SECONDS = 60.0
+NEW_MAX = 1_000
+ERROR_LENGTH_MAX = 200
+FROM_START_TRIES = 3  # the cursor may be what fails
+SHOP_GONE = "The app is not in this shop any more."
+
+log = logs.logger()
+
+PLAN_LOSSES = """
+INSERT INTO reconciliations (shop, name, loss_id, since, until, next_at)
+SELECT shops.domain, 'loss:' || loss.id, loss.id, loss.since, loss.until,
+       greatest(now(), loss.until - $4::interval)
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS loss (id, since, until)
+ CROSS JOIN shops
+ WHERE shops.status <> 'uninstalled' AND shops.installed_at <= loss.until
+   AND NOT EXISTS (SELECT FROM reconciliations AS known WHERE known.loss_id = loss.id)
+ON CONFLICT (shop, name) DO NOTHING
+"""
+NEW_SHOPS = """
+SELECT domain, greatest(installed_at, now() - $1::interval) AS since FROM shops
+ WHERE status = 'active'
+   AND NOT EXISTS (SELECT FROM reconciliations WHERE shop = domain AND name = $2)
+ LIMIT $3
+"""
+PLAN_ROUNDS = """
+INSERT INTO reconciliations (shop, name, since, next_at)
+SELECT shop, $1, since, now() + make_interval(secs => seconds)
+  FROM unnest($2::text[], $3::timestamptz[], $4::float8[]) AS fresh (shop, since, seconds)
+ON CONFLICT (shop, name) DO NOTHING
+"""
+LEAVE_OUT = """
+WITH gone AS (DELETE FROM reconciliations USING shops
+               WHERE shop = domain AND status = 'uninstalled' AND loss_id IS NULL)
+UPDATE reconciliations SET done_at = now(), error = $1 FROM shops
+ WHERE shop = domain AND status = 'uninstalled' AND done_at IS NULL
+"""
+IS_OPEN = (
+    "SELECT DISTINCT loss_id FROM reconciliations WHERE loss_id IS NOT NULL AND done_at IS NULL"
+)
+# what is lost for good is looked for before what may be, and each shop's time once at a time
+CLAIM = """
+UPDATE reconciliations SET turn = turn + 1, tries = tries + 1,
+       until = coalesce(until, now() - make_interval(secs => $2)),
+       found = CASE WHEN until IS NULL THEN 0 ELSE found END,
+       told = CASE WHEN until IS NULL THEN 0 ELSE told END,
+       others = CASE WHEN until IS NULL THEN 0 ELSE others END,
+       next_at = now() + make_interval(secs => $1)
+ WHERE id = (SELECT id FROM reconciliations
+              WHERE done_at IS NULL AND next_at <= now()
+              ORDER BY loss_id IS NULL, next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+SAVE = """
+UPDATE reconciliations
+   SET part = $3, "cursor" = $4, found = $5, told = told + $6, others = others + $7,
+       news = news + $8, tries = 0, error = '', next_at = now() + make_interval(secs => $9)
+ WHERE id = $1 AND turn = $2 RETURNING id
+"""
+AGAIN = """
+UPDATE reconciliations
+   SET part = 'orders', "cursor" = NULL, looks = looks + 1, news = 0, found = 0,
+       next_at = now() + make_interval(secs => $3)
+ WHERE id = $1 AND turn = $2
+"""
+NEXT_ROUND = """
+UPDATE reconciliations
+   SET part = 'orders', "cursor" = NULL, looks = 0, news = 0, since = until - $4::interval,
+       until = NULL, rounded_at = now(), next_at = now() + make_interval(secs => $3)
+ WHERE id = $1 AND turn = $2
+"""
+DONE = """
+UPDATE reconciliations SET looks = looks + 1, error = $3, done_at = now()
+ WHERE id = $1 AND turn = $2
+"""
+LATER = """
+UPDATE reconciliations SET error = $3, next_at = now() + make_interval(secs => $4),
+       "cursor" = CASE WHEN $5 THEN NULL ELSE "cursor" END
+ WHERE id = $1 AND turn = $2
+"""
+
+
+async def plan(stores: Stores) -> None:
+    """Book what was lost for each shop, and end the losses all of whose shops are looked through;
+    book the rounds of shops that are new.
+    """
+    if stores.besides:
+        await nodes.look(stores)  # which shops were moved
+    noted = await losses.still_open()
+    if noted:
+        await _plan_losses(noted)
+    every = stores.config.reconcile_every_seconds
+    async with db.connection() as connection:
+        await connection.execute(LEAVE_OUT, SHOP_GONE)
+        fresh = await connection.fetch(NEW_SHOPS, rules.FIRST_ROUND, rules.ROUND, NEW_MAX)
+        await connection.execute(
+            PLAN_ROUNDS,
+            rules.ROUND,
+            [row["domain"] for row in fresh],
+            [row["since"] for row in fresh],
+            [rules.spread_seconds(row["domain"], every) for row in fresh],
+        )
+
+
+async def _plan_losses(noted: Sequence[Noted]) -> None:
+    earliest = datetime.now(UTC) - rules.WINDOW_MAX
+    async with db.connection() as connection:
+        await connection.execute(
+            PLAN_LOSSES,
+            [one.id for one in noted],
+            [max(one.lost_from - rules.OVERLAP, earliest) for one in noted],
+            [one.noticed_at + rules.OVERLAP for one in noted],
+            rules.OVERLAP,
+        )
+        rows = await connection.fetch(IS_OPEN)
+    going_on = {row["loss_id"] for row in rows}
+    for loss_id in await losses.close([one.id for one in noted if one.id not in going_on]):
+        log.info("a loss was compared with Shopify in every shop", loss=loss_id)
+
+
+async def look_at_due(stores: Stores, client: httpx.AsyncClient, stop: asyncio.Event) -> None:
+    """Look at what is due, a shop after another. Several do so side by side, for one that hangs
+    keeps its place.
+    """
+    settled = rules.settled_seconds(stores.config.reconcile_every_seconds)
+    while not stop.is_set():
+        async with db.connection() as connection:
+            row = await connection.fetchrow(CLAIM, LEASE_SECONDS, settled)
+        if row is None:
+            return
+        await turn(stores, client, row, stop)
+
+
+async def turn(stores: Stores, client: httpx.AsyncClient, row: Row, stop: asyncio.Event) -> None:
+    """Look at a shop for a while; a failure is its own, kept with it, and tried again later."""
+    shop, keeper = row["shop"], _Keeper(row)
+    if not evaluation.is_on(known.RECONCILIATION, shop):
+        await _later(row, "Switched off.", OFF_SECONDS)
+        return
+    held = await tokens.held(shop)
+    settled = timedelta(seconds=rules.settled_seconds(stores.config.reconcile_every_seconds))
+    until = min(row["until"], datetime.now(UTC) - settled)
+    look = Look(shop, row["since"], until, row["part"], row["cursor"], row["found"])
+    looker = Looker(stores, client, time.monotonic() + TURN_SECONDS, stop)
+    outcome = "failed"
+    try:
+        async with asyncio.timeout(LEASE_SECONDS - 2):
+            is_whole = await looking.go_on(looker, look, keeper.save)
+        await keeper.save(look, PAUSE_SECONDS)
+        if is_whole:
+            await _end_look(stores, row, keeper.news)
+        outcome = "done" if is_whole else "goes_on"
+    except NotFoundError:
+        await _end(row, SHOP_GONE)
+    except TakenOverError:
+        log.info("another process goes on with this shop", shop=shop)
+    except Exception as error:
+        if not isinstance(error, HoldfastError) and not failures.is_passing(error):
+            log.exception("a shop could not be looked at", shop=shop)
+        if held is not None and _is_refused(error) and _could_ask(held, stores):
+            await _ask_if_left(shop)
+        is_lost = isinstance(error, ShopifyRefusedError) or row["tries"] >= FROM_START_TRIES
+        reason = failures.reason(error)[:ERROR_LENGTH_MAX]
+        await _later(row, reason, rules.backoff_seconds(row["tries"]), from_start=is_lost)
+    metrics.RECONCILIATIONS.labels(outcome).inc()
+
+
+class TakenOverError(Exception):
+    """Somebody else has the shop's turn by now."""
+
+
+class _Keeper:
+    """Keeps how far a look has come, and what it has told since that was kept last."""
+
+    def __init__(self, row: Row) -> None:
+        self.row, self.news = row, row["news"]
+        self.told = self.others = self.seen = 0
+
+    async def save(self, look: Look, seconds: float = LEASE_SECONDS) -> None:
+        """Another turn may begin after so many seconds. Raises TakenOverError."""
+        news = look.news - self.seen
+        async with db.connection() as connection:
+            kept = await connection.fetchval(
+                SAVE,
+                self.row["id"],
+                self.row["turn"],
+                look.part,
+                look.cursor,
+                look.found,
+                look.told - self.told,
+                look.others - self.others,
+                news,
+                seconds,
+            )
+        if kept is None:
+            raise TakenOverError
+        self.told, self.others, self.seen = look.told, look.others, look.news
+        self.news += news
+
+
+async def _end_look(stores: Stores, row: Row, news: int) -> None:
+    every = stores.config.reconcile_every_seconds
+    key, looks = (row["id"], row["turn"]), row["looks"] + 1
+    is_settled = rules.is_settled(row["name"], looks, news)
+    if looks >= rules.LOOKS_MAX and not is_settled:
+        log.warning("each look at a shop finds something more", shop=row["shop"], news=news)
+        is_settled = True
+    async with db.connection() as connection:
+        if not is_settled:
+            await connection.execute(AGAIN, *key, rules.again_seconds(every))
+        elif row["name"] == rules.ROUND:
+            await connection.execute(NEXT_ROUND, *key, every, rules.OVERLAP)
+        else:
+            await connection.execute(DONE, *key, "")
+    if is_settled:
+        log.info(
+            "a shop was compared with Shopify",
+            shop=row["shop"],
+            name=row["name"],
+            since=row["since"].isoformat(),
+            until=row["until"].isoformat(),
+            looks=looks,
+        )
+
+
+async def _end(row: Row, why: str) -> None:
+    async with db.connection() as connection:
+        await connection.execute(DONE, row["id"], row["turn"], why)
+
+
+async def _later(row: Row, why: str, seconds: float, *, from_start: bool = False) -> None:
+    async with db.connection() as connection:
+        await connection.execute(LATER, row["id"], row["turn"], why, seconds, from_start)
+    log.info("a shop could not be looked at yet", shop=row["shop"], reason=why, seconds=seconds)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether Shopify does not take the shop's token any more."""
+    if isinstance(error, ShopifyRefusedError):
+        return error.shopify_status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    return isinstance(error, GrantLostError | GrantRefusedError | TokenRefusedError)
+
+
+def _could_ask(held: tokens.Held, stores: Stores) -> bool:
+    """Whether there was a token to ask with: neither run out by itself, nor closed to our keys."""
+    stored = held.refresh_token or held.access_token
+    if held.status != "active" or stored is None or not held.has_grant():
+        return False
+    try:
+        decrypt(stores.config, stored)
+    except GrantLostError:
+        return False
+    return True
+
+
+async def _ask_if_left(shop: str) -> None:
+    """A token that is refused says what the webhook of an uninstall says: whoever confirms those
+    asks Shopify once more.
+    """
+    async with db.transaction() as connection:
+        if await leaving.told(connection, [(shop, datetime.now(UTC))]):
+            log.info("no token of a shop is taken; it is asked whether it left", shop=shop)

@@ -7,7 +7,6 @@ from typing import Any
 from devstore.shop import discounts, money, things, totals
 from devstore.shop.money import Prices
 from devstore.shop.state import State
-from devstore.webhooks.payload_parts import first_name
 
 Node = dict[str, Any]
 
@@ -119,7 +118,7 @@ def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
         "__typename": "Customer",
         "id": f"gid://shopify/Customer/{it.id}",
         "legacyResourceId": str(it.id),
-        "firstName": first_name(it),
+        "firstName": it.first_name + ("\ufffd" if it.has_half_emoji else ""),
         "lastName": it.last_name,
         "displayName": it.name,
         "email": it.email,

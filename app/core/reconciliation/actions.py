@@ -137,8 +137,8 @@ async def _plan_losses(noted: Sequence[Noted]) -> None:
         await connection.execute(
             PLAN_LOSSES,
             [one.id for one in noted],
-            [max(one.lost_from - rules.OVERLAP, earliest) for one in noted],
-            [one.noticed_at + rules.OVERLAP for one in noted],
+            [max(one.loss.lost_from - rules.OVERLAP, earliest) for one in noted],
+            [one.loss.noticed_at + rules.OVERLAP for one in noted],
             rules.OVERLAP,
         )
         rows = await connection.fetch(IS_OPEN)

@@ -1,6 +1,7 @@
 """Puts what was found into the lane of its shop, as if Shopify had sent it just now."""
 
 import time
+import uuid
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -43,7 +44,7 @@ def item(stores: Stores, shop: str, topic: str, webhook_id: str, body: Json, at:
         api_version=stores.config.api_version,
         triggered_at=at,
         event_id="",
-        request_id=traces.carrier(),
+        request_id=traces.carrier() or uuid.uuid4().hex,
         body=msgspec.json.encode(body),
     )
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from app import db
-from app.flow.lanes.epoch import Kind
+from app.db import Row
+from app.flow.lanes.epoch import Loss
 
 SHOWN_DAYS = 3
 SHOWN_MAX = 5
@@ -26,12 +27,10 @@ UPDATE redis_losses SET reconciled_at = now()
 
 
 class Noted(NamedTuple):
-    """A loss that was written down; aware UTC."""
+    """A loss that was written down, and when it was compared (aware UTC)."""
 
     id: int
-    kind: Kind
-    lost_from: datetime
-    noticed_at: datetime
+    loss: Loss
     reconciled_at: datetime | None
 
 
@@ -39,14 +38,14 @@ async def shown() -> list[Noted]:
     """Those of the last days, and those that are open, newest first."""
     async with db.connection() as connection:
         rows = await connection.fetch(SHOWN, timedelta(days=SHOWN_DAYS), SHOWN_MAX)
-    return [Noted(**row) for row in rows]
+    return [_noted(row) for row in rows]
 
 
 async def still_open() -> list[Noted]:
     """Those that are not compared with Shopify yet, the oldest first."""
     async with db.connection() as connection:
         rows = await connection.fetch(OPEN, OPEN_MAX)
-    return [Noted(**row) for row in rows]
+    return [_noted(row) for row in rows]
 
 
 async def close(ids: Sequence[int]) -> list[int]:
@@ -54,3 +53,8 @@ async def close(ids: Sequence[int]) -> list[int]:
     async with db.connection() as connection:
         rows = await connection.fetch(CLOSE, list(ids))
     return [row["id"] for row in rows]
+
+
+def _noted(row: Row) -> Noted:
+    loss = Loss(row["kind"], row["lost_from"], row["noticed_at"])
+    return Noted(row["id"], loss, row["reconciled_at"])

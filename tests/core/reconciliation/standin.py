@@ -61,12 +61,8 @@ def _parsed(document: str) -> Any:
 
 def _selection(document: str, variables: Mapping[str, Any]) -> Selection:
     parsed = _parsed(document)
-    (operation,) = (
-        one for one in parsed.definitions if isinstance(one, OperationDefinitionNode)
-    )
+    (operation,) = (one for one in parsed.definitions if isinstance(one, OperationDefinitionNode))
     fragments = {
-        one.name.value: one
-        for one in parsed.definitions
-        if isinstance(one, FragmentDefinitionNode)
+        one.name.value: one for one in parsed.definitions if isinstance(one, FragmentDefinitionNode)
     }
     return Selection(operation, fragments, dict(variables))

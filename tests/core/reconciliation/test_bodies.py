@@ -21,7 +21,7 @@ from devstore.shop.state import State
 from devstore.webhooks import payload_people, payload_refunds, payloads
 from tests.core.reconciliation.standin import StandIn
 from tests.devstore.shop.test_any_history import STEPS, step
-from tests.shopify.webhooks import ALICE, Told
+from tests.shopify.webhooks import ALICE, Webhook
 
 TIP_MARKS = {"tip_payment_gateway", "tip_payment_method", "tip"}
 
@@ -42,7 +42,9 @@ def item(title: str = "Mug", cents: int = 1999, quantity: int = 1, **fields: Any
 
 def facts(topic: str, body: Any) -> list[Any]:
     encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return [(one.topic, one.data, one.occurred_at) for one in ours.translate(Told(topic, encoded))]
+    return [
+        (one.topic, one.data, one.occurred_at) for one in ours.translate(Webhook(topic, encoded))
+    ]
 
 
 async def body_of(shop: StandIn, order: sold.Order) -> dict[str, Any]:

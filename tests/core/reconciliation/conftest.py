@@ -1,0 +1,36 @@
+"""The stand-in Shopify of this process, and an app that asks it without waiting for its index."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from app import db
+from app.core import admin_api
+from app.core.reconciliation import looking, rules
+from app.flags import evaluation
+from app.resilience.breaker import State
+from app.shopify import graphql
+from tests.devstore import conftest as devstore
+
+fake_app, store = devstore.fake_app, devstore.store
+EVERY_SECONDS = 36.0  # a look is settled at once, and looked again after a second
+
+
+@pytest.fixture
+def quick(stores: db.Stores) -> db.Stores:
+    config = dataclasses.replace(stores.config, reconcile_every_seconds=EVERY_SECONDS)
+    return dataclasses.replace(stores, config=config)
+
+
+@pytest.fixture(autouse=True)
+def _as_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is known of Shopify, nor said of flags."""
+    monkeypatch.setattr(looking, "ROOM_SECONDS", 0.05)
+    # each change at the stand-in is a second after the one before, however fast they come
+    monkeypatch.setattr(rules, "settled_seconds", lambda _: -10.0)
+    monkeypatch.setattr(graphql, "budgets", graphql.Budgets())
+    admin_api.SHOPIFY.breaker._move(State.CLOSED, "start of the test")
+    evaluation.forget()
+    yield
+    evaluation.forget()

@@ -34,7 +34,8 @@ def found(
     chosen = [
         one
         for one in things
-        if _moment(one.updated_at) <= known_before and _matches(one, query, times)
+        if (not lag_seconds or _moment(one.updated_at) <= known_before)
+        and _matches(one, query, times)
     ]
     sort_key = str(arguments.get("sortKey") or "PROCESSED_AT").lower()
     by = sort_key if sort_key in times else "id"

@@ -19,7 +19,12 @@ EVERY_SECONDS = 36.0  # a look is settled at once, and looked again after a seco
 
 @pytest.fixture
 def quick(stores: db.Stores) -> db.Stores:
-    config = dataclasses.replace(stores.config, reconcile_every_seconds=EVERY_SECONDS)
+    config = dataclasses.replace(
+        stores.config,
+        reconcile_every_seconds=EVERY_SECONDS,
+        lane_rate_per_second=1_000.0,
+        lane_burst=1_000,
+    )
     return dataclasses.replace(stores, config=config)
 
 

@@ -127,14 +127,14 @@ async def test_more_than_a_page_is_looked_through_and_the_cursor_is_kept(
 ) -> None:
     await opened(store, quick.config)
     await loses(store, "*")
-    await store.control("POST", f"shops/{SHOP}/burst", {"count": 130})
+    await store.control("POST", f"shops/{SHOP}/burst", {"count": 104})
     monkeypatch.setattr(telling, "LANE_MAX", 1_000)
     monkeypatch.setattr(looking, "ROOM_POINTS", -2_000.0)
     store.http._transport.app.state.budgets.available = lambda _: 2000.0  # type: ignore[attr-defined]
     await is_noted()
-    await look(quick, store, times=4)
+    await look(quick, store, times=3)
     found = await orders()
-    assert (len(found), len(set(found))) == (130, 130)
+    assert (len(found), len(set(found))) == (104, 104)
 
 
 async def test_the_round_of_a_shop_finds_what_was_never_delivered_and_goes_on_from_there(

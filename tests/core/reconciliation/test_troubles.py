@@ -1,0 +1,325 @@
+"""What goes wrong while shops are compared with Shopify stays with the shop it happens to."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app import db
+from app.core import admin_api
+from app.core.models import Shop
+from app.core.reconciliation import actions, asking, looking, reads, rules, telling
+from app.errors import UnavailableError
+from app.flags import evaluation
+from app.flags.known import RECONCILIATION, default
+from app.flow.lanes import lane, losses
+from app.shopify import graphql
+from tests.core.reconciliation.world import (
+    NEVER,
+    booked,
+    drain,
+    execute,
+    is_noted,
+    look,
+    loses,
+    opened,
+    told,
+)
+from tests.devstore.conftest import SHOP, Store
+from tests.flow.helpers import letters
+from tests.flow.lanes.drains import item as order
+
+BOBS = "bobs.myshopify.com"
+
+
+async def test_while_shopify_fails_the_window_stays_noted_and_is_tried_later_and_later(
+    quick: db.Stores, store: Store, monkeypatch
+) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    await store.order(await store.customer())
+    await is_noted()
+    monkeypatch.setattr(looking, "WAIT_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(graphql, "DEADLINE_SECONDS", 1.0)
+    for mode in ("fail", "throttle"):
+        await store.control("POST", "shopify", {"mode": mode})
+        await look(quick, store)
+    (row,) = await booked()
+    assert (row["tries"], row["done_at"]) == (2, None)
+    assert row["error"]
+    assert row["next_at"] - datetime.now(UTC) > timedelta(seconds=50)
+    (noted,) = await losses.shown()
+    assert noted.reconciled_at is None
+    (progress,) = await reads.progress(SHOP)
+    assert (progress.is_done, progress.told) == (False, 0)
+    await store.control("POST", "shopify", {"mode": "normal"})
+    await look(quick, store, times=3)
+    (row,) = await booked()
+    assert (row["error"], row["told"], row["tries"]) == ("", 1, 0)
+    assert row["done_at"] is not None
+
+
+async def test_shopify_failing_in_the_middle_loses_nothing_and_repeats_nothing(
+    quick: db.Stores, store: Store
+) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    for _ in range(4):
+        await store.order()
+    await is_noted()
+    calls = 0
+    answered = store.world.trouble.before
+
+    async def fails_in_the_middle(shop: str):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            store.world.trouble.change("fail")
+        return await answered(shop)
+
+    store.world.trouble.before = fails_in_the_middle  # type: ignore[method-assign]
+    await look(quick, store)
+    store.world.trouble.change("normal")
+    before = len(await told("order.updated"))
+    assert 0 < before < 4
+    await look(quick, store, times=3)
+    assert sorted(one["order_name"] for one in await told("order.updated")) == [
+        "#1001",
+        "#1002",
+        "#1003",
+        "#1004",
+    ]
+    (row,) = await booked()
+    assert row["done_at"] is not None
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(1_000, marks=pytest.mark.long)])
+async def test_a_shop_that_hangs_holds_up_no_other(
+    quick: db.Stores, monkeypatch, count: int
+) -> None:
+    names = [f"shop-{number}.myshopify.com" for number in range(count)]
+    await Shop.bulk_create([Shop(domain=name, name=name) for name in names])
+    await execute("UPDATE shops SET installed_at = now() - interval '1 day'")
+    await is_noted()
+    hanging, others = asyncio.Event(), asyncio.Event()
+    seen: set[str] = set()
+
+    async def step(_: object, looked: rules.Look) -> bool:
+        if looked.shop == names[0]:
+            await hanging.wait()
+        return True
+
+    async def take(place: int) -> None:
+        await actions.look_at_due(quick, None, NEVER)  # type: ignore[arg-type]
+        seen.add(str(place))
+        if len(seen) == 2:
+            others.set()
+
+    monkeypatch.setattr(looking, "STEPS", dict.fromkeys(rules.PARTS, step))
+    await actions.plan(quick)
+    await execute("UPDATE reconciliations SET looks = 1 WHERE loss_id IS NOT NULL")
+    first = "UPDATE reconciliations SET next_at = now() - interval '1 hour' WHERE shop = $1"
+    await execute(first, names[0])
+    places = [asyncio.create_task(take(place)) for place in range(3)]
+    async with asyncio.timeout(300):
+        await others.wait()
+    (found, *_), _, _ = await reads.of_all()
+    assert (found.shops, found.done) == (count, count - 1)
+    await actions.plan(quick)
+    assert (await losses.shown())[0].reconciled_at is None, "its own hour is still open"
+    hanging.set()
+    await asyncio.gather(*places)
+    await actions.plan(quick)
+    assert (await losses.shown())[0].reconciled_at is not None
+
+
+async def test_two_processes_share_the_shops_and_tell_nothing_twice(
+    quick: db.Stores, store: Store
+) -> None:
+    for shop in (SHOP, BOBS):
+        await opened(store, quick.config, shop)
+    await loses(store, "*")
+    for shop in (SHOP, BOBS):
+        for _ in range(3):
+            line = {"title": "Mug", "price": "10.00", "quantity": 1}
+            await store.control("POST", f"shops/{shop}/orders", {"lines": [line]})
+    await is_noted()
+    for _ in range(3):
+        await asyncio.gather(actions.plan(quick), actions.plan(quick))
+        await execute("UPDATE reconciliations SET next_at = now() WHERE done_at IS NULL")
+        places = [actions.look_at_due(quick, store.http, NEVER) for _ in range(4)]
+        await asyncio.gather(*places)
+        await drain(quick)
+    assert len(await told("order.updated")) == 6
+    await actions.plan(quick)
+    assert [one.reconciled_at is None for one in await losses.shown()] == [False]
+
+
+async def test_whoever_was_paused_too_long_moves_nothing(quick: db.Stores, store: Store) -> None:
+    await opened(store, quick.config)
+    await is_noted()
+    await actions.plan(quick)
+    async with db.connection() as connection:
+        mine = await connection.fetchrow(actions.CLAIM, 0.0, 0.0)
+        other = await connection.fetchrow(actions.CLAIM, 0.0, 0.0)
+    assert (mine["id"], mine["turn"] + 1) == (other["id"], other["turn"])
+    keeper = actions._Keeper(mine)
+    with pytest.raises(actions.TakenOverError):
+        await keeper.save(rules.Look(SHOP, mine["since"], mine["until"], found=9))
+    (row,) = await booked()
+    assert row["found"] == 0
+
+
+async def test_a_crash_in_the_middle_goes_on_where_it_was(
+    quick: db.Stores, store: Store, monkeypatch
+) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    for _ in range(3):
+        await store.order()
+    await is_noted()
+    await actions.plan(quick)
+    calls, tell = [], telling.tell
+
+    async def dies(stores: db.Stores, items) -> int:
+        calls.append(items)
+        if len(calls) == 2:
+            raise asyncio.CancelledError
+        return await tell(stores, items)
+
+    monkeypatch.setattr(telling, "tell", dies)
+    with pytest.raises(asyncio.CancelledError):
+        await actions.look_at_due(quick, store.http, NEVER)
+    (row,) = await booked()
+    assert row["next_at"] > datetime.now(UTC), "its turn is taken for a while"
+    monkeypatch.setattr(telling, "tell", tell)
+    await drain(quick)
+    await look(quick, store, times=3)
+    assert len(await told("order.updated")) == 3
+    assert (await booked())[0]["done_at"] is not None
+
+
+async def test_a_refused_token_is_a_question_whether_the_shop_left(
+    quick: db.Stores, store: Store
+) -> None:
+    await opened(store, quick.config)
+    await is_noted()
+    for token in list(store.world.state.of_shop("access_token", SHOP)):
+        store.world.state.drop("access_token", token.token)
+    await look(quick, store)
+    assert (await Shop.get(domain=SHOP)).leaving_at is not None
+    (row,) = await booked()
+    assert row["done_at"] is None
+
+
+async def test_a_grant_that_ran_out_by_itself_is_no_such_question(
+    quick: db.Stores, store: Store
+) -> None:
+    await opened(store, quick.config)
+    await Shop.filter(domain=SHOP).update(status="needs_reopen", access_token=None)
+    await is_noted()
+    await look(quick, store)
+    assert (await Shop.get(domain=SHOP)).leaving_at is None
+    (row,) = await booked()
+    assert row["error"]
+    assert row["done_at"] is None
+
+
+async def test_what_is_found_waits_while_the_shops_own_webhooks_do(
+    quick: db.Stores, store: Store, monkeypatch
+) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    await store.order()
+    await is_noted()
+    monkeypatch.setattr(actions, "TURN_SECONDS", 0.3)
+    own = [order(f"own-{number}", SHOP) for number in range(telling.LANE_MAX)]
+    await lane.admit(quick.lane, own, quick.config)
+    await actions.plan(quick)
+    await execute("UPDATE reconciliations SET next_at = now()")
+    stop = asyncio.Event()
+    looked = asyncio.create_task(actions.look_at_due(quick, store.http, stop))
+    await asyncio.sleep(0.6)
+    stop.set()
+    await looked
+    assert await lane.lane_length(quick.lane, SHOP) == telling.LANE_MAX
+    assert (await booked())[0]["error"] == "", "it is no failure"
+
+
+async def test_a_call_waits_until_the_shop_has_room_for_its_shoppers(
+    quick: db.Stores, store: Store, monkeypatch
+) -> None:
+    await opened(store, quick.config)
+    monkeypatch.setattr(looking, "WAIT_SECONDS_MAX", 0.2)
+    status = {"maximumAvailable": 1000, "currentlyAvailable": 300, "restoreRate": 1}
+    graphql.budgets.learn(
+        SHOP, "shop_told", {"cost": {"requestedQueryCost": 3, "throttleStatus": status}}
+    )
+    looker = looking.Looker(quick, store.http, time.monotonic() + 5, NEVER)
+    with pytest.raises(graphql.ThrottledError):
+        await looker.ask(SHOP)("shop_told", {})
+    data = await admin_api.call(store.http, quick.config, SHOP, "shop_told", {})
+    assert data["shop"]["name"] == "Alice", "a shopper's call has what is left"
+
+
+async def test_an_order_that_is_too_large_is_set_aside_with_its_reason(
+    quick: db.Stores, store: Store, monkeypatch
+) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    made = await store.order(lines=[{"title": "Mug", "price": "1.00", "quantity": 1}] * 25)
+    await store.order()
+    monkeypatch.setattr(asking, "LINES_MAX", 20)
+    await is_noted()
+    await look(quick, store)
+    (letter,) = await letters()
+    assert letter["reason"] == "The order has more than 20 lines."
+    assert str(made["id"]).encode() in bytes(letter["payload"])
+    assert [one["order_name"] for one in await told("order.updated")] == ["#1002"]
+    assert telling.BODY_BYTES_MAX == 2 * 1024 * 1024
+
+
+async def test_nothing_is_looked_for_while_that_is_off(quick: db.Stores, store: Store) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    await store.order()
+    await is_noted()
+    evaluation.table.settings = {
+        RECONCILIATION.key: default(RECONCILIATION)._replace(is_enabled=False)
+    }
+    evaluation._remembered.clear()
+    await look(quick, store)
+    assert await told("order.updated") == []
+    evaluation.table.settings = {}
+    evaluation._remembered.clear()
+    await look(quick, store)
+    assert len(await told("order.updated")) == 1
+
+
+async def test_a_lane_that_is_full_is_no_loss(quick: db.Stores, monkeypatch) -> None:
+    async def full(*_: object) -> lane.Admitted:
+        return lane.Admitted(["full"], is_wake_needed=False)
+
+    monkeypatch.setattr(lane, "admit", full)
+    one = telling.item(quick, SHOP, "orders/updated", "reconciled-order-1-1", {}, "")
+    with pytest.raises(UnavailableError):
+        await telling.tell(quick, [one])
+
+
+def test_shops_are_spread_over_a_round_and_what_fails_is_asked_less_and_less() -> None:
+    names = [f"shop-{number}.myshopify.com" for number in range(1_000)]
+    places = sorted(rules.spread_seconds(name, 21_600) for name in names)
+    assert places[0] >= 0
+    assert places[-1] < 21_600
+    assert 4_000 < places[250] < 7_000
+    waits = [rules.backoff_seconds(tries) for tries in range(12)]
+    assert waits == sorted(waits)
+    assert (waits[1], waits[-1]) == (30, 3600)
+
+
+def test_a_look_is_settled_when_it_tells_nothing_and_a_loss_is_looked_at_twice() -> None:
+    assert rules.is_settled(rules.ROUND, 1, 0)
+    assert not rules.is_settled(rules.ROUND, 1, 3)
+    assert not rules.is_settled("loss:1", 1, 0)
+    assert rules.is_settled("loss:1", 2, 0)

@@ -20,6 +20,7 @@ from app.core.reconciliation.looking import Looker
 from app.core.reconciliation.rules import Look
 from app.db import Stores
 from app.errors import HoldfastError
+from app.flow.kept import packing
 from app.shopify.client import outgoing
 from ops import here
 
@@ -63,6 +64,7 @@ def line(look: Look, seconds: float) -> str:
 
 async def _main(shops: Sequence[str], since: datetime, until: datetime) -> int:
     settings, failed, told = config.load(), 0, 0
+    packing.use_keys(settings.token_keys)  # what is known here stands in kept webhooks
     async with db.open_stores(settings) as stores, outgoing(settings) as client:
         if not shops:
             async with db.connection() as connection:

@@ -6,6 +6,7 @@ from app import db
 from app.core import leaving, tokens
 from app.core.handlers import SERVICE, TOPICS, handle
 from app.core.reconciliation import actions as reconciliation
+from app.core.reconciliation import planning
 from app.flow.bus import consumer
 from app.flow.bus.buses import open_bus
 from app.resilience.progress import Progress
@@ -35,7 +36,7 @@ async def work(stores: db.Stores, stop: asyncio.Event) -> None:
             await leaving.confirm_due(client, stores.config)
 
         async def plan_reconciliation() -> None:
-            await reconciliation.plan(stores)
+            await planning.plan(stores)
 
         async def reconcile() -> None:
             await reconciliation.look_at_due(stores, client, stop)

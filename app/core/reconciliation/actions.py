@@ -1,10 +1,9 @@
-"""Which shops are looked at when: each time that was lost, and each shop once in a while; booked
-before it is done, so that a crash repeats a little and two processes share the work.
+"""Turns: a shop that is due is looked at for a while. Each is booked before it is done, so that a
+crash repeats a little and two processes share the work.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
@@ -14,12 +13,11 @@ from app import db
 from app.core import leaving, tokens
 from app.core.reconciliation import looking, rules
 from app.core.reconciliation.looking import Looker
+from app.core.reconciliation.planning import SHOP_GONE
 from app.core.reconciliation.rules import Look
 from app.db import Row, Stores
 from app.errors import HoldfastError, NotFoundError
 from app.flags import evaluation, known
-from app.flow.lanes import losses, nodes
-from app.flow.lanes.losses import Noted
 from app.resilience import failures
 from app.shopify.graphql import ShopifyRefusedError, TokenRefusedError
 from app.shopify.tokens import GrantLostError, GrantRefusedError, decrypt
@@ -29,44 +27,11 @@ TURN_SECONDS = 20.0  # then another shop has its turn; in the middle of a call i
 LEASE_SECONDS = 40.0  # after which a turn nobody finished is another's
 PAUSE_SECONDS = 1.0  # between two turns of one look
 OFF_SECONDS = 60.0
-NEW_MAX = 1_000
 ERROR_LENGTH_MAX = 200
 FROM_START_TRIES = 3  # the cursor may be what fails
-SHOP_GONE = "The app is not in this shop any more."
 
 log = logs.logger()
 
-PLAN_LOSSES = """
-INSERT INTO reconciliations (shop, name, loss_id, since, until, next_at)
-SELECT shops.domain, 'loss:' || loss.id, loss.id, loss.since, loss.until,
-       greatest(now(), loss.until - $4::interval)
-  FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS loss (id, since, until)
- CROSS JOIN shops
- WHERE shops.status <> 'uninstalled' AND shops.installed_at <= loss.until
-   AND NOT EXISTS (SELECT FROM reconciliations AS known WHERE known.loss_id = loss.id)
-ON CONFLICT (shop, name) DO NOTHING
-"""
-NEW_SHOPS = """
-SELECT domain, greatest(installed_at, now() - $1::interval) AS since FROM shops
- WHERE status = 'active'
-   AND NOT EXISTS (SELECT FROM reconciliations WHERE shop = domain AND name = $2)
- LIMIT $3
-"""
-PLAN_ROUNDS = """
-INSERT INTO reconciliations (shop, name, since, next_at)
-SELECT shop, $1, since, now() + make_interval(secs => seconds)
-  FROM unnest($2::text[], $3::timestamptz[], $4::float8[]) AS fresh (shop, since, seconds)
-ON CONFLICT (shop, name) DO NOTHING
-"""
-LEAVE_OUT = """
-WITH gone AS (DELETE FROM reconciliations USING shops
-               WHERE shop = domain AND status = 'uninstalled' AND loss_id IS NULL)
-UPDATE reconciliations SET done_at = now(), error = $1 FROM shops
- WHERE shop = domain AND status = 'uninstalled' AND done_at IS NULL
-"""
-IS_OPEN = (
-    "SELECT DISTINCT loss_id FROM reconciliations WHERE loss_id IS NOT NULL AND done_at IS NULL"
-)
 # what is lost for good is looked for before what may be, and each shop's time once at a time
 CLAIM = """
 UPDATE reconciliations SET turn = turn + 1, tries = tries + 1,
@@ -104,47 +69,10 @@ UPDATE reconciliations SET looks = looks + 1, error = $3, done_at = now()
 """
 LATER = """
 UPDATE reconciliations SET error = $3, next_at = now() + make_interval(secs => $4),
-       "cursor" = CASE WHEN $5 THEN NULL ELSE "cursor" END
+       "cursor" = CASE WHEN $5 THEN NULL ELSE "cursor" END,
+       told = told + $6, others = others + $7, news = news + $8
  WHERE id = $1 AND turn = $2
 """
-
-
-async def plan(stores: Stores) -> None:
-    """Book what was lost for each shop, and end the losses all of whose shops are looked through;
-    book the rounds of shops that are new.
-    """
-    if stores.besides:
-        await nodes.look(stores)  # which shops were moved
-    noted = await losses.still_open()
-    if noted:
-        await _plan_losses(noted)
-    every = stores.config.reconcile_every_seconds
-    async with db.connection() as connection:
-        await connection.execute(LEAVE_OUT, SHOP_GONE)
-        fresh = await connection.fetch(NEW_SHOPS, rules.FIRST_ROUND, rules.ROUND, NEW_MAX)
-        await connection.execute(
-            PLAN_ROUNDS,
-            rules.ROUND,
-            [row["domain"] for row in fresh],
-            [row["since"] for row in fresh],
-            [rules.spread_seconds(row["domain"], every) for row in fresh],
-        )
-
-
-async def _plan_losses(noted: Sequence[Noted]) -> None:
-    earliest = datetime.now(UTC) - rules.WINDOW_MAX
-    async with db.connection() as connection:
-        await connection.execute(
-            PLAN_LOSSES,
-            [one.id for one in noted],
-            [max(one.loss.lost_from - rules.OVERLAP, earliest) for one in noted],
-            [one.loss.noticed_at + rules.OVERLAP for one in noted],
-            rules.OVERLAP,
-        )
-        rows = await connection.fetch(IS_OPEN)
-    going_on = {row["loss_id"] for row in rows}
-    for loss_id in await losses.close([one.id for one in noted if one.id not in going_on]):
-        log.info("a loss was compared with Shopify in every shop", loss=loss_id)
 
 
 async def look_at_due(stores: Stores, client: httpx.AsyncClient, stop: asyncio.Event) -> None:
@@ -164,7 +92,7 @@ async def turn(stores: Stores, client: httpx.AsyncClient, row: Row, stop: asynci
     """Look at a shop for a while; a failure is its own, kept with it, and tried again later."""
     shop, keeper = row["shop"], _Keeper(row)
     if not evaluation.is_on(known.RECONCILIATION, shop):
-        await _later(row, "Switched off.", OFF_SECONDS)
+        await keeper.later("Switched off.", OFF_SECONDS)
         return
     held = await tokens.held(shop)
     settled = timedelta(seconds=rules.settled_seconds(stores.config.reconcile_every_seconds))
@@ -190,7 +118,8 @@ async def turn(stores: Stores, client: httpx.AsyncClient, row: Row, stop: asynci
             await _ask_if_left(shop)
         is_lost = isinstance(error, ShopifyRefusedError) or row["tries"] >= FROM_START_TRIES
         reason = failures.reason(error)[:ERROR_LENGTH_MAX]
-        await _later(row, reason, rules.backoff_seconds(row["tries"]), from_start=is_lost)
+        seconds = rules.backoff_seconds(row["tries"])
+        await keeper.later(reason, seconds, look, from_start=is_lost)
     metrics.RECONCILIATIONS.labels(outcome).inc()
 
 
@@ -226,6 +155,20 @@ class _Keeper:
         self.told, self.others, self.seen = look.told, look.others, look.news
         self.news += news
 
+    async def later(
+        self, why: str, seconds: float, look: Look | None = None, *, from_start: bool = False
+    ) -> None:
+        """Keep why it could not go on, and what was told until then."""
+        key = self.row["id"], self.row["turn"]
+        told = others = news = 0
+        if look is not None:
+            told, others = look.told - self.told, look.others - self.others
+            news = look.news - self.seen
+        async with db.connection() as connection:
+            await connection.execute(LATER, *key, why, seconds, from_start, told, others, news)
+        shop = self.row["shop"]
+        log.info("a shop could not be looked at yet", shop=shop, reason=why, seconds=seconds)
+
 
 async def _end_look(stores: Stores, row: Row, news: int) -> None:
     every = stores.config.reconcile_every_seconds
@@ -255,12 +198,6 @@ async def _end_look(stores: Stores, row: Row, news: int) -> None:
 async def _end(row: Row, why: str) -> None:
     async with db.connection() as connection:
         await connection.execute(DONE, row["id"], row["turn"], why)
-
-
-async def _later(row: Row, why: str, seconds: float, *, from_start: bool = False) -> None:
-    async with db.connection() as connection:
-        await connection.execute(LATER, row["id"], row["turn"], why, seconds, from_start)
-    log.info("a shop could not be looked at yet", shop=row["shop"], reason=why, seconds=seconds)
 
 
 def _is_refused(error: Exception) -> bool:

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from app import db
-from app.core.reconciliation import looking, rules, telling
-from app.flow.lanes import losses
+from app.core.reconciliation import actions, looking, planning, rules, telling
+from app.flow.lanes import lane, losses
+from app.webhooks import _item
 from tests.core.reconciliation.world import (
+    NEVER,
     booked,
     drain,
     execute,
@@ -165,10 +167,7 @@ async def test_what_redis_lost_of_what_was_told_is_told_again(
     await loses(store, "*")
     await store.order(await store.customer())
     await is_noted()
-    from app.core.reconciliation import actions
-    from tests.core.reconciliation.world import NEVER
-
-    await actions.plan(quick)
+    await planning.plan(quick)
     await actions.look_at_due(quick, store.http, NEVER)
     assert await quick.lane.llen(f"lane:{SHOP}") > 0
     await quick.queue.flushall()
@@ -179,9 +178,6 @@ async def test_what_redis_lost_of_what_was_told_is_told_again(
 
 
 async def taken_in(stores: db.Stores, request, body: bytes) -> None:
-    from app.flow.lanes import lane
-    from app.webhooks import _item
-
     headers = {name.lower(): value for name, value in request.headers.raw}
     await lane.admit(stores.lane, [_item(headers, body, "request-1")], stores.config)
 

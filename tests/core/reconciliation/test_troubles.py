@@ -9,7 +9,7 @@ import pytest
 from app import db
 from app.core import admin_api
 from app.core.models import Shop
-from app.core.reconciliation import actions, asking, looking, reads, rules, telling
+from app.core.reconciliation import actions, asking, looking, planning, reads, rules, telling
 from app.errors import UnavailableError
 from app.flags import evaluation
 from app.flags.known import RECONCILIATION, default
@@ -56,8 +56,9 @@ async def test_while_shopify_fails_the_window_stays_noted_and_is_tried_later_and
     await store.control("POST", "shopify", {"mode": "normal"})
     await look(quick, store, times=3)
     (row,) = await booked()
-    assert (row["error"], row["told"], row["tries"]) == ("", 1, 0)
+    assert (row["error"], row["found"], row["tries"]) == ("", 1, 0)
     assert row["done_at"] is not None
+    assert len(await told("order.updated")) == 1
 
 
 async def test_shopify_failing_in_the_middle_loses_nothing_and_repeats_nothing(
@@ -117,8 +118,9 @@ async def test_a_shop_that_hangs_holds_up_no_other(
             others.set()
 
     monkeypatch.setattr(looking, "STEPS", dict.fromkeys(rules.PARTS, step))
-    await actions.plan(quick)
-    await execute("UPDATE reconciliations SET looks = 1 WHERE loss_id IS NOT NULL")
+    await planning.plan(quick)
+    await execute("DELETE FROM reconciliations WHERE loss_id IS NULL")
+    await execute("UPDATE reconciliations SET looks = 1")
     first = "UPDATE reconciliations SET next_at = now() - interval '1 hour' WHERE shop = $1"
     await execute(first, names[0])
     places = [asyncio.create_task(take(place)) for place in range(3)]
@@ -126,11 +128,11 @@ async def test_a_shop_that_hangs_holds_up_no_other(
         await others.wait()
     (found, *_), _, _ = await reads.of_all()
     assert (found.shops, found.done) == (count, count - 1)
-    await actions.plan(quick)
+    await planning.plan(quick)
     assert (await losses.shown())[0].reconciled_at is None, "its own hour is still open"
     hanging.set()
     await asyncio.gather(*places)
-    await actions.plan(quick)
+    await planning.plan(quick)
     assert (await losses.shown())[0].reconciled_at is not None
 
 
@@ -146,20 +148,20 @@ async def test_two_processes_share_the_shops_and_tell_nothing_twice(
             await store.control("POST", f"shops/{shop}/orders", {"lines": [line]})
     await is_noted()
     for _ in range(3):
-        await asyncio.gather(actions.plan(quick), actions.plan(quick))
+        await asyncio.gather(planning.plan(quick), planning.plan(quick))
         await execute("UPDATE reconciliations SET next_at = now() WHERE done_at IS NULL")
         places = [actions.look_at_due(quick, store.http, NEVER) for _ in range(4)]
         await asyncio.gather(*places)
         await drain(quick)
     assert len(await told("order.updated")) == 6
-    await actions.plan(quick)
+    await planning.plan(quick)
     assert [one.reconciled_at is None for one in await losses.shown()] == [False]
 
 
 async def test_whoever_was_paused_too_long_moves_nothing(quick: db.Stores, store: Store) -> None:
     await opened(store, quick.config)
     await is_noted()
-    await actions.plan(quick)
+    await planning.plan(quick)
     async with db.connection() as connection:
         mine = await connection.fetchrow(actions.CLAIM, 0.0, 0.0)
         other = await connection.fetchrow(actions.CLAIM, 0.0, 0.0)
@@ -179,7 +181,7 @@ async def test_a_crash_in_the_middle_goes_on_where_it_was(
     for _ in range(3):
         await store.order()
     await is_noted()
-    await actions.plan(quick)
+    await planning.plan(quick)
     calls, tell = [], telling.tell
 
     async def dies(stores: db.Stores, items) -> int:
@@ -236,7 +238,7 @@ async def test_what_is_found_waits_while_the_shops_own_webhooks_do(
     monkeypatch.setattr(actions, "TURN_SECONDS", 0.3)
     own = [order(f"own-{number}", SHOP) for number in range(telling.LANE_MAX)]
     await lane.admit(quick.lane, own, quick.config)
-    await actions.plan(quick)
+    await planning.plan(quick)
     await execute("UPDATE reconciliations SET next_at = now()")
     stop = asyncio.Event()
     looked = asyncio.create_task(actions.look_at_due(quick, store.http, stop))

@@ -10,7 +10,7 @@ from app import config as settings
 from app import db
 from app.core import reads
 from app.core.models import Shop
-from app.core.reconciliation import actions
+from app.core.reconciliation import actions, planning
 from app.flow.lanes import ingest
 from app.shopify import payloads, tokens
 from devstore.shop import things
@@ -60,7 +60,7 @@ async def is_noted(minutes: float = 60, kind: str = "lost") -> int:
 async def look(stores: db.Stores, store: Store, times: int = 1) -> None:
     """Plan, and look at all that is booked, as often as said."""
     for _ in range(times):
-        await actions.plan(stores)
+        await planning.plan(stores)
         await execute("UPDATE reconciliations SET next_at = now() WHERE done_at IS NULL")
         await actions.look_at_due(stores, store.http, NEVER)
         await drain(stores)

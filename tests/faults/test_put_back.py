@@ -108,7 +108,7 @@ def test_a_database_of_an_hour_ago_gets_everything_back_from_shopify_by_itself(
     wait_for("the app is healthy", lambda: stack.health().get("status") == "ok", SECONDS)
     found = stack.me(bob)["points"]
     assert (found["available"], found["source"]) == (300, "live"), "what is true now, marked so"
-    assert "The database was put back" in stack.open_admin("/health").text
+    wait_for("Health says so", lambda: says(stack, "The database was put back"), SECONDS)
     stack.order(bob, "100.00")
     stack.wait_for_points(bob, 400)
     (fresh,) = fetch(stack, "SELECT min(tx) AS tx FROM facts WHERE tx > $1", newest)
@@ -121,12 +121,16 @@ def test_a_database_of_an_hour_ago_gets_everything_back_from_shopify_by_itself(
     report = by_hand(stack, loss["lost_from"])
     print(report)
     assert "9 orders had changed, 9 were known, 0 are told again" in report
-    assert "is compared with Shopify" in stack.open_admin("/health").text
+    wait_for("Health says that, too", lambda: says(stack, "is compared with Shopify"), SECONDS)
     sent_again(stack, loss["lost_from"])
     assert stack.me(bob)["points"]["available"] == 800, "and again changes nothing"
     assert stack.me(carol)["points"]["available"] == 200
     print(stack.verify())
     assert len(losses(stack)) == 1, "it is noted once"
+
+
+def says(stack: Stack, words: str) -> bool:
+    return words in stack.open_admin("/health").text
 
 
 def archived(kept: Store, stack: Stack) -> None:

@@ -29,12 +29,15 @@ def quick(stores: db.Stores) -> db.Stores:
 
 
 @pytest.fixture(autouse=True)
-def _as_new(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_new(_deadlines: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is known of Shopify, nor said of flags."""
     monkeypatch.setattr(looking, "ROOM_SECONDS", 0.05)
     # each change at the stand-in is a second after the one before, however fast they come
     monkeypatch.setattr(rules, "settled_seconds", lambda _: -10.0)
     monkeypatch.setattr(graphql, "budgets", graphql.Budgets())
+    # the stand-in is in this process: how fast it answers is a matter of the machine
+    monkeypatch.setattr(graphql, "DEADLINE_SECONDS", 60.0)
+    monkeypatch.setattr(admin_api.SHOPIFY, "deadline_seconds", 60.0)
     admin_api.SHOPIFY.breaker._move(State.CLOSED, "start of the test")
     evaluation.forget()
     yield

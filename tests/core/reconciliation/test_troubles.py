@@ -45,6 +45,8 @@ async def test_while_shopify_fails_the_window_stays_noted_and_is_tried_later_and
     for mode in ("fail", "throttle"):
         await store.control("POST", "shopify", {"mode": mode})
         await look(quick, store)
+    monkeypatch.setattr(graphql, "DEADLINE_SECONDS", 60.0)
+    monkeypatch.setattr(looking, "WAIT_SECONDS_MAX", 60.0)
     (row,) = await booked()
     assert (row["tries"], row["done_at"]) == (2, None)
     assert row["error"]

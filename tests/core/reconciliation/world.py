@@ -22,6 +22,8 @@ NEVER = asyncio.Event()
 
 async def opened(store: Store, config: settings.Config, shop: str = SHOP, days: float = 3) -> None:
     """The app is in the shop since some days, with a token that lasts."""
+    schemas = store.http._transport.app.state.schemas  # type: ignore[attr-defined]
+    await asyncio.to_thread(schemas.get, config.api_version)  # half a second of the processor
     token = f"shpat_{shop}"
     state = store.world.state
     state.shop(shop)

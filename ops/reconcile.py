@@ -53,7 +53,7 @@ async def of_shop(
 
 def line(look: Look, seconds: float) -> str:
     """What a look found, in words."""
-    known = look.found - look.told - look.waiting
+    known = max(0, look.found - look.told - look.waiting)
     others = f", and {look.others:,} of customers and the shop" if look.others else ""
     waiting = f"; {look.waiting:,} wait in the lane from before" if look.waiting else ""
     return (

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -193,8 +194,7 @@ async def _shop(looker: Looker, look: Look) -> bool:
     said = (body["name"], body["currency"], body["iana_timezone"])
     if info is None or not info.name or said == (info.name, info.currency, info.timezone):
         return True
-    at = rules.moment(body["updated_at"])
-    name = rules.webhook_id("shop", body["id"], at)
+    name = rules.shop_webhook_id(body["id"], said, datetime.now(UTC))
     if name not in await telling.taken_in(look.shop, [name]):
         one = telling.item(looker.stores, look.shop, "shop/update", name, body, body["updated_at"])
         told = await telling.tell(looker.stores, [one])

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app import db
-from app.core.reconciliation import rules
 from app.flow.lanes import losses
 from app.flow.lanes.losses import Noted
 
@@ -22,12 +21,19 @@ WAITING = """
 SELECT shop, name, error, tries, next_at FROM reconciliations
  WHERE done_at IS NULL AND error <> '' ORDER BY tries DESC, next_at LIMIT $1
 """
+# a shop whose merchant must open the app first is late for a reason of its own
 ROUNDS = """
-SELECT count(*)::int AS shops, coalesce(sum(told), 0)::bigint AS told,
-       extract(epoch FROM now() - min(since))::float8 AS oldest_seconds,
-       (SELECT count(*)::int FROM reconciliations
-         WHERE done_at IS NULL AND error <> '') AS failing
-  FROM reconciliations WHERE name = $1
+WITH waiting AS (
+     SELECT told, error, loss_id IS NULL AS is_round,
+            extract(epoch FROM now() - since)::float8 AS seconds
+       FROM reconciliations
+      WHERE done_at IS NULL AND shop IN (SELECT domain FROM shops WHERE status = 'active'))
+SELECT count(*) FILTER (WHERE is_round)::int AS shops,
+       coalesce(sum(told) FILTER (WHERE is_round), 0)::bigint AS told,
+       coalesce(max(seconds) FILTER (WHERE is_round), 0) AS round_seconds,
+       coalesce(max(seconds) FILTER (WHERE NOT is_round), 0) AS loss_seconds,
+       count(*) FILTER (WHERE error <> '')::int AS failing
+  FROM waiting
 """
 SHOWN_MAX = 20
 
@@ -64,13 +70,15 @@ class Failing(NamedTuple):
 
 
 class Rounds(NamedTuple):
-    """Of the rounds: shops, orders told in the last ones, and seconds since the start of the
-    earliest time not looked at; `failing` shops cannot be asked, in rounds or about losses.
+    """Of the shops that can be asked: how many have rounds, what orders the last ones told, the
+    seconds since the start of the earliest time not looked at (by a round, after a loss), and how
+    many fail for now.
     """
 
     shops: int
     told: int
-    oldest_seconds: float
+    round_seconds: float
+    loss_seconds: float
     failing: int
 
 
@@ -110,5 +118,4 @@ async def of_all() -> tuple[list[OfAll], list[Failing], Rounds]:
 
 async def rounds() -> Rounds:
     async with db.connection() as connection:
-        row = await connection.fetchrow(ROUNDS, rules.ROUND)
-    return Rounds(row["shops"], row["told"], row["oldest_seconds"] or 0.0, row["failing"])
+        return Rounds(**await connection.fetchrow(ROUNDS))

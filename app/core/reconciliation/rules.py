@@ -1,7 +1,7 @@
 """How reconciliation looks at a time: how wide, how often, how fast; pure."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -91,6 +91,12 @@ def is_settled(name: str, looks: int, news: int) -> bool:
 def webhook_id(kind: str, number: int, at: datetime) -> str:
     """The id under which a state is told: the same however often it is found."""
     return f"reconciled-{kind}-{number}-{int(at.timestamp())}"
+
+
+def shop_webhook_id(number: int, said: Sequence[str], today: datetime) -> str:
+    """The same for what a shop says of itself on a day: much else moves the time of its change."""
+    digest = zlib.crc32("\0".join(said).encode())
+    return f"reconciled-shop-{number}-{digest:08x}-{today:%Y%m%d}"
 
 
 def moment(said: str) -> datetime:

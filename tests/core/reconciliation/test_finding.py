@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from app import db
-from app.core.reconciliation import actions, looking, planning, rules, telling
+from app.core import metrics as core_metrics
+from app.core.reconciliation import actions, planning, reads, rules
 from app.flow.lanes import lane, losses
+from app.shopify import graphql
 from app.webhooks import _item
+from ops import reconcile
 from tests.core.reconciliation.world import (
     NEVER,
     booked,
@@ -129,14 +132,21 @@ async def test_more_than_a_page_is_looked_through_and_the_cursor_is_kept(
 ) -> None:
     await opened(store, quick.config)
     await loses(store, "*")
-    await store.control("POST", f"shops/{SHOP}/burst", {"count": 104})
-    monkeypatch.setattr(telling, "LANE_MAX", 1_000)
-    monkeypatch.setattr(looking, "ROOM_POINTS", -2_000.0)
-    store.http._transport.app.state.budgets.available = lambda _: 2000.0  # type: ignore[attr-defined]
+    await store.control("POST", f"shops/{SHOP}/burst", {"count": 8})
+    plain = graphql.DOCUMENTS["orders_changed"]
+    monkeypatch.setitem(graphql.DOCUMENTS, "orders_changed", plain.replace("100", "3"))
+    saved, save = [], actions._Keeper.save
+
+    async def note(keeper: actions._Keeper, at: rules.Look, *arguments: float) -> None:
+        saved.append((at.part, at.cursor is None, at.found))
+        await save(keeper, at, *arguments)
+
+    monkeypatch.setattr(actions._Keeper, "save", note)
     await is_noted()
     await look(quick, store, times=3)
     found = await orders()
-    assert (len(found), len(set(found))) == (104, 104)
+    assert (len(found), len(set(found))) == (8, 8)
+    assert saved[:3] == [("orders", False, 3), ("orders", False, 6), ("customers", True, 8)]
 
 
 async def test_the_round_of_a_shop_finds_what_was_never_delivered_and_goes_on_from_there(
@@ -192,3 +202,44 @@ async def test_what_is_not_asked_of_a_shop_that_left(quick: db.Stores, store: St
     assert row["error"] == "The app is not in this shop any more."
     assert [one.reconciled_at is None for one in await losses.shown()] == [False]
     assert await booked(name=rules.ROUND) == []
+
+
+async def test_what_is_open_is_told_in_figures_and_to_operators(
+    quick: db.Stores, store: Store
+) -> None:
+    await opened(store, quick.config)
+    await is_noted(minutes=60)
+    await planning.plan(quick)
+    found = {one.name: one.values for one in await core_metrics.scraped(10)}
+    ages = found["holdfast_reconciliation_age_seconds"]
+    assert 3600 < ages["loss"] < 3600 + 16 * 60  # type: ignore[index]
+    assert 23 * 3600 < ages["round"] < 25 * 3600  # type: ignore[index]
+    (of_loss,), failing, rounds = await reads.of_all()
+    assert (of_loss.shops, of_loss.done, failing, rounds.shops) == (1, 0, [], 1)
+    await look(quick, store, times=3)
+    found = {one.name: one.values for one in await core_metrics.scraped(10)}
+    assert found["holdfast_reconciliation_age_seconds"]["loss"] == 0  # type: ignore[index]
+    (of_loss,), _, _ = await reads.of_all()
+    assert (of_loss.shops, of_loss.done) == (1, 1)
+    assert of_loss.noted.reconciled_at is not None
+
+
+async def test_by_hand_it_says_what_was_found_and_may_be_repeated(
+    quick: db.Stores, store: Store
+) -> None:
+    await opened(store, quick.config)
+    await loses(store, "*")
+    bob = await store.customer()
+    for _ in range(2):
+        await store.order(bob)
+    now = datetime.now(UTC)
+    window = now - timedelta(hours=1), now + timedelta(minutes=1)
+    first = await reconcile.of_shop(quick, store.http, SHOP, *window)
+    assert (first.found, first.told, first.others) == (2, 2, 1)
+    again = await reconcile.of_shop(quick, store.http, SHOP, *window)
+    assert (again.told, again.waiting) == (0, 3), "they wait in the lane"
+    await drain(quick)
+    last = await reconcile.of_shop(quick, store.http, SHOP, *window)
+    assert (last.found, last.news) == (2, 0)
+    assert "2 orders had changed, 2 were known, 0 are told again" in reconcile.line(last, 0.1)
+    assert len(await orders()) == 2

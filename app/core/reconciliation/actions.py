@@ -1,5 +1,5 @@
-"""Turns: a shop that is due is looked at for a while. Each is booked before it is done, so that a
-crash repeats a little and two processes share the work.
+"""Turns: a shop that is due is looked at for a while, booked before it is done, so that a crash
+repeats a little and two processes share the work.
 """
 
 import asyncio

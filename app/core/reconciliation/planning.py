@@ -3,7 +3,7 @@ once in a while.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app import db
 from app.core.reconciliation import rules
@@ -13,6 +13,7 @@ from app.flow.lanes.losses import Noted
 from app.telemetry import logs
 
 NEW_MAX = 1_000
+DONE_KEPT = timedelta(days=30)
 SHOP_GONE = "The app is not in this shop any more."
 
 log = logs.logger()
@@ -45,6 +46,7 @@ WITH gone AS (DELETE FROM reconciliations USING shops
 UPDATE reconciliations SET done_at = now(), error = $1 FROM shops
  WHERE shop = domain AND status = 'uninstalled' AND done_at IS NULL
 """
+FORGET = "DELETE FROM reconciliations WHERE done_at < now() - $1::interval"
 IS_OPEN = (
     "SELECT DISTINCT loss_id FROM reconciliations WHERE loss_id IS NOT NULL AND done_at IS NULL"
 )
@@ -62,6 +64,7 @@ async def plan(stores: Stores) -> None:
     every = stores.config.reconcile_every_seconds
     async with db.connection() as connection:
         await connection.execute(LEAVE_OUT, SHOP_GONE)
+        await connection.execute(FORGET, DONE_KEPT)
         fresh = await connection.fetch(NEW_SHOPS, rules.FIRST_ROUND, rules.ROUND, NEW_MAX)
         await connection.execute(
             PLAN_ROUNDS,

@@ -238,7 +238,7 @@ def _loss_note(one: Progress, timezone: str) -> Banner:
     found = f"{one.told:,} of {one.found:,} orders were missing and are told again"
     if one.is_done:
         text = f"What came {window} is compared with Shopify: {found}."
-        return Banner("success", title, text)
+        return Banner("info", title, text)
     text = f"What came {window} may be missing until it has been compared with Shopify"
     if one.looks or one.found:
         text += f"; so far {found}"

@@ -1,7 +1,7 @@
 """Asks Shopify what changed in a shop and what it has become, as bodies of its webhooks."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from app.core.reconciliation import rules
@@ -12,7 +12,7 @@ from app.shopify.retold.parts import Json
 LINES_MAX = 1_000
 REFUNDS_MAX = 49  # as many as one answer can name, and tell that there are no more
 READS_MAX = 3  # of an order that changes while it is read
-DAY_LENGTH = len("2026-11-27")
+DAY, DAY_LENGTH = timedelta(days=1), len("2026-11-27")
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -73,7 +73,8 @@ async def order(ask: Ask, gid: str) -> Json | None:
 
 async def customers(ask: Ask, since: datetime, cursor: str | None) -> tuple[list[Json], str | None]:
     """A page of customers that changed since that moment, the latest first, and the next cursor."""
-    query = f"updated_at:>={rules.stamp(since)[:DAY_LENGTH]}"  # such a search knows days alone
+    # such a search knows days alone, perhaps those of the shop
+    query = f"updated_at:>={rules.stamp(since - DAY)[:DAY_LENGTH]}"
     page = _page((await ask("customers_changed", {"query": query, "after": cursor}))["customers"])
     found = [one for one in page.found if rules.moment(one["updatedAt"]) >= since]
     return found, page.cursor if len(found) == len(page.found) else None

@@ -19,6 +19,7 @@ from app.db import Row, Stores
 from app.errors import HoldfastError, NotFoundError
 from app.flags import evaluation, known
 from app.resilience import failures
+from app.resilience.memory import Memory
 from app.shopify.graphql import ShopifyRefusedError, TokenRefusedError
 from app.shopify.tokens import GrantLostError, GrantRefusedError, decrypt
 from app.telemetry import logs, metrics
@@ -30,7 +31,11 @@ OFF_SECONDS = 60.0
 ERROR_LENGTH_MAX = 200
 FROM_START_TRIES = 3  # the cursor may be what fails
 
+LOOKS_REMEMBERED = 200
+
 log = logs.logger()
+# by row and look: what a turn before this one told need not be asked for while it waits in its lane
+_asked: Memory[tuple[int, int], set[str]] = Memory(LOOKS_REMEMBERED)
 
 # what is lost for good is looked for before what may be, and each shop's time once at a time
 CLAIM = """
@@ -98,6 +103,8 @@ async def turn(stores: Stores, client: httpx.AsyncClient, row: Row, stop: asynci
     settled = timedelta(seconds=rules.settled_seconds(stores.config.reconcile_every_seconds))
     until = min(row["until"], datetime.now(UTC) - settled)
     look = Look(shop, row["since"], until, row["part"], row["cursor"], row["found"])
+    look.asked = _asked.get((row["id"], row["looks"])) or look.asked
+    _asked.put((row["id"], row["looks"]), look.asked)
     looker = Looker(stores, client, time.monotonic() + TURN_SECONDS, stop)
     outcome = "failed"
     try:
@@ -173,6 +180,7 @@ class _Keeper:
 async def _end_look(stores: Stores, row: Row, news: int) -> None:
     every = stores.config.reconcile_every_seconds
     key, looks = (row["id"], row["turn"]), row["looks"] + 1
+    _asked.drop((row["id"], row["looks"]))
     is_settled = rules.is_settled(row["name"], looks, news)
     if looks >= rules.LOOKS_MAX and not is_settled:
         log.warning("each look at a shop finds something more", shop=row["shop"], news=news)

@@ -102,7 +102,8 @@ async def _unknown(look: Look, found: Sequence[Changed]) -> list[Changed]:
     rest = [one for one in found if not rules.is_known(heard.orders, one.number, one.at)]
     ids = {rules.webhook_id("order", one.number, one.at): one for one in rest}
     taken = await telling.taken_in(look.shop, list(ids))
-    return [one for name, one in ids.items() if name not in taken]
+    look.waiting += len((look.asked & ids.keys()) - taken)
+    return [one for name, one in ids.items() if name not in taken | look.asked]
 
 
 async def _tell_order(looker: Looker, look: Look, one: Changed) -> None:
@@ -115,6 +116,7 @@ async def _tell_order(looker: Looker, look: Look, one: Changed) -> None:
         large = telling.item(stores, shop, "orders/updated", name, named, rules.stamp(one.at))
         await telling.set_aside(large, error)
         return
+    look.asked.add(name)
     if body is None:
         return  # deleted meanwhile; of that Shopify tells by a webhook alone
     at = rules.moment(body["updated_at"])

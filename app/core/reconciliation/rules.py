@@ -31,6 +31,7 @@ class Look:
     told: int = 0  # of those, what was not known here and is told again
     others: int = 0  # customers, their words on e-mails, the shop: told again
     waiting: int = 0  # told before, and still in the lane
+    asked: set[str] = field(default_factory=set)  # ids told in this look, not to be asked again
 
     def next_part(self) -> bool:
         """Go on with what is looked at next; False when that was all."""

@@ -7,9 +7,10 @@ import pytest
 
 from app import db
 from app.core import admin_api
-from app.core.reconciliation import looking, rules
+from app.core.reconciliation import actions, looking, rules
 from app.flags import evaluation
 from app.resilience.breaker import State
+from app.resilience.memory import Memory
 from app.shopify import graphql
 from tests.devstore import conftest as devstore
 
@@ -35,6 +36,7 @@ def _as_new(_deadlines: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     # each change at the stand-in is a second after the one before, however fast they come
     monkeypatch.setattr(rules, "settled_seconds", lambda _: -10.0)
     monkeypatch.setattr(graphql, "budgets", graphql.Budgets())
+    monkeypatch.setattr(actions, "_asked", Memory(10))
     # the stand-in is in this process: how fast it answers is a matter of the machine
     monkeypatch.setattr(graphql, "DEADLINE_SECONDS", 60.0)
     monkeypatch.setattr(admin_api.SHOPIFY, "deadline_seconds", 60.0)

@@ -1,13 +1,13 @@
 """What comparing an hour with Shopify costs; printed, and within what Shopify allows."""
 
+import asyncio
 import time
 
 import pytest
 
 from app import db
-from app.core.reconciliation import telling
 from app.shopify import graphql
-from tests.core.reconciliation.world import is_noted, look, loses, opened, told
+from tests.core.reconciliation.world import drain, is_noted, look, loses, opened, told
 from tests.devstore.conftest import Store
 
 pytestmark = pytest.mark.long
@@ -21,15 +21,24 @@ async def test_an_hour_of_a_shop(quick: db.Stores, store: Store, monkeypatch) ->
     bob = await store.customer()
     for _ in range(ORDERS):
         await store.order(bob, lines=lines)
-    monkeypatch.setattr(telling, "LANE_MAX", 10_000)
     budgets = store.http._transport.app.state.budgets  # type: ignore[attr-defined]
     spent: list[float] = []
     monkeypatch.setattr(budgets, "available", lambda _: 2000.0)
     monkeypatch.setattr(budgets, "take", lambda _, cost: spent.append(cost))
     await is_noted()
+    stop = asyncio.Event()
+
+    async def ingest() -> None:
+        while not stop.is_set():
+            await drain(quick)
+            await asyncio.sleep(0.05)
+
+    draining = asyncio.create_task(ingest())
     began, processor = time.monotonic(), time.process_time()
     while len(await told("order.updated")) < ORDERS:
         await look(quick, store)
+    stop.set()
+    await draining
     print(
         f"\n{ORDERS} orders told in {time.monotonic() - began:.1f} s, "
         f"{(time.process_time() - processor) / ORDERS * 1000:.1f} ms of CPU an order with the "

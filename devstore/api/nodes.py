@@ -126,7 +126,7 @@ def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
         "note": it.note,
         "state": "ENABLED",
         "locale": "en",
-        "tags": [],
+        "tags": [*it.tags],
         "verifiedEmail": True,
         "createdAt": moment(it.created_at),
         "updatedAt": moment(it.updated_at),

@@ -22,6 +22,7 @@ from app.telemetry import logs, metrics
 ROOM_POINTS = 400.0  # of a shop's budget stay for its shoppers
 ROOM_SECONDS = 0.5  # until it is looked again for room in a lane
 WAIT_SECONDS_MAX = 10.0
+CONSENT = "customers_email_marketing_consent/update"
 
 Save = Callable[[Look], Awaitable[None]]
 log = logs.logger()
@@ -169,24 +170,28 @@ async def _customers(looker: Looker, look: Look) -> bool:
 
 def _said(looker: Looker, look: Look, told: Json, heard: rules.Known) -> list[LaneItem]:
     """What is not known of a customer, and of their word on e-mails in that time."""
-    number, found = parts.number(told["id"]), []
-    at = rules.moment(told["updatedAt"])
-    if not rules.is_known(heard.customers, number, at):
-        name = rules.webhook_id("customer", number, at)
-        body = people.customer(told)
-        found.append(
-            telling.item(
-                looker.stores, look.shop, "customers/update", name, body, told["updatedAt"]
-            )
-        )
+    number, said_at = parts.number(told["id"]), told["updatedAt"]
+    bodies: list[tuple[str, str, Json, str]] = []
+    if not rules.is_known(heard.customers, number, rules.moment(said_at)):
+        bodies.append(("customer", "customers/update", people.customer(told), said_at))
+        if tags := people.tags(told):
+            bodies.append(("tags", "customer.tags_added", tags, said_at))
     if consent := people.consent(told):
         said_at = consent["email_marketing_consent"]["consent_updated_at"]
         at = rules.moment(said_at)
         if at >= look.since and not rules.is_known(heard.consents, number, at):
-            name = rules.webhook_id("consent", number, at)
-            topic = "customers_email_marketing_consent/update"
-            found.append(telling.item(looker.stores, look.shop, topic, name, consent, said_at))
-    return found
+            bodies.append(("consent", CONSENT, consent, said_at))
+    return [
+        telling.item(
+            looker.stores,
+            look.shop,
+            topic,
+            rules.webhook_id(kind, number, rules.moment(at)),
+            body,
+            at,
+        )
+        for kind, topic, body, at in bodies
+    ]
 
 
 async def _shop(looker: Looker, look: Look) -> bool:

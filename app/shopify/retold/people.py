@@ -33,6 +33,13 @@ def consent(told: Answer) -> Json | None:
     }
 
 
+def tags(told: Answer) -> Json | None:
+    """The body of `customer.tags_added`, of all tags there are; None without any."""
+    if not told["tags"]:
+        return None
+    return {"customerId": told["id"], "tags": [*told["tags"]], "occurredAt": told["updatedAt"]}
+
+
 def shop(told: Answer) -> Json:
     """The body of `shop/update`."""
     return {

@@ -231,6 +231,13 @@ async def test_customers_and_their_word_on_e_mails_are_told_as_their_webhooks_te
     assert consent is not None
     topic = "customers_email_marketing_consent/update"
     assert facts(topic, consent) == facts(topic, payload_people.consent(bob))
+    bob.tags = ["vip", "Gift"]
+    ((told,), _) = await asking.customers(shop.ask, datetime(2020, 1, 1, tzinfo=UTC), None)
+    tags = people.tags(told)
+    assert tags is not None
+    webhook = payload_people.tags(bob, bob.tags, bob.updated_at)
+    (one,), (other,) = facts("customer.tags_added", tags), facts("customer.tags_added", webhook)
+    assert one[1] | {"at": ""} == other[1] | {"at": ""}
     webhook = payload_people.customer(bob, "USD")
     assert facts("customers/update", people.customer(told)) == facts("customers/update", webhook)
 

@@ -120,11 +120,13 @@ async def test_the_shop_itself_and_a_word_on_e_mails_are_found(
     await loses(store, "*")
     bob = await store.customer()
     await store.control("POST", f"shops/{SHOP}/customers/{bob}/consent", {"subscribed": True})
+    await store.control("POST", f"shops/{SHOP}/customers/{bob}/tags", {"add": ["vip"]})
     await store.control("POST", f"shops/{SHOP}/settings", {"currency": "JPY"})
     await is_noted()
     await look(quick, store)
     assert [one["currency"] for one in await told("shop.updated")] == ["JPY"]
     assert [one["is_subscribed"] for one in await told("customer.consented")] == [True]
+    assert [one["added"] for one in await told("customer.tagged")] == [["vip"]]
 
 
 async def test_more_than_a_page_is_looked_through_and_the_cursor_is_kept(

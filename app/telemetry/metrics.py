@@ -122,7 +122,7 @@ RECONCILED = Counter(
     "holdfast_reconciled_total",
     "What comparing with Shopify found that had changed, and of that told again: of order, customer"
     " and shop: found, told",
-    ["kind", "outcome"],
+    ["name", "outcome"],
 )
 RECONCILIATIONS = Counter(
     "holdfast_reconciliations_total",

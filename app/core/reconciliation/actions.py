@@ -5,7 +5,6 @@ repeats a little and two processes share the work.
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 
 import httpx
 
@@ -32,6 +31,8 @@ ERROR_LENGTH_MAX = 200
 FROM_START_TRIES = 3  # the cursor may be what fails
 
 LOOKS_REMEMBERED = 200
+# Shopify does not take the shop's token any more; what a token may not see is another matter
+REFUSED = (GrantLostError, GrantRefusedError, TokenRefusedError)
 
 log = logs.logger()
 # by row and look: what a turn before this one told need not be asked for while it waits in its lane
@@ -121,7 +122,7 @@ async def turn(stores: Stores, client: httpx.AsyncClient, row: Row, stop: asynci
     except Exception as error:
         if not isinstance(error, HoldfastError) and not failures.is_passing(error):
             log.exception("a shop could not be looked at", shop=shop)
-        if held is not None and _is_refused(error) and _could_ask(held, stores):
+        if held is not None and isinstance(error, REFUSED) and _could_ask(held, stores):
             await _ask_if_left(shop)
         is_lost = isinstance(error, ShopifyRefusedError) or row["tries"] >= FROM_START_TRIES
         reason = failures.reason(error)[:ERROR_LENGTH_MAX]
@@ -206,13 +207,6 @@ async def _end_look(stores: Stores, row: Row, news: int) -> None:
 async def _end(row: Row, why: str) -> None:
     async with db.connection() as connection:
         await connection.execute(DONE, row["id"], row["turn"], why)
-
-
-def _is_refused(error: Exception) -> bool:
-    """Whether Shopify does not take the shop's token any more."""
-    if isinstance(error, ShopifyRefusedError):
-        return error.shopify_status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-    return isinstance(error, GrantLostError | GrantRefusedError | TokenRefusedError)
 
 
 def _could_ask(held: tokens.Held, stores: Stores) -> bool:

@@ -55,6 +55,7 @@ class Config:
     lane_max_length: int
     drain_batch: int
     consumer_batch: int
+    reconcile_every_seconds: float  # so often each shop is compared with Shopify
     webhooks_kept_days: int  # as they came, so that they can be translated again
     otlp_endpoint: str  # of the collector of traces; none are made without
     traces_share: float  # of all traces is recorded; errors always
@@ -249,6 +250,7 @@ def load(environ: dict[str, str] | None = None) -> Config:
         lane_max_length=number("LANE_MAX_LENGTH", 100_000),
         drain_batch=number("DRAIN_BATCH", 1000),
         consumer_batch=number("CONSUMER_BATCH", 1000),
+        reconcile_every_seconds=number("RECONCILE_EVERY_SECONDS", 6 * 3600.0),
         webhooks_kept_days=number("WEBHOOKS_KEPT_DAYS", 7),
         otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
         traces_share=reader.share("OTEL_TRACES_SAMPLER_ARG", 0.05),

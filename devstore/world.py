@@ -21,6 +21,7 @@ class World:
     client: httpx.AsyncClient
     webhooks: Webhooks
     trouble: Trouble = field(default_factory=Trouble)
+    index_lag_seconds: float = 0.0  # for so long searches do not find what has changed
 
     def tell_order(
         self,

@@ -19,6 +19,7 @@ PREFIX = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # kept webhooks is to go
 OF_EVERY_SERVICE = ("facts", "places", "starts", "dead_letters", "body_redactions")
 OF_THE_ROAD = {
+    "core": (*OF_EVERY_SERVICE, "redis_losses"),  # what was lost is compared with Shopify
     "web": (
         "facts",
         "dead_letters",

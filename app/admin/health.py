@@ -10,8 +10,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.admin import analytics, letters
+from app.core.reconciliation import reads as reconciled
+from app.core.reconciliation.reads import Progress
 from app.flow import set_aside, verified
-from app.flow.lanes import backlog, durability, epoch, nodes
+from app.flow.lanes import backlog, durability, nodes
 from app.points.members import reads as points_reads
 from app.resilience import health, reach
 from app.resilience.guard import Resource
@@ -67,7 +69,7 @@ async def show(visit: Visit, *, toast: str = "", status: int = 200) -> Response:
         pages.attempt(lambda: _waiting(visit), LANES),
         pages.attempt(lambda: points_reads.stuck_rewards(visit.shop)),
         pages.attempt(lambda: _checked(visit), LANES),
-        pages.attempt(epoch.losses),
+        pages.attempt(lambda: reconciled.progress(visit.shop)),
         shopify_reach.is_shopify_reached(state.client, state.config, visit.shop),
     )
     signs = Signs(reach.is_database_reached(), not visit.board.is_remembered, is_shopify_reached)
@@ -215,21 +217,32 @@ async def _checked(visit: Visit) -> Checked:
     return Checked(when, said, [Banner("critical", f"Verification: {problems}", advice)])
 
 
-def _queue_notes(lost: list[epoch.Loss], timezone: str) -> list[Banner]:
+def _queue_notes(lost: list[Progress], timezone: str) -> list[Banner]:
     """That the queue may lose what it holds, and what it has lost."""
     found = []
     known = durability.known()
     if known is not None and known.problems:
         text = "Whoever runs Holdfast finds on the operator's page what to set."
         found.append(Banner("critical", "The queue may lose what it holds", text))
-    for loss in lost:
-        window = (
-            f"between {wording.clock(loss.lost_from, timezone)} and "
-            f"{wording.clock(loss.noticed_at, timezone)}"
-        )
-        text = f"What came {window} may be missing until it has been compared with Shopify."
-        found.append(Banner("warning", LOST[loss.kind == "database"], text))
-    return found
+    return [*found, *(_loss_note(one, timezone) for one in lost)]
+
+
+def _loss_note(one: Progress, timezone: str) -> Banner:
+    """What was lost, and how far it is compared with Shopify."""
+    loss = one.noted.loss
+    window = (
+        f"between {wording.clock(loss.lost_from, timezone)} and "
+        f"{wording.clock(loss.noticed_at, timezone)}"
+    )
+    title = LOST[loss.kind == "database"]
+    found = f"{one.told:,} of {one.found:,} orders were missing and are told again"
+    if one.is_done:
+        text = f"What came {window} is compared with Shopify: {found}."
+        return Banner("info", title, text)
+    text = f"What came {window} may be missing until it has been compared with Shopify"
+    if one.looks or one.found:
+        text += f"; so far {found}"
+    return Banner("warning", title, f"{text}.")
 
 
 def _backlog_notes(waiting: backlog.Backlog | None, timezone: str) -> list[Banner]:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import db, rooms
+from app.core.reconciliation import reads as reconciled
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import durability
@@ -50,10 +51,11 @@ async def page(request: Request) -> Response:
     operators.admit(request)
     stores: db.Stores = request.state.stores
     bus: Bus = request.state.bus
-    board, facts, holder = await asyncio.gather(
+    board, facts, holder, compared = await asyncio.gather(
         health.board(stores.queue),
         pages.attempt(lambda: _facts(bus), OPERATORS),
         pages.attempt(_holder, OPERATORS),
+        pages.attempt(reconciled.of_all, OPERATORS),
     )
     known = durability.known()
     html = views.environment.get_template("admin/operator.html").render(
@@ -64,6 +66,7 @@ async def page(request: Request) -> Response:
         circuits=sorted(breaker.states().items()),
         facts=facts,
         holder=holder[0] if holder else None,
+        compared=compared,
         problems=known.problems if known else (),
         timezone="UTC",
         rendering="native",

@@ -8,7 +8,7 @@ from tortoise import fields
 
 from app.tables import Model
 
-MADE_BY_MIGRATIONS = ("last_orders",)  # tables of ours that models cannot say
+MADE_BY_MIGRATIONS = ("last_orders", "reconciliations")  # tables of ours that models cannot say
 
 
 class Shop(Model):

@@ -78,8 +78,24 @@ RETRANSLATION = Flag(
     date(2026, 11, 27),
     is_switch=True,
 )
+RECONCILIATION = Flag(
+    "reconciliation",
+    "Shopify is asked what never arrived here, and it is told again. Off: nothing is looked for.",
+    "core",
+    date(2026, 11, 27),
+    is_switch=True,
+)
 FLAGS = {
-    one.key: one for one in (BORROWING, SHORT_WAY, POLARIS, REDEEMING, MANY_CHANGED, RETRANSLATION)
+    one.key: one
+    for one in (
+        BORROWING,
+        SHORT_WAY,
+        POLARIS,
+        REDEEMING,
+        MANY_CHANGED,
+        RETRANSLATION,
+        RECONCILIATION,
+    )
 }
 
 

@@ -120,6 +120,17 @@ REPLICA_READS = Counter(
 REDIS_LOSSES = Counter(
     "holdfast_redis_losses_total", "Times Redis lost its memory or went back in time", ["state"]
 )
+RECONCILED = Counter(
+    "holdfast_reconciled_total",
+    "What comparing with Shopify found that had changed, and of that told again: of order, customer"
+    " and shop: found, told",
+    ["name", "outcome"],
+)
+RECONCILIATIONS = Counter(
+    "holdfast_reconciliations_total",
+    "Turns of comparing a shop with Shopify: done, goes_on, failed",
+    ["outcome"],
+)
 LOST_SIGNALS = Counter("holdfast_lost_signals_total", "Signals that could not be sent", ["to"])
 REQUEST_SECONDS = Histogram(
     "holdfast_request_seconds",

@@ -133,8 +133,6 @@ def _execute(
     if cost > available:
         throttled = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
         return {"errors": [throttled], "extensions": _cost(cost, None, available)}
-    budgets.take(shop.domain, cost)
-    extensions = _cost(cost, cost, budgets.available(shop.domain))
     data: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     root = (
@@ -154,7 +152,17 @@ def _execute(
         except GraphQLError as error:
             data[key] = None
             errors.append({**_error(error, "INTERNAL_SERVER_ERROR"), "path": [key]})
+    actual = cost if selection.is_mutation else min(cost, _objects(data))
+    budgets.take(shop.domain, actual)
+    extensions = _cost(cost, actual, budgets.available(shop.domain))
     return {"data": data, **({"errors": errors} if errors else {}), "extensions": extensions}
+
+
+def _objects(value: Any) -> int:
+    """What an answer costs in the end: 1 for each object in it."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_objects, value.values()))
+    return sum(map(_objects, value)) if isinstance(value, list) else 0
 
 
 def _cost(requested: int, actual: int | None, available: float) -> dict[str, Any]:

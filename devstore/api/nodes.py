@@ -1,22 +1,32 @@
 """GraphQL objects as dictionaries: a value, or a function of the arguments, by field."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from devstore.shop import discounts, money, sold, things, totals
+from devstore.shop import discounts, money, things, totals
 from devstore.shop.money import Prices
 from devstore.shop.state import State
-from devstore.webhooks import payloads
 
 Node = dict[str, Any]
 
 
 def amount(cents: int, currency: str) -> Node:
+    """With one decimal at least, and no more zeros than it needs: webhooks write all decimals."""
+    said = money.text(cents, currency)
+    whole, _, rest = said.partition(".")
     return {
         "__typename": "MoneyV2",
-        "amount": money.text(cents, currency),
+        "amount": f"{whole}.{rest.rstrip('0') or '0'}",
         "currencyCode": currency,
     }
+
+
+def moment(at: str | None) -> str | None:
+    """A time as the API writes it: in UTC, and as fine as a second."""
+    if not at:
+        return None
+    return datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def bag(cents: int, prices: Prices) -> Node:
@@ -86,7 +96,8 @@ def shop(it: things.Shop) -> Node:
         "primaryDomain": {"__typename": "Domain", "host": it.domain, "url": f"https://{it.domain}"},
         "currencyCode": it.currency,
         "ianaTimezone": it.timezone,
-        "createdAt": it.created_at,
+        "createdAt": moment(it.created_at),
+        "updatedAt": moment(things.now()),
         "plan": {
             "__typename": "ShopPlan",
             "displayName": "Basic",
@@ -107,7 +118,7 @@ def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
         "__typename": "Customer",
         "id": f"gid://shopify/Customer/{it.id}",
         "legacyResourceId": str(it.id),
-        "firstName": it.first_name,
+        "firstName": it.first_name + ("\ufffd" if it.has_half_emoji else ""),
         "lastName": it.last_name,
         "displayName": it.name,
         "email": it.email,
@@ -115,80 +126,20 @@ def customer(state: State, shop_: things.Shop, it: things.Customer) -> Node:
         "note": it.note,
         "state": "ENABLED",
         "locale": "en",
-        "tags": [],
+        "tags": [*it.tags],
         "verifiedEmail": True,
-        "createdAt": it.created_at,
-        "updatedAt": it.updated_at,
+        "createdAt": moment(it.created_at),
+        "updatedAt": moment(it.updated_at),
         "numberOfOrders": str(len(bought)),
         "amountSpent": amount(sum(totals.refundable_cents(one) for one in bought), shop_.currency),
-        "defaultEmailAddress": {"__typename": "CustomerEmailAddress", "emailAddress": it.email},
-    }
-
-
-def order(state: State, shop_: things.Shop, it: sold.Order) -> Node:
-    payload = payloads.order(state, it)
-    buyer = state.find("customer", it.shop, it.customer_id)
-    sets = {
-        name: bag(money.signed_cents(payload[key], it.currency), it.prices)
-        for name, key in (
-            ("totalPriceSet", "total_price"),
-            ("subtotalPriceSet", "subtotal_price"),
-            ("totalDiscountsSet", "total_discounts"),
-            ("totalTaxSet", "total_tax"),
-            ("currentTotalPriceSet", "current_total_price"),
-            ("currentSubtotalPriceSet", "current_subtotal_price"),
-        )
-    }
-    return {
-        "__typename": "Order",
-        "id": payload["admin_graphql_api_id"],
-        "legacyResourceId": str(it.id),
-        "name": payload["name"],
-        "email": it.email,
-        "test": it.is_test,
-        "createdAt": it.created_at,
-        "processedAt": it.processed_at,
-        "updatedAt": it.updated_at,
-        "cancelledAt": it.cancelled_at,
-        "currencyCode": it.currency,
-        "displayFinancialStatus": payload["financial_status"].upper(),
-        "discountCodes": [use.code for use in it.codes],
-        "customer": customer(state, shop_, buyer) if buyer and not buyer.is_deleted else None,
-        "lineItems": lambda arguments: connection(
-            "LineItem",
-            [(str(line.id), _line(it, line)) for line in it.lines[: arguments.get("first") or 0]],
-        ),
-        "refunds": [_refund(it, one) for one in it.refunds],
-        **sets,
-    }
-
-
-def _line(it: sold.Order, line: sold.Line) -> Node:
-    return {
-        "__typename": "LineItem",
-        "id": f"gid://shopify/LineItem/{line.id}",
-        "title": line.title,
-        "name": line.title,
-        "quantity": line.quantity,
-        "currentQuantity": totals.pieces_left(it, line),
-        "isGiftCard": line.is_gift_card,
-        "originalUnitPriceSet": bag(line.price_cents, it.prices),
-        "originalTotalSet": bag(line.gross_cents, it.prices),
-        "discountAllocations": [
-            {"__typename": "DiscountAllocation", "allocatedAmountSet": bag(off, it.prices)}
-            for off in line.allocations
-            if off
-        ],
-    }
-
-
-def _refund(it: sold.Order, one: sold.Refund) -> Node:
-    return {
-        "__typename": "Refund",
-        "id": f"gid://shopify/Refund/{one.id}",
-        "createdAt": one.created_at,
-        "note": one.note,
-        "totalRefundedSet": bag(one.money_cents, it.prices),
+        "defaultEmailAddress": {
+            "__typename": "CustomerEmailAddress",
+            "emailAddress": it.email,
+            "marketingState": it.consent.upper(),
+            "marketingUpdatedAt": moment(it.consented_at),
+        }
+        if it.email
+        else None,
     }
 
 

@@ -117,4 +117,10 @@ class Selection:
             return 0
         arguments = self.arguments(field)
         times = int(arguments.get("first") or arguments.get("last") or 1)
-        return 1 + times * sum(self._cost(one) for one in self.fields(field.selection_set, None))
+        inner = list(self.fields(field.selection_set, None))
+        of_page = sum(self._cost(one) for one in inner if one.name.value == "pageInfo")
+        return (
+            1
+            + of_page
+            + times * sum(self._cost(one) for one in inner if one.name.value != "pageInfo")
+        )

@@ -15,6 +15,7 @@ class Trouble(msgspec.Struct):
     mode: str = "normal"
     seconds: float | None = None
     shop: str = ""  # of that shop alone
+    index_lag_seconds: float | None = None
 
 
 class Action(msgspec.Struct):
@@ -25,7 +26,15 @@ class Action(msgspec.Struct):
 async def change_shopify(request: Request) -> Response:
     world, asked = world_of(request), await read(request, Trouble)
     world.trouble.change(asked.mode, asked.seconds, asked.shop)
-    return JSONResponse({"mode": asked.mode, "seconds": world.trouble.seconds})
+    if asked.index_lag_seconds is not None:
+        world.index_lag_seconds = asked.index_lag_seconds
+    return JSONResponse(
+        {
+            "mode": asked.mode,
+            "seconds": world.trouble.seconds,
+            "index_lag_seconds": world.index_lag_seconds,
+        }
+    )
 
 
 async def change_webhooks(request: Request) -> Response:

@@ -149,7 +149,7 @@ def change_customer(world: World, customer: things.Customer, fields: dict[str, s
 def consent(world: World, customer: things.Customer, *, is_subscribed: bool) -> None:
     """Subscribe to the shop's e-mails, or unsubscribe; said again it is said again."""
     customer.consent = "subscribed" if is_subscribed else "unsubscribed"
-    customer.consented_at = things.now()
+    customer.consented_at = customer.updated_at = things.now()
     world.state.put("customer", customer.id, customer)
     world.tell_consent(customer)
 
@@ -186,6 +186,7 @@ def tag(world: World, customer: things.Customer, add: Sequence[str], remove: Seq
     added = [one for one in add if one.lower() not in has]
     removed = [has[one.lower()] for one in remove if one.lower() in has]
     customer.tags = [one for one in customer.tags if one not in removed] + added
+    customer.updated_at = things.now()
     world.state.put("customer", customer.id, customer)
     for topic, tags in (("customer.tags_added", added), ("customer.tags_removed", removed)):
         if tags:

@@ -40,7 +40,7 @@ def line_item(it: sold.Order, line: sold.Line) -> Json:
         "variant_inventory_management": None,
         "variant_title": None,
         "vendor": it.shop.removesuffix(".myshopify.com"),
-        "tax_lines": tax_lines(_told_tax_cents(it, line), it),
+        "tax_lines": tax_lines(told_tax_cents(it, line), it),
         "duties": [],
         "discount_allocations": [
             {
@@ -63,7 +63,7 @@ def refunded_line_item(it: sold.Order, line: sold.Line) -> Json:
     }
 
 
-def _told_tax_cents(it: sold.Order, line: sold.Line) -> int:
+def told_tax_cents(it: sold.Order, line: sold.Line) -> int:
     if not it.is_tax_on_first_line:
         return line.tax_cents
     return sum(one.tax_cents for one in it.lines) if line.id == it.lines[0].id else 0

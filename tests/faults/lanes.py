@@ -8,7 +8,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from app import db
-from app.flow.lanes import durability, epoch
+from app.flow.lanes import durability, epoch, losses
 from tests.faults.redises import OwnRedis
 from tests.flow.lanes.drains import emitted
 from workers import ingest
@@ -33,6 +33,11 @@ def replica_of(port: int, directory: Path) -> OwnRedis:
 async def in_step(stores: db.Stores, replicas: int = 1) -> bool:
     found = await durability.look(stores.queue, stores.config)
     return found is not None and found.replicas == replicas
+
+
+async def known_losses() -> list[epoch.Loss]:
+    """What was noted, newest first."""
+    return [one.loss for one in await losses.shown()]
 
 
 async def noticed(stores: db.Stores) -> epoch.Loss | None:

@@ -15,7 +15,15 @@ from app.core.models import Shop
 from app.flow.lanes import backlog, durability, epoch, lane
 from app.flow.lanes.admission import Admission
 from tests.conftest import ROOT
-from tests.faults.lanes import draining, has_come, in_step, noticed, replica_of, traces
+from tests.faults.lanes import (
+    draining,
+    has_come,
+    in_step,
+    known_losses,
+    noticed,
+    replica_of,
+    traces,
+)
 from tests.faults.redises import OwnRedis, stores_on
 from tests.flow.helpers import until
 from tests.flow.lanes.drains import ALICE, drain_once, fact_ids
@@ -45,7 +53,7 @@ async def test_flushall_in_the_middle_is_noticed_its_window_noted_and_webhooks_f
         await own.queue.flushall()
         flushed_at = time.time()
         await asyncio.gather(*(send(part * 250 + 125, part * 250 + 250) for part in range(8)))
-        (loss,) = await until(epoch.losses, 10.0)
+        (loss,) = await until(known_losses, 10.0)
         assert loss.kind == "lost"
         assert loss.lost_from.timestamp() <= flushed_at <= loss.noticed_at.timestamp()
         began = time.monotonic()
@@ -83,7 +91,7 @@ async def test_an_append_only_file_that_was_cut_is_noticed_with_the_moment_it_we
         assert loss.kind == "went_back"
         assert loss.lost_from.timestamp() <= before + 0.01
         assert await epoch.look(own) is None, "it is noted once"
-        assert await epoch.losses() == [loss]
+        assert await known_losses() == [loss]
         await drain_once(own)
         assert await fact_ids() == ["w1"]
 
@@ -122,7 +130,7 @@ async def test_several_processes_that_look_at_once_note_nothing_or_one_loss(
     found = await asyncio.gather(*(epoch.look(stores) for _ in range(4)))
     found += [await epoch.look(stores) for _ in range(3)]
     assert len([loss for loss in found if loss]) == 1
-    assert len(await epoch.losses()) == 1
+    assert len(await known_losses()) == 1
 
 
 async def test_a_redis_that_may_lose_webhooks_is_told(

@@ -15,6 +15,7 @@ from app.flow.lanes import backlog, epoch, lane, spill
 from app.flow.lanes.admission import Admission
 from app.flow.lanes.epoch import Witness
 from app.flow.lanes.lane import Told
+from tests.faults.lanes import known_losses
 from tests.faults.redises import OwnRedis, stores_on
 from tests.flow.helpers import until
 from tests.flow.lanes.drains import item as order
@@ -64,14 +65,14 @@ async def test_what_came_back_from_postgres_and_was_lost_at_once_comes_back_agai
         os.truncate(own_redis.append_only_file, kept)
         own_redis.start()
         assert await until(lambda: _looked(own))
-        assert await epoch.losses() == [], "the look before the cut saw nothing newer"
+        assert await known_losses() == [], "the look before the cut saw nothing newer"
         # others go on meanwhile, and more often than was lost
         admission = Admission(own)
         for number in range(4):
             await admission.admit(order(f"o{number}"))
         await spill.spill([(SHOP, "w5", b"item")])
         assert (await spill.unspill(own))[0] == 1
-        (loss,) = await until(epoch.losses, 10.0)
+        (loss,) = await until(known_losses, 10.0)
         assert loss.kind == "went_back"
         assert (await spill.unspill(own))[0] == 6
         assert await lane.lane_length(own.queue, SHOP) == 6
@@ -91,15 +92,15 @@ async def test_an_append_only_file_that_was_cut_between_two_looks_is_noticed_by_
         os.truncate(own_redis.append_only_file, kept)
         own_redis.start()
         assert await until(lambda: _looked(own))
-        assert await epoch.losses() == [], "the look before the cut saw nothing newer"
+        assert await known_losses() == [], "the look before the cut saw nothing newer"
         await admission.admit(order("w3"))
-        (loss,) = await until(epoch.losses, 10.0)
+        (loss,) = await until(known_losses, 10.0)
         assert loss.kind == "went_back"
         assert loss.lost_from.timestamp() <= lost_at <= loss.noticed_at.timestamp()
         await admission.admit(order("w4"))
         await asyncio.sleep(1.5)
         assert await epoch.look(own) is None
-        assert await epoch.losses() == [loss], "it is noted once"
+        assert await known_losses() == [loss], "it is noted once"
 
 
 async def _looked(stores: db.Stores) -> bool:

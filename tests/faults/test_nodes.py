@@ -10,7 +10,7 @@ import pytest
 from app import db
 from app.core.models import Shop
 from app.flow.lanes import admission, backlog, durability, epoch, nodes
-from tests.faults.lanes import draining, spilled, traces
+from tests.faults.lanes import draining, known_losses, spilled, traces
 from tests.faults.redises import OwnRedis
 from tests.flow.helpers import until
 from tests.sentinels import Sentinels
@@ -91,5 +91,5 @@ async def test_each_costs_its_own_shops_alone_and_every_webhook_counts_once(
 
         assert await until(all_there, 90.0), f"{len(await traces())} of {len(answers)}"
     assert (await backlog.depth_of_all(own)).waiting == 0
-    assert await epoch.losses() == []
+    assert await known_losses() == []
     assert {node for node, _ in answers.values()} == {1, 2}

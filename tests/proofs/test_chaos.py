@@ -115,8 +115,8 @@ async def live_through(stack: Stack, story: Story, answers: Answers, incidents: 
 
 
 async def judge(stack: Stack, story: Story, answers: Answers) -> None:
-    """What Redis took with it is known, and sent again as reconciliation will; then the end is
-    exact.
+    """What Redis took with it is known, and sent again here: these orders stand at no Shopify that
+    could be asked. Then the end is exact.
     """
     began = time.monotonic()
     await judging.nothing_waits(stack, SETTLED_SECONDS)

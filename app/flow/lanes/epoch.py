@@ -8,7 +8,7 @@ import secrets
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from app import db, rooms, sentinels
@@ -25,8 +25,6 @@ CALLER_SECONDS = 24 * 3600.0  # for so long Redis remembers a caller at least
 UNKNOWN_MILLISECONDS = 60_000  # before a witness knew anything
 REPLICA_MILLISECONDS = 500
 REPAIR_MILLISECONDS = 5_000  # one process sets a new era, the others look away meanwhile
-SHOWN_DAYS = 3
-SHOWN_MAX = 5
 KEY, REPAIR_KEY = "lanes:epoch", "lanes:epoch:repair"
 OLDEST_LANES, OLDEST_HEADS = 500, 50
 
@@ -73,10 +71,6 @@ INSERT INTO redis_losses (kind, lost_from, noticed_at)
 SELECT $4, coalesce($5::timestamptz, least(before.seen_at, before.oldest_at)), now()
   FROM before JOIN moved USING (era)
 RETURNING kind, lost_from, noticed_at
-"""
-SHOWN = """
-SELECT kind, lost_from, noticed_at FROM redis_losses
- WHERE noticed_at > now() - $1::interval ORDER BY id DESC LIMIT $2
 """
 
 
@@ -218,13 +212,6 @@ async def _note_gone_back(stores: db.Stores, era: str, went_back_to: int) -> Non
         except Exception as error:  # noqa: BLE001 - a store is away
             log.warning("a loss of Redis is not noted yet", reason=failures.reason(error))
     log.error("a loss of Redis could not be noted", went_back_to=went_back_to)
-
-
-async def losses() -> list[Loss]:
-    """The losses noticed in the last days, newest first, for the status page."""
-    async with db.connection() as connection:
-        rows = await connection.fetch(SHOWN, timedelta(days=SHOWN_DAYS), SHOWN_MAX)
-    return [Loss(row["kind"], row["lost_from"], row["noticed_at"]) for row in rows]
 
 
 BEAT = scripts.Script("epoch")

@@ -49,6 +49,7 @@ SELECT shop, webhook_id FROM receipts
  USING (shop, webhook_id)
  WHERE receipts.day = given.before
 """
+RECEIVED = "SELECT webhook_id FROM receipts WHERE shop = $1 AND webhook_id = ANY($2::text[])"
 REPEATED_WITHIN_MS = 6 * 3600 * 1000  # Shopify repeats a delivery for four hours
 DAY_MS = 24 * 3600 * 1000
 FIRST_DAY = date(1970, 1, 1).toordinal()
@@ -130,6 +131,15 @@ async def write_on(
                 payload=translation.encoded,
             )
     return fresh
+
+
+async def received(shop: str, webhook_ids: Sequence[str]) -> set[str]:
+    """Those of the shop's webhooks that were taken in, whatever became of them."""
+    if not webhook_ids:
+        return set()
+    async with db.connection() as connection:
+        rows = await connection.fetch(RECEIVED, shop, list(webhook_ids))
+    return {row["webhook_id"] for row in rows}
 
 
 async def _of_the_day_before(connection: Any, items: Sequence[LaneItem]) -> list[tuple[str, str]]:

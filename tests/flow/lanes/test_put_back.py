@@ -8,6 +8,7 @@ import pytest
 from app import db
 from app.flow.bus import keeper
 from app.flow.lanes import epoch, lane
+from tests.faults.lanes import known_losses
 from tests.flow.lanes.drains import item as order
 
 PUT_BACK = "UPDATE redis_epochs SET beat = beat - 60000, seen_at = seen_at - interval '1 hour'"
@@ -56,7 +57,7 @@ async def test_an_earlier_beat_than_redis_has_seen_means_that_postgres_was_put_b
     assert admitted.verdicts == ["queued"], "what comes again is no repeat: its fact may be gone"
     for _ in range(3):
         assert await epoch.look(stores) is None, "it is noted once"
-    assert await epoch.losses() == [loss]
+    assert await known_losses() == [loss]
 
 
 async def test_another_cluster_or_timeline_means_that_postgres_was_restored_or_taken_over(
@@ -79,7 +80,7 @@ async def test_looks_that_overtake_each_other_see_no_loss(stores: db.Stores) -> 
     for _ in range(10):
         found = await asyncio.gather(*(epoch.look(stores) for _ in range(6)))
         assert found == [None] * 6
-    assert await epoch.losses() == []
+    assert await known_losses() == []
 
 
 async def test_where_postgres_does_not_tell_who_it_is_nothing_is_made_of_it(

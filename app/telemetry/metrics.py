@@ -67,6 +67,9 @@ KAFKA_BEHIND = Gauge(
 FROZEN_MEMBERS = Counter(
     "holdfast_frozen_members_total", "Members frozen because their points do not add up"
 )
+FACTS = Counter(
+    "holdfast_facts_total", "Facts told to the log, of Shopify and of every service", ["topic"]
+)
 POSTINGS = Counter("holdfast_postings_total", "Ledger rows written by effect", ["effect"])
 CACHE = Counter(
     "holdfast_cache_total",
@@ -170,7 +173,7 @@ PROCESSOR = Counter(
 # a counter that begins at its first event hides that event from whoever asks for an increase
 for _state in ("lost", "went_back"):
     REDIS_LOSSES.labels(_state)
-for _to in ("health", "wakes", "sentry", "posthog"):
+for _to in ("health", "wakes", "sentry", "posthog", "traces"):
     LOST_SIGNALS.labels(_to)
 
 

@@ -116,7 +116,10 @@ def of_otlp(path: str, body: bytes) -> list[Line]:
         raise ValueError(f"nothing is taken at {path}")
     found = []
     for resource in ExportLogsServiceRequest.FromString(body).resource_logs:
-        labels = {one.key: one.value.string_value for one in resource.resource.attributes}
+        labels = {
+            one.key.replace(".", "_"): one.value.string_value
+            for one in resource.resource.attributes
+        }
         found += [
             Line(labels, record.time_unix_nano, record.body.string_value)
             for scope in resource.scope_logs

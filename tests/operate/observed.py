@@ -80,7 +80,7 @@ def observed(folder: Path) -> Iterator[Observed]:
 
 
 def expressions(board: Board) -> Iterator[tuple[str, str]]:
-    """Each panel's title and expression, for each value of the board's variables."""
+    """Each panel's title and expression, for each value of the board's variables, or any."""
     for _, panels in board.rows:
         for panel in panels:
             for query in panel.queries:
@@ -90,7 +90,7 @@ def expressions(board: Board) -> Iterator[tuple[str, str]]:
                     asked = {
                         one.replace(name, value)
                         for one in asked
-                        for value in (variable.values if name in one else ("",))
+                        for value in ((variable.values or ("any",)) if name in one else ("",))
                     }
                 for expr in sorted(asked):
                     yield f"{board.title}, {panel.title}", expr

@@ -189,6 +189,7 @@ def test_what_waits_shows_with_its_age_and_is_gone_when_it_is_done(
     wait_for("all is well", lambda: run.health().get("status") == "ok", 60)
 
 
+@pytest.mark.long
 def test_ten_thousand_shops_and_all_that_anybody_types_make_no_series(run: Stack) -> None:
     job = {"port": run.ports["web"], "connections": 32}
     bob = run.customer()

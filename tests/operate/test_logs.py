@@ -3,6 +3,7 @@ the settings for Elasticsearch expect them, and as many as somebody asks for.
 """
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,8 +16,10 @@ import pytest
 
 from app.config import ROOT
 from app.services import PROCESSES
+from ops.grafana.boards import BOARDS
 from tests.faults.shoppers import redeem
 from tests.living import living
+from tests.operate.observed import expressions
 from tests.stack import SHOP, Stack
 from tests.waiting import wait_for
 from tests.webhook import signed_headers
@@ -32,6 +35,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "float": (int, float),
 }
+FIELD = re.compile(r"(\w+)=~?\"|by \((\w+)\)|unwrap (\w+)")
 PEOPLE = ("Bobina", "Buyerova", "bobina@", "@example.com")
 
 
@@ -133,3 +137,12 @@ def test_every_process_follows_a_level_that_somebody_wants_for_a_while(run: Stac
     )
     ask("back")
     wait_for("all go back", lambda: told("INFO") == set(PROCESSES), 15, lambda: str(told("INFO")))
+
+
+def test_each_field_the_merchants_board_asks_for_is_in_real_lines(run: Stack) -> None:
+    board = next(one for one in BOARDS if one.source == "loki")
+    asked = " ".join(expr for _, expr in expressions(board))
+    asked = re.sub(r"\{.*?\}", "", asked)  # labels are the shippers'
+    fields = {one for found in FIELD.findall(asked) for one in found if one}
+    assert {"shop", "event", "level", "request_id", "milliseconds", "status", "route"} == fields
+    assert fields <= {name for line in lines(run) for name in line if line.get("shop") == SHOP}

@@ -45,11 +45,10 @@ PROGRAMME = Board(
                     unit="reqps",
                 ),
                 panel(
-                    "Limits that held somebody back",
+                    "Limits asked",
                     Query(
-                        "sum by (name) "
-                        f'(rate(holdfast_limits_total{{outcome!="allowed"}}{WINDOW})) or vector(0)',
-                        "{{name}}",
+                        f"sum by (name, outcome) (rate(holdfast_limits_total{WINDOW}))",
+                        "{{name}} {{outcome}}",
                     ),
                     unit="reqps",
                 ),

@@ -2,6 +2,8 @@
 
 import os
 import time
+from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,6 +189,15 @@ def timed(work: str) -> Iterator[None]:
     finally:
         JOBS.labels(work, outcome).inc()
         JOB_SECONDS.labels(work).observe(time.perf_counter() - began)
+
+
+def observe_all(histogram: Histogram, seconds: Sequence[float]) -> None:
+    """What `observe` of each does, at the price of one a bucket."""
+    # prometheus_client knows one at a time, two writes to shared memory each
+    bounds, buckets = histogram._upper_bounds, histogram._buckets  # noqa: SLF001
+    for place, count in Counts(bisect_left(bounds, one) for one in seconds).items():
+        buckets[place].inc(count)
+    histogram._sum.inc(sum(seconds))  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)

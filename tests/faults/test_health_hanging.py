@@ -1,14 +1,16 @@
-"""Health while each part in turn hangs (SIGSTOP): answered in time, degraded and not down, by its own
-name; and ten thousand who ask at once are no load.
+"""Health while each part in turn hangs (SIGSTOP): answered in time, degraded and not down, by its
+own name; and ten thousand who ask at once are no load.
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
 from benchmarks import sides
+from tests.living import living
 from tests.stack import Stack
 from tests.waiting import wait_for
 
@@ -25,6 +27,12 @@ PARTS = {
     "referrals": ("services", "referrals"),
     "core": ("services", "core"),
 }
+
+
+@pytest.fixture(scope="module")
+def stack_here() -> Iterator[Stack]:
+    with living() as stack:
+        yield stack
 
 
 def deep(stack: Stack) -> dict[str, Any]:

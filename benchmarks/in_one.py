@@ -159,6 +159,8 @@ def main() -> None:
     loop.run_until_complete(places.ensure(handlers.SERVICE))
     source = requests()
     cost: dict[bool, list[float]] = {True: [], False: []}
+    gc.collect()
+    gc.freeze()  # what is left of a round is collected before the next, and nothing else
     for number in range(4 + 2 * pairs):
         is_on = number % 4 in {0, 3}  # with, without, without, with
         some = list(islice(source, WEBHOOKS))

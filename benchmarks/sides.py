@@ -53,8 +53,9 @@ def start_load(job: dict[str, Any]) -> subprocess.Popen[str]:
 
 def finish_load(generator: subprocess.Popen[str]) -> dict[str, Any]:
     assert generator.stdout
-    lines = generator.stdout.read().splitlines()
-    if generator.wait() or len(lines) < 2:
+    with generator:
+        lines = generator.stdout.read().splitlines()
+    if generator.returncode or len(lines) < 2:
         raise SystemExit("The load generator failed.")
     result: dict[str, Any] = json.loads(lines[-1])
     if set(result["statuses"]) != {"200"}:

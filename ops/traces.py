@@ -19,6 +19,7 @@ SHOWN_MAX = 50
 ERROR = 2  # OTLP's status
 MILLISECOND = 1_000_000
 WIDTH, ROW, LEFT, RIGHT = 1180, 26, 430, 90  # pixels
+PROCESS_WIDTH = 78
 COLOURS = ("#3b6fd4", "#2f9e6b", "#b8731c", "#8a4fc9", "#c0392b", "#48748c")
 
 
@@ -113,7 +114,7 @@ def draw(spans: Sequence[Seen]) -> str:
         took = f"{(one.ended_ns - one.began_ns) / MILLISECOND:.1f} ms"
         parts += [
             _label(indent, y, colour, one.process),
-            _label(indent + 58, y, "#b00" if one.error else "#222", one.name),
+            _label(indent + PROCESS_WIDTH, y, "#b00" if one.error else "#222", one.name),
             f"{bar}<title>{html.escape(_told(one))}</title></rect>",
             _label(min(x + wide + 6, WIDTH - RIGHT + 4), y, "#555", took),
         ]

@@ -21,6 +21,8 @@ class Receiver(Collector):
         self.asked = 0
         self.delay_seconds = 0.0
         self.status = 200
+        self.headers: dict[str, str] = {}  # of each answer
+        self.says = b""  # to traces that were taken
         super().__init__(0, _Handler)
 
     @property
@@ -42,6 +44,11 @@ class Receiver(Collector):
 class _Handler(Handler):
     server: Receiver
 
+    def end_headers(self) -> None:
+        for header in self.server.headers.items():
+            self.send_header(*header)
+        super().end_headers()
+
     def do_POST(self) -> None:  # noqa: N802 - what http.server calls
         body = self.body()
         self.server.asked += 1
@@ -57,7 +64,7 @@ class _Handler(Handler):
         else:
             assert self.path == "/v1/traces", self.path
             self.server.take(body)
-            self.answer(200, b"", "application/x-protobuf")
+            self.answer(200, self.server.says, "application/x-protobuf")
 
 
 def _events(envelope: bytes) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,9 @@ class Stack:
         command, extra = self.command(name)
         extra |= self.addresses(name)
         with (self.directory / f"{name}.log").open("ab") as log:
+            environment = {**self.environment, **extra}
             self.running[name] = subprocess.Popen(
-                command,
-                cwd=self.root,
-                env={**self.environment, **extra},
-                stdout=log,
-                stderr=log,
+                command, cwd=self.root, env=environment, stdout=log, stderr=log
             )
 
     def _listens(self, name: str) -> bool:
@@ -129,12 +127,15 @@ class Stack:
             client.hset("health", name, json.dumps({**beat, "beat_at": long_ago.isoformat()}))
 
     def pause(self, name: str) -> None:
-        for process in self._tree(name):
-            process.suspend()
+        self._each(name, psutil.Process.suspend)
 
     def resume(self, name: str) -> None:
+        self._each(name, psutil.Process.resume)
+
+    def _each(self, name: str, act: Callable[[psutil.Process], None]) -> None:
         for process in self._tree(name):
-            process.resume()
+            with suppress(psutil.NoSuchProcess):  # a session of Postgres ends when it likes
+                act(process)
 
     def between(self, name: str, store: str) -> Silence:
         """A proxy between a process and `postgres` or `redis`, which stays and passes until told.

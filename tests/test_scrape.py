@@ -59,11 +59,53 @@ async def test_a_hundred_thousand_letters_and_spilled_webhooks_are_counted_at_a_
     print(f"scrape of a great deal: {min(took) * 1000:.1f} ms")
 
 
-async def test_services_tell_their_own_figures(stores) -> None:
-    of_points = [
-        one.name for told in scrape.OF_SERVICES for one in await told() if "held" in one.name
-    ]
-    assert of_points == ["holdfast_held_redemptions", "holdfast_held_oldest_seconds"]
+LATE = """
+INSERT INTO referral_links (shop, customer_id, advocate_id, status, asked_at)
+SELECT 'alice.myshopify.com', number::text, number::text, 'queued', now() - interval '1 hour'
+  FROM generate_series(1, 3) AS number;
+INSERT INTO tier_shops (shop, version, is_on, timezone, stage, since_tx, place, done, total,
+                        asked_at, figures)
+VALUES ('alice.myshopify.com', 1, true, 'UTC', 'placing', 0, '', 0, 0,
+        now() - interval '1 hour', ''),
+       ('bob.myshopify.com', 1, true, 'UTC', 'done', 0, '', 0, 0, now() - interval '2 hours', '');
+INSERT INTO ways (shop, kind, handle, title, points, per, times, url, is_active, version, given,
+                  given_points, walk_at, walked_id, updated_at)
+SELECT shop, 'birthday', '', 'Birthday', 100, 'year', 1, '', shop < 'b', 1, 0, 0,
+       now() - interval '1 hour', '', now()
+  FROM unnest(ARRAY['alice.myshopify.com', 'bob.myshopify.com']) AS shop;
+INSERT INTO saga_steps (shop, saga, subject, customer_id, step, state, words, at, due_at, tries)
+VALUES ('alice.myshopify.com', 'welcome', '1', '1', 'mail', 'waiting', '', now(),
+        now() - interval '1 hour', 0);
+INSERT INTO campaigns (shop, campaign_id, version, sort_name, state, starts_at, definition,
+                       labels, request_hash, edited_by, created_at, updated_at)
+SELECT 'alice.myshopify.com', number::text, 1, '', CASE number WHEN 1 THEN 'draft' ELSE 'live' END,
+       now(), '{}', '{}', '', '', now(), now()
+  FROM generate_series(1, 3) AS number
+"""
+
+
+async def figures() -> dict[str, float]:
+    """What services tell of themselves, by name and the value of a label."""
+    told = [await of_one() for of_one in scrape.OF_SERVICES]
+    return {
+        f"{one.name} {label}".strip(): value
+        for group in told
+        for one in group
+        for label, value in one.values.items()
+    }
+
+
+async def test_services_tell_what_waits_with_them_and_since_when(stores) -> None:
+    before = await figures()
+    assert set(before.values()) == {0.0}, before
+    async with db.connection() as connection:
+        await connection.execute(LATE)
+    after = await figures()
+    assert set(after) == set(before)
+    assert (after["holdfast_referral_links_queued"], after["holdfast_tier_placings"]) == (3.0, 1.0)
+    assert (after["holdfast_campaigns live"], after["holdfast_campaigns draft"]) == (2.0, 1.0)
+    for name in ("referral_link_oldest", "tier_placing_oldest", "birthdays_behind", "steps_behind"):
+        assert 3_600 <= after[f"holdfast_{name}_seconds"] < 3_700, name
 
 
 def test_a_scrape_names_no_service() -> None:

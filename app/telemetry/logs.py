@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -48,6 +49,8 @@ def setup(process: str, config: Config) -> None:
     global _outlet, _configured  # noqa: PLW0603 - one stdout a process
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        # no context, which a thread of a library or of ours does not have
+        _saying(process=process, release=config.release),
         traces.add_ids,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -63,7 +66,6 @@ def setup(process: str, config: Config) -> None:
         logger_factory=_Logger,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process, release=config.release)
     _adopt_stdlib(shared)
     _configured = config.log_level
     set_level("")
@@ -114,6 +116,15 @@ def _wanted(_logger: Any, method: str, event: Any) -> Any:
     if NUMBERS.get(method, logging.CRITICAL) < _level:
         raise structlog.DropEvent
     return event
+
+
+def _saying(**whose: str) -> Callable[[Any, str, dict[str, Any]], dict[str, Any]]:
+    """A processor: what is the same in each line of a process."""
+
+    def add(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        return {**whose, **event}
+
+    return add
 
 
 class _Logger:

@@ -14,7 +14,11 @@ from urllib.parse import unquote
 
 import httpx
 import structlog
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Status
@@ -29,6 +33,8 @@ BATCH_MAX = 512
 EVERY_SECONDS = 1.0
 SEND_SECONDS = 3.0
 COMPRESS_LEVEL = 1
+LATER = {429, 502, 503, 504}  # what OTLP says may be sent again
+LATER_SECONDS_MIN, LATER_SECONDS_MAX = 5, 60
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"  # name=value,name=value, as OpenTelemetry writes them
 KINDS = {
     "internal": Message.SPAN_KIND_INTERNAL,
@@ -80,22 +86,33 @@ class Exporting:
     def _send_for_ever(self) -> None:
         # a developer's proxy would be asked for a collector on loopback
         with httpx.Client(timeout=SEND_SECONDS, trust_env=self.trust_env) as client:
-            while not self.ending.wait(EVERY_SECONDS):
-                self._send_all(client)
+            pause_seconds = EVERY_SECONDS
+            while not self.ending.wait(pause_seconds):
+                pause_seconds = max(EVERY_SECONDS, self._send_all(client))
             self._send_all(client)
+            LOST_SIGNALS.labels("traces").inc(len(self.waiting))
 
-    def _send_all(self, client: httpx.Client) -> None:
+    def _send_all(self, client: httpx.Client) -> float:
+        """Sends what waits; for how long the collector asked to be left alone."""
         while self.waiting:
             count = min(len(self.waiting), BATCH_MAX)
             batch = [self.waiting.popleft() for _ in range(count)]
             try:
                 body = gzip.compress(encode(self.resource, batch), COMPRESS_LEVEL)
-                client.post(self.url, content=body, headers=self.headers).raise_for_status()
+                answer = client.post(self.url, content=body, headers=self.headers)
+                if pause_seconds := _asked_to_wait(answer):
+                    self.waiting.extendleft(reversed(batch))
+                    self._tell(is_away=True, reason=f"status {answer.status_code}")
+                    return pause_seconds
+                answer.raise_for_status()
+                refused = min(count, _refused(answer.content))
             except Exception as error:  # noqa: BLE001 - these are lost, the next may pass
                 LOST_SIGNALS.labels("traces").inc(count)
                 self._tell(is_away=True, reason=type(error).__name__)
             else:
+                LOST_SIGNALS.labels("traces").inc(refused)
                 self._tell(is_away=False)
+        return 0.0
 
     def _tell(self, *, is_away: bool, reason: str = "") -> None:
         if is_away == self.is_away:
@@ -106,6 +123,24 @@ class Exporting:
             log.warning("the collector takes no traces; they are dropped", reason=reason)
         else:
             log.info("the collector takes traces again")
+
+
+def _asked_to_wait(answer: httpx.Response) -> float:
+    """Seconds, where it will take the same later."""
+    if answer.status_code not in LATER:
+        return 0.0
+    told = answer.headers.get("Retry-After", "")
+    seconds = int(told) if told.isascii() and told.isdigit() else 0
+    return float(min(max(seconds, LATER_SECONDS_MIN), LATER_SECONDS_MAX))
+
+
+def _refused(body: bytes) -> int:
+    """How many spans it took none of, by what a collector says that took the others."""
+    try:
+        told = ExportTraceServiceResponse.FromString(body)  # type: ignore[no-untyped-call]
+    except DecodeError:
+        return 0  # something else that said 200: nothing is known
+    return max(0, int(told.partial_success.rejected_spans))
 
 
 def encode(resource: Resource, spans: Sequence[Span]) -> bytes:

@@ -3,10 +3,14 @@
 Whether a trace is recorded is decided once, from its id and its parent, as OpenTelemetry's
 ParentBased(TraceIdRatioBased) does, and before anything is made: what is not recorded costs next to
 nothing. An error is recorded all the same, with the spans of its process that led to it.
+
+Whoever calls can ask for it, by a header or by an id that is drawn: of what comes in, so many are
+recorded a second, and no more.
 """
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
@@ -18,8 +22,10 @@ from app.telemetry.carriers import Context
 from app.telemetry.spans import Batch, Kind, Recorder, Span, Value
 
 Headers = Sequence[tuple[bytes, bytes]]
+RECORDED_A_SECOND, RECORDED_BURST = 100.0, 500.0  # traces that come in, a process
 _NOTHING: contextlib.nullcontext[None] = contextlib.nullcontext()
 _bound = 0  # of 2 ** 64: below it a trace is recorded
+_room = (RECORDED_BURST, 0.0)  # for how many there was room, and when (monotonic)
 
 
 def start(process: str, config: Config) -> None:
@@ -58,7 +64,7 @@ def request(request_id: str, traceparent: str = "") -> Span | None:
     """
     if spans.recorder is None:
         return None
-    return Span("request", "server", _arrived(request_id, traceparent))
+    return Span("request", "server", _let_in(_arrived(request_id, traceparent)))
 
 
 def delivery(headers: Headers, request_id: bytes) -> Span | None:
@@ -71,7 +77,7 @@ def delivery(headers: Headers, request_id: bytes) -> Span | None:
             given = value.decode("latin-1")
     if not given and not is_sampled(carriers.trace_id_of(text)):
         return None
-    found = _arrived(text, given)
+    found = _let_in(_arrived(text, given))
     return Span("POST /webhooks", "server", found) if found.is_sampled else None
 
 
@@ -81,6 +87,17 @@ def _arrived(request_id: str, traceparent: str) -> Context:
         return given._replace(request_id=request_id)
     trace_id = carriers.trace_id_of(request_id)
     return Context(trace_id, "", request_id, is_sampled=is_sampled(trace_id))
+
+
+def _let_in(found: Context) -> Context:
+    """The same, not recorded where there is no room for it."""
+    global _room  # noqa: PLW0603 - one door a process
+    if not found.is_sampled:
+        return found
+    now = time.monotonic()
+    left = min(RECORDED_BURST, _room[0] + (now - _room[1]) * RECORDED_A_SECOND)
+    _room = (left - 1 if left >= 1 else left), now
+    return found if left >= 1 else found._replace(is_sampled=False)
 
 
 def span(

@@ -34,6 +34,9 @@ _FRAME = re.compile(
     r"(?P<address>https?://[^\s()]{1,400}?):(?P<line>\d{1,6}):(?P<column>\d{1,6})"
 )
 _NUMBERS = re.compile(r"\d+")
+# what a message may quote of a person: the query of an address, a telephone number, an id
+_QUERY = re.compile(r"(https?://[^\s?#]{1,400}|(?<=[\s'\"])/[^\s?#]{0,400})[?#][^\s'\")]+")
+_LONG_NUMBER = re.compile(r"\+?\d[\d ()./-]{3,20}\d")
 log = logs.logger()
 
 
@@ -70,7 +73,7 @@ async def take(request: Request, shop: str, place: Place) -> Outcome:
         "browser error",
         service=place,
         kind=told.kind,
-        message=told.message,
+        message=_of_nobody(told.message),
         frames=frames,
         fingerprint=mark,
     )
@@ -83,6 +86,11 @@ def fingerprint(told: Told, frames: list[dict[str, Any]]) -> str:
     where = f"{top['filename']}:{top['function']}:{top.get('context_line') or top['lineno']}"
     said = _NUMBERS.sub("0", told.message)
     return hashlib.sha256(f"{told.kind}\n{said}\n{where}".encode()).hexdigest()[:32]
+
+
+def _of_nobody(message: str) -> str:
+    """Without what may tell who it was; addresses of mail are cut out of every line."""
+    return _LONG_NUMBER.sub("[number]", _QUERY.sub(r"\1?[cut]", message))
 
 
 def _counted(place: Place, outcome: Outcome) -> Outcome:
@@ -113,7 +121,10 @@ def _frames(stack: str) -> list[dict[str, Any]]:
 
 
 def _frame(found: re.Match[str]) -> dict[str, Any] | None:
-    address = urlsplit(found["address"])
+    try:
+        address = urlsplit(found["address"])
+    except ValueError:  # `https://[` begins no address
+        return None
     name = _ours(address.path)
     if name is None:
         return None
@@ -121,7 +132,7 @@ def _frame(found: re.Match[str]) -> dict[str, Any] | None:
     edition = parse_qs(address.query).get("v", [""])[0]
     return {
         "filename": name,
-        "function": (found["named"] or found["called"] or "?").strip(),
+        "function": _of_nobody((found["named"] or found["called"] or "?").strip()),
         "lineno": line,
         "colno": int(found["column"]),
         "in_app": True,

@@ -2,6 +2,7 @@
 
 from ops.grafana.panels import PAGES, WINDOW, Board, Query, figure, now, panel, quantiles, rate
 from ops.grafana.parts import MERCHANT, SERVICE, STORES
+from ops.grafana.programme import PROGRAMME
 
 OVERVIEW = Board(
     "holdfast-overview",
@@ -191,4 +192,4 @@ ROAD = Board(
     ),
 )
 
-BOARDS = (OVERVIEW, ROAD, SERVICE, STORES, MERCHANT)
+BOARDS = (OVERVIEW, ROAD, PROGRAMME, SERVICE, STORES, MERCHANT)

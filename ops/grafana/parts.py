@@ -209,7 +209,7 @@ STORES = Board(
 )
 
 _BAD = 'level=~"warning|error|critical"'
-_OF_SHOP = '{job="holdfast"} | json | shop="$shop"'
+_OF_SHOP = '{service_namespace="holdfast"} | json | shop="$shop"'
 MERCHANT = Board(
     "holdfast-merchant",
     "Holdfast: a merchant",
@@ -253,7 +253,7 @@ MERCHANT = Board(
                 panel("Everything", _OF_SHOP, kind="log"),
                 panel(
                     "One request through all parts",
-                    '{job="holdfast"} | json | request_id="$request_id"',
+                    '{service_namespace="holdfast"} | json | request_id="$request_id"',
                     kind="log",
                 ),
             ),

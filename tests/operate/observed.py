@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from local import servers
 from ops.grafana.panels import Board
 from ops.observe import Ports, observing
 from tests.faults.shoppers import redeem
+from tests.faults.test_campaigns_away import for_orders
+from tests.faults.test_referrals_down import ask, claim, link_of, new_member
 from tests.living import living
 from tests.stack import SHOP, Stack
 
@@ -80,7 +83,7 @@ def observed(folder: Path) -> Iterator[Observed]:
 
 
 def expressions(board: Board) -> Iterator[tuple[str, str]]:
-    """Each panel's title and expression, for each value of the board's variables."""
+    """Each panel's title and expression, for each value of the board's variables, or any."""
     for _, panels in board.rows:
         for panel in panels:
             for query in panel.queries:
@@ -90,7 +93,7 @@ def expressions(board: Board) -> Iterator[tuple[str, str]]:
                     asked = {
                         one.replace(name, value)
                         for one in asked
-                        for value in (variable.values if name in one else ("",))
+                        for value in ((variable.values or ("any",)) if name in one else ("",))
                     }
                 for expr in sorted(asked):
                     yield f"{board.title}, {panel.title}", expr
@@ -110,8 +113,12 @@ def traffic(stack: Stack, bob: str) -> None:
 
 @contextmanager
 def busy(stack: Stack, bob: str, pause_seconds: float = 0.25) -> Iterator[None]:
-    """Traffic beside whatever is done meanwhile, whatever becomes of it, and redemptions."""
+    """Traffic beside whatever is done meanwhile, whatever becomes of it: redemptions, members who
+    want a link, friends who follow one, and a campaign.
+    """
     over = threading.Event()
+    for_orders(stack, "Always more")
+    link = link_of(stack, new_member(stack))
 
     def go_on() -> None:
         count = 0
@@ -121,6 +128,9 @@ def busy(stack: Stack, bob: str, pause_seconds: float = 0.25) -> Iterator[None]:
                 traffic(stack, bob)
                 if count % 10 == 0:
                     redeem(stack, bob)
+                    claim(stack, link, f"{uuid.uuid4().hex}@example.com")
+                if count % 15 == 0:
+                    ask(stack, new_member(stack))
             except (httpx.HTTPError, AssertionError, KeyError, StopIteration, ValueError):
                 continue  # a part is away: that is what is looked at
 

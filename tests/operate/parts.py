@@ -17,3 +17,13 @@ def needed(*commands: str) -> None:
     if os.environ.get("REQUIRE_PARTS"):
         pytest.fail(said)
     pytest.skip(said)
+
+
+def built(*commands: str) -> str:
+    """The first of `commands` that is on the PATH; skips the test where there is none, in CI too:
+    no package manager has it, and building it takes minutes.
+    """
+    found = next(filter(None, map(shutil.which, commands)), None)
+    if found is None:
+        pytest.skip(f"{commands[0]} not found here; it has to be built (see docs/operate.md)")
+    return found

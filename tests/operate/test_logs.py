@@ -3,24 +3,23 @@ the settings for Elasticsearch expect them, and as many as somebody asks for.
 """
 
 import json
-import os
-import shutil
+import re
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.config import ROOT
 from app.services import PROCESSES
+from ops.grafana.boards import BOARDS
 from tests.faults.shoppers import redeem
 from tests.living import living
-from tests.operate.receiver import Receiver
+from tests.operate.observed import expressions
 from tests.stack import SHOP, Stack
 from tests.waiting import wait_for
 from tests.webhook import signed_headers
@@ -36,6 +35,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "float": (int, float),
 }
+FIELD = re.compile(r"(\w+)=~?\"|by \((\w+)\)|unwrap (\w+)")
 PEOPLE = ("Bobina", "Buyerova", "bobina@", "@example.com")
 
 
@@ -139,27 +139,10 @@ def test_every_process_follows_a_level_that_somebody_wants_for_a_while(run: Stac
     wait_for("all go back", lambda: told("INFO") == set(PROCESSES), 15, lambda: str(told("INFO")))
 
 
-def test_the_collector_ships_every_line_with_its_fields(run: Stack, tmp_path: Path) -> None:
-    program = shutil.which("otelcol-contrib") or shutil.which("otelcol")
-    if program is None:
-        pytest.skip("otelcol not found here; it is a Go build that no package manager here has")
-    with Receiver() as receiver:
-        environment = {
-            **os.environ,
-            "HOLDFAST_LOGS": str(run.directory),
-            "LOKI_URL": receiver.url,
-            "TRACES_URL": receiver.url,
-        }
-        settings = f"--config={ROOT / 'ops' / 'otel-collector.yaml'}"
-        subprocess.run([program, "validate", settings], env=environment, check=True)
-        log = (tmp_path / "collector.log").open("wb")
-        shipping = subprocess.Popen([program, settings], env=environment, stdout=log, stderr=log)
-        try:
-            wanted = len(lines(run))
-            wait_for("all lines came", lambda: receiver.count("process") >= wanted, 30)
-        finally:
-            shipping.terminate()
-            shipping.wait(20)
-            log.close()
-        shops = {one.get("shop") for one in receiver.records}
-        assert SHOP in shops
+def test_each_field_the_merchants_board_asks_for_is_in_real_lines(run: Stack) -> None:
+    board = next(one for one in BOARDS if one.source == "loki")
+    asked = " ".join(expr for _, expr in expressions(board))
+    asked = re.sub(r"\{.*?\}", "", asked)  # labels are the shippers'
+    fields = {one for found in FIELD.findall(asked) for one in found if one}
+    assert {"shop", "event", "level", "request_id", "milliseconds", "status", "route"} == fields
+    assert fields <= {name for line in lines(run) for name in line if line.get("shop") == SHOP}

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from app.services import SERVICES
 from ops import traces
 from ops.traces import Seen
 from tests.receiver import Receiver
@@ -15,8 +16,10 @@ from tests.webhook import signed_headers
 CLIENT, SERVER, CONSUMER = 3, 2, 5  # kinds, as OTLP numbers them
 
 
-def order_of_bob(stack: Stack, trace_id: str) -> None:
-    """Bob pays an order and turns its points into a code, all in one recorded trace."""
+def order_of_bob(stack: Stack, trace_id: str, bonus: int) -> None:
+    """Bob pays an order and turns its points into a code, all in one recorded trace; `bonus` is
+    what a campaign adds.
+    """
     recorded = {"traceparent": f"00-{trace_id}-{os.urandom(8).hex()}-01"}
     bob = stack.customer()
     order = stack.order(bob, "120.00", paid=False)
@@ -24,7 +27,7 @@ def order_of_bob(stack: Stack, trace_id: str) -> None:
     delivered = {**signed_headers(body, "orders/paid", SHOP, SECRET), **recorded}
     answer = stack.http.post(f"{stack.app_url}/webhooks", content=body, headers=delivered)
     assert answer.status_code == 200
-    me = stack.wait_for_points(bob, 120)
+    me = stack.wait_for_points(bob, 120 + bonus)
     reward = next(one for one in me["rewards"] if one["cost"] == 100)
     wish = {"reward_id": reward["id"], "idempotency_key": f"bob-{trace_id}"}
     told = stack.proxy("POST", "/storefront/redemptions", bob, json=wish, headers=recorded)
@@ -35,10 +38,10 @@ def spans_of(collector: Receiver, trace_id: str) -> list[Seen]:
     return [one for one in collector.spans if one.trace_id == trace_id]
 
 
-def whole_order(stack: Stack, collector: Receiver) -> list[Seen]:
+def whole_order(stack: Stack, collector: Receiver, bonus: int = 0) -> list[Seen]:
     trace_id = os.urandom(16).hex()
-    order_of_bob(stack, trace_id)
-    awaited = {"web", "ingest", "points", "core"}
+    order_of_bob(stack, trace_id, bonus)
+    awaited = {"web", "ingest", *(one.name for one in SERVICES)}
 
     def is_whole() -> bool:
         found = spans_of(collector, trace_id)
@@ -50,7 +53,7 @@ def whole_order(stack: Stack, collector: Receiver) -> list[Seen]:
     return spans_of(collector, trace_id)
 
 
-def test_one_order_is_one_tree_over_four_processes_and_the_call_to_shopify(
+def test_one_order_is_one_tree_over_every_process_and_the_call_to_shopify(
     stack: Stack, collector: Receiver
 ) -> None:
     found = whole_order(stack, collector)
@@ -61,6 +64,8 @@ def test_one_order_is_one_tree_over_four_processes_and_the_call_to_shopify(
         (1, "ingest", "drain"),
         (2, "points", "points transaction"),
         (2, "core", "core transaction"),
+        (2, "referrals", "referrals transaction"),
+        (3, "campaigns", "campaigns transaction"),
         (0, "web", "POST /storefront/redemptions"),
         (1, "web", "redemption"),
         (2, "web", "shopify discount_create"),
@@ -74,7 +79,8 @@ def test_one_order_is_one_tree_over_four_processes_and_the_call_to_shopify(
     assert not [one for one in found if one.error]
     # a batch is for many: it stands in a trace of its own, and they name each other
     batches = {one.span_id: one for one in collector.spans}
-    for name in ("admission", "drain", "points transaction", "core transaction"):
+    batches_of = (f"{one.name} transaction" for one in SERVICES)
+    for name in ("admission", "drain", *batches_of):
         (_, batch_id), *_ = by_name[name].links
         wait_for(
             f"the batch of {name} came",

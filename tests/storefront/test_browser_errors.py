@@ -1,6 +1,7 @@
 """Errors of the widget and of admin's scripts, told to our own endpoint."""
 
 import json
+import time
 
 import httpx2
 import pytest
@@ -57,6 +58,51 @@ async def test_an_error_of_the_widget_is_told_once_with_the_line_it_stands_in(
     assert "showModal" in frame["context_line"]
     other = await tell(http, body(stack=stack_of(line=LINE + 1)))
     assert other.json() == {"outcome": "told"}
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("no customer 7001234567 here", "no customer [number] here"),
+        ("call +1 (555) 123-4567 now", "call [number] now"),
+        (
+            "Failed: https://alice.example/apps/x?logged_in_customer_id=7&email=bob%40example.com",
+            "Failed: https://alice.example/apps/x?[cut]",
+        ),
+        ("Failed '/apps/x/me#bob@example.com'", "Failed '/apps/x/me?[cut]'"),
+        ("<script>alert(1)</script> at 12:30", "<script>alert(1)</script> at 12:30"),
+        ("a" * 500, "a" * 500),
+        ("1" * 500, None),
+        ("/" * 499 + "?", None),
+    ],
+)
+async def test_a_message_tells_of_nobody(
+    http: httpx2.AsyncClient, message: str, said: str | None
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        assert (await tell(http, body(message=message))).status_code == 202
+    (line,) = [one for one in lines if one["event"] == "browser error"]
+    assert said is None or line["message"] == said
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "Error: x\n    at https://[x/static/live.js:1:2",
+        "@" * 4_000,
+        "at " * 1_300,
+        "at x (https://" + "a" * 3_900,
+        f"{'x' * 100}@https://a/static/live.js:999999:999999",
+        "at \u202e<img src=x> (https://a/static/../static/live.js:1:2)",
+        "at x (https://a/static/%00live.js:1:2)",
+    ],
+)
+async def test_a_stack_nobody_can_read_is_no_error_of_ours_to_answer(
+    http: httpx2.AsyncClient, stack: str
+) -> None:
+    began = time.process_time()
+    assert (await tell(http, body(stack=stack))).status_code == 202
+    assert time.process_time() - began < 1.0
 
 
 async def test_a_line_of_another_edition_is_not_shown_as_ours(http: httpx2.AsyncClient) -> None:

@@ -147,6 +147,25 @@ def test_services_that_are_away_delay_nothing_and_what_they_miss_is_counted() ->
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(("status", "asked_max"), [(429, 2), (413, 5), (500, 5)])
+def test_services_that_refuse_are_left_alone_and_what_they_refused_is_counted(
+    status: int, asked_max: int
+) -> None:
+    with receiving() as full:
+        full.status, full.headers = status, {"Retry-After": "60"}
+        only = ("SENTRY_DSN",) if status == 429 else ("SENTRY_DSN", "POSTHOG_API_KEY")
+        settings = {name: full.settings[name] for name in (*only, "POSTHOG_HOST")}
+        again = "time.sleep(1)\nfor _ in range(3):\n    work()\n    time.sleep(0.5)\n"
+        lines = run(EVERYTHING + again + DONE, **settings)
+        assert lost(lines)["sentry"] >= 4, "each of four errors, and reports of them"
+        assert full.asked <= asked_max * len(only) * 2
+        if status == 429:
+            assert full.asked == 1, "not again for a minute"
+        else:
+            assert lost(lines)["posthog"] >= 1
+
+
+@pytest.mark.long
 def test_services_that_are_slow_cost_the_caller_nothing() -> None:
     with receiving() as slow:
         slow.delay_seconds = 20.0

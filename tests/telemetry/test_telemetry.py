@@ -236,7 +236,7 @@ def test_no_metric_is_labelled_by_shop_or_person() -> None:
         name for metric in vars(metrics).values() for name in getattr(metric, "_labelnames", ())
     }
     fixed = {"outcome", "service", "effect", "name", "state", "to", "route", "stage", "door"}
-    assert labels == fixed | {"status", "work", "pool", "process", "ring", "source", "by"}
+    assert labels == fixed | {"status", "work", "pool", "process", "ring", "source", "by", "topic"}
 
 
 def test_a_worker_on_a_machine_of_its_own_answers_scrapes_itself() -> None:

@@ -6,7 +6,7 @@ effect it stands for. So a service handles every entry once, with any number of 
 """
 
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +21,7 @@ from app.flow import event as envelope
 from app.flow.bus.interface import PARTS, Entry, Head, Lag, Place
 from app.flow.bus.wakes import Wakes
 from app.flow.event import Event
+from app.telemetry import metrics
 from app.writes import Writes
 
 ENTRY_FACTS_MAX = 100
@@ -121,8 +122,11 @@ def add(writes: Writes, events: Sequence[Event]) -> None:
     """Write `events`, in their order, with `writes`."""
     if not events:
         return
+    topics = Counter(event.topic for event in events)
     if (noted := _noted.get()) is not None:
-        noted.update(event.topic for event in events)
+        noted.update(topics)
+    for topic, count in topics.items():
+        metrics.FACTS.labels(topic).inc(count)
     entries = [(part, *_signed(group)) for part, group in _grouped(events)]
     writes.add(INSERT.format(fresh=writes.rows("fresh", ENTRY, entries)))
 

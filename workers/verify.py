@@ -90,8 +90,9 @@ class Progress:
 
 
 async def main(asked: Asked, *, forget_heads: bool = False, is_noted: bool = False) -> int:
-    """Verify what is asked, and print it; with `is_noted` status and alerts tell it, too. 0 when all
-    is well, 1 when not, 130 when interrupted.
+    """Verify what is asked, and print it; with `is_noted` status and alerts tell it, too.
+
+    0 when all is well, 1 when not, 130 when interrupted.
     """
     settings = config.load()
     event.use_secrets(settings.event_secrets)

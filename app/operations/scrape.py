@@ -57,7 +57,7 @@ OF_SERVICES: list[Callable[[], Awaitable[list[Scraped]]]] = [
 SCRAPE_POSTGRES = resource("scrape of postgres", rooms.HEALTH)
 SCRAPE_REDIS, SCRAPE_CACHE = resource("scrape of redis"), resource("scrape of cache")
 SCRAPE_REPLICA = resource("scrape of the replica", rooms.HEALTH)
-SCRAPE_HOST = resource("scrape of the host")
+SCRAPE_NODES, SCRAPE_HOST = resource("scrape of nodes"), resource("scrape of the host")
 
 
 async def metrics_text(request: Request) -> Response:
@@ -91,6 +91,7 @@ async def metrics_text(request: Request) -> Response:
             ),
         ),
         _each(SCRAPE_REPLICA, (proven.replica,)),
+        _each(SCRAPE_NODES, (lambda: servers.lane_nodes(stores),)),
         _each(SCRAPE_HOST, (lambda: asyncio.to_thread(host.figures, stores.config),)),
     )
     scraped = [await _answering(request.state.probes), *_durable()]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from app import config as settings
-from app.resilience import failures
 
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")
 DATA = Path(os.environ.get("HOLDFAST_DATA", settings.ROOT / ".holdfast")).resolve()
@@ -48,6 +47,8 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     """Do what a command is for, with the servers that are here; a store that is away is told in a
     sentence.
     """
+    from app.resilience import failures  # knows all drivers, which takes as long as most answers
+
     use_local_servers()
     try:
         return asyncio.run(work)

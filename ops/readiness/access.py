@@ -19,9 +19,11 @@ SECRETS = ("SHOPIFY_API_SECRET", "EVENT_SECRETS", "TOKEN_KEYS", "METRICS_TOKEN")
 CERTIFICATE_DAYS_MIN = 21
 APART_SECONDS_MAX = 2.0
 DAY = 86_400
+# commands run as the owner, in rooms of their own
 SUPERUSERS = """
 SELECT DISTINCT usename::text AS role FROM pg_stat_activity JOIN pg_roles ON rolname = usename
- WHERE application_name LIKE 'holdfast %' AND pid <> pg_backend_pid() AND rolsuper ORDER BY 1
+ WHERE application_name LIKE 'holdfast %' AND rolsuper
+   AND application_name NOT IN ('holdfast audit', 'holdfast release') ORDER BY 1
 """
 
 

@@ -2,6 +2,7 @@
 answers must hold.
 """
 
+import asyncio
 import functools
 import os
 import re
@@ -24,6 +25,7 @@ PAGES = sorted(path.stem for path in FOLDER.glob("*.md") if path.stem not in {"R
 TELL, DO, OVER = "How to tell", "What to do", "How to know that it is over"
 SECONDS = 40.0
 COMMAND_SECONDS = 150
+CLOSED_SECONDS = 0.1
 made: set[str] = set()  # pages whose fault some test makes
 seen: list[tuple[str, str, float]] = []  # page, section and how long it took, for the proof
 
@@ -151,3 +153,9 @@ class Stranger(Beside):
         self.execute("BEGIN")
         for statement in statements:
             self.execute(statement)
+
+    def close(self) -> None:
+        """Its session may have been ended by somebody else: then its socket is left to us."""
+        self.connection.terminate()
+        self.run(asyncio.sleep(CLOSED_SECONDS))
+        self.loop.close()

@@ -36,7 +36,6 @@ def test_somebody_keeps_a_table_locked(house: House, stranger: Stranger) -> None
     house.does("postgres-slow")
     house.is_over("postgres-slow")
     house.stack.wait_for_points(bob, 20, 60)
-    stranger.connection.terminate()
 
 
 @makes("pages-slow")
@@ -84,7 +83,6 @@ def test_somebody_holds_the_log_up(house: House, stranger: Stranger) -> None:
     house.does("log-held-up")
     house.is_over("log-held-up")
     house.stack.wait_for_points(bob, 20, 60)
-    stranger.connection.terminate()
 
 
 @makes("log-days-missing")
@@ -96,7 +94,6 @@ def test_somebody_keeps_the_log_from_getting_its_days(house: House, stranger: St
     house.tells("log-days-missing")
     house.does("log-days-missing")
     house.is_over("log-days-missing", KEPT_AGAIN_SECONDS)
-    stranger.connection.terminate()
 
 
 @makes("replica-behind")

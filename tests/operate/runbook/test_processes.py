@@ -102,4 +102,3 @@ def test_a_release_waits_for_another_that_hangs(house: House, stranger: Stranger
     house.does("release-stuck")
     wait_for("the release ends", lambda: waiting.poll() == 0, 60)
     house.is_over("release-stuck")
-    stranger.connection.terminate()

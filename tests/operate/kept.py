@@ -2,6 +2,7 @@
 Prometheus that has somebody to call.
 """
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import redis
 
 from app.config import ROOT
@@ -27,6 +29,7 @@ from tests.faults.shoppers import bob_with
 from tests.operate.observed import HURRY
 from tests.replicas import OwnReplica
 from tests.stack import SECRET, SHOP, Stack
+from tests.waiting import wait_for
 
 READY_SECONDS_MAX = 75.0
 OWNS_THE_TABLES = """
@@ -118,6 +121,7 @@ def well_kept() -> Iterator[Kept]:
             PROMETHEUS_MULTIPROC_DIR=str(folder / "metrics"),
             PROMETHEUS_URL=f"http://127.0.0.1:{ports.prometheus}",
             SENTRY_DSN="http://key@127.0.0.1:9/1",
+            EMBEDDED_FSYNC="on",
             RELEASE="v1",
             **_secrets(folder / "secrets"),
         )
@@ -130,6 +134,7 @@ def well_kept() -> Iterator[Kept]:
         left: list[OwnRedis | OwnReplica] = [cache]
         try:
             stack.start("postgres", "redis")
+            wait_for("postgres answers", lambda: _answers(superuser), 120)
             beside = Beside(stack)
             beside.execute(OWNS_THE_TABLES)
             stack.environment["DATABASE_URL"] = superuser.replace("postgres@", "holdfast@")
@@ -171,6 +176,19 @@ def well_kept() -> Iterator[Kept]:
                 else:
                     one.resume()
                     one.kill()
+
+
+def _answers(url: str) -> bool:
+    """It listens before it has read its log."""
+
+    async def ask() -> None:
+        await (await asyncpg.connect(url)).close()
+
+    try:
+        asyncio.run(ask())
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
 
 
 def _secrets(folder: Path) -> dict[str, str]:

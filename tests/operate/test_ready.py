@@ -122,7 +122,14 @@ OMISSIONS = [
         lambda kept: kept.cache.kill(),
         lambda kept: kept.cache.start(),
     ),
-    Omission("postgres", "before a commit is on disk", *system("synchronous_commit", "off")),
+    Omission(
+        "postgres",
+        "before a commit is on disk",
+        *statements(
+            "ALTER DATABASE postgres SET synchronous_commit = 'off'",
+            "ALTER DATABASE postgres RESET synchronous_commit",
+        ),
+    ),
     Omission("postgres", "full_page_writes off", *system("full_page_writes", "off")),
     Omission(
         "archive",

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
+from app.flow.verified import Verified
 from tests.faults.changed_programs import WRONG_CLOCK
 from tests.operate.kept import Kept, well_kept
 from tests.operate.parts import needed
@@ -32,6 +34,7 @@ VALUES ('lost', now() - interval '9 s', now())
 """
 OLDER = "UPDATE tortoise_migrations SET name = name || 'x' WHERE name LIKE '0013%'"
 OLDER_NO_MORE = "UPDATE tortoise_migrations SET name = rtrim(name, 'x') WHERE name LIKE '0013%'"
+FOUND = Verified(1, 1, 0, 0, 0, 0, problems=2)
 Act = Callable[[Kept], object]
 
 
@@ -96,12 +99,6 @@ def restarted(name: str, **settings: Callable[[Kept], str]) -> tuple[Act, Act]:
     )
 
 
-def verified_days_ago(days: float) -> Act:
-    return lambda kept: kept.redis.hset(
-        "verification", "ended", int((time.time() - days * 86_400) * 1000)
-    )
-
-
 OMISSIONS = [
     Omission("redis", "set appendfsync to", *redis_setting("appendfsync", "no", "always")),
     Omission(
@@ -158,7 +155,12 @@ OMISSIONS = [
         "the superuser postgres",
         *restarted("referrals", DATABASE_URL=lambda kept: kept.beside.url),
     ),
-    Omission("verification", "The last verification", verified_days_ago(3), verified_days_ago(0)),
+    Omission(
+        "verification",
+        "found 2 problems",
+        lambda kept: kept.redis.hset("verification", "result", msgspec.json.encode(FOUND)),
+        lambda kept: kept.run("workers.verify", "--note"),
+    ),
     Omission("letters", "1 dead letters", *statements(LETTER, "DELETE FROM dead_letters")),
     Omission(
         "secrets",

@@ -9,6 +9,7 @@ import pytest
 from local import servers
 from ops.backup import restoring, store
 from tests.faults.shoppers import bob_with
+from tests.faults.test_put_back import archived
 from tests.operate.runbook.following import House, Stranger, makes
 from tests.waiting import wait_for
 
@@ -59,6 +60,7 @@ def test_the_database_is_put_back_to_its_last_backup(house: House) -> None:
     stack.order(bob, "70.00")
     stack.wait_for_points(bob, 100)
     kept = store.from_environment(stack.environment)
+    archived(kept, stack)
     stack.kill("postgres")
     shutil.rmtree(stack.directory / "postgres")
     newest = store.backups(kept)[-1]

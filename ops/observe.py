@@ -163,8 +163,9 @@ def main() -> None:
     """Until Ctrl-C; the app need not run yet."""
     ports = Ports()
     target = urlsplit(here.app_url()).netloc
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, signal.getsignal(signal.SIGINT))
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # in the background of a script the first is ignored, and would be so for all three
+        signal.signal(signal_number, signal.default_int_handler)
     with observing(
         here.DATA / "observe",
         [target],

@@ -4,6 +4,7 @@ installation, changes nothing, and prints what is missing and what to do about i
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import httpx
+import structlog
 from asyncpg.exceptions import InsufficientPrivilegeError
 
 from app import config as settings
@@ -81,6 +83,8 @@ async def _made(check: Check, look: Look) -> list[str]:
 
 async def main(names: Collection[str]) -> int:
     """Print what is missing; 0 when nothing is, else 1."""
+    # what is found is said below, in sentences
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     here.use_local_servers()
     config = settings.load()
     rooms.current.set(rooms.AUDIT)
@@ -112,8 +116,10 @@ if __name__ == "__main__":
     unknown = [one for one in given.checks if one not in CHECKS]
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+    wanted = [one for one in given.checks or CHECKS if one not in given.without]
+    if not wanted:
+        parser.error("nothing is left to look at")
     limit = threading.Timer(WHOLE_SECONDS_MAX, _give_up)
     limit.daemon = True
     limit.start()
-    wanted = [one for one in given.checks or CHECKS if one not in given.without]
     sys.exit(asyncio.run(main(wanted)))

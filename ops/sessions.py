@@ -11,11 +11,13 @@ from app import addresses, config, postgres
 from ops import here
 
 MOST = "SELECT current_setting('max_connections')::int"
+# what somebody else's session is may be hidden from a role that has no pg_monitor
 SESSIONS = """
 SELECT coalesce(nullif(application_name, ''), 'nameless') AS name, usename AS role,
        coalesce(state, 'unknown') AS state, count(*)::int AS count,
        coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 AS seconds
-  FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+  FROM pg_stat_activity
+ WHERE coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid()
  GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3
 """
 # the head of each queue: who keeps others waiting, and waits for nobody
@@ -33,7 +35,7 @@ SELECT holder.pid, coalesce(nullif(holder.application_name, ''), 'nameless') AS 
 """
 END = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::int FROM pg_stat_activity
- WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+ WHERE coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid()
    AND (pid::text = $1 OR coalesce(nullif(application_name, ''), 'nameless') = $1)
 """
 

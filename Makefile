@@ -112,9 +112,10 @@ restore-drill: .venv/run
 verify: .venv/run
 	@$(RUN) local.verify $(ARGS)
 
-# looks at the installation that DATABASE_URL and REDIS_URL name, and prints what is missing
+# looks at the installation that DATABASE_URL and REDIS_URL name, and prints what is missing;
+# ARGS="redis tables" looks at these alone, ARGS="--without archive replica" at all others
 ready: .venv/run
-	@$(RUN) ops.ready
+	@$(RUN) ops.ready $(ARGS)
 
 reset:
 	@$(PYTHON) -m local.reset

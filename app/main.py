@@ -134,7 +134,7 @@ def state(config: Config, stores: db.Stores, client: httpx.AsyncClient) -> dict[
 
 async def _beat(stores: db.Stores) -> None:
     while True:
-        await health.beat(stores.queue, "web", 0.0)
+        await health.beat(stores.queue, "web", 0.0, {"release": stores.config.release})
         levels.tell("web", stores)
         await asyncio.sleep(health.BEAT_EVERY_SECONDS)
 

@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import time
 
+from redis.exceptions import RedisError
+
 from app import config, db
 from app.flow.lanes import backlog, lane, nodes
 from ops import here
@@ -22,7 +24,12 @@ async def show(stores: db.Stores) -> None:
     """A line for each node, then one for each shop that was moved."""
     await nodes.look(stores)
     for one in stores.nodes:
-        found = await backlog.depth(one.lane, one.config)
+        try:
+            async with asyncio.timeout(nodes.ANSWER_SECONDS):
+                found = await backlog.depth(one.lane, one.config)
+        except (RedisError, OSError) as error:
+            print(f"node {one.node} does not answer ({type(error).__name__})")
+            continue
         print(
             f"node {one.node}: {found.waiting:,} webhooks of {found.lanes:,} shops wait, the first"
             f" for {found.overdue_seconds:.1f} s longer than it should"

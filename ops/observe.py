@@ -25,6 +25,7 @@ TELL_BYTES_MAX = 1024 * 1024
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
 RETENTION = "2d"
+WATCHDOG = "watchdog"  # its receiver, which would call somebody if it heard nothing
 Tell = Callable[[str, dict[str, Any]], None]
 
 
@@ -152,17 +153,24 @@ def said(receiver: str, alert: Mapping[str, Any]) -> str:
     )
 
 
+def tell(receiver: str, alert: Mapping[str, Any]) -> None:
+    """Print who would be called; that somebody watches is no news."""
+    if receiver != WATCHDOG:
+        print(said(receiver, alert), flush=True)
+
+
 def main() -> None:
     """Until Ctrl-C; the app need not run yet."""
     ports = Ports()
     target = urlsplit(here.app_url()).netloc
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, signal.getsignal(signal.SIGINT))
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # in the background of a script the first is ignored, and would be so for all three
+        signal.signal(signal_number, signal.default_int_handler)
     with observing(
         here.DATA / "observe",
         [target],
         ports,
-        lambda receiver, alert: print(said(receiver, alert), flush=True),
+        tell,
     ):
         print(
             f"Prometheus    http://127.0.0.1:{ports.prometheus}/alerts\n"

@@ -23,10 +23,12 @@ CALL_SECONDS = 5.0
 class Authority:
     """Issues certificates into `folder`, its own as `NAME-ca.pem`."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, *, valid_for: timedelta = timedelta(days=1)
+    ) -> None:
         self.folder, self.name = folder, name
         self.key = ec.generate_private_key(ec.SECP256R1())
-        made = self._unsigned(name, timedelta(days=1), self.key.public_key())
+        made = self._unsigned(name, valid_for, self.key.public_key())
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.file = folder / f"{name}-ca.pem"
         self.file.write_bytes(_pem(made.sign(self.key, hashes.SHA256())))

@@ -85,17 +85,8 @@ def _gone_on_with(noted: bytes) -> Run:
 
 
 def _told(run: Run) -> Verified:
-    report, found = run.report, run.found
-    problems = len(report.problems) + report.unnamed
-    told = Verified(
-        report.members,
-        report.rows,
-        report.drift,
-        report.broken_chains,
-        found.orders,
-        found.incomplete,
-        problems,
-    )
+    report = run.report
+    told = verify.counted(report, run.found)
     tell = log.info if report.is_sound else log.error
     tell("verified", **msgspec.structs.asdict(told), named=report.problems[:NAMED_MAX])
     return told

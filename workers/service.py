@@ -118,6 +118,7 @@ async def _beat(
                 stores.queue,
                 service,
                 known.lag_seconds,
+                {"release": stores.config.release},
                 since_progress_seconds=progress.since_made_seconds() if progress else None,
                 stuck_seconds=progress.stuck_seconds() if progress else 0.0,
             )

@@ -1,5 +1,5 @@
-"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0]
-[--at-once CORES]`: prints what verification found; exits with 1 when anything does not add up.
+"""`python -m workers.verify [SHOP] [--days 2] [--from PLACE] [--calm 0] [--at-once CORES]
+[--note]`: prints what verification found; exits with 1 when anything does not add up.
 """
 
 import argparse
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
+from redis.exceptions import RedisError
 
 from app import config, db, rooms
-from app.flow import event
+from app.flow import event, verified
 from app.flow.bus import audit as log_audit
+from app.flow.verified import Verified
 from app.points import handlers
 from app.points.ledger import audit, beside, heads
 from app.points.ledger.audit import Place
@@ -87,8 +89,11 @@ class Progress:
         return time.monotonic() - self.began
 
 
-async def main(asked: Asked, *, forget_heads: bool = False) -> int:
-    """Verify what is asked, and print it; 0 when all is well, 1 when not, 130 when interrupted."""
+async def main(asked: Asked, *, forget_heads: bool = False, is_noted: bool = False) -> int:
+    """Verify what is asked, and print it; with `is_noted` status and alerts tell it, too.
+
+    0 when all is well, 1 when not, 130 when interrupted.
+    """
     settings = config.load()
     event.use_secrets(settings.event_secrets)
     report, found, progress, place = Report(), Completeness(), Progress(), asked.place
@@ -96,7 +101,7 @@ async def main(asked: Asked, *, forget_heads: bool = False) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     rooms.current.set(rooms.AUDIT)
-    async with db.open_stores(settings):
+    async with db.open_stores(settings) as stores:
         try:
             if forget_heads:
                 await heads.forget(asked.shop)
@@ -115,10 +120,33 @@ async def main(asked: Asked, *, forget_heads: bool = False) -> int:
                 ) from None
             say(report, found, seconds)
             raise SystemExit(f"The database does not answer ({why}). {go_on(place)}") from None
+        if is_noted and not stop.is_set():
+            await _note(stores, counted(report, found))
     say(report, found, progress.over())
     if stop.is_set():
         print(go_on(place))  # noqa: T201
     return 1 if not report.is_sound else INTERRUPTED if stop.is_set() else 0
+
+
+def counted(report: Report, found: Completeness) -> Verified:
+    """What a run found, as status and alerts tell it."""
+    return Verified(
+        report.members,
+        report.rows,
+        report.drift,
+        report.broken_chains,
+        found.orders,
+        found.incomplete,
+        len(report.problems) + report.unnamed,
+    )
+
+
+async def _note(stores: db.Stores, found: Verified) -> None:
+    """So that status and alerts say what was found now, and not what the last daily run found."""
+    try:
+        await verified.note(stores.queue, found)
+    except (RedisError, OSError) as error:
+        print(f"Status will not say so: Redis does not answer ({type(error).__name__}).")  # noqa: T201
 
 
 async def walk(
@@ -217,6 +245,11 @@ if __name__ == "__main__":
         "--at-once", type=int, choices=range(1, rooms.AUDIT.connections + 1), default=AT_ONCE
     )
     parser.add_argument("--forget-heads", action="store_true", help="publish heads of chains anew")
+    parser.add_argument(
+        "--note", action="store_true", help="as the daily run: status and alerts tell what it found"
+    )
     given = parser.parse_args()
+    if given.note and (given.shop or given.place != audit.BEGINNING):
+        parser.error("what is noted is a run over all shops, from the beginning")
     wanted = Asked(given.shop, given.days, given.place, max(0.0, given.calm), given.at_once)
-    sys.exit(asyncio.run(main(wanted, forget_heads=given.forget_heads)))
+    sys.exit(asyncio.run(main(wanted, forget_heads=given.forget_heads, is_noted=given.note)))

@@ -71,6 +71,16 @@ async def last(redis: aioredis.Redis) -> Last | None:
         return None
 
 
+async def note(redis: aioredis.Redis, found: Verified) -> None:
+    """A run that somebody asked for came to its end: the next one is due a day after it. Raises
+    redis errors.
+    """
+    client: Any = redis
+    seconds, microseconds = await client.time()
+    ended = seconds * 1000 + microseconds // 1000
+    await client.hset(KEY, mapping={"ended": ended, "result": msgspec.json.encode(found)})
+
+
 class Turn:
     """The turn of one run to verify, of any number of processes that would."""
 

@@ -19,7 +19,7 @@ from app.flow import verified
 from app.flow.bus import log as fact_log
 from app.flow.bus.interface import Bus
 from app.flow.lanes import backlog, durability
-from app.operations import servers
+from app.operations import host, servers
 from app.operations.probes import Probes, resource
 from app.resilience import health, proven
 from app.resilience.guard import Resource, guard
@@ -57,6 +57,7 @@ OF_SERVICES: list[Callable[[], Awaitable[list[Scraped]]]] = [
 SCRAPE_POSTGRES = resource("scrape of postgres", rooms.HEALTH)
 SCRAPE_REDIS, SCRAPE_CACHE = resource("scrape of redis"), resource("scrape of cache")
 SCRAPE_REPLICA = resource("scrape of the replica", rooms.HEALTH)
+SCRAPE_NODES, SCRAPE_HOST = resource("scrape of nodes"), resource("scrape of the host")
 
 
 async def metrics_text(request: Request) -> Response:
@@ -90,6 +91,8 @@ async def metrics_text(request: Request) -> Response:
             ),
         ),
         _each(SCRAPE_REPLICA, (proven.replica,)),
+        _each(SCRAPE_NODES, (lambda: servers.lane_nodes(stores),)),
+        _each(SCRAPE_HOST, (lambda: asyncio.to_thread(host.figures, stores.config),)),
     )
     scraped = [await _answering(request.state.probes), *_durable()]
     scraped += [one for group in found for one in group]

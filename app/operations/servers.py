@@ -1,10 +1,13 @@
 """What Redis and Postgres say of themselves, as far as dashboards and alerts need it."""
 
+import asyncio
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app import db
+from app.flow.lanes import nodes
 from app.telemetry.metrics import Scraped
 
 POSTGRES = """
@@ -54,6 +57,25 @@ async def redis(client: Redis, store: str) -> list[Scraped]:
         one("hits_total", "Keys that were there when asked for", stats["keyspace_hits"]),
         one("misses_total", "Keys that were not", stats["keyspace_misses"]),
     ]
+
+
+async def lane_nodes(stores: db.Stores) -> list[Scraped]:
+    """Whether each of several Redis for lanes answers; nothing where there is one."""
+    if not stores.besides:
+        return []
+
+    async def answers(one: db.Stores) -> float:
+        try:
+            async with asyncio.timeout(nodes.ANSWER_SECONDS):
+                await one.lane.ping()
+        except (RedisError, OSError):  # a TimeoutError is one, too
+            return 0.0
+        return 1.0
+
+    found = await asyncio.gather(*map(answers, stores.nodes))
+    by_node = {str(one.node): said for one, said in zip(stores.nodes, found, strict=True)}
+    words = "1 when a Redis of several for lanes answers"
+    return [Scraped("holdfast_lane_node_answers", words, by_node, "node")]
 
 
 async def postgres() -> list[Scraped]:

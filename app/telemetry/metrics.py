@@ -186,7 +186,7 @@ PROCESSOR = Counter(
 )
 
 # a counter that begins at its first event hides that event from whoever asks for an increase
-for _state in ("lost", "went_back"):
+for _state in ("lost", "went_back", "database"):
     REDIS_LOSSES.labels(_state)
 for _to in ("health", "wakes", "sentry", "posthog", "traces"):
     LOST_SIGNALS.labels(_to)

@@ -1,20 +1,17 @@
-"""Whether somebody would hear of trouble: processes, verification, letters, alerts, reports."""
+"""Whether our processes do their work, and somebody sees to what is left over."""
 
-import asyncio
-import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from app import db
+from app.flags import store as flag_store
+from app.flags.known import FLAGS
 from app.flow import verified
 from app.resilience import health
+from ops import flags as flag_command
 from ops.readiness.look import Look
 
 VERIFIED_WITHIN = timedelta(hours=26)
 LETTERS_DAYS = 1
-SECRETS_DAYS_MAX = 180
-SECRETS = ("SHOPIFY_API_SECRET", "EVENT_SECRETS", "TOKEN_KEYS", "METRICS_TOKEN")
-RULES = "holdfast"  # how the names of our groups of rules begin
 LETTERS = """
 SELECT count(*)::int FROM (SELECT FROM dead_letters
  WHERE state = 'dead' AND updated_at < now() - make_interval(days => $1) LIMIT 1001) AS counted
@@ -22,25 +19,42 @@ SELECT count(*)::int FROM (SELECT FROM dead_letters
 
 
 async def processes(look: Look) -> list[str]:
-    """Whether each line of the Procfile lives."""
+    """Whether each line of the Procfile lives and gets on, all of one release."""
     board = await health.board(look.stores.queue)
-    return [
-        f"The process {name} does not live."
-        for name in board
-        if name != "web" and health.service_notice(board, name) == "down"
-    ]
+    if board.is_remembered:
+        return ["Nobody can say which processes live: Redis does not answer."]
+    missing, releases = [], {}
+    for name, line in board.items():
+        notice = health.service_notice(board, name)
+        if notice == "down":
+            missing.append(f"The process {name} does not live: start python -m workers.{name}.")
+            continue
+        if notice == "late":
+            missing.append(f"The process {name} is {line.lag_seconds:.0f} s behind, or stuck.")
+        release = line.details.get("release")
+        if name != "web" and isinstance(release, str):  # of web there may be a canary
+            releases[name] = release
+    if len(set(releases.values())) > 1:
+        told = ", ".join(f"{name} {release}" for name, release in sorted(releases.items()))
+        missing.append(f"The processes are of different releases ({told}): finish the roll-out.")
+    return missing
 
 
 async def verification(look: Look) -> list[str]:
     """Whether every balance was recomputed within a day, and was right."""
     last = await verified.last(look.stores.queue)
     if last is None:
-        return ["Nothing was verified yet: run make verify, or leave the relay running for a day."]
+        return ["Nothing was verified yet: run python -m workers.verify --note."]
     missing = []
     if datetime.now(UTC) - last.ended_at > VERIFIED_WITHIN:
-        missing.append(f"The last verification ended at {last.ended_at:%Y-%m-%d %H:%M} UTC.")
+        missing.append(
+            f"The last verification ended at {last.ended_at:%Y-%m-%d %H:%M} UTC: "
+            "run python -m workers.verify --note."
+        )
     if last.found.problems:
-        missing.append(f"The last verification found {last.found.problems} problems.")
+        missing.append(
+            f"The last verification found {last.found.problems} problems: see verify-found."
+        )
     return missing
 
 
@@ -50,59 +64,9 @@ async def letters(_look: Look) -> list[str]:
         count = await connection.fetchval(LETTERS, LETTERS_DAYS)
     if not count:
         return []
-    return [f"{count} dead letters are older than a day: the merchants' Health pages show them."]
+    return [f"{count} dead letters are older than a day: python -m ops.letters names them."]
 
 
-async def secrets(look: Look) -> list[str]:
-    """Whether secrets are this installation's own, in files, and not older than half a year."""
-    missing = []
-    if not look.config.is_production:
-        missing.append("HOLDFAST_ENV is not production: secrets everybody knows are accepted.")
-    for name in SECRETS:
-        path = look.environ.get(f"{name}_FILE")
-        if not path:
-            missing.append(f"The age of {name} is not known: give it as a file ({name}_FILE).")
-            continue
-        days = await asyncio.to_thread(_age_days, Path(path))
-        if days > SECRETS_DAYS_MAX:
-            missing.append(f"{name} is {days:.0f} days old: rotate it.")
-    return missing
-
-
-async def alerts(look: Look) -> list[str]:
-    """Whether Prometheus reads us, knows our rules, and has somebody to tell."""
-    address = look.environ.get("PROMETHEUS_URL", "").rstrip("/")
-    if not address:
-        return ["Nobody is told of trouble: PROMETHEUS_URL names no Prometheus."]
-    groups = (await _asked(look, f"{address}/api/v1/rules"))["groups"]
-    managers = (await _asked(look, f"{address}/api/v1/alertmanagers"))["activeAlertmanagers"]
-    targets = (await _asked(look, f"{address}/api/v1/targets"))["activeTargets"]
-    missing = []
-    if not any(one["name"].startswith(RULES) for one in groups):
-        missing.append("Prometheus has none of our rules: give it ops/prometheus/*.yml.")
-    if not managers:
-        missing.append("Prometheus has nobody to tell of alerts: name an Alertmanager.")
-    if not any(one["health"] == "up" for one in targets):
-        missing.append("Prometheus reads nobody's /metrics.")
-    return missing
-
-
-async def reports(look: Look) -> list[str]:
-    """Whether errors are reported to somebody, and metrics are behind a token."""
-    missing = []
-    if not look.config.sentry_dsn:
-        missing.append("Errors are reported to nobody: set SENTRY_DSN.")
-    if not look.config.metrics_token:
-        missing.append("/metrics and /operator have no token: set METRICS_TOKEN.")
-    return missing
-
-
-def _age_days(path: Path) -> float:
-    return (time.time() - path.stat().st_mtime) / 86_400
-
-
-async def _asked(look: Look, address: str) -> dict[str, list[dict[str, str]]]:
-    answer = await look.http.get(address)
-    answer.raise_for_status()
-    found: dict[str, list[dict[str, str]]] = answer.json()["data"]
-    return found
+async def flags(_look: Look) -> list[str]:
+    """Whether each flag still has work to do."""
+    return flag_command.stale(FLAGS, await flag_store.read(), datetime.now(UTC).date())

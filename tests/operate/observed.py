@@ -27,7 +27,7 @@ HURRY = {
     "evaluation_interval: 5s": "evaluation_interval: 1s",
     "group_wait: 10s": "group_wait: 1s",
     "group_interval: 1m": "group_interval: 1s",
-    "for: 15s": "for: 3s",
+    **{f"for: {wait}\n": "for: 3s\n" for wait in ("15s", "30s", "1m", "2m", "5m", "10m")},
 }
 RATE_INTERVAL = "20s"
 

@@ -2,8 +2,10 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from app.config import ROOT
 from ops.grafana.boards import BOARDS
@@ -24,14 +26,45 @@ def test_prometheus_understands_its_settings_rules_and_alerts() -> None:
     tool("promtool", "check", "config", "prometheus.yml")
 
 
-def test_each_alert_fires_when_it_should_and_is_silent_when_it_should() -> None:
-    tool("promtool", "test", "rules", "tests.yml")
+@pytest.mark.parametrize("name", ["tests.yml", "cycles.yml"])
+def test_each_alert_fires_when_it_should_and_is_silent_when_it_should(name: str) -> None:
+    tool("promtool", "test", "rules", name)
+
+
+def rules_of_alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_each_alert_is_tried_once_round_silent_firing_and_over() -> None:
+    tried = yaml.safe_load((FOLDER / "cycles.yml").read_text(encoding="utf-8"))["tests"]
+    rounds = set()
+    for one in tried:
+        seen = [
+            (case["alertname"], [alert["exp_labels"]["severity"] for alert in case["exp_alerts"]])
+            for case in one["alert_rule_test"]
+        ]
+        if len(seen) == len(("silent", "firing", "over")) and not seen[0][1] and not seen[2][1]:
+            rounds |= {(seen[1][0], severity) for severity in seen[1][1]}
+    wanted = {(rule["alert"], rule["labels"]["severity"]) for rule in rules_of_alerts()}
+    assert wanted - rounds == {("Watchdog", "heartbeat")}, "it always fires"
+
+
+def test_a_ticket_is_no_page_and_a_page_has_a_page_of_the_runbook() -> None:
+    for rule in rules_of_alerts():
+        assert rule["labels"]["severity"] in {"page", "ticket", "heartbeat"}
+        assert rule["annotations"]["runbook_url"].startswith("ops/runbook/")
+        assert rule["annotations"]["summary"]
 
 
 def test_alertmanager_understands_the_example_and_sends_what_is_urgent_to_the_pager() -> None:
     folder = ROOT / "ops" / "alertmanager"
     tool("amtool", "check-config", "alertmanager.yml", folder=folder)
-    for severity, receiver in (("page", "pager"), ("ticket", "tickets")):
+    for severity, receiver in (
+        ("page", "pager"),
+        ("ticket", "tickets"),
+        ("heartbeat", "watchdog"),
+    ):
         tool(
             "amtool",
             "config",

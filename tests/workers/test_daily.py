@@ -62,6 +62,20 @@ async def test_what_was_found_is_kept_and_nothing_is_due_for_a_day(stores: db.St
     assert await found(stores) == verified.Verified(1, 3, 1, 0, 3, 1, 3)
 
 
+async def test_what_somebody_verified_by_hand_is_told_and_the_next_run_is_due_a_day_later(
+    stores: db.Stores,
+) -> None:
+    await program()
+    await handle(paid("1", line("10.00")))
+    mended = verified.Verified(5, 5, 0, 0, 5, 0, 0)
+    await verified.note(stores.queue, mended)
+    await look(stores)
+    assert await found(stores) == mended, "it was not due"
+    await let_a_day_pass(stores)
+    await look(stores)
+    assert (await found(stores)).members == 1
+
+
 async def test_while_there_is_nothing_to_verify_the_next_look_looks_again(
     stores: db.Stores,
 ) -> None:

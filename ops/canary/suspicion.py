@@ -8,8 +8,8 @@ one.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ops.canary.signals import SLOW_SECONDS, Counts, Tally
 
@@ -32,7 +32,10 @@ class Bounds:
     times_worse: float = 10.0
     enough: float = 9.2  # as likely by chance as 1 in 10,000
     sample_max: float = 5.5
-    slow_sample_max: float = 3.5
+    # by seconds: what is a quarter of a second late is seldom a release's fault on a crowded machine
+    slow_sample_max: Mapping[float, float] = field(
+        default_factory=lambda: {0.25: 1.6, 0.5: 2.4, 1.0: 3.5, 2.5: 3.5}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class _Harm:
     requests: float
     harmed: float
     usual: float  # share of stable's requests
-    is_slow: bool = False
+    longer_than: float | None = None
 
 
 class Suspicion:
@@ -79,7 +82,9 @@ class Suspicion:
         worse = self.bounds.times_worse
         weight = one.harmed * math.log(worse) - one.requests * allowed * (worse - 1)
         before = self.against.get(one.name, 0.0)
-        most = self.bounds.slow_sample_max if one.is_slow else self.bounds.sample_max
+        most = self.bounds.sample_max
+        if one.longer_than is not None:
+            most = self.bounds.slow_sample_max[one.longer_than]
         sum_now = max(0.0, before + min(weight, most))
         harmed, requests = self.harmed.get(one.name, (0.0, 0.0)) if before else (0.0, 0.0)
         self.harmed[one.name] = harmed + one.harmed, requests + one.requests
@@ -102,7 +107,7 @@ def _harms(canary: Tally, usual: Sequence[Tally]) -> Iterator[_Harm]:
     for bound in SLOW_SECONDS:
         slow = share(lambda one: one.slow.get(bound, 0.0), lambda one: one.timed)  # noqa: B023
         name = f"took longer than {bound:g} s"
-        yield _Harm(name, canary.timed, canary.slow.get(bound, 0.0), slow, is_slow=True)
+        yield _Harm(name, canary.timed, canary.slow.get(bound, 0.0), slow, bound)
     letters = share(lambda one: one.letters, lambda one: one.requests)
     name = "left events of its shops set aside"
     yield _Harm(name, canary.requests, canary.letters, letters)

@@ -32,7 +32,7 @@ class Bounds:
     times_worse: float = 10.0
     enough: float = 9.2  # as likely by chance as 1 in 10,000
     sample_max: float = 5.5
-    # by seconds: what is a quarter of a second late is seldom a release's fault on a crowded machine
+    # by seconds: what is a quarter of a second late is seldom a release's fault where many share
     slow_sample_max: Mapping[float, float] = field(
         default_factory=lambda: {0.25: 1.6, 0.5: 2.4, 1.0: 3.5, 2.5: 3.5}
     )

@@ -2,10 +2,8 @@
 started anew, killed and taken back: nothing is lost or doubled.
 """
 
-import os
 import random
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -206,7 +204,8 @@ def test_two_releases_side_by_side_lose_and_double_nothing(stack: Beside2) -> No
     orders = sum(buying.orders.values()) + MEMBERS
     print(
         f"{orders} orders, {redeemed} rewards over {len(done)} starts and ends of workers in "
-        f"{seconds:.0f} s; {len(buying.failed)} requests not answered; {letters} letters; {said[-90:]}"
+        f"{seconds:.0f} s; {len(buying.failed)} rewards asked of a web that was started anew; "
+        f"{letters} letters; {said.splitlines()[-1]}"
     )
     assert redeemed >= len(buying.asked) > 0
     assert doubled == 0

@@ -195,3 +195,38 @@ def test_a_router_that_was_started_anew_gives_nothing_until_it_is_told_again(
     wait_for("it is told again", lambda: place.router.share() == 500, 20)
     place.control("rollback", name="by-hand").wait(30)
     place.processes["controller"].wait(20)
+
+
+def test_what_web_refuses_is_refused_through_the_router_and_never_as_its_failure(
+    place: Routed,
+) -> None:
+    place.router.give(5_000)
+    shops = [next(one for one in SHOPS if (bucket_of(one) < 5_000) is has) for has in (True, False)]
+    with httpx.Client(base_url=place.url("router"), timeout=20) as client:
+        for shop in shops:
+            head = {"X-Shopify-Shop-Domain": shop, "X-Shopify-Hmac-Sha256": "x"}
+            long = {"Authorization": f"Bearer {'e' * 40_000}.a.b"}
+            asked: list[tuple[str, str, dict[str, object], set[int]]] = [
+                ("POST", "/webhooks", {"content": b"{}", "headers": head}, {400, 401}),
+                ("POST", "/webhooks", {"content": b"x" * 12_000_000, "headers": head}, {401, 413}),
+                ("POST", f"/customers?shop={shop}", {"content": b"x" * 3_000_000}, {413}),
+                (
+                    "POST",
+                    f"/customers?shop={shop}",
+                    {"content": iter([b"x" * 70_000] * 9)},
+                    {405, 413},
+                ),
+                ("GET", f"/?shop={shop}", {"headers": long}, {302, 400, 401}),
+                ("HEAD", f"/storefront/me?shop={shop}", {}, {401, 405}),
+                ("GET", f"/storefront/me?shop={shop}&signature=0", {}, {401}),
+                ("POST", f"/checkout/redemptions?shop={shop}", {"headers": long}, {400, 401}),
+                ("DELETE", f"/?shop={shop}", {}, {405}),
+                ("GET", "/metrics", {}, {401}),
+                ("GET", "/operator/flags", {}, {401}),
+            ]
+            for method, path, options, statuses in asked:
+                found = client.request(method, path, **options).status_code
+                assert found in statuses, (method, path, found)
+            waiting = {**head, "Expect": "100-continue"}
+            found = client.post("/webhooks", content=b"{}", headers=waiting).status_code
+            assert found in {400, 401}

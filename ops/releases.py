@@ -33,25 +33,26 @@ def keep(folder: Path, name: str, ref: str) -> Path:
     if place.exists():
         raise ReleaseError(f"{name} is kept already; a build never changes.")
     part = folder / f".{name}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    archive = subprocess.run(
-        ["git", "archive", "--format=tar", ref], cwd=ROOT, capture_output=True, check=False
-    )
-    if archive.returncode:
-        shutil.rmtree(part)
-        raise ReleaseError(archive.stderr.decode().strip())
-    subprocess.run(["tar", "-x", "-C", part], input=archive.stdout, check=True)
-    _install(part)
-    part.rename(place)
-    os.utime(place)
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _unpack(ref, part)
+        _install(part)
+        _try_out(part)
+        part.rename(place)
+        os.utime(place)
+    except OSError as error:  # such as a full disk, or no git
+        raise ReleaseError(f"{name} is not kept: {error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     _prune(folder)
     return place
 
 
 def kept(folder: Path) -> list[Path]:
     """The builds there are, the newest first."""
-    found = [path for path in folder.glob("[!.]*") if path.is_dir()]
+    # a link is somebody's own, and not ours to forget
+    found = [path for path in folder.glob("[!.]*") if path.is_dir() and not path.is_symlink()]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
@@ -76,9 +77,38 @@ def start(folder: Path, name: str, process: str) -> None:
     in_use = os.open(folder / f".{name}.lock", os.O_CREAT | os.O_RDWR)
     fcntl.flock(in_use, fcntl.LOCK_SH)
     os.set_inheritable(in_use, True)
-    os.chdir(folder / name)
     environment = {"HOLDFAST_DATA": str(ROOT / ".holdfast"), **os.environ, "RELEASE": name}
-    os.execve(argv[0], argv, environment)
+    try:
+        os.chdir(folder / name)
+        os.execve(argv[0], argv, environment)
+    except OSError as error:
+        raise ReleaseError(f"{name} does not start: {error}. Start the other build.") from error
+
+
+def _unpack(ref: str, place: Path) -> None:
+    """The commit as it is, whatever else lies in our own folder. Raises ReleaseError, OSError."""
+    if ref.startswith("-"):
+        raise ReleaseError(f"{ref} is no commit.")
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", ref], cwd=ROOT, capture_output=True, check=False
+    )
+    if archive.returncode:
+        raise ReleaseError(archive.stderr.decode().strip())
+    _done(["tar", "-x", "-C", str(place)], archive.stdout)
+
+
+def _try_out(place: Path) -> None:
+    """What cannot start is not kept: the build before it stays the last one that can. Raises
+    ReleaseError, OSError.
+    """
+    _done([str(place / ".venv/bin/python"), "-c", "import starlette, asyncpg, redis"])
+
+
+def _done(command: list[str], given: bytes = b"") -> None:
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ReleaseError(f"{command[0]} failed: {said[-1] if said else done.returncode}")
 
 
 def _install(place: Path) -> None:
@@ -87,9 +117,9 @@ def _install(place: Path) -> None:
     if (place / LOCKED).read_bytes() == (ROOT / LOCKED).read_bytes():
         environment.symlink_to(sys.prefix)
         return
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    _done([sys.executable, "-m", "venv", str(environment)])
     options = ["--quiet", "--require-hashes", "-r", str(place / LOCKED)]
-    subprocess.run([environment / "bin/pip", "install", *options], check=True)
+    _done([str(environment / "bin/pip"), "install", *options])
 
 
 def _prune(folder: Path) -> None:

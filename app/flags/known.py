@@ -85,6 +85,55 @@ RECONCILIATION = Flag(
     date(2026, 11, 27),
     is_switch=True,
 )
+GIFT_CARDS = Flag(
+    "gift-cards",
+    "Points become gift cards. Off: none is begun or made; what waited 10 minutes is given back.",
+    "points",
+    date(2026, 11, 27),
+    is_switch=True,
+)
+STORE_CREDIT = Flag(
+    "store-credit",
+    "Points become store credit. Off: none is begun or made; what waited 10 minutes is given back.",
+    "points",
+    date(2026, 11, 27),
+    is_switch=True,
+)
+FREE_PRODUCTS = Flag(
+    "free-products",
+    "Points become products. Off: none is begun or made; what waited 10 minutes is given back.",
+    "points",
+    date(2026, 11, 27),
+    is_switch=True,
+)
+LATE_BONUSES = Flag(
+    "late-bonuses",
+    "Orders get the bonus of a campaign that was told late. Off: they get it once it is on again.",
+    "points",
+    date(2026, 11, 27),
+    is_switch=True,
+)
+WHAT_IF = Flag(
+    "what-if",
+    "Campaigns are tried on past orders. Off: for all shops; what was asked waits, and goes on.",
+    "points",
+    date(2026, 11, 27),
+    is_switch=True,
+)
+FRIEND_CODES = Flag(
+    "friend-codes",
+    "Friends get their codes made at Shopify. Off: they wait; codes to be ended are ended.",
+    "referrals",
+    date(2026, 11, 27),
+    is_switch=True,
+)
+REFERRAL_REWARDS = Flag(
+    "referral-rewards",
+    "Advocates are rewarded when it is time. Off: rewards wait, and come once it is on again.",
+    "referrals",
+    date(2026, 11, 27),
+    is_switch=True,
+)
 FLAGS = {
     one.key: one
     for one in (
@@ -92,7 +141,14 @@ FLAGS = {
         SHORT_WAY,
         POLARIS,
         REDEEMING,
+        GIFT_CARDS,
+        STORE_CREDIT,
+        FREE_PRODUCTS,
         MANY_CHANGED,
+        LATE_BONUSES,
+        WHAT_IF,
+        FRIEND_CODES,
+        REFERRAL_REWARDS,
         RETRANSLATION,
         RECONCILIATION,
     )

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from app import db, rings, rooms
+from app import db, rooms
 from app.db import Connection
 from app.errors import NotFoundError
-from app.flow import due_letters
+from app.flow import due_letters, ring_letters
 from app.flow.models import DeadLetter
 from app.resilience import deadline, failures
 from app.telemetry import logs, metrics
@@ -131,7 +131,7 @@ async def add(
     if made is None:
         return False
     metrics.DEAD_LETTERS.labels(service).inc()
-    metrics.RING_LETTERS.labels(rings.ring_of(shop)).inc()
+    ring_letters.count(shop)
     log.warning(
         "set aside",
         service=service,

@@ -14,6 +14,14 @@ from ops.canary.router import Router, RouterError
 from ops.canary.signals import BlindError, Signals
 
 NOT_NOW = 2
+KNOWN = (
+    state.BusyError,
+    state.BrokenError,
+    NotNowError,
+    RouterError,
+    BlindError,
+    OSError,  # such as a disk that is full
+)
 PERCENT = BUCKETS // 100
 
 
@@ -28,7 +36,7 @@ def main(given: argparse.Namespace) -> int:
     router = Router(Path(given.router), Path(given.pins))
     try:
         return _done(given, plan, router)
-    except (state.BusyError, NotNowError, RouterError, BlindError) as error:
+    except KNOWN as error:
         print(error, file=sys.stderr)
         return NOT_NOW
 

@@ -1,5 +1,7 @@
 """Whether a canary is good, bad, or not known yet: pure rules over what was counted."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,17 +12,17 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A canary is bad beyond these, and beyond what stable does at the same time."""
+    """A canary is bad beyond these, and beyond what stable does at the same time, where that is
+    more than chance.
+    """
 
-    requests_min: int = 10  # with fewer, nothing is said
-    failed_min: int = 3
-    failed_share_max: float = 0.02
-    letters_min: int = 3
-    letters_share_max: float = 0.02
+    harmed_share_max: float = 0.02
+    chance_min: float = 0.001  # what is likelier than that of a good one is no proof
     times_stable: float = 2.0
     p99_more_seconds: float = 0.25
     p99_max_seconds: float = 2.0  # where there is no stable to compare with
     more_bytes: float = 200 * MEGABYTE
+    p99_requests_min: int = 1_000  # of so many it is ten; of fewer, a moment of the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +31,33 @@ class Verdict:
     reason: str
 
 
-def judge(look: Look, limits: Limits, requests_min: int | None = None) -> Verdict:
-    """What the look says of the canary; `requests_min` is how many are enough to call it good."""
-    canary, stable = look.canary, look.stable
+def standing(look: Look, limits: Limits) -> str:
+    """What is wrong with how it stands at this moment, "" where nothing is."""
     if look.canary_servers < 1:
-        return Verdict("bad", "no canary process answers")
-    harm = (
-        _failing(canary, stable, limits)
-        or _slow(canary, stable, limits)
-        or _letters(canary, stable, limits)
-        or _fat(canary, stable, limits)
-    )
-    if harm:
-        return Verdict("bad", harm)
-    enough = requests_min or limits.requests_min
-    if canary.requests < enough:
-        return Verdict("unknown", f"{canary.requests:.0f} requests, {enough} are wanted")
+        return "no canary process answers"
+    return _fat(look.canary, look.stable, limits)
+
+
+def judge(look: Look, limits: Limits, requests_min: int) -> Verdict:
+    """What a look over a whole step says; `requests_min` is how many are enough to call it good."""
+    canary, stable = look.canary, look.stable
+    if wrong := standing(look, limits):
+        return Verdict("bad", wrong)
+    suspected = [
+        *_harms("failed", canary.failed, stable.failed, look, limits),
+        *_harms("were set aside", canary.letters or 0.0, stable.letters or 0.0, look, limits),
+        *_slow(canary, stable, limits),
+    ]
+    for one in suspected:
+        if one.kind == "bad":
+            return one
+    if canary.requests < requests_min:
+        return Verdict("unknown", f"{canary.requests:.0f} requests, {requests_min} are wanted")
+    if suspected:
+        return suspected[0]
     missing = [
         name
-        for name, value in (
-            ("p99", canary.p99_seconds),
-            ("dead letters", canary.letters),
-        )
+        for name, value in (("p99", canary.p99_seconds), ("dead letters", canary.letters))
         if value is None
     ]
     if missing:
@@ -69,18 +76,37 @@ def said(look: Look) -> str:
     return f"canary: {canary}; stable: {stable}"
 
 
-def _failing(canary: Side, stable: Side, limits: Limits) -> str:
-    if canary.requests < limits.requests_min or canary.failed < limits.failed_min:
-        return ""
-    share, usual = _share(canary.failed, canary), _share(stable.failed, stable)
-    if share <= max(limits.failed_share_max, limits.times_stable * usual):
-        return ""
-    return f"{share:.1%} of {canary.requests:.0f} requests failed, {usual:.1%} of stable's"
+def chance(harmed: float, expected: float) -> float:
+    """How likely that many or more are where `expected` are, by Poisson."""
+    if harmed <= 0:
+        return 1.0
+    if expected <= 0:
+        return 0.0
+    fewer = sum(
+        math.exp(-expected + count * math.log(expected) - math.lgamma(count + 1))
+        for count in range(math.ceil(harmed))
+    )
+    return max(0.0, 1.0 - fewer)
 
 
-def _slow(canary: Side, stable: Side, limits: Limits) -> str:
-    if canary.p99_seconds is None or canary.requests < limits.requests_min:
-        return ""
+def _harms(
+    what: str, harmed: float, usually: float, look: Look, limits: Limits
+) -> Iterator[Verdict]:
+    share, usual = _share(harmed, look.canary), _share(usually, look.stable)
+    allowed = max(limits.harmed_share_max, limits.times_stable * usual)
+    if share <= allowed:
+        return
+    is_chance = chance(harmed, allowed * look.canary.requests) > limits.chance_min
+    yield Verdict(
+        "unknown" if is_chance else "bad",
+        f"of {look.canary.requests:.0f} requests {harmed:.0f} {what} ({share:.1%}), "
+        f"{usual:.1%} of stable's" + (", which may be chance" if is_chance else ""),
+    )
+
+
+def _slow(canary: Side, stable: Side, limits: Limits) -> Iterator[Verdict]:
+    if canary.p99_seconds is None:
+        return
     if stable.p99_seconds is None:
         limit = limits.p99_max_seconds
     else:
@@ -88,21 +114,12 @@ def _slow(canary: Side, stable: Side, limits: Limits) -> str:
             limits.times_stable * stable.p99_seconds, stable.p99_seconds + limits.p99_more_seconds
         )
     if canary.p99_seconds <= limit:
-        return ""
+        return
+    is_chance = canary.requests < limits.p99_requests_min
     usual = "unknown" if stable.p99_seconds is None else f"{stable.p99_seconds:.3f} s"
-    return f"p99 is {canary.p99_seconds:.3f} s, stable's is {usual}"
-
-
-def _letters(canary: Side, stable: Side, limits: Limits) -> str:
-    letters, usual = canary.letters or 0.0, stable.letters or 0.0
-    if letters < limits.letters_min:
-        return ""
-    share, usual_share = _share(letters, canary), _share(usual, stable)
-    if share <= max(limits.letters_share_max, limits.times_stable * usual_share):
-        return ""
-    return (
-        f"{letters:.0f} events of its shops were set aside over {canary.requests:.0f} requests, "
-        f"{usual:.0f} over {stable.requests:.0f} of stable's"
+    yield Verdict(
+        "unknown" if is_chance else "bad",
+        f"p99 is {canary.p99_seconds:.3f} s, stable's is {usual}",
     )
 
 

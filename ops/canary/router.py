@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TIMEOUT_SECONDS = 2.0
-SHARE = re.compile(r"value=<(-?\d+)>")
+NUMBER = re.compile(r"value=<(-?\d+)>")
 
 
 class RouterError(Exception):
@@ -22,16 +22,28 @@ class Router:
 
     def share(self) -> int:
         """What it gives to the canary, in parts of 10,000. Raises RouterError."""
-        found = SHARE.search(self.ask("get var proc.canary_share"))
-        if found is None:
-            raise RouterError("The router does not say its share.")
-        return int(found[1])
+        return self._number("canary_share")
+
+    def is_taken_back(self) -> bool:
+        """Whether it was told to take all shops back since it was told to begin. Raises
+        RouterError.
+        """
+        return bool(self._number("canary_back"))
 
     def give(self, share: int) -> None:
         """Give the canary this share, at once. Raises RouterError unless it says so itself."""
-        self.ask(f"experimental-mode on; set var proc.canary_share int({share})")
-        if self.share() != share:
-            raise RouterError(f"The router did not take a share of {share}.")
+        self._set("canary_share", share)
+
+    def begin(self) -> None:
+        """Forget that it took shops back once. Raises RouterError."""
+        self._set("canary_back", 0)
+
+    def take_back(self) -> None:
+        """Give the canary nothing, and say so to whoever would give it more: the word that counts
+        where nothing can be written down. Raises RouterError unless it says so itself.
+        """
+        self._set("canary_share", 0)
+        self._set("canary_back", 1)
 
     def pin(self, pins: Mapping[str, str]) -> None:
         """Pin these shops to their track, and no others. Raises RouterError."""
@@ -55,6 +67,17 @@ class Router:
         except OSError as error:
             raise RouterError(f"The router does not answer: {error}.") from error
         return b"".join(parts).decode()
+
+    def _number(self, name: str) -> int:
+        found = NUMBER.search(self.ask(f"get var proc.{name}"))
+        if found is None:
+            raise RouterError(f"The router does not say its {name}.")
+        return int(found[1])
+
+    def _set(self, name: str, value: int) -> None:
+        self.ask(f"experimental-mode on; set var proc.{name} int({value})")
+        if self._number(name) != value:
+            raise RouterError(f"The router did not take {value} for its {name}.")
 
     def _pinned(self) -> list[str]:
         return [line for line in self.ask(f"show map {self.pins_path}").splitlines() if line]

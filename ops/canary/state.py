@@ -2,6 +2,7 @@
 from acting at once.
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -17,6 +18,10 @@ RUNNING, PROMOTED, ROLLED_BACK, NONE = "running", "promoted", "rolled back", "no
 
 class BusyError(Exception):
     """Another controller is at it; the text says which process."""
+
+
+class BrokenError(Exception):
+    """What is known of the canary cannot be read; the text says what to do."""
 
 
 class State(msgspec.Struct):
@@ -37,24 +42,58 @@ class State(msgspec.Struct):
 
 
 def read(folder: Path) -> State:
-    """What is known; a fresh state where nothing is."""
+    """What is known; a fresh state where nothing is. Raises BrokenError, OSError."""
     try:
         return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
     except FileNotFoundError:
         return State()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BrokenError(
+            f"{folder / 'state.json'} cannot be read ({error}): `rollback` begins it anew."
+        ) from error
+
+
+def read_anyhow(folder: Path) -> State:
+    """The same for who takes everything back: what cannot be read is put aside."""
+    try:
+        return read(folder)
+    except BrokenError as error:
+        with contextlib.suppress(OSError):
+            (folder / "state.json").rename(folder / "state.json.broken")
+        begun = State(pins={})
+        begun.note(str(error))
+        return begun
+
+
+def write(folder: Path, state: State) -> None:
+    """Keep it on disk, whole or not at all. Raises OSError."""
+    part = folder / "state.json.part"
+    with part.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(state)))
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(folder / "state.json")
 
 
 @contextmanager
 def acting(folder: Path) -> Iterator[State]:
     """The state, to be changed; kept on disk at the end, unless the block raises. Nobody else acts
-    meanwhile, so a block is short: it tells the router, and that is all.
+    meanwhile, so a block is short: it tells the router, and that is all. Raises BrokenError,
+    OSError.
     """
+    with alone(folder):
+        found = read(folder)
+        yield found
+        write(folder, found)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else acts while the block lasts. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "act.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        found = read(folder)
-        yield found
-        _write(folder, found)
+        yield
 
 
 @contextmanager
@@ -71,16 +110,7 @@ def controlling(folder: Path) -> Iterator[None]:
             raise BusyError(
                 f"Process {lock.read().strip() or 'unknown'} controls the canary already."
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with contextlib.suppress(OSError):  # a name for people; a full disk keeps nobody back
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
         yield
-
-
-def _write(folder: Path, state: State) -> None:
-    part = folder / "state.json.part"
-    with part.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(state)))
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(folder / "state.json")

@@ -172,8 +172,8 @@ async def replica(_look: Look) -> list[str]:
 async def losses(_look: Look) -> list[str]:
     """Whether there are times of which webhooks may be missing."""
     return [
-        f"What came from {loss.lost_from:%Y-%m-%d %H:%M:%S} to {loss.noticed_at:%H:%M:%S} UTC may be "
-        f"missing ({LOST[loss.kind]}), and is not compared with Shopify yet: see redis-forgot."
+        f"What came from {loss.lost_from:%Y-%m-%d %H:%M:%S} to {loss.noticed_at:%H:%M:%S} UTC "
+        f"may be missing ({LOST[loss.kind]}), and is not compared yet: see redis-forgot."
         for _, loss, _ in await noted_losses.still_open()
     ]
 

@@ -57,6 +57,7 @@ class Routed:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.answers: list[Answer] = []
         self.fault = folder / "fault"
+        self.is_fat = False  # what the canary holds
         self.pins = folder / "pins.map"
         self.router = Router(folder / "router.sock", self.pins)
         self.signals = Signals(self.url("prometheus"))
@@ -84,6 +85,7 @@ class Routed:
     def start_router(self) -> None:
         stack, here = self.stack.ports, "127.0.0.1"
         self.pins.touch()
+        (self.folder / "proxies").touch()
         self.spawn(
             "router",
             ["haproxy", "-db", "-f", "ops/haproxy/haproxy.cfg"],
@@ -91,6 +93,7 @@ class Routed:
             ROUTER_METRICS=f"{here}:{self.ports['router_metrics']}",
             ROUTER_SOCKET=str(self.router.socket_path),
             ROUTER_PINS=str(self.pins),
+            ROUTER_PROXIES=str(self.folder / "proxies"),
             STABLE_1=f"{here}:{stack['web']}",
             STABLE_2=f"{here}:{stack['web2']}",
             CANARY=f"{here}:{self.ports['canary']}",
@@ -172,7 +175,12 @@ class Routed:
             is_told = self.signals.releases("canary") == {CANARY}
         except BlindError:
             return False
-        return is_told and found.canary_servers == 1 and found.canary.letters is not None
+        return (
+            is_told
+            and found.canary_servers == 1
+            and found.canary.letters is not None
+            and self.signals.counts(0).stable.slow != {}
+        )
 
     def state(self) -> state.State:
         return state.read(self.plan.folder)

@@ -1,8 +1,6 @@
 """A canary behind the real router: what goes back by itself, and how fast; what is promoted."""
 
-import asyncio
 import time
-from collections.abc import Iterator
 
 import asyncpg
 import httpx
@@ -11,8 +9,7 @@ import pytest
 
 from app.rings import bucket_of
 from ops.canary import state
-from tests.operate.parts import needed
-from tests.operate.routed import CANARY, SHOPS, STABLE, Routed, install_all, routed
+from tests.operate.routed import CANARY, SHOPS, STABLE, Routed
 from tests.stack import SECRET
 from tests.waiting import wait_for
 
@@ -21,32 +18,6 @@ pytestmark = pytest.mark.operate
 HURT_MAX, SECONDS_MAX = 20, 10.0
 SHORT_STEPS = ("--step-seconds", "4", "--requests-min", "15")
 LONG_STEPS = ("--step-seconds", "600")
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[Routed]:
-    needed("haproxy", "prometheus")
-    with routed() as made:
-        asyncio.run(install_all(made.stack))
-        yield made
-
-
-@pytest.fixture
-def place(house: Routed) -> Routed:
-    """No canary, no fault, and a Prometheus that knows nothing of before."""
-    house.fault.unlink(missing_ok=True)
-    with state.acting(house.plan.folder) as found:
-        found.status, found.share, found.pins = state.NONE, 0, {}
-        house.router.give(0)
-        house.router.pin({})
-    canary = house.processes["canary"]
-    if canary.poll() is None and "memory" in house.state().reason:
-        canary.kill()  # it would not start with what it holds
-        canary.wait(10)
-    if canary.poll() is not None:
-        house.start_canary()
-    house.forget()
-    return house
 
 
 def test_a_shop_goes_the_same_way_by_header_by_address_and_by_token(place: Routed) -> None:
@@ -63,7 +34,7 @@ def test_a_shop_goes_the_same_way_by_header_by_address_and_by_token(place: Route
             wanted = CANARY if shop in share else STABLE
             assert release(params={"shop": shop}) == wanted
             assert release(headers={"Authorization": f"Bearer {token}"}) == wanted
-            assert release(headers={"X-Shopify-Shop-Domain": shop.upper()}) == wanted
+            assert place.deliver(client, shop.upper()).release == wanted
         found = {place.deliver(client, shop).release for shop in share}
         assert found == {CANARY}
         assert release() == STABLE
@@ -82,7 +53,7 @@ def test_a_shop_goes_the_same_way_by_header_by_address_and_by_token(place: Route
     ("fault", "reason"),
     [
         ("errors", "failed"),
-        pytest.param("slow", "p99", marks=pytest.mark.long),
+        pytest.param("slow", "took longer than", marks=pytest.mark.long),
         pytest.param("letters", "set aside", marks=pytest.mark.long),
         pytest.param("leak", "memory", marks=pytest.mark.long),
     ],
@@ -95,6 +66,7 @@ def test_a_canary_that_does_harm_goes_back_by_itself(
         controller = place.begin(*LONG_STEPS)
         wait_for("it has shops", lambda: _answered_by_canary(place, 10), 20)
         place.fault.write_text(fault, encoding="utf-8")
+        place.is_fat = fault == "leak"
         began = time.monotonic()
         wait_for("it goes back", lambda: place.router.share() == 0, 60)
         seconds = time.monotonic() - began
@@ -105,11 +77,13 @@ def test_a_canary_that_does_harm_goes_back_by_itself(
         hurt = _hurt(place, fault, began)
     print(f"{fault}: back after {seconds:.1f} s, {len(hurt)} requests hurt: {place.state().reason}")
     assert place.state().status == state.ROLLED_BACK
-    assert reason in place.state().reason
+    # what takes ever more memory may be slow before it is fat
+    reasons = (reason, "took longer than") if fault == "leak" else (reason,)
+    assert any(one in place.state().reason for one in reasons)
     assert late == []
     if fault != "leak":  # it grows over time, and hurts nobody until it is ended
         assert seconds <= SECONDS_MAX
-        assert len(hurt) <= HURT_MAX * (2 if fault != "errors" else 1)
+        assert len(hurt) <= HURT_MAX
 
 
 def _answered_by_canary(place: Routed, count: int) -> bool:
@@ -221,3 +195,38 @@ def test_a_router_that_was_started_anew_gives_nothing_until_it_is_told_again(
     wait_for("it is told again", lambda: place.router.share() == 500, 20)
     place.control("rollback", name="by-hand").wait(30)
     place.processes["controller"].wait(20)
+
+
+def test_what_web_refuses_is_refused_through_the_router_and_never_as_its_failure(
+    place: Routed,
+) -> None:
+    place.router.give(5_000)
+    shops = [next(one for one in SHOPS if (bucket_of(one) < 5_000) is has) for has in (True, False)]
+    with httpx.Client(base_url=place.url("router"), timeout=20) as client:
+        for shop in shops:
+            head = {"X-Shopify-Shop-Domain": shop, "X-Shopify-Hmac-Sha256": "x"}
+            long = {"Authorization": f"Bearer {'e' * 40_000}.a.b"}
+            asked: list[tuple[str, str, dict[str, object], set[int]]] = [
+                ("POST", "/webhooks", {"content": b"{}", "headers": head}, {400, 401}),
+                ("POST", "/webhooks", {"content": b"x" * 12_000_000, "headers": head}, {401, 413}),
+                ("POST", f"/customers?shop={shop}", {"content": b"x" * 3_000_000}, {413}),
+                (
+                    "POST",
+                    f"/customers?shop={shop}",
+                    {"content": iter([b"x" * 70_000] * 9)},
+                    {405, 413},
+                ),
+                ("GET", f"/?shop={shop}", {"headers": long}, {302, 400, 401}),
+                ("HEAD", f"/storefront/me?shop={shop}", {}, {401, 405}),
+                ("GET", f"/storefront/me?shop={shop}&signature=0", {}, {401}),
+                ("POST", f"/checkout/redemptions?shop={shop}", {"headers": long}, {400, 401}),
+                ("DELETE", f"/?shop={shop}", {}, {405}),
+                ("GET", "/metrics", {}, {401}),
+                ("GET", "/operator/flags", {}, {401}),
+            ]
+            for method, path, options, statuses in asked:
+                found = client.request(method, path, **options).status_code
+                assert found in statuses, (method, path, found)
+            waiting = {**head, "Expect": "100-continue"}
+            found = client.post("/webhooks", content=b"{}", headers=waiting).status_code
+            assert found in {400, 401}

@@ -1,5 +1,8 @@
 """The image's steps, done without a container engine: what is copied is enough for every process,
 under a user who may write nothing.
+
+IMAGE_TREE names the files of an image that was really built (docs/operate.md says how): its
+processes run inside of it then, with its own Python, its root read-only.
 """
 
 import os
@@ -26,6 +29,18 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.operate
 
 NOBODY = 10_001
+TREE = os.environ.get("IMAGE_TREE", "")
+# what a container engine does besides: its own mounts, a root nobody can write to, another user
+INSIDE = """
+set -e
+mount --bind "$1" "$1"
+mount -t proc proc "$1/proc"
+mount --bind /dev "$1/dev"
+mount -t tmpfs -o mode=755 tmpfs "$1/tmp"
+mkdir -p "$1$2" && mount --bind "$2" "$1$2"
+mount -o remount,bind,ro "$1"
+exec chroot --userspec=10001:10001 "$1" /bin/sh -c 'cd /app && exec /venv/bin/python -m "$0"' "$3"
+"""
 STOP_SECONDS = 20.0
 
 
@@ -33,6 +48,9 @@ STOP_SECONDS = 20.0
 def image() -> Iterator[Path]:
     """What the image has under /app, for everybody to read."""
     text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    if TREE:
+        yield Path(TREE)
+        return
     with tempfile.TemporaryDirectory(prefix="hf-image-") as name:
         place = Path(name)
         place.chmod(0o755)
@@ -65,13 +83,14 @@ def started(image: Path, process: str, stack: Stack, port: int) -> subprocess.Po
     """What the entry point does with this argument."""
     secrets = development.its_secrets(stack.directory)
     settings = {name: stack.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "PATH")}
+    inside = ["unshare", "--mount", "sh", "-c", INSIDE, "-", TREE, str(stack.directory), process]
     return subprocess.Popen(
-        [sys.executable, "-m", process],
-        cwd=image,
+        inside if TREE else [sys.executable, "-m", process],
+        cwd=ROOT if TREE else image,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        user=NOBODY if os.geteuid() == 0 else None,
+        user=NOBODY if os.geteuid() == 0 and not TREE else None,
         env={
             **settings,
             **secrets,

@@ -10,6 +10,7 @@ import yaml
 
 from app.config import ROOT
 from app.flow import worker
+from app.secret_files import AT_START, ROTATED
 from local import processes
 from ops import alive
 from workers import service, web
@@ -18,6 +19,7 @@ FOLDER = ROOT / "ops/kubernetes"
 PRE_STOP_SECONDS = 5
 # what the platform's own probes may take to notice that a pod goes
 KINDS = {"Deployment", "Job"}
+NETWORK = "NetworkPolicy"
 
 
 def documents() -> list[dict[str, Any]]:
@@ -126,3 +128,56 @@ def test_the_image_has_no_test_or_local_part_and_every_version_is_hashed() -> No
 def test_the_health_check_asks_web_alone() -> None:
     assert alive.main("/venv/bin/python -m workers.points", "1") == 0
     assert alive.main("/venv/bin/python -m workers.web", "1") == 1, "nobody answers at port 1"
+
+
+def test_secrets_are_files_that_every_process_finds() -> None:
+    settings = next(one for one in documents() if one["kind"] == "ConfigMap")["data"]
+    files = {name: path for name, path in settings.items() if name.endswith("_FILE")}
+    assert {name.removesuffix("_FILE") for name in files} <= {*ROTATED, *AT_START}
+    assert {"SHOPIFY_API_SECRET_FILE", "EVENT_SECRETS_FILE", "TOKEN_KEYS_FILE"} <= set(files)
+    for _, pod, container in ours():
+        mounted = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        assert all(path.startswith(f"{mounted['secrets']}/") for path in files.values())
+        assert "secret" in next(one for one in pod["volumes"] if one["name"] == "secrets")
+
+
+def test_workers_tell_their_figures_and_nobody_else_may_speak_to_them() -> None:
+    policies = {one["metadata"]["name"]: one for one in documents() if one["kind"] == NETWORK}
+    assert policies["nobody"]["spec"]["podSelector"]["matchLabels"] == {"app": "holdfast"}
+    assert "ingress" not in policies["nobody"]["spec"]
+    (open_to,) = policies["workers"]["spec"]["ingress"]
+    for name, _, container in ours():
+        process = container["args"][0].removeprefix("workers.")
+        if process in {"web", "release"}:
+            continue
+        ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+        named = {one["name"]: one.get("value") for one in container["env"]}
+        assert str(ports["metrics"]) == named["METRICS_PORT"], name
+        assert open_to["ports"] == [{"port": "metrics"}]
+
+
+def test_of_what_runs_twice_one_goes_on_while_a_machine_is_emptied() -> None:
+    found = documents()
+    kept = [
+        one["spec"]["selector"]["matchLabels"].items()
+        for one in found
+        if one["kind"] == "PodDisruptionBudget" and one["spec"]["minAvailable"] == 1
+    ]
+    for one in found:
+        if one["kind"] == "Deployment" and one["spec"]["replicas"] > 1:
+            labels = one["spec"]["template"]["metadata"]["labels"].items()
+            assert any(wanted <= labels for wanted in kept), one["metadata"]["name"]
+
+
+def test_the_router_gets_every_setting_that_its_configuration_asks_for() -> None:
+    text = (ROOT / "ops/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    router = next(pod for name, pod in pods() if name == "router")
+    given = {one["name"] for one in router["containers"][0]["env"]}
+    assert given == set(re.findall(r"\$\{([A-Z_0-9]+)\}", text))
+
+
+def test_every_manifest_is_what_kubernetes_knows() -> None:
+    """Strictly, where kubernetes-validate is installed (pip install kubernetes-validate)."""
+    validate = pytest.importorskip("kubernetes_validate")
+    for one in documents():
+        validate.validate(one, "1.37", strict=True)

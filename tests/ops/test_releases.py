@@ -89,3 +89,61 @@ def test_two_builds_serve_side_by_side_over_the_same_stores(
         for process in running:
             process.terminate()
             process.wait(20)
+
+
+def test_a_build_that_is_not_whole_is_not_kept_and_takes_no_other_with_it(
+    made: Path, monkeypatch
+) -> None:
+    """A disk that is full, no git, an environment that is broken: the two before stay."""
+    for at, name in enumerate(("v1", "v2")):
+        os.utime(releases.keep(made, name, "HEAD"), (at, at))
+    run = subprocess.run
+
+    def full(command, **options):
+        if command[0] == "tar":
+            return subprocess.CompletedProcess(command, 2, b"", b"tar: No space left on device")
+        return run(command, **options)
+
+    def no_git(command, **options):
+        if command[0] == "git":
+            raise FileNotFoundError(2, "No such file or directory", "git")
+        return run(command, **options)
+
+    def broken(command, **options):
+        if "-c" in command:
+            return subprocess.CompletedProcess(command, 1, b"", b"ModuleNotFoundError: starlette")
+        return run(command, **options)
+
+    for trouble, said in ((full, "No space"), (no_git, "git"), (broken, "ModuleNotFoundError")):
+        monkeypatch.setattr(releases.subprocess, "run", trouble)
+        with pytest.raises(ReleaseError, match=said):
+            releases.keep(made, "v3", "HEAD")
+        assert names(made) == ["v2", "v1"]
+        assert list(made.glob(".v3.part")) == []
+    monkeypatch.setattr(releases.subprocess, "run", run)
+    with pytest.raises(ReleaseError, match="no commit"):
+        releases.keep(made, "v3", "--output=/tmp/anywhere")
+    releases.keep(made, "v3", "HEAD")
+
+
+def test_what_lies_about_in_the_folder_is_no_part_of_a_build(made: Path) -> None:
+    """A build is its commit: changes that were not committed, and links out of it, are not it."""
+    house = releases.ROOT
+    (house / "Procfile").write_text("web: python -m something.else\n")
+    (house / "left.txt").write_text("not committed")
+    place = releases.keep(made, "v1", "HEAD")
+    assert "workers.web" in (place / "Procfile").read_text()
+    assert not (place / "left.txt").exists()
+    (made / "v0").symlink_to(house)  # somebody's link among the builds is not theirs to empty
+    os.utime(made / "v0", (0, 0), follow_symlinks=False)
+    for name in ("v2", "v3"):
+        releases.keep(made, name, "HEAD")
+    assert (house / releases.LOCKED).exists()
+
+
+def test_a_build_whose_environment_is_gone_says_so(made: Path, monkeypatch) -> None:
+    monkeypatch.chdir(made.parent)  # and back, from where it starts
+    place = releases.keep(made, "v1", "HEAD")
+    (place / ".venv").unlink()
+    with pytest.raises(ReleaseError, match="does not start"):
+        releases.start(made, "v1", "web")

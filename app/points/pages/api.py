@@ -92,7 +92,9 @@ async def by_key(request: Request) -> Server:
 
 def _from(request: Request) -> str:
     """Where a request came from, as whoever stands before us says; that one's word is the last."""
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    # of several lines the last, too: what a client made up comes before what was added to it
+    lines = ",".join(request.headers.getlist("x-forwarded-for"))
+    forwarded = lines.rpartition(",")[2].strip()
     return (forwarded or (request.client.host if request.client else ""))[:ADDRESS_LENGTH_MAX]
 
 

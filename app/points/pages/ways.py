@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -107,8 +108,15 @@ async def _ways(
         key=key.value,
         is_key_known=key.value is not None or key.is_live,
         new_key=new_key,
-        endpoint=str(visit.request.base_url).rstrip("/"),
+        endpoint=_endpoint(visit.request),
     )
+
+
+def _endpoint(request: Request) -> str:
+    """The app's address as the world has it: who stands before us may end TLS."""
+    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+    secure = "https" if scheme == "https" else request.url.scheme
+    return str(request.base_url.replace(scheme=secure)).rstrip("/")
 
 
 PERIODS = {"once": "Once", "day": "A day", "week": "A week", "month": "A month", "year": "A year"}

@@ -21,7 +21,7 @@ from app.points.ledger import balances, freezing, lots
 from app.points.ledger.accounts import Account
 from app.points.ledger.keys import checked_key, fingerprint
 from app.points.ledger.posting import Batch
-from app.points.rewards import reads, rules, who
+from app.points.rewards import reads, rules, switched, who
 from app.points.rewards.rules import Chosen, Details
 from app.points.views import RedemptionView
 
@@ -171,6 +171,8 @@ async def _checked(
         raise NotFoundError(NO_SUCH, code="unknown_reward")
     if reward.state in NOT_LIVE:
         raise RefusedError(NOT_LIVE[reward.state], code="program_not_live")
+    if switched.is_off(reward.kind, shop):
+        raise RefusedError(switched.OFF, code="not_now")
     if why := rules.closed(reward.details, now):
         raise RefusedError(why, code="not_now")
     if not await who.may(conn, shop, customer_id, reward.details, now):

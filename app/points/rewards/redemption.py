@@ -21,7 +21,7 @@ import httpx
 from app import db
 from app.db import Row, Stores
 from app.errors import HoldfastError, NotFoundError
-from app.points.rewards import comebacks, issuing, kinds, reads, settling
+from app.points.rewards import comebacks, issuing, kinds, reads, settling, switched
 from app.points.rewards.issuing import COLUMNS, NotSentError
 from app.points.rewards.kinds.parts import Found, Lease, SpentError
 from app.points.views import RedemptionView
@@ -194,6 +194,8 @@ async def _attempt(stores: Stores, client: httpx.AsyncClient, lease: Lease, now:
                 stores, redemption_id, "Shopify could not make the code in time."
             )
         return
+    if sent_before == 0 and switched.is_off(lease.kind, lease.shop):
+        raise NotSentError(switched.OFF)
     made = await issuing.create(stores, client, lease)
     if isinstance(made, Found):
         await _capture(stores, lease, made.gid)

@@ -10,8 +10,9 @@ import httpx
 import msgspec
 
 from app import db
-from app.db import Row, Stores
+from app.db import Connection, Row, Stores
 from app.errors import HoldfastError
+from app.flags import evaluation, known
 from app.referrals import events, keys
 from app.referrals.claims import discounts
 from app.referrals.claims import rules as claim_rules
@@ -75,6 +76,7 @@ UPDATE referrals SET verdict = 'block', score = score + $2, reasons = reasons ||
        code_state = 'none', next_attempt_at = NULL, updated_at = $4
  WHERE id = $1 AND code_state = 'making' AND verdict <> 'block' RETURNING id
 """
+ASKED = "SELECT shop, code_state FROM referrals WHERE id = $1"
 LATER = "UPDATE referrals SET next_attempt_at = $2 WHERE id = $1 AND next_attempt_at IS NOT NULL"
 log = logs.logger()
 
@@ -87,6 +89,9 @@ async def go_on(
     """
     at = at or datetime.now(UTC)
     async with db.connection() as conn:
+        asked = await conn.fetchrow(ASKED, referral_id)
+        if asked is None or await _is_put_off(conn, referral_id, asked, at):
+            return
         row = await conn.fetchrow(LEASED, referral_id, at, at + LEASE)
     if row is None:
         return
@@ -136,6 +141,16 @@ async def sweep(stores: Stores, client: httpx.AsyncClient, at: datetime | None =
                 async with db.connection() as conn:
                     await conn.execute(LATER, row["id"], at + timedelta(seconds=PAUSE_SECONDS_MAX))
     return sum(not isinstance(one, BaseException) for one in ended)
+
+
+async def _is_put_off(conn: Connection, referral_id: int, asked: Row, at: datetime) -> bool:
+    """Whether no code is to be made in this shop just now: it waits then; one that is to be ended
+    does not.
+    """
+    if asked["code_state"] == "ending" or evaluation.is_on(known.FRIEND_CODES, asked["shop"]):
+        return False
+    await conn.execute(LATER, referral_id, at + timedelta(seconds=PAUSE_SECONDS_MAX))
+    return True
 
 
 async def _switch_off(

@@ -10,6 +10,8 @@ import msgspec
 from app import calendar, db
 from app.core import reads as core_reads
 from app.db import Connection, Row
+from app.flags import evaluation
+from app.flags import known as flags
 from app.own_facts import ReferralCompleted
 from app.referrals import events
 from app.referrals.claims import rules as claim_rules
@@ -91,6 +93,9 @@ async def _one(conn: Connection, referral_id: int, at: datetime) -> None:
         "SELECT shop, advocate_id FROM referrals WHERE id = $1", referral_id
     )
     if known is None:
+        return
+    if not evaluation.is_on(flags.REFERRAL_REWARDS, known["shop"]):
+        await conn.execute(PUT_OFF, referral_id, at + AGAIN_AFTER)
         return
     # all of an advocate's wait here for each other, so that no limit is passed by two at once
     await conn.fetch(LOCK_LINK, known["shop"], known["advocate_id"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from app import db
 from app.db import Connection, Stores
+from app.flags import evaluation, known
 from app.points.earning import stored
 from app.points.earning.grants import LATE
 from app.points.earning.known import Stage
@@ -124,6 +125,9 @@ async def _further(copy_id: int, stores: Stores | None) -> int:
     async with freezing.whoever_is_broken(), db.transaction() as conn:
         copy = await conn.fetchrow(TAKE, copy_id)
         if copy is None:
+            return 0
+        if not evaluation.is_on(known.LATE_BONUSES, copy["shop"]):
+            await conn.execute(PUT_OFF, copy_id, now + AGAIN_AFTER_FAULT)
             return 0
         batch, count = await _look(conn, copy, now)
     if stores is not None and batch is not None:

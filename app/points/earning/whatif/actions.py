@@ -12,6 +12,7 @@ import msgspec
 
 from app import db
 from app.errors import BadInputError, RefusedError
+from app.flags import evaluation, known
 from app.own_facts import Campaign, Stacking
 from app.points.earning import stored, terms
 from app.points.earning.campaigns import collections, copies
@@ -97,6 +98,8 @@ async def go_on(stop: asyncio.Event | None = None) -> bool:
     """Answer the next question that nobody is at, to its end or until `stop`; whether there was
     one.
     """
+    if not evaluation.is_on(known.WHAT_IF):
+        return False
     async with db.connection() as conn:
         row = await conn.fetchrow(TAKE, LEASE_SECONDS)
     if row is None:

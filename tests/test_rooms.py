@@ -21,7 +21,7 @@ from workers import service
 
 POSTGRES_KEEPS_FOR_SUPERUSERS = 3
 WEBS, WORKERS = 2, 9  # services of the finished house, two webs
-ON_QUEUE = {"health board", "lanes", "health of redis", "scrape of redis"}
+ON_QUEUE = {"health board", "lanes", "health of redis", "scrape of redis", "scrape of nodes"}
 ON_CACHE = {
     "cache",
     "cache batches",
@@ -36,6 +36,7 @@ ELSEWHERE = {
     "staff names",
     "health of disk",
     "health of bus",
+    "scrape of the host",
     "replica",  # within a room of the primary's
 }
 

@@ -29,32 +29,36 @@ async def scraped(count_max: int) -> list[Scraped]:
         behind = await connection.fetchrow(BEHIND, count_max)
 
     def one(name: str, meaning: str, value: float | None) -> Scraped:
-        return Scraped(f"holdfast_{name}", meaning, {"": value or 0.0})
+        return Scraped(name, meaning, {"": value or 0.0})
 
     return [
         one(
-            "held_redemptions",
+            "holdfast_held_redemptions",
             "Redemptions whose points are held, counted up to 10,001",
             held.redemptions,
         ),
-        one("held_oldest_seconds", "Since when the oldest of them is held", held.oldest_seconds),
         one(
-            "tier_placings",
+            "holdfast_held_oldest_seconds",
+            "Since when the oldest of them is held",
+            held.oldest_seconds,
+        ),
+        one(
+            "holdfast_tier_placings",
             "Shops whose members are being placed in tiers anew, counted up to 10,001",
             behind["placings"],
         ),
         one(
-            "tier_placing_oldest_seconds",
+            "holdfast_tier_placing_oldest_seconds",
             "Since when the oldest of them was asked for",
             behind["placing_seconds"],
         ),
         one(
-            "birthdays_behind_seconds",
+            "holdfast_birthdays_behind_seconds",
             "Since the first day began whose birthdays have not all been given their points",
             behind["birthdays_seconds"],
         ),
         one(
-            "steps_behind_seconds",
+            "holdfast_steps_behind_seconds",
             "Since the first step that waits of a welcome or a redemption could have been done",
             behind["steps_seconds"],
         ),

@@ -23,18 +23,26 @@ async def scraped(count_max: int) -> list[Scraped]:
         row = await connection.fetchrow(WAITING, count_max)
 
     def one(name: str, meaning: str, value: float | None) -> Scraped:
-        return Scraped(f"holdfast_referral_{name}", meaning, {"": value or 0.0})
+        return Scraped(name, meaning, {"": value or 0.0})
 
     return [
-        one("links_queued", "Links asked for and not made yet, up to 10,001", row["links"]),
-        one("link_oldest_seconds", "Since when the oldest of them waits", row["link_seconds"]),
         one(
-            "codes_behind_seconds",
+            "holdfast_referral_links_queued",
+            "Links asked for and not made yet, up to 10,001",
+            row["links"],
+        ),
+        one(
+            "holdfast_referral_link_oldest_seconds",
+            "Since when the oldest of them waits",
+            row["link_seconds"],
+        ),
+        one(
+            "holdfast_referral_codes_behind_seconds",
             "Since the first code of a friend could have been made or switched off",
             row["code_seconds"],
         ),
         one(
-            "rewards_behind_seconds",
+            "holdfast_referral_rewards_behind_seconds",
             "Since the first reward of an advocate is due, or a claim to lapse",
             row["due_seconds"],
         ),

@@ -5,6 +5,7 @@ root, and time to end.
 import re
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -177,7 +178,5 @@ def test_the_router_gets_every_setting_that_its_configuration_asks_for() -> None
 
 
 def test_every_manifest_is_what_kubernetes_knows() -> None:
-    """Strictly, where kubernetes-validate is installed (pip install kubernetes-validate)."""
-    validate = pytest.importorskip("kubernetes_validate")
     for one in documents():
-        validate.validate(one, "1.37", strict=True)
+        kubernetes_validate.validate(one, "1.37", strict=True)

@@ -9,7 +9,9 @@ from tests.faults.redises import OwnRedis
 from tests.waiting import wait_for
 
 PRIMARIES, SLOTS = 3, 16_384
-BUS_PORTS_BELOW = 22_000  # a node's bus is 10,000 higher, which the kernel gives to others from 32k
+# A node's bus is 10,000 higher: there nobody picks a port, neither servers (up to 32,000) nor the
+# kernel for what goes out (from 32,768 on).
+NODE_PORTS = range(22_001, 22_768)
 OPTIONS = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--appendonly", "no")
 WHOLE_SECONDS = 60.0
 
@@ -94,6 +96,6 @@ def _parsed(text: str) -> dict[str, str]:
 
 def _node(make: Callable[..., OwnRedis], directory: Path, *options: str) -> OwnRedis:
     port = servers.free_port()
-    while port >= BUS_PORTS_BELOW:
+    while port not in NODE_PORTS:
         port = servers.free_port()
     return make(directory, *OPTIONS, *options, port=port)

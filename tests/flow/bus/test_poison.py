@@ -9,6 +9,8 @@ from app import db
 from app.errors import RefusedError
 from app.flow import event as envelope
 from app.flow.bus import consumer, starts
+from app.flow.bus import log as fact_log
+from app.flow.event import Event
 from tests.flow.helpers import (
     SHOP,
     TOPIC,
@@ -75,8 +77,10 @@ async def test_a_waiting_event_is_handled_when_its_time_comes(service: Service) 
     assert await service.effects() == [2, 1]
 
 
-async def forge(changes: str) -> None:
-    async with db.connection() as connection:
+async def emit_forged(event: Event, changes: str) -> None:
+    """A fact that nobody can have read, or copied, before it was changed."""
+    async with db.transaction() as connection:
+        await fact_log.append(connection, [event])
         await connection.execute(f"UPDATE facts SET {changes}")
 
 
@@ -87,11 +91,10 @@ async def forge(changes: str) -> None:
 async def test_a_badly_signed_entry_is_set_aside_and_never_handled(
     service: Service, forgery: str
 ) -> None:
-    await emit(order(1))
     if forgery == "body":
         forged = envelope.pack([envelope.encode(order(1_000_000))])
         forgery = f"body = decode('{forged.hex()}', 'hex')"
-    await forge(forgery)
+    await emit_forged(order(1), forgery)
     await emit(order(2))
     await service.run_once()
     assert await service.effects() == [2]

@@ -15,7 +15,7 @@ from app.flow.bus.kafka import relay
 from app.flow.bus.kafka.bus import KafkaBus
 from app.services import SERVICES
 
-COPIED_SECONDS = 20.0
+COPIED_SECONDS = 60.0  # a client that lost its broker is given up after 15 s, and then after 30
 UNCOPIED = f"""
 SELECT count(*) FROM places AS place CROSS JOIN LATERAL (
        SELECT id FROM facts {fact_log.NEXT} AND facts.tx < (SELECT log_horizon()) LIMIT 1) AS next

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from app import config as settings
@@ -22,6 +22,8 @@ TOPIC = "facts"
 PORT = 9092
 ANSWER_SECONDS = 4.0
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024  # a larger entry stays in the log, where services find it
+MESSAGE_BYTES_MIN = 1_000  # that the client can be told
+NOT_LET = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 RETENTION_DAYS = 7  # what a service has not read by then it reads from the log
 FILES = {
     "ca": "ssl.ca.location",
@@ -105,6 +107,23 @@ def ensure_topic(address: Address) -> bool:
             raise
         return False
     return True
+
+
+def largest_message(address: Address) -> int:
+    """The bytes of a message that the topic takes at most. Blocks; raises KafkaException.
+
+    A cluster that does not let us read that is believed to have the topic as we make it.
+    """
+    admin = AdminClient(address.client)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, address.topic)
+    try:
+        asked = admin.describe_configs([resource], request_timeout=ANSWER_SECONDS)[resource]
+        found = int(asked.result(ANSWER_SECONDS)["max.message.bytes"].value)
+    except KafkaException as error:
+        if error.args[0].code() not in NOT_LET:
+            raise
+        return MESSAGE_BYTES_MAX
+    return max(MESSAGE_BYTES_MIN, min(found, MESSAGE_BYTES_MAX))
 
 
 def answer(address: Address, seconds: float = ANSWER_SECONDS) -> int:

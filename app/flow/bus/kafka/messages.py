@@ -28,6 +28,7 @@ SEALED = (
 SEAL = "seal"
 PROOF_LENGTH_MAX = 500
 NUMBER_LENGTH_MAX = 16
+FRAME_BYTES = 100  # around a message, and around a batch of one
 
 Header = tuple[str, str | bytes | None]  # as the client of Kafka types it
 Position = tuple[int, int]  # transaction and id: the order within a partition
@@ -79,6 +80,13 @@ def headers(row: Mapping[str, Any], after: Position, timeline: str) -> list[Head
     sealed_at, seal = envelope.signed(SEAL, _sealed(values, row["body"]))
     named = zip((*SEALED, SEAL), (*values, f"{sealed_at} {seal}"), strict=True)
     return [(name, value.encode()) for name, value in named]
+
+
+def size(body: bytes, headers: Sequence[Header]) -> int:
+    """The bytes of a message, as Kafka counts them or a few more."""
+    return (
+        len(body) + FRAME_BYTES + sum(len(name) + len(value or b"") + 4 for name, value in headers)
+    )
 
 
 def read(found: Any, secrets: Sequence[str]) -> Message:

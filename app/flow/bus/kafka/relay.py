@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 from asyncpg.exceptions import InterfaceError
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Producer
 
 from app import db, postgres
 from app.db import Connection, Row
 from app.flow.bus import places
 from app.flow.bus.interface import PARTS, Place
 from app.flow.bus.kafka import messages
-from app.flow.bus.kafka.address import MESSAGE_BYTES_MAX, Address, ensure_topic
+from app.flow.bus.kafka.address import Address, ensure_topic, largest_message
 from app.flow.bus.kafka.bus import TIMELINE
 from app.flow.bus.log import NEXT
 from app.flow.bus.wakes import Wakes
@@ -30,7 +30,6 @@ from app.telemetry import logs, metrics
 RELAY = "relay"
 ENTRIES_EACH = 64  # of a partition in one transaction
 BYTES_EACH = 1024 * 1024
-HEADERS_BYTES_MAX = 4_096
 KAFKA_SECONDS = 5.0  # for each call
 LEAD_EVERY_SECONDS = 1.0
 MEASURE_EVERY_SECONDS = 5.0
@@ -41,8 +40,7 @@ LOOK_SECONDS_FIRST, LOOK_FACTOR = 0.005, 3.0
 GATHER_SECONDS_A_FACT, GATHER_SECONDS_MAX = 0.0005, 0.2
 PRODUCER = {
     "acks": "all",
-    "linger.ms": 100,  # one request a partition: a commit sends what there is and waits for nothing
-    "message.max.bytes": MESSAGE_BYTES_MAX,
+    "linger.ms": 1,
     "message.timeout.ms": 4_000,
     "transaction.timeout.ms": 10_000,
 }
@@ -150,10 +148,11 @@ async def copying(address: Address, connection: Connection) -> AsyncIterator["Co
         await connection.execute(BEGIN_AGAIN if is_new else GO_ON, PARTS)
         if is_new:
             log.warning("the topic was made, and is filled from the log", topic=address.topic)
-        producer = await asyncio.to_thread(_producer, address)
+        bytes_max = await asyncio.to_thread(largest_message, address)
+        producer = await asyncio.to_thread(_producer, address, bytes_max)
         try:
             timeline = await connection.fetchval(TIMELINE)
-            yield Copier(address, connection, producer, timeline)
+            yield Copier(address, connection, producer, timeline, bytes_max)
         finally:
             producer.purge()  # what it left open is ended by the next one
     except KafkaException as error:
@@ -168,6 +167,7 @@ class Copier:
     connection: Connection
     producer: Producer
     timeline: str
+    bytes_max: int  # of a message, as the topic takes them
 
     async def copy_once(self) -> int:
         """Copy what comes next; how many facts. Raises KafkaException: nothing is sure then."""
@@ -185,40 +185,16 @@ class Copier:
         """All in one transaction, but what is too large: the next one says that it is missing, and
         it is read from the log.
         """
-        bytes_max = MESSAGE_BYTES_MAX - HEADERS_BYTES_MAX
-        while True:
-            refused: list[int] = []  # how large those are that the topic takes no message of
-            try:
-                self._send_up_to(bytes_max, rows, refused)
-            except KafkaException:
-                if not refused or min(refused) > bytes_max:
-                    raise
-                self.producer.abort_transaction(KAFKA_SECONDS)
-                bytes_max = min(refused) - 1
-                log.warning("the topic takes no large entries", bytes_max=bytes_max)
-            else:
-                return
-
-    def _send_up_to(self, bytes_max: int, rows: Sequence[Row], refused: list[int]) -> None:
         self.producer.begin_transaction()
         after: dict[int, messages.Position] = {}
-
-        def told(error: KafkaError | None, message: Message) -> None:
-            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                refused.append(len(message.value() or b""))
-
         for row in rows:
             part = row["part"]
             before = after.get(part, (row["place_tx"], row["place_id"]))
             after[part] = row["tx"], row["id"]
-            if row["size"] <= bytes_max:
-                self.producer.produce(
-                    self.address.topic,
-                    value=row["body"],
-                    headers=messages.headers(row, before, self.timeline),
-                    partition=part,
-                    on_delivery=told,
-                )
+            headers = messages.headers(row, before, self.timeline)
+            if messages.size(row["body"], headers) <= self.bytes_max:
+                topic = self.address.topic
+                self.producer.produce(topic, value=row["body"], headers=headers, partition=part)
         self.producer.commit_transaction(KAFKA_SECONDS)
 
 
@@ -238,9 +214,11 @@ async def lag_seconds() -> float:
     return max(0.0, seconds)
 
 
-def _producer(address: Address) -> Producer:
+def _producer(address: Address, bytes_max: int) -> Producer:
     """Fences whoever copied before, and ends what it left open."""
     owner = {"transactional.id": f"holdfast-relay-{address.topic}"}
-    made = Producer({**address.client, **PRODUCER, **owner})
+    # what a topic measures is a batch of messages
+    sizes = {"message.max.bytes": bytes_max, "batch.size": min(bytes_max, BYTES_EACH)}
+    made = Producer({**address.client, **PRODUCER, **sizes, **owner})
     made.init_transactions(KAFKA_SECONDS)
     return made

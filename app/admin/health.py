@@ -230,12 +230,11 @@ def _queue_notes(lost: list[Progress], timezone: str) -> list[Banner]:
 def _loss_note(one: Progress, timezone: str) -> Banner:
     """What was lost, and how far it is compared with Shopify."""
     loss = one.noted.loss
-    window = (
-        f"between {wording.clock(loss.lost_from, timezone)} and "
-        f"{wording.clock(loss.noticed_at, timezone)}"
-    )
+    began, ended = (wording.clock(at, timezone) for at in (loss.lost_from, loss.noticed_at))
+    window = f"at {began}" if began == ended else f"between {began} and {ended}"
     title = LOST[loss.kind == "database"]
-    found = f"{one.told:,} of {one.found:,} orders were missing and are told again"
+    # a look that begins again counts from nothing what it has found
+    found = f"{one.told:,} of {max(one.found, one.told):,} orders were missing and are told again"
     if one.is_done:
         text = f"What came {window} is compared with Shopify: {found}."
         return Banner("info", title, text)

@@ -22,7 +22,7 @@ SELECT (SELECT count(*) FROM receipts WHERE webhook_id = ANY($1::text[])) AS rec
                    COALESCE(known::jsonb->'refunds', '{}')))), 0)::bigint
           FROM grants WHERE outcome <> 'waiting') AS reversals,
        (SELECT count(*) FROM redemptions WHERE state = 'held') AS held,
-       (SELECT count(*) FROM dead_letters) AS letters,
+       (SELECT count(*) FROM dead_letters WHERE state <> 'done') AS letters,
        (SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL) AS spilled
 """
 SPILLED = "SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL"

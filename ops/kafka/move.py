@@ -56,7 +56,7 @@ async def _copy_what_there_is(copier: "Copier") -> int:
     from app.flow.bus.kafka import relay
 
     began, copied = time.monotonic(), 0
-    while found := await copier.copy_once():
+    while found := (await copier.copy_once()).facts:
         copied += found
         whole_seconds = time.monotonic() - began - 1  # facts are told by whole seconds
         if await relay.lag_seconds() < whole_seconds:

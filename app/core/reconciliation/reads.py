@@ -13,7 +13,8 @@ SELECT loss_id, looks, found, told, done_at FROM reconciliations
 """
 OF_ALL = """
 SELECT loss_id, count(*)::int AS shops, count(done_at)::int AS done,
-       coalesce(sum(greatest(found, told)), 0)::bigint AS found, coalesce(sum(told), 0)::bigint AS told,
+       coalesce(sum(greatest(found, told)), 0)::bigint AS found,
+       coalesce(sum(told), 0)::bigint AS told,
        count(*) FILTER (WHERE done_at IS NULL AND error <> '')::int AS failing
   FROM reconciliations WHERE loss_id = ANY($1::bigint[]) GROUP BY loss_id
 """

@@ -6,9 +6,11 @@ where its session is gone. The relay's place moves after Kafka's commit: entries
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import redis.asyncio as aioredis
 from asyncpg.exceptions import InterfaceError
@@ -28,7 +30,7 @@ from app.services import SERVICES
 from app.telemetry import logs, metrics
 
 RELAY = "relay"
-ENTRIES_EACH = 64  # of a partition in one transaction
+ENTRIES_EACH = 256  # of a partition in one transaction
 BYTES_EACH = 1024 * 1024
 KAFKA_SECONDS = 5.0  # for each call
 LEAD_EVERY_SECONDS = 1.0
@@ -111,10 +113,11 @@ async def _go_on(
     while not stop.is_set():
         copied = await copier.copy_once()
         backoff.over()
-        if copied:
+        if copied.facts:
             look_seconds = LOOK_SECONDS_FIRST
-            gather_seconds = min(copied * GATHER_SECONDS_A_FACT, GATHER_SECONDS_MAX)
-            await deadline.pause(gather_seconds, stop)
+            if not copied.has_more:
+                gather_seconds = min(copied.facts * GATHER_SECONDS_A_FACT, GATHER_SECONDS_MAX)
+                await deadline.pause(gather_seconds, stop)
             continue
         # woken for facts that a transaction still open keeps back: look again, ever less often
         woken = await waker.wait(min(look_seconds, waker.poll_seconds), stop)
@@ -159,6 +162,15 @@ async def copying(address: Address, connection: Connection) -> AsyncIterator["Co
         raise ConnectionError(f"Kafka: {error.args[0].str()}") from error
 
 
+class Copied(NamedTuple):
+    """How many facts were copied, and whether the log may have had more than went into one
+    transaction.
+    """
+
+    facts: int
+    has_more: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Copier:
     """Who leads, with its session in Postgres and its transactional id in Kafka."""
@@ -169,17 +181,20 @@ class Copier:
     timeline: str
     bytes_max: int  # of a message, as the topic takes them
 
-    async def copy_once(self) -> int:
-        """Copy what comes next; how many facts. Raises KafkaException: nothing is sure then."""
+    async def copy_once(self) -> Copied:
+        """Copy what comes next. Raises KafkaException: nothing is sure then."""
         rows = await self.connection.fetch(COMES_NEXT, ENTRIES_EACH, BYTES_EACH)
         if not rows:
-            return 0
+            return Copied(0)
         await asyncio.to_thread(self._send, rows)
         reached = {row["part"]: row for row in rows}
         moved = [Place(part, row["tx"], row["id"], row["day"]) for part, row in reached.items()]
         await places.move(self.connection, RELAY, moved)
         metrics.KAFKA_COPIED.inc(len(rows))
-        return sum(row["facts"] for row in rows)
+        of_part = Counter(row["part"] for row in rows)
+        size = sum(row["size"] for row in rows)
+        has_more = max(of_part.values()) >= ENTRIES_EACH or size >= BYTES_EACH
+        return Copied(sum(row["facts"] for row in rows), has_more=has_more)
 
     def _send(self, rows: Sequence[Row]) -> None:
         """All in one transaction, but what is too large: the next one says that it is missing, and

@@ -54,6 +54,8 @@ def flush() -> None:
         )  # it has no deadline of its own
         closing.start()
         closing.join(timeout=2)
+        if closing.is_alive():  # what it waits to try again goes with the process
+            LOST_SIGNALS.labels("posthog").inc(_posthog.queue.unfinished_tasks)
 
 
 def to_sentry(

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from app.services import PROCESSES, SERVICES
 from benchmarks import orders, sides
 from tests.faults.beside import Beside
-from tests.faults.shoppers import bob_with, redeem
+from tests.faults.shoppers import redeem
 from tests.faults.test_campaigns_away import for_orders
 from tests.faults.test_referrals_down import claim, link_of, new_member
 from tests.living import living
@@ -74,13 +74,15 @@ def wait_for_more(stack: Stack, before: Figures, more: dict[str, float]) -> None
 
 
 def test_what_a_shop_and_its_shoppers_do_is_counted_once_each(run: Stack) -> None:
-    bob = bob_with(run, 500)
     for_orders(run, "Weekend")
+    bob = run.customer()
+    run.order(bob, "500.00")
+    run.wait_for_points(bob, 525, 60)
     link = link_of(run, new_member(run))
     before = figures(run)
 
     run.order(bob, "100.00")
-    run.wait_for_points(bob, 625)
+    run.wait_for_points(bob, 650, 60)
     assert redeem(run, bob).status_code == 200
     claim(run, link, f"charlie-{uuid.uuid4().hex[:8]}@example.com")
     for _ in range(3):

@@ -146,7 +146,8 @@ async def _note(stores: db.Stores, found: Verified) -> None:
     try:
         await verified.note(stores.queue, found)
     except (RedisError, OSError) as error:
-        print(f"Status will not say so: Redis does not answer ({type(error).__name__}).")  # noqa: T201
+        why = type(error).__name__
+        print(f"Status will not say so: Redis does not answer ({why}).")  # noqa: T201
 
 
 async def walk(

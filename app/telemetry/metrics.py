@@ -72,7 +72,9 @@ FROZEN_MEMBERS = Counter(
     "holdfast_frozen_members_total", "Members frozen because their points do not add up"
 )
 FACTS = Counter(
-    "holdfast_facts_total", "Facts told to the log, of Shopify and of every service", ["topic"]
+    "holdfast_facts_total",
+    "Facts told to the log, of Shopify and of every service, again where a transaction is repeated",
+    ["topic"],
 )
 POSTINGS = Counter("holdfast_postings_total", "Ledger rows written by effect", ["effect"])
 CACHE = Counter(

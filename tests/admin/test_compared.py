@@ -16,7 +16,8 @@ AT = datetime(2026, 11, 27, 10, tzinfo=UTC)
 def note(kind: str = "lost", **progress: object) -> tuple[str, str, str]:
     loss = Loss(kind, AT - timedelta(hours=1), AT)  # type: ignore[arg-type]
     told = {"looks": 0, "found": 0, "told": 0, "is_done": False, **progress}
-    found = health._loss_note(Progress(Noted(1, loss, None), **told), "UTC")  # type: ignore[arg-type]
+    progress_of_shop = Progress(Noted(1, loss, None), **told)  # type: ignore[arg-type]
+    found = health._loss_note(progress_of_shop, "UTC")
     return found.tone, found.heading, found.text
 
 

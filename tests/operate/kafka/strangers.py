@@ -1,6 +1,7 @@
 """Who can write to the topic and knows no secret."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
@@ -45,3 +46,11 @@ def everything(address: Address, count: int) -> list[Any]:
 
 def _names(found: list[Any]) -> set[bytes]:
     return {dict(one.headers() or ()).get("position", b"") for one in found}
+
+
+def are_whole_and_in_order(found: Sequence[Any], count: int) -> None:
+    """So many entries, repeats left out, in the order of the log."""
+    positions = [dict(one.headers())["position"] for one in found]
+    once = list(dict.fromkeys(positions))
+    assert len(once) == count
+    assert once == sorted(once, key=lambda at: [int(one) for one in at.split(b" ")[1:3]])

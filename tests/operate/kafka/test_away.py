@@ -7,7 +7,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,25 @@ def told(stack: KafkaStack) -> str:
     return "\n".join((f"nobody reads Kafka again: {stack.read_from()}", *logs))
 
 
+async def seconds_to_kafka(stack: KafkaStack, during: Mapping[str, float], seconds: float) -> float:
+    """Until points reads from Kafka again, by how much it had read when that was back."""
+    began = time.monotonic()
+    while stack.read_from()["kafka"] < during["kafka"] + 20:
+        assert time.monotonic() - began < seconds, told(stack)
+        await asyncio.sleep(0.2)
+    return time.monotonic() - began
+
+
+async def all_in_kafka(stack: KafkaStack) -> int:
+    """How many entries the log has; Kafka has them all, in the log's order."""
+    log = await log_of(stack)
+    count = sum(map(len, log.values()))
+    # what points tells of the last orders may be copied meanwhile
+    in_kafka = await asyncio.wait_for(asyncio.to_thread(copied, stack, count), 60)
+    assert {part: in_kafka[part][: len(positions)] for part, positions in log.items()} == log
+    return count
+
+
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_kafka_away_under_load_holds_nothing_up_and_it_catches_up_in_order(
     stack: KafkaStack, how: str
@@ -98,18 +117,10 @@ async def test_kafka_away_under_load_holds_nothing_up_and_it_catches_up_in_order
             await asyncio.sleep(0.5)
         during = stack.read_from()
         await asyncio.to_thread(stack.start if how == "killed" else stack.resume, "kafka")
-        began = time.monotonic()
-        while stack.read_from()["kafka"] < during["kafka"] + 20:
-            assert time.monotonic() - began < CAUGHT_UP_SECONDS, told(stack)
-            await asyncio.sleep(0.2)
-        back_seconds = time.monotonic() - began
+        back_seconds = await seconds_to_kafka(stack, during, CAUGHT_UP_SECONDS)
         last = acknowledged()
     await seconds_to_effects(stack, last)
-    log = await log_of(stack)
-    count = sum(map(len, log.values()))
-    # what points tells of the last orders may be copied meanwhile
-    in_kafka = await asyncio.wait_for(asyncio.to_thread(copied, stack, count), 60)
-    assert {part: in_kafka[part][: len(positions)] for part, positions in log.items()} == log
+    count = await all_in_kafka(stack)
     print(
         f"\nKafka {how} for {AWAY_SECONDS:.0f} s under {len(last)} orders: slowest effect "
         f"{slowest:.1f} s, read from Kafka again {back_seconds:.1f} s after it was back; "

@@ -20,7 +20,11 @@ from tests.operate.kafka import strangers
 from tests.operate.kafka.brokers import brokers
 from tests.operate.kafka.buses import over_kafka
 from tests.operate.kafka.stack import KafkaStack
-from tests.operate.kafka.test_away import copied, log_of, seconds_to_effects, told
+from tests.operate.kafka.test_away import (
+    all_in_kafka,
+    seconds_to_effects,
+    seconds_to_kafka,
+)
 from tests.operate.kafka.test_three_brokers import Writer, copied_up_to, handled
 from tests.operate.parts import needed
 from tests.proofs.test_recovery import orders_coming_in
@@ -71,17 +75,10 @@ async def test_a_full_disk_under_the_only_broker_holds_nothing_up(stack: KafkaSt
                 await asyncio.sleep(0.5)
             during = stack.read_from()
             disks.make_room(disk)
-            began = time.monotonic()
-            while stack.read_from()["kafka"] < during["kafka"] + 20:
-                assert time.monotonic() - began < BACK_SECONDS, told(stack)
-                await asyncio.sleep(0.2)
-            back_seconds = time.monotonic() - began
+            back_seconds = await seconds_to_kafka(stack, during, BACK_SECONDS)
             last = acknowledged()
     await seconds_to_effects(stack, last)
-    log = await log_of(stack)
-    count = sum(map(len, log.values()))
-    in_kafka = await asyncio.wait_for(asyncio.to_thread(copied, stack, count), 60)
-    assert {part: in_kafka[part][: len(positions)] for part, positions in log.items()} == log
+    count = await all_in_kafka(stack)
     print(
         f"\nfull for {FULL_SECONDS:.0f} s under {len(last)} orders: the broker ended "
         f"{len(starts)} times, slowest effect {slowest:.1f} s; read from Kafka again "
@@ -128,10 +125,7 @@ async def test_a_full_disk_under_one_of_three_brokers_costs_nothing_but_seconds(
             stop.set()
             await running
             await plain.close()
-    positions = [dict(one.headers())["position"] for one in found]
-    once = list(dict.fromkeys(positions))
-    assert len(once) == written // 2
-    assert once == sorted(once, key=lambda at: [int(one) for one in at.split(b" ")[1:3]])
+    strangers.are_whole_and_in_order(found, written // 2)
     assert not await letters()
     print(
         f"\none of three full under {written} facts: it ended: {has_ended}; "

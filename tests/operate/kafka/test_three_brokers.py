@@ -110,10 +110,7 @@ async def test_one_of_three_brokers_killed_costs_nothing_but_seconds(
             stop.set()
             await running
             await plain.close()
-    positions = [dict(one.headers())["position"] for one in found]
-    once = list(dict.fromkeys(positions))
-    assert len(once) == written // 2
-    assert once == sorted(once, key=lambda at: [int(one) for one in at.split(b" ")[1:3]])
+    strangers.are_whole_and_in_order(found, written // 2)
     assert not await letters()
     print(f"\none of three killed under {written} facts: copied on after {gap_seconds:.1f} s")
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, redirect_stdout
+from contextlib import asynccontextmanager, redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -48,7 +48,11 @@ async def run(*arguments: str) -> tuple[int, str]:
     done = await asyncio.create_subprocess_exec(
         *command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(done.communicate(), 300)
+    try:
+        said, _ = await asyncio.wait_for(done.communicate(), 100)
+    finally:
+        with suppress(ProcessLookupError):
+            done.kill()
     return done.returncode or 0, said.decode()
 
 
@@ -149,7 +153,8 @@ async def test_a_wrong_month_is_shown_repaired_exactly_and_once(stores: db.Store
     await read_on(stores)
     assert await figures() == {"available": 60 * 120 + 10 * 100}, "a dry run changes nothing"
 
-    code, said = await run("--apply", str(number), "--calm", "0")
+    async with reading(stores):  # it waits for who is a second behind
+        code, said = await run("--apply", str(number), "--calm", "0")
     assert (code, said.count("60 facts told again")) == (0, 1)
     await read_on(stores)
     assert await figures() == {"available": 70 * 100, "reversed": 60 * 20}

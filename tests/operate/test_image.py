@@ -41,6 +41,9 @@ mkdir -p "$1$2" && mount --bind "$2" "$1$2"
 mount -o remount,bind,ro "$1"
 exec chroot --userspec=10001:10001 "$1" /bin/sh -c 'cd /app && exec /venv/bin/python -m "$0"' "$3"
 """
+# another user here, who may read whatever folder the interpreter lies in and write nowhere
+OTHER = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+OTHER += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 STOP_SECONDS = 20.0
 
 
@@ -84,13 +87,13 @@ def started(image: Path, process: str, stack: Stack, port: int) -> subprocess.Po
     secrets = development.its_secrets(stack.directory)
     settings = {name: stack.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "PATH")}
     inside = ["unshare", "--mount", "sh", "-c", INSIDE, "-", TREE, str(stack.directory), process]
+    beside = [*(OTHER if os.geteuid() == 0 else []), sys.executable, "-m", process]
     return subprocess.Popen(
-        inside if TREE else [sys.executable, "-m", process],
+        inside if TREE else beside,
         cwd=ROOT if TREE else image,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        user=NOBODY if os.geteuid() == 0 and not TREE else None,
         env={
             **settings,
             **secrets,

@@ -1,5 +1,6 @@
 """Real PostgreSQL and Redis for the whole session, emptied before each test that asks for them."""
 
+import asyncio
 import functools
 import gc
 import os
@@ -18,6 +19,7 @@ import jinja2
 import pytest
 import pytest_asyncio
 import structlog
+import uvloop
 from playwright import async_api, sync_api
 from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadFileScheduling
@@ -100,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
     os.environ["PYTHONPATH"] = str(ROOT / "tests" / "lean")
     gc.set_threshold(*GC_THRESHOLDS)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the loop of every process
     compiling.share(config)
     shared = ExitStack()
     config.add_cleanup(shared.close)

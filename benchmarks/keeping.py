@@ -87,7 +87,7 @@ def main() -> None:
         logs.setup("keeping", config)
         event.use_secrets(config.event_secrets)
         packing.use_keys(config.token_keys)
-        service.collect_garbage_less_often()
+        service.freeze_the_program()
         load = " ".join(Path("/proc/loadavg").read_text().split()[:3])
         print(f"{number:,} orders/paid of {SHOPS} shops, batches of {BATCH:,}; load {load}")
         print("| | webhooks | Python | Postgres | WAL |\n|---|---|---|---|---|")

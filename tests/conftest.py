@@ -41,7 +41,6 @@ from tests.longest import LONGEST
 from tests.receiver import Receiver, receiving
 from tests.stack import Stack
 from tests.template import wait_for_port
-from workers.service import GC_THRESHOLDS
 
 # the default draws every local of every frame: a failure that a test makes took ten seconds to tell
 structlog.configure(
@@ -101,7 +100,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for expecting in (async_api.expect, sync_api.expect):
         expecting.set_options(timeout=20_000)  # of milliseconds, on a machine with much to do
     os.environ["PYTHONPATH"] = str(ROOT / "tests" / "lean")
-    gc.set_threshold(*GC_THRESHOLDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # the loop of every process
     compiling.share(config)
     shared = ExitStack()

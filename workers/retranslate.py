@@ -193,7 +193,7 @@ async def main(given: argparse.Namespace) -> int:
     settings = config.load()
     event.use_secrets(settings.event_secrets)
     packing.use_keys(settings.token_keys)
-    service.collect_garbage_less_often()
+    service.freeze_the_program()
     pace = Pace(max(0.0, given.calm), asyncio.Event())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, pace.stop.set)

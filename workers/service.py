@@ -19,7 +19,6 @@ from app.telemetry import logs, metrics, reports
 
 STOP_SECONDS = 4.0
 MEASURE_SECONDS = 1.5  # with the pause between two beats still well before a reader gives us up
-GC_THRESHOLDS = (50_000, 20, 50)
 
 log = logs.logger()
 
@@ -34,20 +33,16 @@ def start(process: str, work: Work) -> None:
     logs.setup(process, config)
     if config.metrics_port:
         metrics.serve(config.metrics_port, config.host)
-    collect_garbage_less_often()
+    freeze_the_program()
     rotation.use(config)
     uvloop.run(_run(config, work))
     reports.flush()
 
 
-def collect_garbage_less_often() -> None:
-    """A batch makes tens of thousands of objects that all die young: Python's defaults would walk
-    the whole program for them again and again (measured: a quarter of the time of the points
-    worker).
-    """
+def freeze_the_program() -> None:
+    """What was imported stays: no collection walks it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _run(config: settings.Config, work: Work) -> None:

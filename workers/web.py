@@ -16,7 +16,7 @@ from app.main import create_app
 from app.operations.probes import Leaving
 from app.short_way import ShortWay
 from app.telemetry import logs, reports
-from workers.service import collect_garbage_less_often
+from workers.service import freeze_the_program
 
 BACKLOG = 2_048
 STARTUP_FAILURE = 3
@@ -68,7 +68,7 @@ def serve(
     """Serve `app` until SIGTERM, naming the release in each answer; the benchmark serves an empty
     handler the same way.
     """
-    collect_garbage_less_often()
+    freeze_the_program()
     # our own line a request has its id and route; a proxy in front ends TLS and needs nothing
     # forwarded
     config = uvicorn.Config(

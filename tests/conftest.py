@@ -84,7 +84,7 @@ class Servers:
             "PROGRAM_STARTS_AS": "live",
             "HOLDFAST_DATA": str(self.directory / "holdfast"),
             "SHOPIFY_API_SECRET": SECRET,
-            "DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.postgres_port}/postgres",
+            "DATABASE_URL": servers.postgres_url(self.directory / "postgres", self.postgres_port),
             "REDIS_URL": servers.redis_url(self.directory / "redis", self.redis_port),
         }
 

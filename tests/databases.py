@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -19,7 +20,12 @@ async def make_empty(config: Config, name: str) -> str:
         await admin.execute(f"CREATE DATABASE {name}")
     finally:
         await admin.close()
-    return f"{config.database_url.rsplit('/', 1)[0]}/{name}"
+    return named(config.database_url, name)
+
+
+def named(address: str, name: str) -> str:
+    """The address of the database `name` of the server that `address` tells."""
+    return urlsplit(address)._replace(path=f"/{name}").geturl()
 
 
 async def migrate(address: str, target: str) -> None:

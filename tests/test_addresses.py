@@ -12,6 +12,8 @@ from app.addresses import parse
 from app.config import Config
 from app.resilience import failures
 from local import servers
+from tests.conftest import Servers
+from tests.databases import named
 from tests.silence import Silence
 
 
@@ -47,16 +49,15 @@ def test_what_means_nothing_is_refused() -> None:
 
 
 @pytest.fixture
-def silent(config: Config) -> Iterator[Silence]:
-    port = int(config.database_url.rsplit(":", 1)[1].split("/")[0])
-    with Silence(port) as made:
+def silent(embedded: Servers) -> Iterator[Silence]:
+    with Silence(embedded.postgres_port) as made:
         yield made
 
 
 async def test_a_host_that_refuses_costs_nothing_and_one_that_is_silent_only_once(
-    config: Config, silent: Silence
+    embedded: Servers, silent: Silence
 ) -> None:
-    there = int(config.database_url.rsplit(":", 1)[1].split("/")[0])
+    there = embedded.postgres_port
     closed = servers.free_port()
     silent.be_black_hole()
     url = (
@@ -75,9 +76,9 @@ async def test_a_host_that_refuses_costs_nothing_and_one_that_is_silent_only_onc
 
 
 async def test_a_page_that_does_not_wait_for_a_silent_host_leaves_the_next_one_another(
-    config: Config, silent: Silence
+    embedded: Servers, silent: Silence
 ) -> None:
-    there = int(config.database_url.rsplit(":", 1)[1].split("/")[0])
+    there = embedded.postgres_port
     silent.be_black_hole()
     url = f"postgres://postgres@127.0.0.1:{silent.port},127.0.0.1:{there}/postgres?x={os.getpid()}"
     address = addresses.parse(url)
@@ -101,4 +102,4 @@ async def test_where_no_host_serves_what_the_last_one_said_is_raised(config: Con
     with pytest.raises(OSError, match="Errno 111"):
         await postgres.connect(parse(f"postgres://postgres@127.0.0.1:{port},127.0.0.1:{port}/x"))
     with pytest.raises(asyncpg.InvalidCatalogNameError):
-        await postgres.connect(parse(config.database_url.rsplit("/", 1)[0] + "/nowhere"))
+        await postgres.connect(parse(named(config.database_url, "nowhere")))

@@ -13,7 +13,7 @@ import pytest
 from app import config as settings
 from app import db
 from app.core.customers import NAMELESS
-from tests.databases import make_empty, migrate
+from tests.databases import make_empty, migrate, named
 
 MOVED = importlib.import_module("migrations.0006_customers")
 BEFORE = MOVED.Migration.dependencies[0][1]
@@ -64,7 +64,7 @@ async def test_names_move_to_core_and_figures_are_totalled(
         await before.execute(AWARD, ALICE, str(number), bob, MARCH)
         await before.execute(EARNED, ALICE, bob, number, f"order:{number}", at)
     await before.close()
-    address = config.database_url.rsplit("/", 1)[0] + "/before"
+    address = named(config.database_url, "before")
     await migrate(address, "0006_customers")
     connection = await asyncpg.connect(address)
     try:

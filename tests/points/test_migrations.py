@@ -16,7 +16,7 @@ from app.points.earning.rules import Back, Frozen, Known, Line
 from app.points.earning.stored import from_row
 from app.points.ledger.accounts import GENESIS
 from app.points.ledger.posting import canonical
-from tests.databases import make_empty, migrate, release, run
+from tests.databases import make_empty, migrate, named, release, run
 
 pytestmark = pytest.mark.long  # a database of long ago, brought forward
 
@@ -137,7 +137,7 @@ async def test_orders_refunds_and_redemptions_of_the_release_before_are_read_as_
     member = await earlier.fetchrow("SELECT * FROM members")
     assert (member["frozen_at"], member["frozen_reason"]) == (None, "")
     assert member["merged_into"] is None
-    url = f"{os.environ['DATABASE_URL'].rsplit('/', 1)[0]}/earlier"
+    url = named(os.environ["DATABASE_URL"], "earlier")
     assert "drift 0, broken chains 0, 0 problems" in await run(url, "-m", "workers.verify")
 
 

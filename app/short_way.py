@@ -13,7 +13,6 @@ from app import webhooks
 from app.errors import HoldfastError
 from app.flags import evaluation, known
 from app.flow.lanes.admission import Admission, Outcome
-from app.telemetry import traces
 from app.telemetry.spans import Span
 
 PATH = b"/webhooks"
@@ -102,8 +101,7 @@ class ShortWay(HttpToolsProtocol):
     def _admit(self, body: bytes) -> bool:
         """Begin to store the webhook; False when it is to be refused."""
         admission: Admission = self.app_state["admission"]
-        request_id = webhooks.id_of(self.headers)
-        span = traces.delivery(self.headers, request_id)
+        request_id, span = webhooks.begun(self.headers)
         delivery: Any = Delivery(self.nobody, span, keep_alive=self.parser.should_keep_alive())
         carrier = webhooks.carried(request_id, span)
         try:

@@ -85,8 +85,7 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     """
     began = time.perf_counter()
     headers: Headers = scope["headers"]
-    request_id = id_of(headers)
-    span = traces.delivery(headers, request_id)
+    request_id, span = begun(headers)
     try:
         outcome = await _take(scope, headers, receive, carried(request_id, span))
     except ClientDisconnect:
@@ -102,9 +101,13 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     _seconds.observe(time.perf_counter() - began)
 
 
-def id_of(headers: Headers) -> bytes:
-    """The request's id: the caller's own when it is sane, or a new one."""
-    return sane_id(next((value for name, value in headers if name == b"x-request-id"), b""))
+def begun(headers: Headers) -> tuple[bytes, Span | None]:
+    """The request's id, the caller's own when it is sane or a new one; and its span, where its
+    trace is recorded.
+    """
+    found = dict(headers)
+    request_id = sane_id(found.get(b"x-request-id", b""))
+    return request_id, traces.delivery(request_id, found.get(b"traceparent", b""))
 
 
 def carried(request_id: bytes, span: Span | None) -> bytes:

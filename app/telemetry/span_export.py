@@ -5,6 +5,7 @@ OpenTelemetry's own classes give the messages. Its SDK would make three objects 
 and take six times as long, which on this road is felt at one trace of twenty.
 """
 
+import functools
 import gzip
 import os
 import threading
@@ -173,6 +174,7 @@ def _message(span: Span) -> Message:
     )
 
 
+@functools.lru_cache(maxsize=1_024, typed=True)  # most are few, or come again with the next span
 def _attribute(name: str, value: Value) -> KeyValue:
     if isinstance(value, bool):
         return KeyValue(key=name, value=AnyValue(bool_value=value))

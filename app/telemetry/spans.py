@@ -56,7 +56,8 @@ class Span:
         """
         self.name = name
         self.kind = kind
-        self.context = above._replace(span_id=os.urandom(8).hex())
+        trace_id, _, request_id, is_sampled = above
+        self.context = Context(trace_id, os.urandom(8).hex(), request_id, is_sampled)
         self.parent_id = above.span_id
         self.parent = parent
         self.attributes = attributes or {}

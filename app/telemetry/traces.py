@@ -11,7 +11,7 @@ recorded a second, and no more.
 import contextlib
 import os
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
@@ -21,10 +21,10 @@ from app.telemetry import carriers, spans
 from app.telemetry.carriers import Context
 from app.telemetry.spans import Batch, Kind, Recorder, Span, Value
 
-Headers = Sequence[tuple[bytes, bytes]]
 RECORDED_A_SECOND, RECORDED_BURST = 100.0, 500.0  # traces that come in, a process
 _NOTHING: contextlib.nullcontext[None] = contextlib.nullcontext()
-_bound = 0  # of 2 ** 64: below it a trace is recorded
+_ALL = "g"  # behind whatever is written in hexadecimal
+_bound = ""  # a trace whose id's second half comes before it is recorded
 _room = (RECORDED_BURST, 0.0)  # for how many there was room, and when (monotonic)
 
 
@@ -40,7 +40,8 @@ def record_to(recorder: Recorder | None, share: float = 1.0) -> None:
     """Hand spans of that share of all traces to `recorder`; None records nothing."""
     global _bound  # noqa: PLW0603 - one a process
     spans.record_to(recorder)
-    _bound = round(share * 2**64)
+    bound = round(share * 2**64)
+    _bound = f"{bound:016x}" if bound < 2**64 else _ALL
 
 
 def flush(seconds: float = 2.0) -> None:
@@ -55,7 +56,7 @@ def is_on() -> bool:
 
 def is_sampled(trace_id: str) -> bool:
     """Whether a trace that begins here is recorded: all processes say the same of the same."""
-    return int(trace_id[16:], 16) < _bound
+    return trace_id[16:] < _bound
 
 
 def request(request_id: str, traceparent: str = "") -> Span | None:
@@ -67,17 +68,14 @@ def request(request_id: str, traceparent: str = "") -> Span | None:
     return Span("request", "server", _let_in(_arrived(request_id, traceparent)))
 
 
-def delivery(headers: Headers, request_id: bytes) -> Span | None:
+def delivery(request_id: bytes, traceparent: bytes) -> Span | None:
     """The span of a webhook that is recorded, None for all others: thousands a second pass here."""
     if spans.recorder is None:
         return None
-    text, given = request_id.decode(), ""
-    for name, value in headers:
-        if name == b"traceparent":
-            given = value.decode("latin-1")
-    if not given and not is_sampled(carriers.trace_id_of(text)):
+    text = request_id.decode()
+    if not traceparent and not is_sampled(carriers.trace_id_of(text)):
         return None
-    found = _let_in(_arrived(text, given))
+    found = _let_in(_arrived(text, traceparent.decode("latin-1")))
     return Span("POST /webhooks", "server", found) if found.is_sampled else None
 
 

@@ -104,7 +104,7 @@ def test_a_trace_is_recorded_exactly_when_opentelemetry_would(share: float) -> N
 
 def test_without_a_collector_nothing_is_made_and_a_request_id_goes_on_alone() -> None:
     assert traces.request(TRACE, PARENT) is None
-    assert traces.delivery([(b"traceparent", PARENT.encode())], TRACE.encode()) is None
+    assert traces.delivery(TRACE.encode(), PARENT.encode()) is None
     with traces.batch("drain"), traces.span("transaction") as inner:
         assert inner is None
         assert traces.onward(PARENT) == PARENT

@@ -15,7 +15,8 @@ def run() -> None:
         main.make_app(loaded),
         host="127.0.0.1",
         port=loaded.port,
-        loop="uvloop",
+        loop="asyncio",  # with uvloop httpx says of a connection that was reset at once that it
+        # has no attribute, which is no error of httpx
         http="httptools",
         access_log=False,
         log_level="warning",

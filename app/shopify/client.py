@@ -2,6 +2,7 @@
 
 import functools
 import ssl
+from typing import Any
 
 import httpx
 
@@ -14,7 +15,7 @@ def outgoing(config: Config, connections_max: int = 16) -> httpx.AsyncClient:
     """A client that waits five seconds at most and follows no redirect, which could lead a
     token elsewhere.
     """
-    return httpx.AsyncClient(
+    return Client(
         verify=_authorities(config.is_production),
         timeout=httpx.Timeout(DEADLINE_SECONDS, connect=2.0, pool=1.0),
         limits=httpx.Limits(max_connections=connections_max),
@@ -22,6 +23,20 @@ def outgoing(config: Config, connections_max: int = 16) -> httpx.AsyncClient:
         # a developer's proxy would be asked for the stand-in store on loopback
         trust_env=config.is_production,
     )
+
+
+class Client(httpx.AsyncClient):
+    """To be reset as soon as one is connected is an error like any other, with uvloop, too: that
+    has taken the socket away whose name anyio asks for, and nothing was sent yet.
+    """
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        try:
+            return await super().send(request, **options)
+        except AttributeError as error:
+            if "getpeername" not in str(error):
+                raise
+            raise httpx.ConnectError("The connection was reset.", request=request) from error
 
 
 @functools.cache

@@ -20,6 +20,7 @@ import pytest
 from app import config as settings
 from app import db
 from app.points.earning import actions as earning
+from app.shopify.client import Client
 from devstore import signing
 from devstore.settings import load as devstore_settings
 from local import processes
@@ -145,7 +146,7 @@ async def owe_what_cannot_be_taken_back(stack: Stack) -> None:
 async def deliver(stack: Stack, story: Story, answers: Answers) -> None:
     """Send all, as Shopify does: again until it is acknowledged, always with the same id."""
     waiting = list(reversed(story.deliveries))
-    async with httpx.AsyncClient(timeout=6) as client:
+    async with Client(timeout=6) as client:
 
         async def sender() -> None:
             while waiting:
@@ -188,7 +189,7 @@ async def redeem(stack: Stack, story: Story, answers: Answers) -> None:
         for row in await fetch(stack, "SELECT shop, cost, id FROM rewards")
     }
     pause_seconds = len(story.deliveries) / SENDERS * SEND_PAUSE_SECONDS / (len(waiting) / SHOPPERS)
-    async with httpx.AsyncClient(timeout=12) as client:
+    async with Client(timeout=12) as client:
 
         async def shopper() -> None:
             while waiting:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
+from app.shopify.client import Client
 from tests.living import living
 from tests.proofs.story import order
 from tests.stack import SECRET, Stack
@@ -42,7 +42,7 @@ def paced_stack() -> Iterator[Stack]:
 async def send(stack: Stack, orders: list[tuple[str, int]]) -> dict[int, float]:
     """Deliver paid orders (shop, order id); when each was acknowledged (Unix seconds)."""
     waiting, acknowledged = list(reversed(orders)), dict[int, float]()
-    async with httpx.AsyncClient(timeout=6) as client:
+    async with Client(timeout=6) as client:
 
         async def sender() -> None:
             while waiting:

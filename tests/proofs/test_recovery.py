@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
+from app.shopify.client import Client
 from tests.faults.redises import append_only
 from tests.living import living
 from tests.proofs.story import order
@@ -55,7 +56,7 @@ async def orders_coming_in(stack: Stack) -> AsyncIterator[Callable[[], set[str]]
                 pass  # not acknowledged
             await asyncio.sleep(0.1)
 
-    async with httpx.AsyncClient(timeout=6) as client:
+    async with Client(timeout=6) as client:
         senders = [asyncio.create_task(sender(client)) for _ in range(12)]
         try:
             yield lambda: set(acknowledged)

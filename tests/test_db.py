@@ -1,15 +1,14 @@
 """Where state lives."""
 
-import threading
 from typing import Any
 
 import asyncpg
 import pytest
-import uvloop
 from redis.exceptions import ConnectionError as RedisConnectionError
 from tortoise.backends.asyncpg.client import TransactionWrapper
 
 from app import db
+from tests.conftest import Servers
 
 
 async def test_a_transaction_joins_set_based_sql_and_the_orm(stores: db.Stores) -> None:
@@ -48,29 +47,14 @@ async def test_what_follows_a_transaction_that_could_not_begin_is_committed_all_
         await other.close()
 
 
-def test_a_redis_that_hangs_up_before_a_command_is_a_lost_connection_with_uvloop_too(
-    embedded,
+async def test_a_redis_that_hangs_up_before_a_command_is_a_lost_connection(
+    embedded: Servers,
 ) -> None:
-    async def hung_up_on() -> None:
-        client = db.redis_client(embedded.environment["REDIS_URL"])
+    client = db.redis_client(embedded.environment["REDIS_URL"])
+    await client.ping()
+    pool: Any = client.connection_pool
+    pool._available_connections[0]._writer.transport.abort()
+    with pytest.raises(RedisConnectionError):
         await client.ping()
-        pool: Any = client.connection_pool
-        pool._available_connections[0]._writer.transport.abort()
-        with pytest.raises(RedisConnectionError):
-            await client.ping()
-        assert await client.ping(), "the next one is new"
-        await client.aclose()
-
-    # a loop of its own, in a thread of its own: the tests' loop is asyncio's
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            uvloop.run(hung_up_on())
-        except BaseException as error:  # noqa: BLE001 - told to the test below
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(20)
-    assert raised == []
+    assert await client.ping(), "the next one is new"
+    await client.aclose()

@@ -1,5 +1,5 @@
 """`python -m tests.operate.faulty_web`: the web process with what a bad release may have, switched
-on by what stands in the file FAULT: errors | slow | letters | leak | nothing.
+on by what stands in the file FAULT: errors | slow | letters | leak | newer | nothing.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import config as settings
 from app import main, webhooks
+from app.flow import event
 from app.short_way import ShortWay
 from app.telemetry import logs
 from workers import web
@@ -61,6 +62,12 @@ def proven(*arguments: object) -> object:
     return item
 
 
+def told_as(topic: str) -> int:
+    """The version of what it tells: for the fault `newer`, one that no other release knows."""
+    return known(topic) + (fault() == "newer")
+
+
+known, event.current_version = event.current_version, told_as
 honest = webhooks.proven
 webhooks.proven = proven
 ShortWay._may_be_short = lambda _: False

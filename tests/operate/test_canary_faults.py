@@ -13,10 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import asyncpg
+import httpx
 import pytest
 
+from app import config as settings
 from ops.canary import state
-from tests.operate.routed import CANARY, Routed
+from tests.flow.helpers import until
+from tests.operate.routed import CANARY, SHOPS, STABLE, Routed
+from tests.shopify.signing import id_token
+from tests.stack import SECRET
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.operate, pytest.mark.long]
@@ -76,6 +82,70 @@ def test_a_canary_that_ends_at_its_start_is_not_begun_with(place: Routed) -> Non
     assert place.control("start", "--release", CANARY).wait(30) == 2
     assert "no canary process answers" in place.said()
     assert place.router.share() == 0
+
+
+async def test_what_it_told_in_a_newer_shape_waits_for_the_release_that_knows_it(
+    place: Routed,
+) -> None:
+    """The canary tells a fact, goes back, and its release comes again later with its workers."""
+    stack, shop = place.stack, SHOPS[7]
+    database = await asyncpg.connect(stack.environment["DATABASE_URL"])
+    api_key = settings.load(stack.environment).api_key
+
+    def save(cap: str, version: int) -> str:
+        """A merchant's cap on all multipliers; the release that saved it."""
+        token = id_token(SECRET, iss=f"https://{shop}/admin", dest=f"https://{shop}", aud=api_key)
+        with httpx.Client(base_url=place.url("router"), timeout=20) as client:
+            answer = client.post(
+                "/campaigns/stacking",
+                data={"policy": "add", "cap": cap, "version": str(version)},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+        assert answer.status_code == 200, answer.text
+        assert "Saved." in answer.text
+        return answer.headers["x-holdfast-release"]
+
+    async def found(statement: str) -> list[tuple[object, ...]]:
+        return [tuple(row) for row in await database.fetch(statement, shop)]
+
+    async def come_to(statement: str, wanted: list[tuple[object, ...]]) -> None:
+        async def has_come() -> bool:
+            return await found(statement) == wanted
+
+        assert await until(has_come, 60), await found(statement)
+
+    stack.start("points")
+    try:
+        controller = place.begin(*LONG_STEPS)
+        place.router.pin({shop: "canary"})
+        place.fault.write_text("newer", encoding="utf-8")
+        assert save("2", 0) == CANARY
+        await come_to(LETTERS, [("waiting", 0)])
+        assert place.control("rollback", name="by-hand").wait(30) == 0
+        assert controller.wait(30) == 1
+        place.router.pin({})
+        assert save("3", 1) == STABLE
+        await come_to(KEPT, [(2, "3")])
+        assert await found(LETTERS) == [("waiting", 0)], "it waits, and is not given up"
+        stack.stop("points")
+        place.spawn("newer", [sys.executable, "-m", "tests.operate.newer_points"])
+        await database.execute(DUE, shop)
+        await come_to(KEPT, [(1, "2"), (2, "3")])
+        await come_to(LETTERS, [("done", 1)])
+    finally:
+        await database.close()
+        stack.stop("points")
+        if (newer := place.processes.pop("newer", None)) is not None:
+            newer.terminate()
+            newer.wait(20)
+
+
+LETTERS = "SELECT state, attempts FROM dead_letters WHERE service = 'points' AND shop = $1"
+DUE = "UPDATE dead_letters SET next_attempt_at = now() WHERE shop = $1"
+KEPT = """
+SELECT version, told::json ->> 'cap' FROM campaign_copies WHERE shop = $1 AND campaign_id = ''
+ ORDER BY version
+"""
 
 
 @contextmanager

@@ -2,18 +2,22 @@
 the primary, or, for what may be lost, to a cluster.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis.asyncio as aioredis
-from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.asyncio.connection import Connection as RedisConnection
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
 
 from app import postgres
+from app.redis_connections import of_ours
 from app.sentinels import OfPrimary, OfPrimaryByTls, Primary
 
 P = TypeVar("P", bound="_DropsSuspects")
@@ -22,43 +26,6 @@ SENTINEL_PORT = 26_379
 CLUSTER_PORT = 6_379
 HEALTH_CHECK_SECONDS = 15  # a connection that was idle for longer is tried with a PING first
 CONNECTIONS_MAX = 128  # more than the tickets over them
-
-
-class _OfOurs:
-    """A Redis connection as we need it.
-
-    One that was hung up on is a lost connection, with uvloop, too: that raises a RuntimeError where
-    asyncio says nothing, and whoever waits for a Redis that is away would end.
-    """
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        """Joined once: redis-py joins anew with each argument, and costs three times as much."""
-        if " " in args[0]:  # such as CONFIG GET
-            args = (*args[0].split(), *args[1:])
-        encode = self.encoder.encode  # type: ignore[attr-defined] # the connection's
-        parts = [b"*%d\r\n" % len(args)]
-        for arg in args:
-            kind = type(arg)
-            if kind is str:
-                arg = arg.encode()  # noqa: PLW2901
-            elif kind is int:
-                arg = b"%d" % arg  # noqa: PLW2901
-            elif kind is not bytes:
-                arg = encode(arg)  # noqa: PLW2901
-            parts += (b"$%d\r\n" % len(arg), arg, b"\r\n")
-        return [b"".join(parts)]
-
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        try:
-            # the connection's, which comes next
-            await super().send_packed_command(command, check_health)  # type: ignore[misc]
-        except RuntimeError as error:
-            raise RedisConnectionError(str(error)) from error
-
-    def _connection_arguments(self) -> Any:
-        if isinstance(self, SSLConnection):
-            self.ssl_context.context = None  # its files may have been renewed
-        return super()._connection_arguments()  # type: ignore[misc]
 
 
 class _DropsSuspects:
@@ -70,9 +37,7 @@ class _DropsSuspects:
     connection_kwargs: dict[str, Any]
 
     def __init__(self, connection_class: Any = RedisConnection, **options: Any) -> None:
-        made_of = (_OfOurs, connection_class)
-        ours = type(connection_class.__name__, made_of, {})
-        super().__init__(connection_class=ours, **options)  # type: ignore[call-arg]
+        super().__init__(connection_class=of_ours(connection_class), **options)  # type: ignore[call-arg]
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         await super().disconnect(inuse_connections)  # type: ignore[misc] # the same
@@ -121,7 +86,7 @@ def cache_client(url: str, *, timeout_seconds: float, connections_max: int) -> a
         return client(url, timeout_seconds=timeout_seconds, connections_max=connections_max)
     hosts, _, options = _read(url, CLUSTER_PORT)
     options |= {"ssl": options.pop("connection_class", None) is SSLConnection}
-    found: Any = RedisCluster(
+    found: Any = _Cluster(
         startup_nodes=[ClusterNode(host, port) for host, port in hosts],
         require_full_coverage=False,  # a shard that is lost takes no other with it
         cluster_error_retry_attempts=1,
@@ -129,8 +94,41 @@ def cache_client(url: str, *, timeout_seconds: float, connections_max: int) -> a
         max_connections=connections_max,
         **(_options(url, timeout_seconds) | options),
     )
+    of_nodes = of_ours(found.connection_kwargs["connection_class"])
+    found.connection_kwargs["connection_class"] = of_nodes
+    for node in found.nodes_manager.startup_nodes.values():
+        node.connection_class = of_nodes
     cluster: aioredis.Redis = found  # it has what caches use of one
     return cluster
+
+
+class _Cluster(RedisCluster):
+    """One none of whose nodes answers is a lost connection: redis-py says that by an exception
+    which is no error of Redis, and whoever goes on without a cache would end.
+    """
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        with _lost_as_any_other():
+            return await super().execute_command(*args, **options)
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
+        super().pipeline(transaction, shard_hint)  # it refuses what a cluster has not
+        return _Pipeline(self)  # type: ignore[abstract] # so is redis-py's
+
+
+class _Pipeline(ClusterPipeline):
+    async def execute(self, *args: Any, **options: Any) -> list[Any]:
+        with _lost_as_any_other():
+            found: list[Any] = await super().execute(*args, **options)
+        return found
+
+
+@contextmanager
+def _lost_as_any_other() -> Iterator[None]:
+    try:
+        yield
+    except RedisClusterException as error:
+        raise RedisConnectionError(str(error)) from error
 
 
 def has_slots(redis: aioredis.Redis) -> bool:

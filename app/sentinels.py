@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio as aioredis
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+
+from app.redis_connections import of_ours
 
 SENTINEL_SECONDS = 0.5  # for the answer of one; then the next is asked
 # Sentinels that do not see a primary take their time (`down-after-milliseconds`) until most of them
@@ -71,10 +73,10 @@ class Primary:
             tuple[str, int], Any
         ] = {}  # kept: a handshake costs more than a question
         self.options: dict[str, Any] = {
+            "connection_class": of_ours(SSLConnection if is_secure else Connection),
             "socket_timeout": SENTINEL_SECONDS,
             "socket_connect_timeout": SENTINEL_SECONDS,
             "retry": Retry(NoBackoff(), 0),
-            "ssl": is_secure,
             "username": options.pop("sentinel_username", None),
             "password": options.pop("sentinel_password", None),
             **{key: value for key, value in options.items() if key.startswith("ssl_")},
@@ -86,7 +88,7 @@ class Primary:
         """
         is_any_there = False
         for address in tuple(self.sentinels):
-            asked: Any = aioredis.Redis(host=address[0], port=address[1], **self.options)
+            asked = self._client(address)
             try:
                 known = (await asked.sentinel_masters()).get(self.name)
             except (RedisError, OSError):
@@ -124,10 +126,13 @@ class Primary:
         while self.clients:
             await self.clients.popitem()[1].aclose()
 
+    def _client(self, sentinel: tuple[str, int]) -> Any:
+        pool: Any = aioredis.ConnectionPool(**self.options, host=sentinel[0], port=sentinel[1])
+        return aioredis.Redis.from_pool(pool)
+
     async def _named_by(self, sentinel: tuple[str, int]) -> tuple[str, int] | None:
         if sentinel not in self.clients:
-            client: Any = aioredis.Redis(host=sentinel[0], port=sentinel[1], **self.options)
-            self.clients[sentinel] = client
+            self.clients[sentinel] = self._client(sentinel)
         try:
             async with asyncio.timeout(SENTINEL_SECONDS):
                 known = await self.clients[sentinel].sentinel_master(self.name)

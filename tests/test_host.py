@@ -3,14 +3,13 @@
 import os
 import time
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from app import config as settings
 from app.operations import host
-from tests.redis_tls import Authority
+from tests.certificates import Authority
 
 DAY = 86_400
 
@@ -18,19 +17,19 @@ DAY = 86_400
 def test_the_first_certificate_to_end_counts_and_one_nobody_can_read_has_ended(
     tmp_path: Path,
 ) -> None:
-    authority = Authority(tmp_path, "ours", valid_for=timedelta(days=90))
-    soon, _ = authority.issue("soon", valid_for=timedelta(days=3))
-    later, _ = authority.issue("later", valid_for=timedelta(days=30))
+    authority = Authority(tmp_path, "ours", hours=24 * 90)
+    soon, _ = authority.issue("soon", hours=24 * 3)
+    later, _ = authority.issue("later", hours=24 * 30)
     config = replace(
         settings.load({}),
-        database_url=f"postgres://h@db/h?sslrootcert={authority.file}&sslcert={later}",
-        redis_url=f"rediss://one:6379/0?ssl_ca_certs={authority.file}&ssl_certfile={later}",
+        database_url=f"postgres://h@db/h?sslrootcert={authority.path}&sslcert={later}",
+        redis_url=f"rediss://one:6379/0?ssl_ca_certs={authority.path}&ssl_certfile={later}",
         lane_redis_urls=(f"rediss://two:6379/0?ssl_certfile={soon}",),
         bus_url=f"kafkas://a:9092/facts?ca={tmp_path}/none.pem",
     )
     left = {name: round(seconds / DAY) for name, seconds in host.certificates(config)}
     assert left == {"DATABASE_URL": 30, "REDIS_URL": 3, "BUS_URL": 0}
-    authority.issue("soon", valid_for=timedelta(days=60))
+    authority.issue("soon", hours=24 * 60)
     os.utime(soon, (time.time() + 1, time.time() + 1))
     assert round(dict(host.certificates(config))["REDIS_URL"] / DAY) == 30, "it was renewed"
 

@@ -5,7 +5,6 @@ and a server nobody vouches for is not believed.
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,10 @@ from redis.exceptions import RedisError
 
 from app import db, redises
 from app.flow.lanes.admission import Admission
+from tests.certificates import Authority
 from tests.conftest import Servers
 from tests.flow.lanes.numbered import item
-from tests.redis_tls import Authority, Door
+from tests.redis_tls import Door
 
 NO_CERTIFICATE = ""
 
@@ -33,9 +33,9 @@ def door(embedded: Servers, authority: Authority) -> Iterator[Door]:
 
 def url(door: Door, authority: Authority, name: str) -> str:
     folder = authority.folder
-    shown = f"&ssl_certfile={folder}/{name}.pem&ssl_keyfile={folder}/{name}-key.pem"
+    shown = f"&ssl_certfile={folder}/{name}.crt&ssl_keyfile={folder}/{name}.key"
     return (
-        f"rediss://127.0.0.1:{door.port}/0?ssl_ca_certs={authority.file}&ssl_check_hostname=yes"
+        f"rediss://127.0.0.1:{door.port}/0?ssl_ca_certs={authority.path}&ssl_check_hostname=yes"
         + (shown if name else "")
     )
 
@@ -62,7 +62,7 @@ async def test_who_shows_a_certificate_of_our_authority_is_let_in(ask, authority
 async def test_who_shows_none_an_expired_or_a_foreign_one_is_not(
     ask, authority: Authority, tmp_path: Path
 ):
-    authority.issue("old", valid_for=timedelta(seconds=-1))
+    authority.issue("old", hours=-1)
     Authority(tmp_path, "others").issue("foreign")
     for name in (NO_CERTIFICATE, "old", "foreign"):
         with pytest.raises((RedisError, OSError)):
@@ -84,7 +84,7 @@ async def test_webhooks_go_by_tls_into_their_lane_and_by_postgres_once_the_certi
     client = redises.client(url(door, authority, "web"))
     admission = Admission(dataclasses.replace(stores, queue=client))
     assert await admission.admit(item(1)) == "queued"
-    authority.issue("web", valid_for=timedelta(seconds=-1))
+    authority.issue("web", hours=-1)
     await client.connection_pool.disconnect()
     assert await admission.admit(item(2)) == "spilled"
     authority.issue("web")

@@ -20,8 +20,8 @@ from app import config as settings
 from app import db, postgres
 from app.addresses import parse
 from app.resilience import failures
+from tests.certificates import Authority
 from tests.databases import release
-from tests.faults.certificates import Authority
 
 pytestmark = pytest.mark.long
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")

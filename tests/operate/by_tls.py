@@ -18,7 +18,7 @@ import redis
 
 from app.services import PROCESSES
 from local import servers
-from tests.faults.certificates import Authority
+from tests.certificates import Authority
 from tests.faults.redises import OwnRedis
 from tests.sentinels import NAME, Sentinels
 from tests.stack import Stack

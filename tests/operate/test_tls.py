@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisError
 
 from app import db, postgres, redises
 from app.addresses import parse
@@ -19,8 +19,8 @@ from app.flow.lanes.admission import Admission
 from app.resilience import failures
 from app.services import PROCESSES
 from tests import template
+from tests.certificates import Authority
 from tests.databases import run
-from tests.faults.certificates import Authority
 from tests.faults.clusters import Cluster
 from tests.faults.lanes import draining, traces
 from tests.faults.redises import OwnRedis, stores_on
@@ -39,7 +39,7 @@ from tests.waiting import wait_for
 from tests.workers.test_ingest import item as customer
 
 pytestmark = pytest.mark.operate
-REFUSED = (RedisError, RedisClusterException, OSError)
+REFUSED = (RedisError, OSError)
 SECONDS = 60
 
 

@@ -84,7 +84,7 @@ async def test_rights_that_are_taken_away_hold_nothing_up_and_work_again_once_th
     folder: Path,  # noqa: F811 - the fixture
 ) -> None:
     with secured(folder, "SSL", WITH_RIGHTS) as port:
-        url = f"kafkas://127.0.0.1:{port}/facts?ca={folder}/ca.pem"
+        url = f"kafkas://127.0.0.1:{port}/facts?ca={folder}/ca.crt"
         whole = address.parse(f"{url}&certificate={folder}/server.crt&key={folder}/server.key")
         admin = AdminClient(whole.client)
         of_topic = rights(ResourceType.TOPIC, "facts", EXACTLY, OF_TOPIC)

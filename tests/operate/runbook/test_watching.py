@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,12 @@ import pytest
 from app.config import ROOT
 from local import servers
 from ops.observe import Ports, observing
+from tests.certificates import Authority
 from tests.faults.shoppers import gauge
 from tests.operate.observed import HURRY
 from tests.operate.parts import needed
 from tests.operate.runbook.following import House, makes
-from tests.redis_tls import Authority, Door
+from tests.redis_tls import Door
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.operate, pytest.mark.long]
@@ -70,15 +70,15 @@ def test_prometheus_is_away(house: House, tmp_path: Path) -> None:
 
 @makes("certificate-ends")
 def test_a_certificate_ends_in_three_days(house: House, tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ours", valid_for=timedelta(days=400))
-    certificate, key = authority.issue("holdfast", valid_for=timedelta(days=3))
+    authority = Authority(tmp_path, "ours", hours=24 * 400)
+    certificate, key = authority.issue("holdfast", hours=24 * 3)
     with Door(house.cache.port, authority) as door:
-        files = f"ssl_ca_certs={authority.file}&ssl_certfile={certificate}&ssl_keyfile={key}"
+        files = f"ssl_ca_certs={authority.path}&ssl_certfile={certificate}&ssl_keyfile={key}"
         before = house.stack.environment["CACHE_REDIS_URL"]
         house.restart_web(CACHE_REDIS_URL=f"rediss://127.0.0.1:{door.port}/0?{files}")
         wait_for("it is well", house.is_well, 60)
         house.tells("certificate-ends")
-        authority.issue("holdfast", valid_for=timedelta(days=300))
+        authority.issue("holdfast", hours=24 * 300)
         house.is_over("certificate-ends")
         house.restart_web(CACHE_REDIS_URL=before)
         house.settings = {}

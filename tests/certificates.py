@@ -30,13 +30,15 @@ SIGNS = x509.KeyUsage(
 
 
 class Authority:
-    """Signs certificates into `folder`; what is issued is a pair of files, certificate and key."""
+    """Signs certificates into `folder`, its own as `NAME.crt`; what is issued is a pair of files,
+    certificate and key. They have all that Python asks for since 3.13, which is strict about it.
+    """
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
+    def __init__(self, folder: Path, name: str = "authority", *, hours: float = 24) -> None:
         self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
         self.name = _named(name)
         self.certificate = (
-            _begun(self.name, self.key, timedelta(days=1))
+            _begun(self.name, self.key, timedelta(hours=hours))
             .issuer_name(self.name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(SIGNS, critical=True)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -26,6 +26,7 @@ SELECT (SELECT count(*) FROM receipts WHERE webhook_id = ANY($1::text[])) AS rec
        (SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL) AS spilled
 """
 SPILLED = "SELECT count(*) FROM spilled_webhooks WHERE moved_at IS NULL"
+LOOKED = "SELECT min(seen_at) > $1 AS is_over FROM redis_epochs"
 LETTERS = """
 SELECT service, topic, state, reason, count(*) FROM dead_letters GROUP BY 1, 2, 3, 4 LIMIT 20
 """
@@ -65,13 +66,32 @@ async def nothing_waits(stack: Stack, seconds: float) -> float:
     """Wait until every lane is empty and nothing is spilled; how long that took."""
     began = time.monotonic()
     while True:
-        with redis.Redis(port=redis_port(stack)) as client:
-            lanes = sum(1 for _ in client.scan_iter("lane:*", 1000))
+        lanes = await asyncio.to_thread(_lanes, stack)
         spilled = (await fetch(stack, SPILLED))[0]["count"]
         if lanes == spilled == 0:
             return time.monotonic() - began
         assert time.monotonic() - began < seconds, f"{lanes} lanes, {spilled} spilled"
         await asyncio.sleep(0.5)
+
+
+def _lanes(stack: Stack) -> int:
+    """How many hold something; -1 while Redis reads its file."""
+    with redis.Redis(port=redis_port(stack)) as client:
+        try:
+            return sum(1 for _ in client.scan_iter("lane:*", 1000))
+        except redis.BusyLoadingError:
+            return -1
+
+
+async def losses_are_noticed(stack: Stack, seconds: float) -> None:
+    """Wait until the product has looked for what Redis lost, and begun to after this moment: it
+    does so each second, and lanes that are empty may be so because all of them were lost just now.
+    """
+    began = datetime.now(UTC)
+    deadline = time.monotonic() + seconds
+    while not (await fetch(stack, LOOKED, began))[0]["is_over"]:
+        assert time.monotonic() < deadline, f"nobody has looked for {seconds} s"
+        await asyncio.sleep(0.2)
 
 
 async def lost_with_redis(

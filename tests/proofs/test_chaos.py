@@ -121,6 +121,8 @@ async def judge(stack: Stack, story: Story, answers: Answers) -> None:
     """
     began = time.monotonic()
     await judging.nothing_waits(stack, SETTLED_SECONDS)
+    await judging.losses_are_noticed(stack, SETTLED_SECONDS)
+    await judging.nothing_waits(stack, SETTLED_SECONDS)  # what a loss brought up again
     lost, windows = await judging.lost_with_redis(stack, story, answers)
     print(
         f"lanes empty {time.monotonic() - began:.1f} s after the last delivery;"

@@ -43,8 +43,9 @@ HEALTH = """() => [
     ...[...document.querySelectorAll(":is(tbody tr, s-table-body s-table-row)")]
         .map((row) => [row, row.querySelector(
             ":is(.badge:not(.success), s-badge:not([tone=success]))")])
-        .filter(([, badge]) => badge)
-        .map(([row, badge]) => `${row.querySelector("strong")?.textContent}: ${badge.textContent}`),
+        // parts have their name in bold; letters that another test left are no part
+        .filter(([row, badge]) => badge && row.querySelector("strong"))
+        .map(([row, badge]) => `${row.querySelector("strong").textContent}: ${badge.textContent}`),
 ].join(" · ")"""
 WIDGET = """() => {
     const inside = document.querySelector("holdfast-widget").shadowRoot;

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import redis
 
 from app.services import PROCESSES
@@ -217,3 +218,18 @@ def context(authority: Authority, certificate: tuple[Path, Path]) -> ssl.SSLCont
     made = ssl.create_default_context(cafile=str(authority.path))
     made.load_cert_chain(*certificate)
     return made
+
+
+async def ask(stack: TlsStack, statement: str) -> list[Any]:
+    """What its Postgres says to its owner."""
+    connection = await asyncpg.connect(
+        host="127.0.0.1",
+        port=stack.ports["postgres"],
+        user="postgres",
+        database="postgres",
+        ssl=context(stack.authority, stack.owner),
+    )
+    try:
+        return list(await connection.fetch(statement))
+    finally:
+        await connection.close()

@@ -31,7 +31,7 @@ from tests.operate.by_tls import (
     TlsRedis,
     TlsSentinels,
     TlsStack,
-    context,
+    ask,
     query,
 )
 from tests.operate.parts import needed
@@ -215,21 +215,7 @@ async def _release(stack: TlsStack) -> None:
             stack.environment["DATABASE_URL"], "-m", "workers.release"
         )
     for process in PROCESSES:
-        await _ask(stack, f"CREATE ROLE {process}_login LOGIN IN ROLE holdfast_{process}")
-
-
-async def _ask(stack: TlsStack, statement: str) -> list[Any]:
-    connection = await asyncpg.connect(
-        host="127.0.0.1",
-        port=stack.ports["postgres"],
-        user="postgres",
-        database="postgres",
-        ssl=context(stack.authority, stack.owner),
-    )
-    try:
-        return list(await connection.fetch(statement))
-    finally:
-        await connection.close()
+        await ask(stack, f"CREATE ROLE {process}_login LOGIN IN ROLE holdfast_{process}")
 
 
 SESSIONS = """
@@ -249,14 +235,14 @@ def test_the_whole_product_with_a_certificate_for_each_process_one_of_which_ends
     bob = stack.customer("Bob")
     stack.order(bob, "100.00")
     stack.wait_for_points(bob, 100, SECONDS)
-    sessions = asyncio.run(_ask(stack, SESSIONS))
+    sessions = asyncio.run(ask(stack, SESSIONS))
     assert {row["usename"] for row in sessions} >= {f"{one}_login" for one in PROCESSES}
     for row in sessions:
         assert row["ssl"]
         assert row["client_dn"] == f"/CN={row['usename']}"
 
     stack.issue("points", hours=-1)
-    asyncio.run(_ask(stack, END))
+    asyncio.run(ask(stack, END))
     with stack.ask_redis() as client:
         client.client_kill_filter(_type="normal")
     stack.order(bob, "100.00")

@@ -37,7 +37,8 @@ class _DropsSuspects:
     connection_kwargs: dict[str, Any]
 
     def __init__(self, connection_class: Any = RedisConnection, **options: Any) -> None:
-        super().__init__(connection_class=of_ours(connection_class), **options)  # type: ignore[call-arg]
+        ours = of_ours(connection_class)
+        super().__init__(connection_class=ours, **options)  # type: ignore[call-arg]
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         await super().disconnect(inuse_connections)  # type: ignore[misc] # the same
@@ -86,7 +87,7 @@ def cache_client(url: str, *, timeout_seconds: float, connections_max: int) -> a
         return client(url, timeout_seconds=timeout_seconds, connections_max=connections_max)
     hosts, _, options = _read(url, CLUSTER_PORT)
     options |= {"ssl": options.pop("connection_class", None) is SSLConnection}
-    found: Any = _Cluster(
+    found: Any = _Cluster(  # type: ignore[abstract] # so is redis-py's
         startup_nodes=[ClusterNode(host, port) for host, port in hosts],
         require_full_coverage=False,  # a shard that is lost takes no other with it
         cluster_error_retry_attempts=1,
@@ -94,10 +95,6 @@ def cache_client(url: str, *, timeout_seconds: float, connections_max: int) -> a
         max_connections=connections_max,
         **(_options(url, timeout_seconds) | options),
     )
-    of_nodes = of_ours(found.connection_kwargs["connection_class"])
-    found.connection_kwargs["connection_class"] = of_nodes
-    for node in found.nodes_manager.startup_nodes.values():
-        node.connection_class = of_nodes
     cluster: aioredis.Redis = found  # it has what caches use of one
     return cluster
 
@@ -106,6 +103,14 @@ class _Cluster(RedisCluster):
     """One none of whose nodes answers is a lost connection: redis-py says that by an exception
     which is no error of Redis, and whoever goes on without a cache would end.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # redis-py has no option for it; nodes that are found later take it from here
+        kind = of_ours(self.connection_kwargs["connection_class"])
+        self.connection_kwargs["connection_class"] = kind
+        for node in self.nodes_manager.startup_nodes.values():
+            node.connection_class = kind
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         with _lost_as_any_other():

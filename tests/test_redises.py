@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import math
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -135,6 +136,32 @@ async def test_a_primary_that_has_become_a_replica_is_a_lost_connection(refusal:
         with pytest.raises(ResponseError):
             await plain.eval("return 1", 0)
         await plain.aclose()
+
+
+async def test_what_uvloop_says_of_a_closed_connection_is_a_lost_one_for_every_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def closed(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
+
+    monkeypatch.setattr(Connection, "send_packed_command", closed)
+    # whoever is connected is left alone: a server that took its part would wait for who hangs on
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        sentinels = redises.client(f"redis+sentinel://127.0.0.1:{port}/main/0")
+        alone = redises.client(f"redis://127.0.0.1:{port}/0")
+        cluster = redises.cache_client(
+            f"redis+cluster://127.0.0.1:{port}", timeout_seconds=1.0, connections_max=2
+        )
+        primary = sentinels.connection_pool.connection_kwargs["connection_pool"]
+        [node] = cluster.nodes_manager.startup_nodes.values()
+        assert await primary.agreed() is None
+        for asked in (primary.get_master_address, alone.ping, lambda: node.execute_command("PING")):
+            with pytest.raises(RedisConnectionError):
+                await asked()
+        await node.disconnect()
+        for client in (sentinels, alone, cluster):
+            await client.aclose()
 
 
 TRIES = 300
